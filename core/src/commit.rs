@@ -1,0 +1,93 @@
+//! The commit message: what the transform stored, and what a committer needs to add it to the tables.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::BatchIdentity;
+use crate::ledger::{LedgerEntry, ShardRange};
+
+/// The folder, beside the tables, that holds commit messages.
+pub const MESSAGES_FOLDER: &str = "_commits";
+
+const VERSION: u32 = 1;
+
+/// One data file that is stored and waits for its commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFileEntry {
+    /// The dataset whose table it belongs to.
+    pub dataset: String,
+    /// Its path under the lake's root: `<dataset>/<identity>-<content>.parquet`.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Its statistics as the Delta protocol has them in an `add` action: a JSON object as text.
+    pub stats: String,
+    /// The fingerprint of the dataset's columns that it was written with.
+    pub schema: String,
+}
+
+/// Everything that one delivery batch left in the store: a small JSON object beside the data files. The queue carries its path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitMessage {
+    version: u32,
+    /// The batch.
+    pub batch: BatchIdentity,
+    /// The records that the batch covers, one run per shard, by shard.
+    pub covers: Vec<ShardRange>,
+    /// The data files, at most one per dataset, by dataset.
+    pub files: Vec<DataFileEntry>,
+    /// What became of the events, one entry per dataset that received any, by dataset.
+    pub ledger: Vec<LedgerEntry>,
+}
+
+/// Bytes that are no commit message.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitMessageError {
+    /// A newer release wrote it.
+    #[error("commit message version {0} is newer than this release reads ({VERSION})")]
+    Version(u32),
+    /// Not the JSON that a commit message is.
+    #[error("not a commit message: {0}")]
+    Damaged(#[from] serde_json::Error),
+}
+
+impl CommitMessage {
+    /// A message for one batch.
+    pub fn new(
+        batch: BatchIdentity,
+        covers: Vec<ShardRange>,
+        files: Vec<DataFileEntry>,
+        ledger: Vec<LedgerEntry>,
+    ) -> Self {
+        Self { version: VERSION, batch, covers, files, ledger }
+    }
+
+    /// Where it is stored, under the lake's root.
+    pub fn path(&self) -> String {
+        format!("{MESSAGES_FOLDER}/{}.json", self.batch)
+    }
+
+    /// Its bytes.
+    pub fn encode(&self) -> Bytes {
+        serde_json::to_vec(self).expect("a commit message holds only text, numbers and lists of them").into()
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no commit message, or one of a newer release.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CommitMessageError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_slice(bytes)?;
+        if version > VERSION {
+            return Err(CommitMessageError::Version(version));
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}

@@ -1,0 +1,107 @@
+//! The columns of every table.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use sha2::{Digest, Sha256};
+
+use super::{Property, PropertyKind};
+
+/// The columns that every dataset's table begins with, in order. Also the names that no property can have, with
+/// [`EXTRA_COLUMN`].
+pub const COMMON_COLUMNS: [&str; 7] =
+    ["event_id", "source", "type", "event_time", "event_date", "ingest_time", "owner"];
+
+/// The last column of every dataset's table: JSON text of every undeclared field, and of every value that did not fit.
+pub const EXTRA_COLUMN: &str = "extra";
+
+pub(super) fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn common_columns() -> Vec<Field> {
+    vec![
+        Field::new("event_id", DataType::Utf8, false),
+        Field::new("source", DataType::Utf8, false),
+        Field::new("type", DataType::Utf8, true),
+        Field::new("event_time", timestamp(), false),
+        Field::new("event_date", DataType::Date32, false),
+        Field::new("ingest_time", timestamp(), false),
+        Field::new("owner", DataType::Utf8, false),
+    ]
+}
+
+/// The columns of a dataset's table. Properties are nullable even when required, so that one may become optional later.
+pub(super) fn dataset_columns(properties: &[Property]) -> SchemaRef {
+    let mut fields = common_columns();
+    fields.extend(properties.iter().map(|property| {
+        let data_type = match property.kind {
+            PropertyKind::Text(_) => DataType::Utf8,
+            PropertyKind::Integer(_) => DataType::Int64,
+            PropertyKind::Number(_) => DataType::Float64,
+            PropertyKind::Boolean => DataType::Boolean,
+            PropertyKind::Timestamp => timestamp(),
+            PropertyKind::Date => DataType::Date32,
+        };
+        Field::new(&property.name, data_type, true)
+    }));
+    fields.push(Field::new(EXTRA_COLUMN, DataType::Utf8, true));
+    Arc::new(Schema::new(fields))
+}
+
+/// The columns of the table `dead_letters`.
+///
+/// The common ones come first: `event_id` is derived from the record's identity and the event's index, so that it is the
+/// same however often the record is delivered; `source` and `type` are the event's where they could be read (`source`: else
+/// `unknown`); `event_time` is the arrival. Then `dataset` (where it was going, if known), `reason` (a
+/// [`ReasonCode`](crate::ReasonCode)), `detail` (a sentence), `pointer` (a JSON pointer to the offending value), `record`
+/// (the record's identity), `index` (the event's position in the record), `original` (its bytes as sent, capped) and
+/// `original_bytes` (their whole length).
+pub fn dead_letter_columns() -> SchemaRef {
+    static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let mut fields = common_columns();
+        fields.extend([
+            Field::new("dataset", DataType::Utf8, true),
+            Field::new("reason", DataType::Utf8, false),
+            Field::new("detail", DataType::Utf8, false),
+            Field::new("pointer", DataType::Utf8, true),
+            Field::new("record", DataType::Utf8, false),
+            Field::new("index", DataType::Int64, false),
+            Field::new("original", DataType::Binary, false),
+            Field::new("original_bytes", DataType::Int64, false),
+        ]);
+        Arc::new(Schema::new(fields))
+    });
+    COLUMNS.clone()
+}
+
+/// The columns of the table `ledger`: one row per [`LedgerEntry`](crate::LedgerEntry). `dead_by_reason` and `covers` are JSON
+/// text.
+pub fn ledger_columns() -> SchemaRef {
+    static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let count = |name| Field::new(name, DataType::Int64, false);
+        Arc::new(Schema::new(vec![
+            Field::new("batch", DataType::Utf8, false),
+            Field::new("dataset", DataType::Utf8, false),
+            count("received"),
+            count("written"),
+            count("filtered"),
+            count("dead"),
+            count("bytes"),
+            Field::new("dead_by_reason", DataType::Utf8, false),
+            Field::new("covers", DataType::Utf8, false),
+            Field::new("arrival", timestamp(), false),
+            Field::new("committed_at", timestamp(), false),
+        ]))
+    });
+    COLUMNS.clone()
+}
+
+/// 16 hexadecimal digits that change whenever a column's name, type, nullability or place does.
+pub fn fingerprint(columns: &Schema) -> String {
+    let mut hash = Sha256::new();
+    for field in columns.fields() {
+        hash.update(format!("{}\u{0}{:?}\u{0}{}\n", field.name(), field.data_type(), field.is_nullable()));
+    }
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}

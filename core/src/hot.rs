@@ -1,0 +1,83 @@
+//! The hot index: chunks of rows, grouped so that the newest records of one source are found in one place.
+
+use bytes::Bytes;
+
+use crate::clock::Micros;
+use crate::identity::BatchIdentity;
+
+/// How many buckets a dataset's sources are spread over.
+///
+/// More buckets mean smaller chunks (more write units per event), fewer mean that a read of one source decodes more rows of
+/// others. Changing it makes existing chunks unreadable by source: it is part of the stored format.
+pub const BUCKETS: u16 = 32;
+
+/// The width of a time bucket. A chunk never spans two.
+pub const TIME_BUCKET_MICROS: Micros = 10 * 60 * 1_000_000;
+
+/// The bucket that holds the rows of this owner's source.
+pub fn bucket_of(owner: &str, source: &str) -> u16 {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    hash.update((owner.len() as u32).to_be_bytes());
+    hash.update(owner.as_bytes());
+    hash.update(source.as_bytes());
+    let digest = hash.finalize();
+    u16::from_be_bytes([digest[0], digest[1]]) % BUCKETS
+}
+
+/// The time bucket that an event time lies in: its start.
+pub fn time_bucket_of(event_time: Micros) -> Micros {
+    event_time.div_euclid(TIME_BUCKET_MICROS) * TIME_BUCKET_MICROS
+}
+
+/// A block of rows of one dataset and bucket, all within one time bucket.
+///
+/// The key is (dataset, bucket, time bucket, batch, part): a retry of the same batch writes the same chunks over again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HotChunk {
+    /// The dataset.
+    pub dataset: String,
+    /// The bucket of the rows' owners and sources, see [`bucket_of`].
+    pub bucket: u16,
+    /// The start of the time bucket that all rows lie in, see [`time_bucket_of`].
+    pub time_bucket: Micros,
+    /// The batch that the rows came in.
+    pub batch: BatchIdentity,
+    /// Tells apart the chunks of one batch that share the rest of the key.
+    pub part: u16,
+    /// How many rows it holds.
+    pub rows: u32,
+    /// The oldest row's event time.
+    pub min_time: Micros,
+    /// The newest row's event time.
+    pub max_time: Micros,
+    /// When the hot index may forget it: the newest row's event time plus the dataset's hot retention plus a margin.
+    pub expires_at: Micros,
+    /// The rows: one Arrow IPC stream with the dataset's columns and one RecordBatch, sorted by owner, source and
+    /// `event_time`, compressed as a whole with zstd. At most [`limits::HOT_CHUNK_BYTES`](crate::limits::HOT_CHUNK_BYTES).
+    pub block: Bytes,
+}
+
+impl HotChunk {
+    /// The sort key within (dataset, bucket): time bucket, batch, part; its order is that of time.
+    pub fn sort_key(&self) -> String {
+        // The offset keeps times before 1970 in order.
+        let time = (self.time_bucket as u64) ^ (1 << 63);
+        format!("{time:016x}#{}#{:04x}", self.batch, self.part)
+    }
+}
+
+/// A question to the hot index: the rows of one source, or of all, in a range of event time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HotQuery {
+    /// The dataset.
+    pub dataset: String,
+    /// The bucket to look in; `None`: all.
+    pub bucket: Option<u16>,
+    /// The oldest event time wanted, included.
+    pub from: Micros,
+    /// The newest event time wanted, included.
+    pub to: Micros,
+    /// Chunks that have expired at this time are not returned.
+    pub now: Micros,
+}

@@ -1,0 +1,243 @@
+//! Who a record is: its shard and sequence numbers, and the hash over many of them that names a batch.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The name of a shard, in the form that Kinesis uses: `shardId-000000000000`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ShardId(Arc<str>);
+
+impl ShardId {
+    /// A shard by its full name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The `n`th shard of a stream, named as Kinesis would name it.
+    pub fn numbered(n: u32) -> Self {
+        Self(format!("shardId-{n:012}").into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A record's place within its shard: a decimal number of up to 57 digits.
+///
+/// Kinesis gives numbers of 56 digits; the local log counts from 1. Held as 192 bits, so that it is `Copy` and its order
+/// is the numeric one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct SequenceNumber {
+    high: u64,
+    low: u128,
+}
+
+/// Text that is no sequence number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no sequence number: expected 1 to 57 decimal digits")]
+pub struct SequenceNumberError(String);
+
+impl SequenceNumber {
+    /// The number as the local log counts: `None` when it is too large to have come from there.
+    pub fn as_u64(self) -> Option<u64> {
+        if self.high == 0 { u64::try_from(self.low).ok() } else { None }
+    }
+
+    fn to_be_bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&self.high.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.low.to_be_bytes());
+        bytes
+    }
+
+    /// `self * 10 + digit`, or `None` past 192 bits.
+    fn push_digit(self, digit: u8) -> Option<Self> {
+        const HALF: u32 = 64;
+        let mask = u128::from(u64::MAX);
+        let bottom = (self.low & mask) * 10 + u128::from(digit);
+        let middle = (self.low >> HALF) * 10 + (bottom >> HALF);
+        let top = u128::from(self.high) * 10 + (middle >> HALF);
+        Some(Self { high: u64::try_from(top).ok()?, low: (middle << HALF) | (bottom & mask) })
+    }
+
+    /// The quotient and remainder of a division by ten.
+    fn pop_digit(self) -> (Self, u8) {
+        const HALF: u32 = 64;
+        let mask = u128::from(u64::MAX);
+        let top = u128::from(self.high);
+        let middle = ((top % 10) << HALF) | (self.low >> HALF);
+        let bottom = ((middle % 10) << HALF) | (self.low & mask);
+        let low = ((middle / 10) << HALF) | (bottom / 10);
+        (Self { high: self.high / 10, low }, (bottom % 10) as u8)
+    }
+}
+
+impl From<u64> for SequenceNumber {
+    fn from(value: u64) -> Self {
+        Self { high: 0, low: u128::from(value) }
+    }
+}
+
+impl FromStr for SequenceNumber {
+    type Err = SequenceNumberError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || SequenceNumberError(text.chars().take(80).collect());
+        if text.is_empty() || text.len() > 57 {
+            return Err(refused());
+        }
+        text.bytes().try_fold(Self::default(), |number, byte| {
+            if !byte.is_ascii_digit() {
+                return Err(refused());
+            }
+            number.push_digit(byte - b'0').ok_or_else(refused)
+        })
+    }
+}
+
+impl fmt::Display for SequenceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(small) = self.as_u64() {
+            return write!(f, "{small}");
+        }
+        let mut digits = Vec::with_capacity(58);
+        let mut rest = *self;
+        while rest != Self::default() {
+            let (quotient, digit) = rest.pop_digit();
+            digits.push(b'0' + digit);
+            rest = quotient;
+        }
+        digits.iter().rev().try_for_each(|digit| write!(f, "{}", char::from(*digit)))
+    }
+}
+
+impl Serialize for SequenceNumber {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SequenceNumber {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What makes a stream record itself and no other, however often it is delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordIdentity {
+    /// The shard that holds the record.
+    pub shard: ShardId,
+    /// Its place in that shard.
+    pub sequence: SequenceNumber,
+    /// Its place within an aggregated record; 0 when it was not aggregated.
+    pub subsequence: u64,
+}
+
+impl RecordIdentity {
+    /// 128 bits that stand for the `index`th event of this record, the same however often it is delivered: the id of an
+    /// event that was sent without one.
+    pub fn derived_event_id(&self, index: u32) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"event");
+        self.update(&mut hash);
+        hash.update(index.to_be_bytes());
+        hex_of_first_16(&hash.finalize())
+    }
+
+    fn update(&self, hash: &mut Sha256) {
+        hash.update((self.shard.as_str().len() as u32).to_be_bytes());
+        hash.update(self.shard.as_str().as_bytes());
+        hash.update(self.sequence.to_be_bytes());
+        hash.update(self.subsequence.to_be_bytes());
+    }
+}
+
+impl fmt::Display for RecordIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.shard, self.sequence, self.subsequence)
+    }
+}
+
+/// A hash over the sorted identities of a set of records: 32 lower-case hexadecimal digits.
+///
+/// Two deliveries of the same records have the same identity, in whatever order they come (LK-1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BatchIdentity(Arc<str>);
+
+impl BatchIdentity {
+    /// The identity of a set of records.
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a RecordIdentity>) -> Self {
+        let mut sorted: Vec<_> = records.into_iter().collect();
+        sorted.sort_unstable();
+        let mut hash = Sha256::new();
+        hash.update(b"batch");
+        for record in sorted {
+            record.update(&mut hash);
+        }
+        Self(hex_of_first_16(&hash.finalize()).into())
+    }
+
+    /// Reads an identity back from the name of a data file, `<identity>-<content>.parquet`, with any folders before it.
+    pub fn from_data_file_name(path: &str) -> Option<Self> {
+        let name = path.rsplit('/').next()?.strip_suffix(".parquet")?;
+        let (identity, content) = name.split_once('-')?;
+        let hex = |text: &str| text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        (hex(identity) && hex(content)).then(|| Self(identity.into()))
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BatchIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The content half of a data file's name: 32 hexadecimal digits of a hash of its bytes.
+pub fn content_hash(bytes: &[u8]) -> String {
+    hex_of_first_16(&Sha256::digest(bytes))
+}
+
+/// The id of the `index`th event of a request that carried an idempotency key and no id of its own: the same whenever the
+/// request is sent again.
+pub fn idempotent_event_id(idempotency_key: &str, index: u32) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"request");
+    hash.update((idempotency_key.len() as u32).to_be_bytes());
+    hash.update(idempotency_key.as_bytes());
+    hash.update(index.to_be_bytes());
+    hex_of_first_16(&hash.finalize())
+}
+
+fn hex_of_first_16(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(32);
+    for byte in &bytes[..16] {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

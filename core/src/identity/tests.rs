@@ -1,0 +1,54 @@
+use super::*;
+
+fn record(shard: u32, sequence: u64) -> RecordIdentity {
+    RecordIdentity { shard: ShardId::numbered(shard), sequence: sequence.into(), subsequence: 0 }
+}
+
+#[test]
+fn a_kinesis_sequence_number_survives_the_round_trip() {
+    let text = "49590338271490256608559692538361571095921575989136588898";
+    let number: SequenceNumber = text.parse().unwrap();
+    assert_eq!(number.to_string(), text);
+    assert_eq!(number.as_u64(), None);
+    assert_eq!(serde_json::from_str::<SequenceNumber>(&serde_json::to_string(&number).unwrap()).unwrap(), number);
+}
+
+#[test]
+fn sequence_numbers_order_as_numbers_and_not_as_text() {
+    let nine: SequenceNumber = "9".parse().unwrap();
+    let ten: SequenceNumber = "10".parse().unwrap();
+    let beyond_u128: SequenceNumber = "340282366920938463463374607431768211456".parse().unwrap();
+    assert!(nine < ten && ten < beyond_u128);
+    assert_eq!(beyond_u128.to_string(), "340282366920938463463374607431768211456");
+}
+
+#[test]
+fn what_is_no_number_is_refused() {
+    for text in ["", "-1", "1.5", "abc", "９", &"9".repeat(58)] {
+        assert!(text.parse::<SequenceNumber>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_batch_is_named_by_its_records_and_not_by_their_order() {
+    let (a, b) = (record(0, 1), record(1, 1));
+    assert_eq!(BatchIdentity::of([&a, &b]), BatchIdentity::of([&b, &a]));
+    assert_ne!(BatchIdentity::of([&a]), BatchIdentity::of([&b]));
+    assert_ne!(BatchIdentity::of([&a]), BatchIdentity::of([&a, &b]));
+}
+
+#[test]
+fn a_data_file_name_gives_its_identity_back() {
+    let identity = BatchIdentity::of([&record(0, 7)]);
+    let name = format!("telemetry/{identity}-{}.parquet", content_hash(b"bytes"));
+    assert_eq!(BatchIdentity::from_data_file_name(&name), Some(identity));
+    assert_eq!(BatchIdentity::from_data_file_name("telemetry/part-00000.parquet"), None);
+}
+
+#[test]
+fn derived_ids_differ_by_record_and_by_index() {
+    assert_eq!(record(0, 1).derived_event_id(0), record(0, 1).derived_event_id(0));
+    assert_ne!(record(0, 1).derived_event_id(0), record(0, 1).derived_event_id(1));
+    assert_ne!(record(0, 1).derived_event_id(0), record(0, 2).derived_event_id(0));
+    assert_ne!(idempotent_event_id("a", 0), idempotent_event_id("b", 0));
+}

@@ -1,0 +1,32 @@
+//! The vocabulary of Alluvium: records, events, datasets, identities, the ledger, and the ports that adapters implement.
+//!
+//! This room holds no I/O and no async runtime. Every other room imports it; it imports none of them.
+//!
+//! Invariants that are cited by their ID here and in the other rooms:
+//!
+//! - **IN-1** an acknowledged record is never lost.
+//! - **TR-1** each record of a batch has exactly one outcome, in order.
+//! - **TR-2** every batch's ledger balances: `received = written + filtered + dead`.
+//! - **LK-1** a set of record identities enters a table once, however often its message arrives.
+//! - **QR-1** a read across hot index and lake returns each event once, in order, with no gap, or says `complete: false`.
+
+pub mod clock;
+pub mod commit;
+pub mod dataset;
+pub mod duration;
+pub mod envelope;
+pub mod hot;
+pub mod identity;
+pub mod ledger;
+pub mod limits;
+pub mod ports;
+pub mod problem;
+pub mod record;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use commit::{CommitMessage, DataFileEntry};
+pub use dataset::{Dataset, DatasetName, Datasets, SchemaError};
+pub use identity::{BatchIdentity, RecordIdentity, SequenceNumber, ShardId};
+pub use ledger::{LedgerEntry, ReasonCode, ShardRange};
+pub use problem::Problem;
+pub use record::{DeliveryBatch, PutBatch, PutRecord, StreamRecord};

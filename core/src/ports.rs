@@ -1,0 +1,308 @@
+//! The ports: what the stages need from the outside, each implemented by every adapter and held to one contract suite.
+
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::clock::Micros;
+use crate::hot::{HotChunk, HotQuery};
+use crate::identity::{SequenceNumber, ShardId};
+use crate::record::{PutBatch, StreamRecord};
+
+/// What a caller can do about a failed port call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// Try again after a pause: the fault may pass.
+    Retry,
+    /// Try again when there is room: a limit was met.
+    BackOff,
+    /// Trying again does not help.
+    Stop,
+}
+
+/// A port call that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct PortError {
+    /// What the caller can do.
+    pub advice: Advice,
+    /// What went wrong, where, and what would mend it.
+    pub message: String,
+    /// The adapter's own error.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl PortError {
+    /// A failure without a cause of its own.
+    pub fn new(advice: Advice, message: impl Into<String>) -> Self {
+        Self { advice, message: message.into(), source: None }
+    }
+
+    /// A failure with the error that caused it. `what` names what was being done to what; the cause is added to the message.
+    pub fn because(
+        advice: Advice,
+        what: impl std::fmt::Display,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        let source = source.into();
+        Self { advice, message: format!("{what}: {source}"), source: Some(source) }
+    }
+}
+
+/// What became of one record of a [`PutBatch`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutVerdict {
+    /// The stream holds it durably (IN-1).
+    Stored {
+        /// Its shard.
+        shard: ShardId,
+        /// Its place there.
+        sequence: SequenceNumber,
+    },
+    /// The stream does not hold it. Only these are sent again.
+    Refused(Refusal),
+}
+
+/// Why a stream refused a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The stream holds as much as it may; room comes when its reader catches up.
+    Full,
+    /// A record of this size or key is never taken.
+    Invalid(String),
+    /// The stream could not store it.
+    Failed(String),
+}
+
+/// A page of one shard's records.
+#[derive(Debug, Clone, Default)]
+pub struct ReadPage {
+    /// The records, in order of their sequence numbers.
+    pub records: Vec<StreamRecord>,
+    /// Whether the shard held more when the page was read.
+    pub more: bool,
+}
+
+/// Where a shard begins and ends at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardState {
+    /// The shard.
+    pub shard: ShardId,
+    /// The oldest record that it still holds; `None`: it holds none.
+    pub oldest: Option<SequenceNumber>,
+    /// The newest record that it has durably stored, whether it still holds it or not; `None`: there never was one.
+    pub newest: Option<SequenceNumber>,
+}
+
+/// A sharded, ordered, durable log of records.
+#[async_trait]
+pub trait Stream: Send + Sync {
+    /// Appends records, each to the shard of its key. Answers one verdict per record, in order; every `Stored` one is durable.
+    ///
+    /// # Errors
+    ///
+    /// When nothing of the batch was stored.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves it open which records were stored.
+    async fn append(&self, batch: PutBatch) -> Result<Vec<PutVerdict>, PortError>;
+
+    /// Reads durable records of one shard that come after `after` (`None`: from the oldest held), up to `max_bytes` of data but
+    /// at least one if there is any. With none there, waits up to `wait` for one.
+    ///
+    /// # Errors
+    ///
+    /// When the shard is unknown, `after` is older than what it still holds, or its storage is damaged.
+    async fn read(
+        &self,
+        shard: &ShardId,
+        after: Option<SequenceNumber>,
+        max_bytes: usize,
+        wait: Duration,
+    ) -> Result<ReadPage, PortError>;
+
+    /// The stream's shards, by name.
+    ///
+    /// # Errors
+    ///
+    /// When the stream cannot be asked.
+    async fn shards(&self) -> Result<Vec<ShardState>, PortError>;
+}
+
+/// What putting a file came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It was written.
+    Written,
+    /// One of that name was there; it was left as it is.
+    AlreadyThere,
+}
+
+/// Where data files and commit messages are stored.
+#[async_trait]
+pub trait DataFiles: Send + Sync {
+    /// Stores an object under the lake's root if there is none of that name. Durable when it returns.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored; nothing of that name is visible then that was not there before.
+    async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<Put, PortError>;
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that name, or it cannot be read.
+    async fn get(&self, path: &str) -> Result<Bytes, PortError>;
+
+    /// Removes an object; none of that name is no error.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be removed.
+    async fn delete(&self, path: &str) -> Result<(), PortError>;
+}
+
+/// One commit message, taken from the queue and not yet acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message object's path under the lake's root.
+    pub path: String,
+    /// What [`CommitQueue::acknowledge`] takes.
+    pub receipt: String,
+}
+
+/// The queue between the transform and the committer. It may deliver late, out of order, and more than once.
+#[async_trait]
+pub trait CommitQueue: Send + Sync {
+    /// Enqueues the path of a stored commit message; waits while the queue is full.
+    ///
+    /// # Errors
+    ///
+    /// When the queue did not take it.
+    async fn enqueue(&self, path: &str) -> Result<(), PortError>;
+
+    /// Takes up to `max` messages, waiting up to `wait` for the first.
+    ///
+    /// # Errors
+    ///
+    /// When the queue cannot be asked.
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, PortError>;
+
+    /// Says that a message is dealt with, so that it is not delivered again.
+    ///
+    /// # Errors
+    ///
+    /// When the queue did not take it; the message comes again.
+    async fn acknowledge(&self, receipt: &str) -> Result<(), PortError>;
+}
+
+/// The index of the newest rows.
+#[async_trait]
+pub trait HotIndex: Send + Sync {
+    /// Stores chunks, each over one of the same key. Visible to reads when it returns; not necessarily durable, see
+    /// [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// When not all of them were stored; storing them again is harmless.
+    async fn put(&self, chunks: Vec<HotChunk>) -> Result<(), PortError>;
+
+    /// Makes every chunk durable that was put before.
+    ///
+    /// # Errors
+    ///
+    /// When that failed.
+    async fn flush(&self) -> Result<(), PortError>;
+
+    /// The chunks of the newest time bucket at or before that of `query.to` that holds any, newest first, out of the buckets and
+    /// the range asked for. Ask again with `to` just before that time bucket for the next; empty when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError>;
+
+    /// The event time since which the index holds every event of the dataset that it should; `None`: it never was complete.
+    ///
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    async fn complete_since(&self, dataset: &str) -> Result<Option<Micros>, PortError>;
+
+    /// Moves the mark that [`complete_since`](Self::complete_since) returns.
+    ///
+    /// # Errors
+    ///
+    /// When the mark could not be stored.
+    async fn set_complete_since(&self, dataset: &str, since: Micros) -> Result<(), PortError>;
+
+    /// Forgets chunks that have expired at `now`; says how many.
+    ///
+    /// # Errors
+    ///
+    /// When that failed; what is left is filtered on read.
+    async fn expire(&self, now: Micros) -> Result<usize, PortError>;
+}
+
+/// The handle of a running or finished statement.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StatementId(pub String);
+
+/// How far a statement is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatementStatus {
+    /// It runs, or waits to.
+    Running,
+    /// Its results can be read.
+    Succeeded,
+    /// It failed; the message is for the person who wrote it.
+    Failed(String),
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// A page of a statement's results.
+#[derive(Debug, Clone)]
+pub struct ResultPage {
+    /// The rows; one empty RecordBatch when there are none, so that the columns are known.
+    pub batches: Vec<RecordBatch>,
+    /// What the next call takes as `page`; `None`: this was the last.
+    pub next: Option<String>,
+}
+
+/// An engine that answers read-only SQL over the lake's tables and views.
+#[async_trait]
+pub trait SqlEngine: Send + Sync {
+    /// Starts a statement.
+    ///
+    /// # Errors
+    ///
+    /// When the engine does not take it. A statement that is wrong may be found out here or by its status.
+    async fn start(&self, sql: &str) -> Result<StatementId, PortError>;
+
+    /// How far it is.
+    ///
+    /// # Errors
+    ///
+    /// When the engine does not know it (any more).
+    async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError>;
+
+    /// Waits for the statement to end, then reads a page of results; `None`: the first.
+    ///
+    /// # Errors
+    ///
+    /// When the statement failed, was cancelled, or is unknown.
+    async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError>;
+
+    /// Stops a statement and forgets its results; one that has ended is only forgotten.
+    ///
+    /// # Errors
+    ///
+    /// When the engine cannot be asked.
+    async fn cancel(&self, statement: &StatementId) -> Result<(), PortError>;
+}
