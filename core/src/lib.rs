@@ -16,6 +16,7 @@ pub mod dataset;
 pub mod duration;
 pub mod envelope;
 pub mod hot;
+pub mod hot_block;
 pub mod identity;
 pub mod ledger;
 pub mod limits;
