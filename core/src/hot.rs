@@ -27,7 +27,8 @@ pub fn bucket_of(owner: &str, source: &str) -> u16 {
 
 /// The time bucket that an event time lies in: its start.
 pub fn time_bucket_of(event_time: Micros) -> Micros {
-    event_time.div_euclid(TIME_BUCKET_MICROS) * TIME_BUCKET_MICROS
+    // The first bucket of all would begin before the first time there is.
+    event_time.div_euclid(TIME_BUCKET_MICROS).saturating_mul(TIME_BUCKET_MICROS)
 }
 
 /// A block of rows of one dataset and bucket, all within one time bucket.

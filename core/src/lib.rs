@@ -12,6 +12,8 @@
 
 pub mod clock;
 pub mod commit;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod dataset;
 pub mod duration;
 pub mod envelope;

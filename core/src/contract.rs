@@ -1,0 +1,5 @@
+//! The contract suites: one per port, run by every adapter's tests (behind the feature `contract`).
+//!
+//! An adapter is done when its suite passes; what a suite does not ask for, no stage may rely on.
+
+pub mod hot_index;

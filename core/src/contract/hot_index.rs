@@ -1,0 +1,180 @@
+//! What every [`HotIndex`] does.
+//!
+//! Each function takes an empty index that is its own. Names of datasets start with the test's own word, so that one shared
+//! index does too.
+
+use bytes::Bytes;
+
+use crate::clock::Micros;
+use crate::hot::{HotChunk, HotQuery, TIME_BUCKET_MICROS, time_bucket_of};
+use crate::identity::BatchIdentity;
+use crate::ports::HotIndex;
+use crate::record::{DeliveryBatch, StreamRecord};
+use crate::{RecordIdentity, SequenceNumber, ShardId};
+
+/// Runs all of them on one index.
+///
+/// # Panics
+///
+/// When the index breaks the contract.
+pub async fn all(index: &dyn HotIndex) {
+    what_was_put_is_read_back_whole(index).await;
+    the_newest_time_bucket_comes_first(index).await;
+    a_bucket_and_a_range_narrow_what_is_read(index).await;
+    a_chunk_put_again_takes_the_place_of_the_first(index).await;
+    an_expired_chunk_is_never_read(index).await;
+    the_mark_is_kept_per_dataset(index).await;
+}
+
+/// A chunk for tests: its block is the text of its times.
+///
+/// # Panics
+///
+/// When the two times lie in different time buckets.
+pub fn chunk(dataset: &str, bucket: u16, batch: u64, times: (Micros, Micros)) -> HotChunk {
+    let (min_time, max_time) = times;
+    assert_eq!(time_bucket_of(min_time), time_bucket_of(max_time), "a chunk never spans two time buckets");
+    HotChunk {
+        dataset: dataset.to_owned(),
+        bucket,
+        time_bucket: time_bucket_of(min_time),
+        batch: identity(batch),
+        part: 0,
+        rows: 2,
+        min_time,
+        max_time,
+        expires_at: max_time + 10 * TIME_BUCKET_MICROS,
+        block: Bytes::from(format!("{dataset} {bucket} {batch} {min_time} {max_time}")),
+    }
+}
+
+fn identity(batch: u64) -> BatchIdentity {
+    let identity =
+        RecordIdentity { shard: ShardId::new("shard-0"), sequence: SequenceNumber::from(batch), subsequence: 0 };
+    let record = StreamRecord { identity, arrival: 0, partition_key: String::new(), data: Bytes::new() };
+    DeliveryBatch { records: vec![record] }.identity()
+}
+
+fn everything(dataset: &str) -> HotQuery {
+    HotQuery { dataset: dataset.to_owned(), bucket: None, from: Micros::MIN, to: Micros::MAX, now: 0 }
+}
+
+async fn newest(index: &dyn HotIndex, query: HotQuery) -> Vec<HotChunk> {
+    index.newest(query).await.expect("the index can be asked")
+}
+
+async fn put(index: &dyn HotIndex, chunks: Vec<HotChunk>) {
+    index.put(chunks).await.expect("the index takes chunks");
+}
+
+/// Every field of a chunk survives, times before 1970 included.
+///
+/// # Panics
+///
+/// When the index breaks the contract.
+pub async fn what_was_put_is_read_back_whole(index: &dyn HotIndex) {
+    assert_eq!(newest(index, everything("whole")).await, [], "an empty index answers with nothing");
+    let mut old = chunk("whole", 3, 1, (-5, -1));
+    old.part = 7;
+    old.expires_at = Micros::MAX;
+    put(index, vec![old.clone()]).await;
+    assert_eq!(newest(index, everything("whole")).await, [old.clone()]);
+    index.flush().await.expect("the index can be made durable");
+    assert_eq!(newest(index, everything("whole")).await, [old]);
+    assert_eq!(newest(index, everything("whol")).await, [], "another dataset's chunks are not read");
+}
+
+/// One time bucket at a time, newest first, and newest first within it.
+///
+/// # Panics
+///
+/// When the index breaks the contract.
+pub async fn the_newest_time_bucket_comes_first(index: &dyn HotIndex) {
+    let at = |time_bucket: i64, offset: Micros| time_bucket * TIME_BUCKET_MICROS + offset;
+    let older = chunk("order", 1, 1, (at(-2, 5), at(-2, 9)));
+    let first = chunk("order", 1, 2, (at(4, 0), at(4, 10)));
+    let second = chunk("order", 2, 3, (at(4, 1), at(4, 30)));
+    let third = chunk("order", 1, 4, (at(4, 2), at(4, 20)));
+    put(index, vec![older.clone(), first.clone(), second.clone(), third.clone()]).await;
+    assert_eq!(newest(index, everything("order")).await, [second, third, first]);
+    let before = HotQuery { to: at(4, 0) - 1, ..everything("order") };
+    assert_eq!(newest(index, before).await, [older.clone()]);
+    let before = HotQuery { to: older.time_bucket - 1, ..everything("order") };
+    assert_eq!(newest(index, before).await, []);
+}
+
+/// Only chunks of the bucket asked for, and only those whose times meet the range, both ends included.
+///
+/// # Panics
+///
+/// When the index breaks the contract.
+pub async fn a_bucket_and_a_range_narrow_what_is_read(index: &dyn HotIndex) {
+    let low = chunk("narrow", 1, 1, (100, 200));
+    let high = chunk("narrow", 1, 2, (300, 400));
+    let other = chunk("narrow", 31, 3, (300, 400));
+    let newer = chunk("narrow", 31, 4, (TIME_BUCKET_MICROS, TIME_BUCKET_MICROS));
+    put(index, vec![low.clone(), high.clone(), other.clone(), newer]).await;
+    let of_bucket = |from, to| HotQuery { bucket: Some(1), from, to, ..everything("narrow") };
+    assert_eq!(newest(index, of_bucket(Micros::MIN, Micros::MAX)).await, [high.clone(), low.clone()]);
+    assert_eq!(newest(index, of_bucket(200, 299)).await, [low.clone()]);
+    assert_eq!(newest(index, of_bucket(200, 300)).await, [high.clone(), low]);
+    assert_eq!(newest(index, of_bucket(201, 299)).await, []);
+    assert_eq!(newest(index, of_bucket(300, 200)).await, [], "a range that holds nothing");
+    let all_buckets = HotQuery { from: 250, to: 350, ..everything("narrow") };
+    let both = newest(index, all_buckets).await;
+    assert_eq!(both.len(), 2);
+    assert!(both.contains(&high) && both.contains(&other));
+}
+
+/// A retry of a batch writes its chunks over again; what the first said of itself is forgotten.
+///
+/// # Panics
+///
+/// When the index breaks the contract.
+pub async fn a_chunk_put_again_takes_the_place_of_the_first(index: &dyn HotIndex) {
+    let first = chunk("again", 1, 1, (100, 200));
+    let mut second = first.clone();
+    second.expires_at += 5;
+    second.block = Bytes::from_static(b"second");
+    let mut other_part = first.clone();
+    other_part.part = 1;
+    put(index, vec![first.clone()]).await;
+    put(index, vec![second.clone(), other_part.clone()]).await;
+    let held = newest(index, everything("again")).await;
+    assert_eq!(held.len(), 2);
+    assert!(held.contains(&second) && held.contains(&other_part));
+    index.expire(first.expires_at).await.expect("the index can forget");
+    assert_eq!(newest(index, everything("again")).await, [second], "its new expiry counts, not its old one");
+}
+
+/// An expired chunk is filtered on read, and forgotten by `expire`.
+///
+/// # Panics
+///
+/// When the index breaks the contract.
+pub async fn an_expired_chunk_is_never_read(index: &dyn HotIndex) {
+    let gone = chunk("expiry", 1, 1, (100, 200));
+    let kept = chunk("expiry", 1, 2, (100, 201));
+    put(index, vec![gone.clone(), kept.clone()]).await;
+    let at = |now| HotQuery { now, ..everything("expiry") };
+    assert_eq!(newest(index, at(gone.expires_at - 1)).await, [kept.clone(), gone.clone()]);
+    assert_eq!(newest(index, at(gone.expires_at)).await, [kept.clone()]);
+    let forgotten = index.expire(gone.expires_at).await.expect("the index can forget");
+    assert!(forgotten >= 1);
+    assert_eq!(newest(index, at(0)).await, [kept], "what is forgotten is gone at any time");
+}
+
+/// The mark is unset at first, then what it was last set to.
+///
+/// # Panics
+///
+/// When the index breaks the contract.
+pub async fn the_mark_is_kept_per_dataset(index: &dyn HotIndex) {
+    let mark = async |dataset: &str| index.complete_since(dataset).await.expect("the index can be asked");
+    assert_eq!(mark("mark").await, None);
+    index.set_complete_since("mark", 17).await.expect("the mark can be set");
+    index.set_complete_since("mark", -3).await.expect("the mark can be set back");
+    index.set_complete_since("other", Micros::MAX).await.expect("the mark can be set");
+    assert_eq!(mark("mark").await, Some(-3));
+    assert_eq!(mark("other").await, Some(Micros::MAX));
+}

@@ -1,0 +1,218 @@
+//! The hot index in one redb file: the chunks of newest rows, kept so that one range scan finds a bucket's newest.
+//!
+//! The index is rebuilt from the log and the lake, so it trades durability for speed: a put is visible at once and durable at the
+//! next [`flush`](HotIndex::flush). A process that dies loses the puts since then; the log hands their batches out again,
+//! because the committer flushes the index before it moves the position to resume from.
+//!
+//! A file that redb cannot open is set aside and an empty index takes its place; its *complete since* marks are unset then, so
+//! that readers turn to the lake ([`Opened::SetAside`]).
+
+mod error;
+mod layout;
+mod open;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alluvium_core::clock::Micros;
+use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, time_bucket_of};
+use alluvium_core::ports::{HotIndex, PortError};
+use async_trait::async_trait;
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+
+pub use error::HotIndexError;
+pub use open::Opened;
+
+/// Chunks: [`layout::chunk_key`] to header and block.
+const CHUNKS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("chunks.v1");
+/// When chunks expire: [`layout::expiry_key`] to nothing, so that expiry reads no block.
+const EXPIRY: TableDefinition<&[u8], ()> = TableDefinition::new("expiry.v1");
+/// The marks that say since when a dataset is complete: dataset to event time.
+const COMPLETE_SINCE: TableDefinition<&str, i64> = TableDefinition::new("complete_since.v1");
+
+/// The most chunks that one transaction of [`HotIndex::expire`] forgets, so that writers get their turn in between.
+const EXPIRE_AT_ONCE: usize = 1_000;
+
+/// [`HotIndex`] over one redb file.
+#[derive(Debug, Clone)]
+pub struct RedbHotIndex {
+    database: Arc<Database>,
+}
+
+impl RedbHotIndex {
+    /// Opens the index in the folder `dir`, making the folder and the file where they are missing. `cache_bytes` bounds what redb
+    /// keeps in memory. Blocks while an unclean file is repaired.
+    ///
+    /// # Errors
+    ///
+    /// When another process has it open, or the folder cannot be read or written. A damaged file is no error: see
+    /// [`Opened::SetAside`].
+    pub fn open(dir: &Path, cache_bytes: usize) -> Result<(Self, Opened), HotIndexError> {
+        let (database, opened) = open::open(dir, cache_bytes)?;
+        Ok((Self { database: Arc::new(database) }, opened))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Database) -> Result<T, HotIndexError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let database = self.database.clone();
+        let outcome = tokio::task::spawn_blocking(move || work(&database)).await;
+        let outcome = outcome.unwrap_or_else(|stopped| Err(HotIndexError::Stopped(stopped.to_string())));
+        outcome.map_err(|error| PortError::because(error.advice(), format!("the hot index cannot {what}"), error))
+    }
+}
+
+#[async_trait]
+impl HotIndex for RedbHotIndex {
+    async fn put(&self, chunks: Vec<HotChunk>) -> Result<(), PortError> {
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        self.blocking("store chunks", move |database| put(database, &chunks)).await
+    }
+
+    async fn flush(&self) -> Result<(), PortError> {
+        // An empty commit makes every one before it durable.
+        self.blocking("make its chunks durable", |database| write(database, Durability::Immediate, |_| Ok(()))).await
+    }
+
+    async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+        self.blocking("be read", move |database| newest(database, &query)).await
+    }
+
+    async fn complete_since(&self, dataset: &str) -> Result<Option<Micros>, PortError> {
+        let dataset = dataset.to_owned();
+        self.blocking("say since when it is complete", move |database| {
+            let marks = database.begin_read()?.open_table(COMPLETE_SINCE)?;
+            Ok(marks.get(dataset.as_str())?.map(|mark| mark.value()))
+        })
+        .await
+    }
+
+    async fn set_complete_since(&self, dataset: &str, since: Micros) -> Result<(), PortError> {
+        let dataset = dataset.to_owned();
+        self.blocking("store since when it is complete", move |database| {
+            // Durable at once: a mark that a crash moved back would hide a gap.
+            write(database, Durability::Immediate, |transaction| {
+                transaction.open_table(COMPLETE_SINCE)?.insert(dataset.as_str(), since)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn expire(&self, now: Micros) -> Result<usize, PortError> {
+        let mut forgotten = 0;
+        loop {
+            let some = self.blocking("forget expired chunks", move |database| expire(database, now)).await?;
+            forgotten += some;
+            if some < EXPIRE_AT_ONCE {
+                return Ok(forgotten);
+            }
+        }
+    }
+}
+
+fn write<T>(
+    database: &Database,
+    durability: Durability,
+    work: impl FnOnce(&WriteTransaction) -> Result<T, HotIndexError>,
+) -> Result<T, HotIndexError> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(durability)?;
+    let outcome = work(&transaction)?;
+    transaction.commit()?;
+    Ok(outcome)
+}
+
+fn put(database: &Database, chunks: &[HotChunk]) -> Result<(), HotIndexError> {
+    write(database, Durability::None, |transaction| {
+        let mut table = transaction.open_table(CHUNKS)?;
+        let mut expiry = transaction.open_table(EXPIRY)?;
+        for chunk in chunks {
+            let key = layout::chunk_key(chunk);
+            let expires_before = put_one(&mut table, &key, chunk)?;
+            if let Some(before) = expires_before.filter(|before| *before != chunk.expires_at) {
+                expiry.remove(layout::expiry_key(before, &key).as_slice())?;
+            }
+            expiry.insert(layout::expiry_key(chunk.expires_at, &key).as_slice(), ())?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes one chunk; answers when the one that it takes the place of was to expire.
+fn put_one(
+    table: &mut Table<'_, &[u8], &[u8]>,
+    key: &[u8],
+    chunk: &HotChunk,
+) -> Result<Option<Micros>, HotIndexError> {
+    let value = layout::chunk_value(chunk);
+    let before = table.insert(key, value.as_slice())?;
+    before.map(|before| Ok(layout::Header::read(before.value())?.expires_at)).transpose()
+}
+
+fn newest(database: &Database, query: &HotQuery) -> Result<Vec<HotChunk>, HotIndexError> {
+    if query.from > query.to {
+        return Ok(Vec::new());
+    }
+    let chunks = database.begin_read()?.open_table(CHUNKS)?;
+    let buckets = query.bucket.map_or(0..BUCKETS, |bucket| bucket..bucket + 1);
+    let mut newest: Vec<HotChunk> = Vec::new();
+    for bucket in buckets {
+        // Nothing older than what another bucket has given is wanted.
+        let time_bucket = newest.first().map_or_else(|| time_bucket_of(query.from), |chunk| chunk.time_bucket);
+        let found = newest_of_bucket(&chunks, query, bucket, time_bucket)?;
+        if found.first().is_some_and(|chunk| chunk.time_bucket > time_bucket) {
+            newest.clear();
+        }
+        newest.extend(found);
+    }
+    newest.sort_by(|a, b| b.max_time.cmp(&a.max_time).then_with(|| layout::chunk_key(a).cmp(&layout::chunk_key(b))));
+    Ok(newest)
+}
+
+/// The chunks of the newest time bucket, from `oldest` on, in which this bucket holds any that the query wants.
+fn newest_of_bucket(
+    chunks: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    query: &HotQuery,
+    bucket: u16,
+    oldest: Micros,
+) -> Result<Vec<HotChunk>, HotIndexError> {
+    let mut found: Vec<HotChunk> = Vec::new();
+    let (first, past_last) = layout::bucket_range(query, bucket, oldest);
+    for entry in chunks.range(first.as_slice()..past_last.as_slice())?.rev() {
+        let (key, value) = entry?;
+        let key = layout::ChunkKey::read(key.value())?;
+        if found.first().is_some_and(|chunk| key.time_bucket < chunk.time_bucket) {
+            break;
+        }
+        let header = layout::Header::read(value.value())?;
+        let expired = header.expires_at <= query.now;
+        if !expired && header.min_time <= query.to && header.max_time >= query.from {
+            found.push(layout::chunk(&query.dataset, key, header, value.value()));
+        }
+    }
+    Ok(found)
+}
+
+fn expire(database: &Database, now: Micros) -> Result<usize, HotIndexError> {
+    write(database, Durability::None, |transaction| {
+        let mut table = transaction.open_table(CHUNKS)?;
+        let mut expiry = transaction.open_table(EXPIRY)?;
+        let past_last = layout::expiry_past(now);
+        let expired = expiry.range::<&[u8]>(..past_last.as_slice())?.take(EXPIRE_AT_ONCE);
+        let expired: Vec<Vec<u8>> =
+            expired.map(|entry| entry.map(|(key, _)| key.value().to_vec())).collect::<Result<_, _>>()?;
+        for key in &expired {
+            expiry.remove(key.as_slice())?;
+            table.remove(layout::chunk_key_of_expiry(key)?)?;
+        }
+        Ok(expired.len())
+    })
+}
+
+#[cfg(test)]
+mod tests;

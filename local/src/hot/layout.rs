@@ -1,0 +1,164 @@
+//! The bytes of keys and values.
+//!
+//! ```text
+//! chunk key     dataset | 00 | bucket u16 | time bucket i64 | part u16 | batch (32 hexadecimal digits)
+//! chunk value   version 01 | rows u32 | min time i64 | max time i64 | expires at i64 | block
+//! expiry key    expires at i64 | chunk key
+//! ```
+//!
+//! Numbers are big-endian; the sign bit of an `i64` in a key is inverted, so that the order of bytes is that of numbers.
+
+use alluvium_core::BatchIdentity;
+use alluvium_core::clock::Micros;
+use alluvium_core::hot::{HotChunk, HotQuery, time_bucket_of};
+use bytes::Bytes;
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+
+use super::error::HotIndexError;
+
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 1 + 4 + 8 + 8 + 8;
+
+fn ordered(time: Micros) -> [u8; 8] {
+    ((time as u64) ^ (1 << 63)).to_be_bytes()
+}
+
+fn from_ordered(bytes: [u8; 8]) -> Micros {
+    (u64::from_be_bytes(bytes) ^ (1 << 63)) as Micros
+}
+
+fn bucket_prefix(dataset: &str, bucket: u16) -> Vec<u8> {
+    let mut key = Vec::with_capacity(dataset.len() + 64);
+    key.extend_from_slice(dataset.as_bytes());
+    key.push(0);
+    key.extend_from_slice(&bucket.to_be_bytes());
+    key
+}
+
+/// Where a chunk lies.
+pub(super) fn chunk_key(chunk: &HotChunk) -> Vec<u8> {
+    let mut key = bucket_prefix(&chunk.dataset, chunk.bucket);
+    key.extend_from_slice(&ordered(chunk.time_bucket));
+    key.extend_from_slice(&chunk.part.to_be_bytes());
+    key.extend_from_slice(chunk.batch.as_str().as_bytes());
+    key
+}
+
+/// The keys of one bucket that a query may want, from the time bucket `oldest` on: the first, and the first past them.
+pub(super) fn bucket_range(query: &HotQuery, bucket: u16, oldest: Micros) -> (Vec<u8>, Vec<u8>) {
+    let mut first = bucket_prefix(&query.dataset, bucket);
+    let mut past_last = first.clone();
+    first.extend_from_slice(&ordered(oldest));
+    // The key of a chunk goes on after its time bucket, so one more bit makes it greater than all of that time bucket.
+    past_last.extend_from_slice(&ordered(time_bucket_of(query.to)));
+    past_last.extend_from_slice(&[u8::MAX; 3]);
+    (first, past_last)
+}
+
+/// A chunk's key, read back.
+pub(super) struct ChunkKey {
+    pub(super) bucket: u16,
+    pub(super) time_bucket: Micros,
+    part: u16,
+    batch: BatchIdentity,
+}
+
+impl ChunkKey {
+    pub(super) fn read(key: &[u8]) -> Result<Self, HotIndexError> {
+        Self::split(key).ok_or(HotIndexError::Damaged("a chunk's key"))
+    }
+
+    fn split(key: &[u8]) -> Option<Self> {
+        let after_dataset = key.iter().position(|byte| *byte == 0)? + 1;
+        let (bucket, rest) = key[after_dataset..].split_first_chunk()?;
+        let (time_bucket, rest) = rest.split_first_chunk()?;
+        let (part, batch) = rest.split_first_chunk()?;
+        let batch: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+            std::str::from_utf8(batch).ok()?.into_deserializer();
+        Some(Self {
+            bucket: u16::from_be_bytes(*bucket),
+            time_bucket: from_ordered(*time_bucket),
+            part: u16::from_be_bytes(*part),
+            batch: BatchIdentity::deserialize(batch).ok()?,
+        })
+    }
+}
+
+/// What stands before a chunk's block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    rows: u32,
+    pub(super) min_time: Micros,
+    pub(super) max_time: Micros,
+    pub(super) expires_at: Micros,
+}
+
+impl Header {
+    pub(super) fn read(value: &[u8]) -> Result<Self, HotIndexError> {
+        let damaged = || HotIndexError::Damaged("a chunk's header");
+        let (version, rest) = value.split_first().ok_or_else(damaged)?;
+        if *version != VERSION {
+            return Err(HotIndexError::Version(*version));
+        }
+        let (rows, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (min_time, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (max_time, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (expires_at, _) = rest.split_first_chunk().ok_or_else(damaged)?;
+        Ok(Self {
+            rows: u32::from_be_bytes(*rows),
+            min_time: Micros::from_be_bytes(*min_time),
+            max_time: Micros::from_be_bytes(*max_time),
+            expires_at: Micros::from_be_bytes(*expires_at),
+        })
+    }
+}
+
+/// A chunk's header and block.
+pub(super) fn chunk_value(chunk: &HotChunk) -> Vec<u8> {
+    let mut value = Vec::with_capacity(HEADER_BYTES + chunk.block.len());
+    value.push(VERSION);
+    value.extend_from_slice(&chunk.rows.to_be_bytes());
+    for time in [chunk.min_time, chunk.max_time, chunk.expires_at] {
+        value.extend_from_slice(&time.to_be_bytes());
+    }
+    value.extend_from_slice(&chunk.block);
+    value
+}
+
+/// Puts a chunk together again.
+pub(super) fn chunk(dataset: &str, key: ChunkKey, header: Header, value: &[u8]) -> HotChunk {
+    HotChunk {
+        dataset: dataset.to_owned(),
+        bucket: key.bucket,
+        time_bucket: key.time_bucket,
+        batch: key.batch,
+        part: key.part,
+        rows: header.rows,
+        min_time: header.min_time,
+        max_time: header.max_time,
+        expires_at: header.expires_at,
+        block: Bytes::copy_from_slice(&value[HEADER_BYTES..]),
+    }
+}
+
+/// Where it is noted that a chunk expires.
+pub(super) fn expiry_key(expires_at: Micros, chunk_key: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(8 + chunk_key.len());
+    key.extend_from_slice(&ordered(expires_at));
+    key.extend_from_slice(chunk_key);
+    key
+}
+
+/// The first key past those of chunks that have expired at `now`.
+pub(super) fn expiry_past(now: Micros) -> Vec<u8> {
+    let mut key = ordered(now).to_vec();
+    // A dataset's name is ASCII.
+    key.push(u8::MAX);
+    key
+}
+
+/// The chunk's key within an expiry key.
+pub(super) fn chunk_key_of_expiry(key: &[u8]) -> Result<&[u8], HotIndexError> {
+    key.get(8..).ok_or(HotIndexError::Damaged("an expiry key"))
+}

@@ -1,0 +1,111 @@
+#![allow(clippy::unwrap_used)]
+
+use alluvium_core::contract::hot_index as contract;
+use alluvium_core::hot::TIME_BUCKET_MICROS;
+use proptest::prelude::*;
+
+use super::*;
+
+const CACHE_BYTES: usize = 1 << 20;
+
+fn open(dir: &Path) -> (RedbHotIndex, Opened) {
+    RedbHotIndex::open(dir, CACHE_BYTES).unwrap()
+}
+
+fn everything(dataset: &str) -> HotQuery {
+    HotQuery { dataset: dataset.to_owned(), bucket: None, from: Micros::MIN, to: Micros::MAX, now: 0 }
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, opened) = open(dir.path());
+    assert_eq!(opened, Opened::New);
+    contract::all(&index).await;
+}
+
+#[tokio::test]
+async fn what_was_flushed_outlives_a_process_that_died() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = open(dir.path());
+    let kept = contract::chunk("crash", 1, 1, (100, 200));
+    index.put(vec![kept.clone()]).await.unwrap();
+    index.set_complete_since("crash", 50).await.unwrap();
+    index.flush().await.unwrap();
+    index.put(vec![contract::chunk("crash", 1, 2, (300, 400))]).await.unwrap();
+    // A copy taken while the file is open is what a killed process leaves behind.
+    let left = tempfile::tempdir().unwrap();
+    std::fs::copy(dir.path().join("index.redb"), left.path().join("index.redb")).unwrap();
+    let (index, opened) = open(left.path());
+    assert_eq!(opened, Opened::Existing);
+    assert_eq!(index.newest(everything("crash")).await.unwrap(), [kept]);
+    assert_eq!(index.complete_since("crash").await.unwrap(), Some(50));
+    index.put(vec![contract::chunk("crash", 1, 3, (500, 600))]).await.unwrap();
+    assert_eq!(index.newest(everything("crash")).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside_and_the_index_starts_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = open(dir.path());
+    index.put(vec![contract::chunk("damage", 1, 1, (100, 200))]).await.unwrap();
+    index.set_complete_since("damage", 50).await.unwrap();
+    drop(index);
+    let file = dir.path().join("index.redb");
+    for damage in ["text", "cut", "empty"] {
+        let mut bytes = std::fs::read(&file).unwrap();
+        match damage {
+            "text" => bytes[..64].copy_from_slice(&[b'x'; 64]),
+            "cut" => bytes.truncate(5_000),
+            _ => bytes.truncate(3),
+        }
+        std::fs::write(&file, bytes).unwrap();
+        let (index, opened) = open(dir.path());
+        let Opened::SetAside { kept, why } = opened else { panic!("{damage}: {opened:?}") };
+        assert!(kept.exists() && !why.is_empty());
+        assert_eq!(index.newest(everything("damage")).await.unwrap(), []);
+        assert_eq!(index.complete_since("damage").await.unwrap(), None, "readers must turn to the lake");
+    }
+}
+
+#[test]
+fn a_second_opener_is_refused_and_nothing_is_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_index, _) = open(dir.path());
+    let error = RedbHotIndex::open(dir.path(), CACHE_BYTES).unwrap_err();
+    assert!(matches!(error, HotIndexError::InUse(_)), "{error}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn expiring_takes_more_than_one_transaction_when_there_is_much() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = open(dir.path());
+    let many = (0..2 * EXPIRE_AT_ONCE as u64 + 1).map(|batch| contract::chunk("much", 1, batch, (1, 2))).collect();
+    index.put(many).await.unwrap();
+    assert_eq!(index.expire(TIME_BUCKET_MICROS).await.unwrap(), 0);
+    assert_eq!(index.expire(2 + 10 * TIME_BUCKET_MICROS).await.unwrap(), 2 * EXPIRE_AT_ONCE + 1);
+    assert_eq!(index.expire(Micros::MAX).await.unwrap(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Bytes changed anywhere in the file never stop the node from starting.
+    #[test]
+    fn an_index_opens_whatever_its_file_holds(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40)) {
+        let dir = tempfile::tempdir().unwrap();
+        let (index, _) = open(dir.path());
+        put(&index.database, &[contract::chunk("fuzz", 1, 1, (100, 200))]).unwrap();
+        // The copy is unclean, so that opening it walks every page.
+        let left = tempfile::tempdir().unwrap();
+        let mut bytes = std::fs::read(dir.path().join("index.redb")).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len().min(64 * 1024));
+            bytes[at] = byte;
+        }
+        std::fs::write(left.path().join("index.redb"), bytes).unwrap();
+        let (index, _) = open(left.path());
+        drop(index);
+    }
+}
