@@ -13,6 +13,10 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 
+/// The most bytes that a block of several rows expands to: what a writer keeps to and a reader may set as its limit, with room
+/// for one event more.
+pub const EXPANDED_BYTES: usize = 16 * 1024 * 1024;
+
 /// Blocks are written once and read rarely: the fastest level, which already halves them.
 const LEVEL: i32 = 1;
 
@@ -20,7 +24,9 @@ const LEVEL: i32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum HotBlockError {
     /// The frame does not say how large its content is, or is no zstd frame at all.
-    #[error("hot block of {0} bytes is no zstd frame with a content size; it is damaged or was not written by `HotBlockWriter`")]
+    #[error(
+        "hot block of {0} bytes is no zstd frame with a content size; it is damaged or was not written by `HotBlockWriter`"
+    )]
     NoFrame(usize),
     /// The content is larger than the reader takes.
     #[error("hot block expands to {expands_to} bytes, more than the {limit_bytes} allowed")]
@@ -75,6 +81,11 @@ impl HotBlockWriter {
         writer.finish()?;
         drop(writer);
         Ok(self.compressor.compress(&self.stream)?.into())
+    }
+
+    /// What the block that was last written expands to.
+    pub fn expanded_bytes(&self) -> usize {
+        self.stream.len()
     }
 }
 

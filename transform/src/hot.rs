@@ -1,0 +1,138 @@
+//! From sorted rows to the chunks of the hot index.
+
+use std::ops::Range;
+
+use alluvium_core::clock::Micros;
+use alluvium_core::hot::{HotChunk, TIME_BUCKET_MICROS, time_bucket_of};
+use alluvium_core::hot_block::{EXPANDED_BYTES, HotBlockError, HotBlockWriter};
+use alluvium_core::{BatchIdentity, limits};
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+
+use crate::plan::{Plan, micros};
+use crate::rows::SortedRows;
+use crate::sources::Sources;
+
+/// What decides which rows a batch's chunks hold and how long they are kept.
+#[derive(Debug)]
+pub(crate) struct HotSettings<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) batch: &'a BatchIdentity,
+    /// The oldest event time that is still hot.
+    pub(crate) since: Micros,
+    /// How long after its newest row's event time a chunk expires.
+    pub(crate) kept_for_micros: Micros,
+}
+
+impl<'a> HotSettings<'a> {
+    pub(crate) fn new(plan: &'a Plan, batch: &'a BatchIdentity, arrival: Micros, margin: std::time::Duration) -> Self {
+        let retention = micros(plan.dataset.hot_retention);
+        Self {
+            plan,
+            batch,
+            since: arrival.saturating_sub(retention),
+            kept_for_micros: retention.saturating_add(micros(margin)),
+        }
+    }
+}
+
+/// Where a row belongs: its bucket, its time bucket, its owner and source, and its place among the sorted rows, so that numeric
+/// order is the order in which the chunks hold the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Belongs(u128);
+
+impl Belongs {
+    fn new(bucket: u16, time: Micros, pair_rank: u32, row: u32) -> Self {
+        // Times between the years 0001 and 9999 span fewer than 2^31 time buckets.
+        let time_bucket = (time.div_euclid(TIME_BUCKET_MICROS) + (1 << 31)) as u32;
+        let low = u64::from(pair_rank) << 32 | u64::from(row);
+        Self(u128::from(bucket) << 96 | u128::from(time_bucket) << 64 | u128::from(low))
+    }
+
+    fn bucket(self) -> u16 {
+        (self.0 >> 96) as u16
+    }
+
+    /// What rows of one chunk share.
+    fn chunk(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    fn row(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// The chunks of a batch's rows of one dataset.
+///
+/// # Errors
+///
+/// When a block cannot be encoded, which would be a defect.
+pub(crate) fn chunks(
+    rows: &SortedRows,
+    known: &Sources,
+    settings: &HotSettings<'_>,
+    blocks: &mut HotBlockWriter,
+) -> Result<Vec<HotChunk>, HotBlockError> {
+    let (buckets, ranks) = (known.buckets(), known.pair_ranks());
+    let hot = rows.times.iter().zip(&rows.sources).enumerate().filter(|(_, (time, _))| **time >= settings.since);
+    let mut order: Vec<Belongs> = hot
+        .map(|(row, (time, source))| Belongs::new(buckets[source.at()], *time, ranks.of(*source), row as u32))
+        .collect();
+    if order.is_empty() {
+        return Ok(Vec::new());
+    }
+    order.sort_unstable();
+    let indices = UInt32Array::from_iter_values(order.iter().map(|belongs| belongs.row()));
+    let batch = take_record_batch(&rows.batch, &indices)?;
+    let mut chunks = Cutter { batch, times: &rows.times, order: &order, settings, blocks, chunks: Vec::new() };
+    let mut start = 0;
+    for group in order.chunk_by(|one, next| one.chunk() == next.chunk()) {
+        chunks.cut(start..start + group.len(), &mut 0)?;
+        start += group.len();
+    }
+    Ok(chunks.chunks)
+}
+
+struct Cutter<'a> {
+    /// The hot rows, chunk by chunk.
+    batch: RecordBatch,
+    /// The event times of the rows in the order of the data file.
+    times: &'a [Micros],
+    order: &'a [Belongs],
+    settings: &'a HotSettings<'a>,
+    blocks: &'a mut HotBlockWriter,
+    chunks: Vec<HotChunk>,
+}
+
+impl Cutter<'_> {
+    /// Makes one chunk of rows that share bucket and time bucket, or several when one would be too large. A single row that is too
+    /// large by itself still becomes a chunk: left out it would be a gap (QR-1).
+    fn cut(&mut self, rows: Range<usize>, part: &mut u16) -> Result<(), HotBlockError> {
+        let slice = self.batch.slice(rows.start, rows.len());
+        let block = self.blocks.write(&slice)?;
+        let too_large = block.len() > limits::HOT_CHUNK_BYTES || self.blocks.expanded_bytes() > EXPANDED_BYTES;
+        if too_large && rows.len() > 1 {
+            let middle = rows.start + rows.len() / 2;
+            self.cut(rows.start..middle, part)?;
+            return self.cut(middle..rows.end, part);
+        }
+        let first = self.order[rows.start];
+        let times = self.order[rows.clone()].iter().map(|belongs| self.times[belongs.row() as usize]);
+        let (min_time, max_time) = times.fold((Micros::MAX, Micros::MIN), |(low, high), t| (low.min(t), high.max(t)));
+        self.chunks.push(HotChunk {
+            dataset: self.settings.plan.dataset.name.as_str().to_owned(),
+            bucket: first.bucket(),
+            time_bucket: time_bucket_of(min_time),
+            batch: self.settings.batch.clone(),
+            part: *part,
+            rows: rows.len() as u32,
+            min_time,
+            max_time,
+            expires_at: max_time.saturating_add(self.settings.kept_for_micros),
+            block,
+        });
+        *part += 1;
+        Ok(())
+    }
+}

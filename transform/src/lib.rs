@@ -1,0 +1,40 @@
+//! Cleans, validates and encodes: a [`DeliveryBatch`](alluvium_core::DeliveryBatch) in, a [`BatchOutput`] out.
+//!
+//! The hot path of the whole system, and a pure function: no I/O and no clock. "Now" is a record's arrival, so the same batch
+//! always gives the same bytes, and a retry writes the same files over again.
+//!
+//! Each event goes through these steps: its record is opened and told into elements (`elements`); the element is scanned once,
+//! which checks that it is JSON (`scan`); it is judged against its dataset's plan (`plan`, `judge`, `value`, `time`) into a draft of
+//! a row (`draft`), or a fault (`fault`). Rows are collected in Arrow builders and sorted (`rows`), dead letters beside them
+//! (`dead`), and the whole is encoded as Parquet (`encode`, `stats`) and as chunks for the hot index (`hot`).
+//!
+//! Invariants that this room keeps:
+//!
+//! - **TR-1** each element that can be told from its neighbours becomes one row or one dead letter; a record that cannot be
+//!   opened or told into elements becomes one dead letter.
+//! - **TR-2** every ledger entry balances: `received = written + filtered + dead`.
+
+mod convert;
+mod dead;
+mod draft;
+mod elements;
+mod encode;
+mod error;
+mod fault;
+mod hot;
+mod judge;
+mod plan;
+mod reading;
+mod rows;
+mod scan;
+mod settings;
+mod sources;
+mod stats;
+mod time;
+mod transform;
+mod value;
+
+pub use convert::{ConvertReport, DEAD_LINES, DeadLine, convert};
+pub use error::TransformError;
+pub use settings::TransformSettings;
+pub use transform::{BatchOutput, DataFile, Transform};

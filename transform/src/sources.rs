@@ -1,0 +1,121 @@
+//! The owners and sources of one batch: each pair is stored once and known by a number.
+
+use std::collections::HashMap;
+
+use alluvium_core::hot::bucket_of;
+
+/// The number of an owner within its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnerIndex(usize);
+
+/// The number of a pair of owner and source within its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SourceIndex(u32);
+
+#[derive(Debug)]
+struct Owner {
+    name: Box<str>,
+    sources: HashMap<Box<str>, SourceIndex>,
+}
+
+#[derive(Debug)]
+struct Source {
+    owner: OwnerIndex,
+    name: Box<str>,
+}
+
+/// Every pair of owner and source met in a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    owners: Vec<Owner>,
+    by_name: HashMap<Box<str>, OwnerIndex>,
+    sources: Vec<Source>,
+}
+
+impl Sources {
+    /// The number of an owner.
+    pub(crate) fn owner(&mut self, name: &str) -> OwnerIndex {
+        if let Some(known) = self.by_name.get(name) {
+            return *known;
+        }
+        let index = OwnerIndex(self.owners.len());
+        self.owners.push(Owner { name: name.into(), sources: HashMap::new() });
+        self.by_name.insert(name.into(), index);
+        index
+    }
+
+    /// The number of a source of this owner.
+    #[inline]
+    pub(crate) fn source(&mut self, owner: OwnerIndex, name: &str) -> SourceIndex {
+        let known = &mut self.owners[owner.0].sources;
+        if let Some(index) = known.get(name) {
+            return *index;
+        }
+        let index = SourceIndex(self.sources.len() as u32);
+        self.sources.push(Source { owner, name: name.into() });
+        known.insert(name.into(), index);
+        index
+    }
+
+    pub(crate) fn owner_name(&self, owner: OwnerIndex) -> &str {
+        &self.owners[owner.0].name
+    }
+
+    /// The owner and the source of a pair.
+    pub(crate) fn pair(&self, index: SourceIndex) -> (&str, &str) {
+        let source = &self.sources[index.0 as usize];
+        (self.owner_name(source.owner), &source.name)
+    }
+
+    /// For each pair its place among the sources in their order; pairs of equal sources share one.
+    pub(crate) fn source_ranks(&self) -> Ranks {
+        self.ranks(|pair| (pair.1, ""))
+    }
+
+    /// For each pair its place in the order of owners, then sources.
+    pub(crate) fn pair_ranks(&self) -> Ranks {
+        self.ranks(|pair| pair)
+    }
+
+    fn ranks<'a>(&'a self, key: impl Fn((&'a str, &'a str)) -> (&'a str, &'a str)) -> Ranks {
+        let key = |index: &u32| key(self.pair(SourceIndex(*index)));
+        let mut order: Vec<u32> = (0..self.sources.len() as u32).collect();
+        order.sort_unstable_by_key(key);
+        let mut ranks = vec![0; order.len()];
+        let mut rank = 0;
+        for (place, index) in order.iter().enumerate() {
+            if place > 0 && key(index) != key(&order[place - 1]) {
+                rank += 1;
+            }
+            ranks[*index as usize] = rank;
+        }
+        Ranks(ranks)
+    }
+
+    /// For each pair its bucket of the hot index.
+    pub(crate) fn buckets(&self) -> Vec<u16> {
+        (0..self.sources.len() as u32)
+            .map(|index| {
+                let (owner, source) = self.pair(SourceIndex(index));
+                bucket_of(owner, source)
+            })
+            .collect()
+    }
+}
+
+impl SourceIndex {
+    /// The number as an index into what is kept per pair.
+    pub(crate) fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A place in an order for each pair.
+#[derive(Debug)]
+pub(crate) struct Ranks(Vec<u32>);
+
+impl Ranks {
+    pub(crate) fn of(&self, index: SourceIndex) -> u32 {
+        self.0[index.at()]
+    }
+}

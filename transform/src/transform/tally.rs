@@ -1,0 +1,28 @@
+//! Counts of what became of the events of one dataset.
+
+use std::collections::BTreeMap;
+
+use alluvium_core::ReasonCode;
+
+/// The counts of a ledger entry.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    pub(super) received: u64,
+    pub(super) bytes: u64,
+    pub(super) dead: u64,
+    pub(super) dead_by_reason: BTreeMap<ReasonCode, u64>,
+}
+
+impl Tally {
+    /// Counts an event of this size.
+    pub(super) fn receive(&mut self, bytes: usize) {
+        self.received += 1;
+        self.bytes += bytes as u64;
+    }
+
+    /// Counts one of those received as dead.
+    pub(super) fn bury(&mut self, reason: ReasonCode) {
+        self.dead += 1;
+        *self.dead_by_reason.entry(reason).or_default() += 1;
+    }
+}
