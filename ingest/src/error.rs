@@ -1,0 +1,74 @@
+//! What can go wrong on the sending side and when a gateway is set up. What goes wrong with one request is a problem document.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An error of this room; its variants say what the caller can do.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// A setting cannot be used: change it.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// The setting's key.
+        setting: &'static str,
+        /// What is wrong with its value, and what would be right.
+        problem: String,
+    },
+    /// A file cannot be opened or read: check that it is there and readable.
+    #[error("{}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file holds something that cannot be replayed: change the input.
+    #[error("{}:{line}:{column}: {problem}", file.display())]
+    Input {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1: in CSV the cell's, else the byte's within its line.
+        column: u64,
+        /// What is wrong there, and what would be right.
+        problem: String,
+    },
+    /// The HTTP client cannot be set up: stop.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(#[source] reqwest::Error),
+    /// The receiver refused the events and would again: change the input or the destination.
+    #[error("{url} refused {events} events with status {status}: {detail}")]
+    Refused {
+        /// Where they were sent.
+        url: String,
+        /// How many events the request held.
+        events: u64,
+        /// The answer's status.
+        status: u16,
+        /// The answer's problem detail, or the beginning of its body.
+        detail: String,
+    },
+    /// The events were not acknowledged, attempt after attempt: try again later. Some of them may have been stored.
+    #[error(
+        "{url} did not acknowledge {events} events after {attempts} attempts in {elapsed:?}; the last answer: {last}"
+    )]
+    GaveUp {
+        /// Where they were sent.
+        url: String,
+        /// How many events the request held.
+        events: u64,
+        /// How often it was sent.
+        attempts: u32,
+        /// How long that took.
+        elapsed: Duration,
+        /// What the last attempt came to.
+        last: String,
+    },
+}
+
+impl IngestError {
+    pub(crate) fn setting(setting: &'static str, problem: impl Into<String>) -> Self {
+        Self::Setting { setting, problem: problem.into() }
+    }
+}

@@ -1,0 +1,229 @@
+//! CSV time series: a header line, then one reading per row.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use alluvium_core::clock::Micros;
+use alluvium_core::limits;
+use csv::{Reader, ReaderBuilder, StringRecord};
+
+use super::{ReplaySettings, Shift, stem_of, time};
+use crate::{EventSource, IngestError, Written};
+
+/// Names of the time's column when none is given, the first that is there.
+const TIME_COLUMNS: [&str; 6] = ["timestamp", "time", "event_time", "datetime", "date", "ts"];
+
+/// A CSV file as a source of events.
+#[derive(Debug)]
+pub(super) struct Series {
+    rows: Rows,
+    columns: Columns,
+    /// `<stem>` as the inside of a JSON string.
+    stem: Vec<u8>,
+    /// `","source":…,"type":…,"time":`, which is the same in each event.
+    between: Vec<u8>,
+    shift_by: Micros,
+}
+
+/// Which columns are read, by position.
+#[derive(Debug)]
+struct Columns {
+    time: usize,
+    /// Each with its name as JSON.
+    values: Vec<(usize, Vec<u8>)>,
+}
+
+impl Series {
+    pub(super) fn open(file: &Path, settings: &ReplaySettings) -> Result<Self, IngestError> {
+        let stem = stem_of(file)?;
+        let source = settings.source.as_deref().unwrap_or(&stem);
+        let (rows, columns) = Rows::open(file, settings)?;
+        let shift_by = match settings.shift {
+            Shift::None => 0,
+            Shift::NewestTo(newest) => newest_time(file, settings)?.map_or(0, |found| newest.saturating_sub(found)),
+        };
+        let mut between = b"\",\"source\":".to_vec();
+        between.extend(json_text(source));
+        between.extend_from_slice(b",\"type\":");
+        between.extend(json_text(&settings.event_type));
+        between.extend_from_slice(b",\"time\":");
+        let quoted = json_text(&stem);
+        let stem = quoted[1..quoted.len() - 1].to_vec();
+        Ok(Self { rows, columns, stem, between, shift_by })
+    }
+}
+
+fn newest_time(file: &Path, settings: &ReplaySettings) -> Result<Option<Micros>, IngestError> {
+    let (mut rows, columns) = Rows::open(file, settings)?;
+    let mut newest = None;
+    while rows.advance()? {
+        newest = newest.max(Some(rows.time(&columns)?));
+    }
+    Ok(newest)
+}
+
+impl EventSource for Series {
+    fn next_into(&mut self, out: &mut Vec<u8>) -> Result<Option<Written>, IngestError> {
+        if !self.rows.advance()? {
+            return Ok(None);
+        }
+        let at = self.rows.time(&self.columns)?.saturating_add(self.shift_by);
+        out.extend_from_slice(b"{\"id\":\"");
+        out.extend_from_slice(&self.stem);
+        out.extend_from_slice(format!(":{}", self.rows.row).as_bytes());
+        out.extend_from_slice(&self.between);
+        time::put_json(out, at).ok_or_else(|| self.rows.refuse(self.columns.time, time::CANNOT_MOVE))?;
+        out.extend_from_slice(b",\"data\":{");
+        let start = out.len();
+        for (column, name) in &self.columns.values {
+            let cell = &self.rows.record[*column];
+            // An empty cell is how CSV writes that there is no value.
+            if cell.is_empty() {
+                continue;
+            }
+            if out.len() > start {
+                out.push(b',');
+            }
+            out.extend_from_slice(name);
+            out.push(b':');
+            put_cell(out, cell);
+        }
+        out.extend_from_slice(b"}}");
+        Ok(Some(Written { at: Some(at) }))
+    }
+}
+
+/// Appends a cell: as it is when it is a JSON number, else as a string.
+fn put_cell(out: &mut Vec<u8>, cell: &str) {
+    let number = cell.trim_matches(' ');
+    let starts_like_one = number.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    if starts_like_one && serde_json::from_str::<f64>(number).is_ok() {
+        out.extend_from_slice(number.as_bytes());
+    } else {
+        out.extend(json_text(cell));
+    }
+}
+
+fn json_text(text: &str) -> Vec<u8> {
+    serde_json::to_vec(text).expect("a string is always JSON")
+}
+
+/// The rows of a CSV file, each as long as the header.
+#[derive(Debug)]
+struct Rows {
+    file: PathBuf,
+    reader: Reader<Metered>,
+    /// How many bytes were read since the last row.
+    since_row: Arc<AtomicUsize>,
+    record: StringRecord,
+    /// The record's number among those of the file, the header being 1: its line, where no row takes several. Unlike the
+    /// line it is different for every row.
+    row: u64,
+}
+
+impl Rows {
+    fn open(file: &Path, settings: &ReplaySettings) -> Result<(Self, Columns), IngestError> {
+        let since_row = Arc::new(AtomicUsize::new(0));
+        let input = Metered { file: super::open_file(file)?, since_row: since_row.clone() };
+        let reader = ReaderBuilder::new().has_headers(false).delimiter(settings.delimiter).from_reader(input);
+        let record = StringRecord::new();
+        let mut rows = Self { file: file.to_owned(), reader, since_row, record, row: 0 };
+        if !rows.advance()? {
+            return Err(rows.refuse(0, "the file is empty; expected a header line such as `timestamp,value`"));
+        }
+        let columns = rows.columns(settings)?;
+        Ok((rows, columns))
+    }
+
+    /// Reads the next row; says whether there was one.
+    fn advance(&mut self) -> Result<bool, IngestError> {
+        self.since_row.store(0, Ordering::Relaxed);
+        match self.reader.read_record(&mut self.record) {
+            Ok(more) => {
+                self.row += u64::from(more);
+                Ok(more)
+            }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    fn columns(&self, settings: &ReplaySettings) -> Result<Columns, IngestError> {
+        // A byte order mark, which spreadsheet programs write, is no part of the first name.
+        let names: Vec<&str> = self.record.iter().map(|name| name.trim_start_matches('\u{FEFF}').trim()).collect();
+        let find = |wanted: &str| {
+            let found = names.iter().position(|name| *name == wanted);
+            found.ok_or_else(|| {
+                self.refuse(0, &format!("there is no column `{wanted}`; the columns are: {}", names.join(", ")))
+            })
+        };
+        let time = match &settings.time_column {
+            Some(wanted) => find(wanted)?,
+            None => TIME_COLUMNS
+                .iter()
+                .find_map(|known| names.iter().position(|name| name.eq_ignore_ascii_case(known)))
+                .ok_or_else(|| {
+                    let (known, found) = (TIME_COLUMNS.join(", "), names.join(", "));
+                    self.refuse(
+                        0,
+                        &format!("no column is named like a time ({known}); name it. The columns are: {found}"),
+                    )
+                })?,
+        };
+        let values = if settings.value_columns.is_empty() {
+            (0..names.len()).filter(|column| *column != time).collect()
+        } else {
+            settings.value_columns.iter().map(|wanted| find(wanted)).collect::<Result<Vec<_>, _>>()?
+        };
+        Ok(Columns { time, values: values.into_iter().map(|column| (column, json_text(names[column]))).collect() })
+    }
+
+    fn time(&self, columns: &Columns) -> Result<Micros, IngestError> {
+        let cell = &self.record[columns.time];
+        let shown: String = cell.chars().take(40).collect();
+        time::parse(cell).ok_or_else(|| self.refuse(columns.time, &format!("`{shown}` is no time; {}", time::EXPECTED)))
+    }
+
+    /// An error at a cell of the row that was read last.
+    fn refuse(&self, column: usize, problem: &str) -> IngestError {
+        let line = self.record.position().map_or(1, csv::Position::line);
+        IngestError::Input { file: self.file.clone(), line, column: column as u64 + 1, problem: problem.to_owned() }
+    }
+
+    fn explain(&self, error: csv::Error) -> IngestError {
+        let line = error.position().map_or(1, csv::Position::line);
+        let (column, problem) = match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                (len + 1, format!("the row has {len} cells, the header {expected_len}; expected as many"))
+            }
+            csv::ErrorKind::Utf8 { err, .. } => (err.field() as u64 + 1, "the cell is not UTF-8".to_owned()),
+            csv::ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::FileTooLarge => (1, error.to_string()),
+            csv::ErrorKind::Io(_) => {
+                let csv::ErrorKind::Io(source) = error.into_kind() else { unreachable!("matched just before") };
+                return IngestError::Unreadable { file: self.file.clone(), source };
+            }
+            _ => (1, error.to_string()),
+        };
+        IngestError::Input { file: self.file.clone(), line, column, problem }
+    }
+}
+
+/// A file that refuses to be read on within a row that never ends, such as after a quote that is not closed.
+#[derive(Debug)]
+struct Metered {
+    file: File,
+    since_row: Arc<AtomicUsize>,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        if self.since_row.fetch_add(read, Ordering::Relaxed) > limits::EVENT_BYTES {
+            let problem = format!("a row is longer than {} bytes; is a quote not closed?", limits::EVENT_BYTES);
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, problem));
+        }
+        Ok(read)
+    }
+}
