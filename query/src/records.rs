@@ -1,0 +1,192 @@
+//! Records, newest first, across hot index and lake.
+//!
+//! # What is promised (QR-1)
+//!
+//! An event is *visible* once its chunk was put into the hot index or its data file was committed to the lake. A walk from page
+//! to page by cursor returns every event that was visible when it began, once, ordered by `event_time` (newest first), then
+//! `source`, `event_id` and `owner`; or a page of it says `complete: false`.
+//!
+//! **Boundary.** B is the later of the dataset's *complete since* mark and now less its hot retention, computed anew for each
+//! page. From B on the hot index alone answers. Below B the lake answers, joined with whatever the hot index still holds there:
+//! chunks outlive their retention by a margin, and an event that arrived just before B passed it may wait for its commit. So an
+//! event is missed only if its commit took longer than that margin. Without a mark B lies after all times and the lake is always
+//! asked.
+//!
+//! **Incomplete.** A page says `complete: false` when the oldest uncommitted event has waited for more than half of the hot
+//! retention (the margin may run out), or when the page reaches below the mark while anything at all is uncommitted (the index
+//! may have lost its chunks, and the lake does not have it yet).
+//!
+//! **Each event once.** The event key is (owner, source, event id) within the dataset, and the first arrival wins
+//! (`ingest_time`, then the older `event_time`). Arrivals of one key at the same `event_time`, which is what a retry of the same
+//! bytes gives, are one row, always. Arrivals at different event times are one row when they lie within [`DUPLICATE_WINDOW`] of
+//! the page that either is on (up to [`DUPLICATE_ROWS`] rows on each side). Further apart, both are returned, each at its own
+//! time. The first arrival itself is never hidden.
+
+mod boundary;
+mod cursor;
+mod hot;
+mod lake;
+mod page;
+mod rows;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use alluvium_core::clock::Micros;
+use alluvium_core::dataset::dead_letter_columns;
+use alluvium_core::limits;
+use alluvium_core::ports::{HotIndex, SqlEngine};
+use alluvium_core::{Clock, DatasetName, Datasets};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+
+use crate::error::QueryError;
+pub use cursor::Cursor;
+
+/// How many rows a page has when the request does not say.
+pub const DEFAULT_LIMIT: usize = 100;
+
+/// The most rows that a page may have.
+pub const MAX_LIMIT: usize = 10_000;
+
+/// How far from a page another arrival of one of its keys is looked for.
+pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(60);
+
+/// How many rows are read on each side of a page to look for other arrivals of its keys.
+pub const DUPLICATE_ROWS: usize = 20_000;
+
+/// The most rows that are kept in memory to make one page.
+pub const PAGE_READS_ROWS: usize = 1_000_000;
+
+/// Which records to read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecordsRequest {
+    /// The dataset, or `dead_letters`.
+    pub dataset: String,
+    /// Only this owner's; `None`: everybody's. A read of one source is fast only with its owner: both choose the bucket.
+    pub owner: Option<String>,
+    /// Only this source's; `None`: all.
+    pub source: Option<String>,
+    /// The oldest event time wanted, included; `None`: no end.
+    pub from: Option<Micros>,
+    /// Event times from here on are not wanted; `None`: no end.
+    pub to: Option<Micros>,
+    /// The most rows, 1 to [`MAX_LIMIT`]; `None`: [`DEFAULT_LIMIT`].
+    pub limit: Option<usize>,
+    /// Where the page before this one ended; `None`: at the newest.
+    pub cursor: Option<Cursor>,
+}
+
+/// One page of records.
+#[derive(Debug, Clone)]
+pub struct RecordsPage {
+    /// The dataset's columns; at most `limit` rows, newest first.
+    pub rows: RecordBatch,
+    /// What the next request carries; `None`: this was the last page.
+    pub next: Option<Cursor>,
+    /// Whether nothing can be missing (QR-1).
+    pub complete: bool,
+    /// What answered.
+    pub answered_by: AnsweredBy,
+}
+
+/// What had to be asked for a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// The hot index alone.
+    Hot,
+    /// The hot index and the lake.
+    HotAndLake,
+}
+
+/// How long the oldest event that is not yet committed has waited for its commit: whoever commits writes it, [`Records`] reads it.
+#[derive(Debug, Default)]
+pub struct CommitLag(AtomicI64);
+
+impl CommitLag {
+    /// Says how long; zero: everything that was taken in is committed.
+    pub fn set(&self, lag: Duration) {
+        self.0.store(i64::try_from(lag.as_micros()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long.
+    pub fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed).unsigned_abs())
+    }
+}
+
+/// Reads records across hot index and lake.
+#[derive(Clone)]
+pub struct Records {
+    hot: Arc<dyn HotIndex>,
+    sql: Arc<dyn SqlEngine>,
+    datasets: Arc<Datasets>,
+    clock: Arc<dyn Clock>,
+    lag: Arc<CommitLag>,
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records").field("datasets", &self.datasets.names()).finish_non_exhaustive()
+    }
+}
+
+/// What there is to know of a dataset to read it.
+struct Readable {
+    columns: SchemaRef,
+    hot_retention: Duration,
+}
+
+impl Records {
+    /// A reader of these datasets and of `dead_letters`.
+    pub fn new(
+        hot: Arc<dyn HotIndex>,
+        sql: Arc<dyn SqlEngine>,
+        datasets: Arc<Datasets>,
+        clock: Arc<dyn Clock>,
+        lag: Arc<CommitLag>,
+    ) -> Self {
+        Self { hot, sql, datasets, clock, lag }
+    }
+
+    /// The time now, as this reader's clock has it.
+    pub fn now(&self) -> Micros {
+        self.clock.now_micros()
+    }
+
+    /// Reads one page.
+    ///
+    /// # Errors
+    ///
+    /// When the dataset is unknown, a parameter cannot be used, the page would take too many rows to make, or the hot index or
+    /// the lake cannot be read.
+    pub async fn page(&self, request: &RecordsRequest) -> Result<RecordsPage, QueryError> {
+        let dataset = self.readable(&request.dataset)?;
+        let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(QueryError::parameter("limit", format!("{limit} is not within 1 to {MAX_LIMIT}")));
+        }
+        let cursor = request.cursor.as_ref();
+        if let Some(cursor) = cursor.filter(|cursor| cursor.dataset != request.dataset) {
+            let message = format!("it was given out for `{}`, not for `{}`", cursor.dataset, request.dataset);
+            return Err(QueryError::parameter("cursor", message));
+        }
+        page::read(self, request, &dataset, limit).await
+    }
+
+    fn readable(&self, name: &str) -> Result<Readable, QueryError> {
+        if let Some(dataset) = self.datasets.get(name) {
+            return Ok(Readable { columns: dataset.columns().clone(), hot_retention: dataset.hot_retention });
+        }
+        if name == DatasetName::dead_letters().as_str() {
+            return Ok(Readable { columns: dead_letter_columns(), hot_retention: limits::HOT_RETENTION });
+        }
+        let mut known = self.datasets.names();
+        known.push("dead_letters");
+        Err(QueryError::UnknownDataset { name: name.chars().take(80).collect(), known: known.join(", ") })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Where a page ended.
+
+use alluvium_core::clock::Micros;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The longest cursor that is read, in bytes of its text.
+const MAX_BYTES: usize = 32 * 1024;
+
+/// The place of the last row of a page: the next page begins after it. Opaque to clients.
+///
+/// Its text is the base64url of a JSON array: version, dataset, event time in µs, source, event id, owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) dataset: String,
+    pub(super) time: Micros,
+    pub(super) source: String,
+    pub(super) id: String,
+    pub(super) owner: String,
+}
+
+/// Text that is no cursor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CursorError {
+    /// It was not made by us, or was changed.
+    #[error("not a cursor; pass on `next` as it was answered, or leave it out to begin at the newest record")]
+    Damaged,
+    /// A newer release made it.
+    #[error("a cursor of version {0}, newer than this release reads ({VERSION}); begin again without it")]
+    Version(u64),
+}
+
+const VERSION: u64 = 1;
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = (VERSION, &self.dataset, self.time, &self.source, &self.id, &self.owner);
+        let text = serde_json::to_vec(&parts).expect("a cursor holds only text and numbers");
+        f.write_str(&URL_SAFE_NO_PAD.encode(text))
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > MAX_BYTES {
+            return Err(CursorError::Damaged);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError::Damaged)?;
+        let parts: Vec<serde_json::Value> = serde_json::from_slice(&bytes).map_err(|_| CursorError::Damaged)?;
+        match parts.first().and_then(serde_json::Value::as_u64) {
+            Some(VERSION) => {}
+            Some(newer) if newer > VERSION => return Err(CursorError::Version(newer)),
+            _ => return Err(CursorError::Damaged),
+        }
+        let (_, dataset, time, source, id, owner): (u64, _, _, _, _, _) =
+            serde_json::from_value(parts.into()).map_err(|_| CursorError::Damaged)?;
+        Ok(Self { dataset, time, source, id, owner })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        let cursor = Cursor {
+            dataset: "telemetry".into(),
+            time: -1,
+            source: "a\"b/ü".into(),
+            id: String::new(),
+            owner: "o".into(),
+        };
+        let text = cursor.to_string();
+        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
+        assert_eq!(text.parse(), Ok(cursor));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        for text in ["", "x", "a b", &encoded("[]"), &encoded("[1]"), &encoded(r#"[1,"d","t","s","i","o"]"#)] {
+            assert_eq!(text.parse::<Cursor>(), Err(CursorError::Damaged), "{text}");
+        }
+        assert_eq!(encoded(r#"[2,"later"]"#).parse::<Cursor>(), Err(CursorError::Version(2)));
+        assert_eq!("A".repeat(MAX_BYTES + 1).parse::<Cursor>(), Err(CursorError::Damaged));
+    }
+}

@@ -1,0 +1,145 @@
+//! Reading the lake downwards in time, a statement per stretch.
+
+use alluvium_core::clock::Micros;
+use alluvium_core::ports::{PortError, SqlEngine};
+use arrow::record_batch::RecordBatch;
+use jiff::Timestamp;
+
+use super::boundary::micros;
+use super::cursor::Cursor;
+use super::page::Scope;
+use super::rows::{Place, Rows};
+use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW};
+use crate::error::QueryError;
+
+/// A walk through the committed rows of one scope below the boundary, newest first.
+pub(super) struct LakeWalk<'a> {
+    engine: &'a dyn SqlEngine,
+    scope: &'a Scope,
+    /// The newest time that the lake is asked for.
+    newest: Micros,
+    /// The last row read.
+    last: Option<Cursor>,
+    exhausted: bool,
+}
+
+impl<'a> LakeWalk<'a> {
+    /// A walk that begins at `newest`, or at the scope's own newest time if that is older.
+    pub(super) fn new(engine: &'a dyn SqlEngine, scope: &'a Scope, newest: Micros) -> Self {
+        let newest = newest.min(scope.newest);
+        Self { engine, scope, newest, last: None, exhausted: newest < scope.from }
+    }
+
+    /// Whether every row at this place or before it has been read.
+    pub(super) fn has_read(&self, place: Place<'_>) -> bool {
+        self.exhausted || self.last.as_ref().is_some_and(|last| place <= Place::of(last))
+    }
+
+    /// Whether everything has been read.
+    pub(super) fn exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    /// Reads the next `count` rows.
+    pub(super) async fn advance(&mut self, count: usize, rows: &mut Rows) -> Result<(), QueryError> {
+        let after = self.last.as_ref().or(self.scope.after.as_ref());
+        let mut conditions = self.scope.conditions(self.scope.from, self.newest);
+        conditions.extend(after.map(after_condition));
+        let sql = format!(
+            "select * from {}_raw{} order by event_time desc, source, event_id, owner, ingest_time limit {count}",
+            self.scope.dataset,
+            where_clause(&conditions)
+        );
+        let batches = run(self.engine, &sql).await?;
+        let read: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        for batch in &batches {
+            rows.add(batch)?;
+        }
+        self.exhausted = read < count;
+        if let Some(last) = rows.last_added().filter(|_| read > 0) {
+            self.last = Some(rows.place(last).cursor(&self.scope.dataset));
+        }
+        Ok(())
+    }
+
+    /// Reads around a page that reaches from `high` down to `low` for the sake of other arrivals of its keys, as far as promised.
+    /// `committed_below` is the time below which the lake is asked at all.
+    pub(super) async fn read_windows(
+        &self,
+        (high, low): (Micros, Micros),
+        committed_below: Micros,
+        rows: &mut Rows,
+    ) -> Result<(), QueryError> {
+        let window = micros(DUPLICATE_WINDOW);
+        let newest = committed_below.saturating_sub(1);
+        let above = (high.saturating_add(1), high.saturating_add(window).min(newest), "asc");
+        let below = (low.saturating_sub(window), low.saturating_sub(1).min(newest), "desc");
+        for (from, to, order) in [above, below] {
+            if from > to || to == Micros::MAX {
+                continue;
+            }
+            let sql = format!(
+                "select owner, source, event_id, event_time, ingest_time from {}_raw{} order by event_time {order} limit {DUPLICATE_ROWS}",
+                self.scope.dataset,
+                where_clause(&self.scope.conditions(from, to))
+            );
+            for batch in run(self.engine, &sql).await? {
+                rows.add_keys(&batch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Scope {
+    /// The rows of this scope's owner and source with an event time within these two, both included.
+    fn conditions(&self, from: Micros, to: Micros) -> Vec<String> {
+        let mut conditions = Vec::new();
+        conditions.extend(self.owner.as_deref().map(|owner| format!("owner = {}", quoted(owner))));
+        conditions.extend(self.source.as_deref().map(|source| format!("source = {}", quoted(source))));
+        conditions.extend(timestamp(from).map(|from| format!("event_time >= {from}")));
+        conditions.extend(timestamp(to).map(|to| format!("event_time <= {to}")));
+        conditions
+    }
+}
+
+fn where_clause(conditions: &[String]) -> String {
+    if conditions.is_empty() { String::new() } else { format!(" where {}", conditions.join(" and ")) }
+}
+
+/// The rows that come after this one.
+fn after_condition(last: &Cursor) -> String {
+    let (source, id, owner) = (quoted(&last.source), quoted(&last.id), quoted(&last.owner));
+    let same_time = format!(
+        "(source > {source} or source = {source} and (event_id > {id} or event_id = {id} and owner > {owner}))"
+    );
+    match timestamp(last.time) {
+        Some(time) => format!("(event_time < {time} or event_time = {time} and {same_time})"),
+        None => same_time,
+    }
+}
+
+/// A time as SQL has it; `None` for one that no calendar reaches, which stands for no bound.
+fn timestamp(time: Micros) -> Option<String> {
+    let time = Timestamp::from_microsecond(time).ok()?;
+    Some(format!("timestamp '{}'", time.strftime("%Y-%m-%d %H:%M:%S.%6f UTC")))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Runs one statement to its end.
+async fn run(engine: &dyn SqlEngine, sql: &str) -> Result<Vec<RecordBatch>, PortError> {
+    let statement = engine.start(sql).await?;
+    let mut batches = Vec::new();
+    let mut page: Option<String> = None;
+    loop {
+        let answered = engine.results(&statement, page.as_deref()).await?;
+        batches.extend(answered.batches);
+        match answered.next {
+            Some(next) => page = Some(next),
+            None => return Ok(batches),
+        }
+    }
+}

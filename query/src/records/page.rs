@@ -1,0 +1,170 @@
+//! Making one page: how far each side is read, and what of it is on the page.
+
+use alluvium_core::clock::Micros;
+
+use super::boundary::{Boundary, micros};
+use super::cursor::Cursor;
+use super::hot::HotWalk;
+use super::lake::LakeWalk;
+use super::rows::{Place, Row, Rows};
+use super::{AnsweredBy, DUPLICATE_WINDOW, Readable, Records, RecordsPage, RecordsRequest};
+use crate::error::QueryError;
+
+/// How often a page is filled up when other arrivals turn out to hide its rows. It may stay shorter than its limit after that.
+const MAX_ROUNDS: usize = 8;
+
+/// What of a dataset is read in one round, and as of when.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    pub(super) dataset: String,
+    pub(super) owner: Option<String>,
+    pub(super) source: Option<String>,
+    /// The oldest event time wanted, included.
+    pub(super) from: Micros,
+    /// The newest event time wanted, included.
+    pub(super) newest: Micros,
+    /// The page begins after this row.
+    pub(super) after: Option<Cursor>,
+    pub(super) now: Micros,
+}
+
+impl Scope {
+    /// The newest time at which another arrival may hide a row of the page.
+    pub(super) fn top(&self) -> Micros {
+        self.newest.saturating_add(micros(DUPLICATE_WINDOW))
+    }
+
+    /// The oldest time at which another arrival may hide a row of the page.
+    pub(super) fn bottom(&self) -> Micros {
+        self.from.saturating_sub(micros(DUPLICATE_WINDOW))
+    }
+
+    fn wants(&self, place: Place<'_>) -> bool {
+        let within = (self.from..=self.newest).contains(&place.time.0);
+        within && self.after.as_ref().is_none_or(|after| place > Place::of(after))
+    }
+}
+
+/// What one round found.
+struct Round {
+    rows: Rows,
+    page: Vec<Row>,
+    next: Option<Cursor>,
+    low: Micros,
+    answered_by: AnsweredBy,
+}
+
+pub(super) async fn read(
+    records: &Records,
+    request: &RecordsRequest,
+    dataset: &Readable,
+    limit: usize,
+) -> Result<RecordsPage, QueryError> {
+    let now = records.clock.now_micros();
+    // Before the rows: while they are read, a commit may be done, which makes the answer no less complete.
+    let lag = records.lag.get();
+    let mark = records.hot.complete_since(&request.dataset).await?;
+    let boundary = Boundary::new(now, mark, dataset.hot_retention, lag);
+    let mut next = request.cursor.clone();
+    let mut batches = Vec::new();
+    let mut found = 0;
+    let mut complete = true;
+    let mut answered_by = AnsweredBy::Hot;
+    for _ in 0..MAX_ROUNDS {
+        let scope = scope(request, next.take(), now);
+        let round = Round::read(records, dataset, scope, &boundary, limit - found).await?;
+        found += round.page.len();
+        batches.push(round.rows.gather(&round.page)?);
+        complete &= boundary.complete_down_to(round.low);
+        if round.answered_by == AnsweredBy::HotAndLake {
+            answered_by = AnsweredBy::HotAndLake;
+        }
+        next = round.next;
+        if next.is_none() || found >= limit {
+            break;
+        }
+    }
+    let rows = arrow::compute::concat_batches(&dataset.columns, &batches)?;
+    Ok(RecordsPage { rows, next, complete, answered_by })
+}
+
+fn scope(request: &RecordsRequest, after: Option<Cursor>, now: Micros) -> Scope {
+    let before = request.to.map_or(Micros::MAX, |to| to.saturating_sub(1));
+    Scope {
+        dataset: request.dataset.clone(),
+        owner: request.owner.clone(),
+        source: request.source.clone(),
+        from: request.from.unwrap_or(Micros::MIN),
+        newest: after.as_ref().map_or(before, |after| after.time.min(before)),
+        after,
+        now,
+    }
+}
+
+impl Round {
+    async fn read(
+        records: &Records,
+        dataset: &Readable,
+        scope: Scope,
+        boundary: &Boundary,
+        limit: usize,
+    ) -> Result<Self, QueryError> {
+        // One more than the page holds tells whether there is a next page.
+        let needed = limit + 1;
+        let mut rows = Rows::new(dataset.columns.clone());
+        let mut hot = HotWalk::new(records.hot.as_ref(), &scope);
+        let mut candidates = read_hot(&mut hot, &mut rows, &scope, needed).await?;
+
+        let mut lake = LakeWalk::new(records.sql.as_ref(), &scope, boundary.at.saturating_sub(1));
+        let mut answered_by = AnsweredBy::Hot;
+        let mut count = needed;
+        let hot_suffices =
+            candidates.get(needed - 1).is_some_and(|last| rows.place(*last).time.0 >= boundary.at);
+        while !hot_suffices && !lake.exhausted() {
+            answered_by = AnsweredBy::HotAndLake;
+            lake.advance(count, &mut rows).await?;
+            candidates = rows.visible(|place| scope.wants(place));
+            if candidates.get(needed - 1).is_some_and(|last| lake.has_read(rows.place(*last))) {
+                break;
+            }
+            count = count.saturating_mul(2);
+        }
+
+        candidates.truncate(needed);
+        let more = candidates.len() == needed;
+        candidates.truncate(limit);
+        let next = candidates.last().filter(|_| more).map(|last| rows.place(*last).cursor(&scope.dataset));
+        let low = next.as_ref().map_or(scope.from, |next| next.time);
+        let high = scope.newest;
+
+        hot.read_window_below(low, &mut rows).await?;
+        if low.saturating_sub(micros(DUPLICATE_WINDOW)) < boundary.at && !candidates.is_empty() {
+            lake.read_windows((high, low), boundary.at, &mut rows).await?;
+        }
+        let last = next.as_ref().map(Place::of);
+        let page = rows.visible(|place| scope.wants(place) && last.is_none_or(|last| place <= last));
+        Ok(Self { rows, page, next, low, answered_by })
+    }
+}
+
+/// Reads the hot index until `needed` rows are certain to come first, or there are no more; answers what is visible so far.
+async fn read_hot(
+    hot: &mut HotWalk<'_>,
+    rows: &mut Rows,
+    scope: &Scope,
+    needed: usize,
+) -> Result<Vec<Row>, QueryError> {
+    loop {
+        match hot.frontier() {
+            Some(frontier) if rows.newer_than(frontier) < needed => {}
+            frontier => {
+                let visible = rows.visible(|place| scope.wants(place));
+                let settled = |row: &Row| frontier.is_none_or(|frontier| rows.place(*row).time.0 > frontier);
+                if frontier.is_none() || visible.get(needed - 1).is_some_and(settled) {
+                    return Ok(visible);
+                }
+            }
+        }
+        hot.advance(rows).await?;
+    }
+}

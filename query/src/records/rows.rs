@@ -1,0 +1,195 @@
+//! Rows that have been read for a page, and which of them are visible.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use alluvium_core::clock::Micros;
+use arrow::array::{Array, ArrayRef, AsArray as _, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow::compute::{cast, interleave_record_batch};
+use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+
+use super::PAGE_READS_ROWS;
+use super::cursor::Cursor;
+use crate::error::QueryError;
+
+/// Where a row stands among all rows of its dataset: newest first, then by source, id and owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place<'a> {
+    pub(super) time: Reverse<Micros>,
+    pub(super) source: &'a str,
+    pub(super) id: &'a str,
+    pub(super) owner: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(cursor: &'a Cursor) -> Self {
+        Self { time: Reverse(cursor.time), source: &cursor.source, id: &cursor.id, owner: &cursor.owner }
+    }
+
+    pub(super) fn cursor(self, dataset: &str) -> Cursor {
+        Cursor {
+            dataset: dataset.to_owned(),
+            time: self.time.0,
+            source: self.source.to_owned(),
+            id: self.id.to_owned(),
+            owner: self.owner.to_owned(),
+        }
+    }
+}
+
+/// One row: which block, and which row of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    block: usize,
+    row: usize,
+}
+
+/// The columns of a block that decide about its rows.
+struct Block {
+    /// All columns; `None`: only those below were read.
+    whole: Option<RecordBatch>,
+    times: TimestampMicrosecondArray,
+    arrivals: TimestampMicrosecondArray,
+    sources: StringArray,
+    ids: StringArray,
+    owners: StringArray,
+}
+
+/// Every row read so far.
+pub(super) struct Rows {
+    columns: SchemaRef,
+    blocks: Vec<Block>,
+    count: usize,
+}
+
+impl Rows {
+    /// None yet, of a dataset with these columns.
+    pub(super) fn new(columns: SchemaRef) -> Self {
+        Self { columns, blocks: Vec::new(), count: 0 }
+    }
+
+    /// Takes in rows, whatever release of the dataset's schema they were written with: a missing column is null, an unknown one
+    /// is left out.
+    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.count += batch.num_rows();
+        if self.count > PAGE_READS_ROWS {
+            return Err(QueryError::TooMuch(PAGE_READS_ROWS));
+        }
+        let batch = conform(batch, &self.columns)?;
+        self.blocks.push(Block { whole: Some(batch.clone()), ..Block::keys(&batch) });
+        Ok(())
+    }
+
+    /// Takes in rows of which only key and times were read: they may hide others, and are never gathered themselves.
+    pub(super) fn add_keys(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+        let keys = batch.schema_ref().fields().iter().filter_map(|field| self.columns.field_with_name(field.name()).ok());
+        let keys = Arc::new(Schema::new(keys.cloned().collect::<Vec<_>>()));
+        self.blocks.push(Block::keys(&conform(batch, &keys)?));
+        Ok(())
+    }
+
+    /// The row that was taken in last.
+    pub(super) fn last_added(&self) -> Option<Row> {
+        let last = self.blocks.last()?;
+        Some(Row { block: self.blocks.len() - 1, row: last.times.len().checked_sub(1)? })
+    }
+
+    /// How many there are newer than `time`, shadowed ones and other arrivals of one key included.
+    pub(super) fn newer_than(&self, time: Micros) -> usize {
+        let newer = |block: &Block| block.times.values().iter().filter(|at| **at > time).count();
+        self.blocks.iter().map(newer).sum()
+    }
+
+    pub(super) fn place(&self, row: Row) -> Place<'_> {
+        let block = &self.blocks[row.block];
+        Place {
+            time: Reverse(block.times.value(row.row)),
+            source: block.sources.value(row.row),
+            id: block.ids.value(row.row),
+            owner: block.owners.value(row.row),
+        }
+    }
+
+    /// The first arrival of each key, out of all that was read, where `wanted` says so; in order of their places.
+    pub(super) fn visible(&self, wanted: impl Fn(Place<'_>) -> bool) -> Vec<Row> {
+        let mut first: HashMap<(&str, &str, &str), Row> = HashMap::with_capacity(self.count);
+        for (index, block) in self.blocks.iter().enumerate() {
+            for row in 0..block.times.len() {
+                let key = (block.ids.value(row), block.sources.value(row), block.owners.value(row));
+                let row = Row { block: index, row };
+                match first.entry(key) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(row);
+                    }
+                    Entry::Occupied(mut entry) => {
+                        if self.rank(row) < self.rank(*entry.get()) {
+                            entry.insert(row);
+                        }
+                    }
+                }
+            }
+        }
+        let mut visible: Vec<Row> = first.into_values().filter(|row| wanted(self.place(*row))).collect();
+        visible.sort_unstable_by(|a, b| self.place(*a).cmp(&self.place(*b)));
+        visible
+    }
+
+    /// What decides between two arrivals of one key: the lesser wins.
+    fn rank(&self, row: Row) -> (Micros, Micros) {
+        let block = &self.blocks[row.block];
+        (block.arrivals.value(row.row), block.times.value(row.row))
+    }
+
+    /// These rows as one RecordBatch, in this order.
+    pub(super) fn gather(&self, rows: &[Row]) -> Result<RecordBatch, QueryError> {
+        if rows.is_empty() {
+            return Ok(RecordBatch::new_empty(self.columns.clone()));
+        }
+        let mut batches: Vec<&RecordBatch> = Vec::new();
+        let mut place_of_block: HashMap<usize, usize> = HashMap::new();
+        let mut indices = Vec::with_capacity(rows.len());
+        for row in rows {
+            let place = *place_of_block.entry(row.block).or_insert_with(|| {
+                let whole = self.blocks[row.block].whole.as_ref();
+                batches.push(whole.expect("a row that was read for its key alone lies outside every page"));
+                batches.len() - 1
+            });
+            indices.push((place, row.row));
+        }
+        Ok(interleave_record_batch(&batches, &indices)?)
+    }
+}
+
+impl Block {
+    fn keys(batch: &RecordBatch) -> Self {
+        let text = |name: &str| column(batch, name).as_string::<i32>().clone();
+        let time = |name: &str| column(batch, name).as_primitive::<TimestampMicrosecondType>().clone();
+        let (times, arrivals) = (time("event_time"), time("ingest_time"));
+        let (sources, ids, owners) = (text("source"), text("event_id"), text("owner"));
+        Self { whole: None, times, arrivals, sources, ids, owners }
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a ArrayRef {
+    batch.column_by_name(name).expect("every table has the common columns")
+}
+
+/// The rows with exactly these columns.
+fn conform(batch: &RecordBatch, columns: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    if batch.schema_ref() == columns {
+        return Ok(batch.clone());
+    }
+    let conformed = columns.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
+        Some(array) => cast(array, field.data_type()),
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    });
+    RecordBatch::try_new(Arc::clone(columns), conformed.collect::<Result<_, _>>()?)
+}
