@@ -1,0 +1,166 @@
+//! The audit: is every event accounted for?
+//!
+//! It looks at the lake as of the newest ledger commit: the ledger says up to which version each table is copied, and at those
+//! versions all tables have exactly the records up to the position (see the module `ledger`). So the sums must agree even when a
+//! crash left some tables ahead of others, or while a committer runs. What lies beyond is counted as not yet committed.
+
+mod coverage;
+mod files;
+mod report;
+mod rows;
+mod stream;
+
+use std::collections::BTreeSet;
+
+use alluvium_core::{DatasetName, Datasets, LedgerEntry};
+
+pub use report::{AuditReport, Check, DatasetAudit, ShardAudit, TableAudit};
+pub use stream::StreamCounts;
+
+use crate::error::{LakeError, Result};
+use crate::ledger_file;
+use crate::reader::TableSnapshot;
+use crate::reader::{LakeReader, snapshot_of};
+
+/// Recomputes what the lake says of itself, and asks the stream for what it still holds.
+///
+/// # Errors
+///
+/// When the store or the stream cannot be asked, or a table's log cannot be read. What does not balance is in the report, not an
+/// error.
+pub async fn audit(reader: &LakeReader, datasets: &Datasets, stream: &dyn StreamCounts) -> Result<AuditReport> {
+    let ledger_name = DatasetName::ledger();
+    let ledger = reader.newest(ledger_name.as_str()).await?;
+    let mut checks = Checks::default();
+    let mut tables = Vec::new();
+
+    let ledger_snapshot = snapshot_of(&reader.log(ledger_name.as_str()), &ledger)?;
+    let (present, table) =
+        files::check(reader, ledger_name.as_str(), Some(&ledger_snapshot), 0, &mut checks.files).await?;
+    tables.push(table);
+    let entries = read_entries(reader, &ledger_snapshot, &present, &mut checks.files).await?;
+
+    let dead_letters = DatasetName::dead_letters();
+    let known = datasets.iter().map(|dataset| dataset.name.as_str()).chain([dead_letters.as_str()]);
+    let named: BTreeSet<&str> = known.chain(ledger.copied.keys().map(String::as_str)).collect();
+    for name in named {
+        let copied = ledger.copied.get(name).copied();
+        let (snapshot, ahead) = as_copied(reader, name, copied).await?;
+        let (_, table) = files::check(reader, name, snapshot.as_ref(), ahead, &mut checks.files).await?;
+        tables.push(table);
+    }
+
+    rows::check_entries(&entries, &mut checks.ledger);
+    let sums = rows::check_tables(&entries, &tables, &mut checks.rows);
+    let mut shards = coverage::check(&entries, &ledger.positions, &mut checks.coverage);
+    stream::check(stream, &entries, &mut shards, &mut checks.stream).await?;
+    let batches = entries.iter().map(|entry| &entry.batch).collect::<BTreeSet<_>>().len();
+    Ok(AuditReport {
+        ledger_version: ledger_snapshot.version,
+        batches,
+        tables,
+        datasets: sums,
+        shards,
+        checks: checks.finish(),
+    })
+}
+
+/// What is being found out, check by check.
+#[derive(Default)]
+struct Checks {
+    ledger: Findings,
+    rows: Findings,
+    files: Findings,
+    coverage: Findings,
+    stream: Findings,
+}
+
+impl Checks {
+    fn finish(self) -> Vec<Check> {
+        vec![
+            self.ledger.into_check("every ledger entry balances, and each is there once"),
+            self.rows.into_check("the tables' rows are those of the ledger"),
+            self.files.into_check("every data file is there with its size"),
+            self.coverage.into_check("the ledger covers every record up to the position, once"),
+            self.stream.into_check("the ledger has every event that the stream holds"),
+        ]
+    }
+}
+
+/// The sentences of one check.
+#[derive(Default)]
+struct Findings {
+    notes: Vec<String>,
+    problems: Vec<String>,
+    /// Problems beyond those that are listed.
+    more: usize,
+}
+
+impl Findings {
+    const LISTED: usize = 50;
+
+    fn problem(&mut self, sentence: String) {
+        if self.problems.len() < Self::LISTED {
+            self.problems.push(sentence);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn note(&mut self, sentence: String) {
+        self.notes.push(sentence);
+    }
+
+    fn into_check(mut self, name: &str) -> Check {
+        if self.more > 0 {
+            self.problems.push(format!("And {} more like these.", self.more));
+        }
+        Check { name: name.to_owned(), passed: self.problems.is_empty(), notes: self.notes, problems: self.problems }
+    }
+}
+
+/// The ledger's entries, out of those of its files that are there.
+async fn read_entries(
+    reader: &LakeReader,
+    ledger: &TableSnapshot,
+    present: &BTreeSet<String>,
+    findings: &mut Findings,
+) -> Result<Vec<LedgerEntry>> {
+    let log = reader.log(DatasetName::ledger().as_str());
+    let mut entries = Vec::new();
+    for file in ledger.files.iter().filter(|file| present.contains(&file.path)) {
+        match ledger_file::decode(log.get_present(&file.path).await?) {
+            Ok(read) if read.len() as u64 != file.rows => {
+                findings.problem(format!("ledger/{} has {} rows, its log says {}.", file.path, read.len(), file.rows));
+                entries.extend(read);
+            }
+            Ok(read) => entries.extend(read),
+            Err(error) => findings.problem(format!("ledger/{} cannot be read: {error}.", file.path)),
+        }
+    }
+    Ok(entries)
+}
+
+/// A table at the version that the ledger has copied, and by how many versions it is ahead of it.
+async fn as_copied(reader: &LakeReader, table: &str, copied: Option<u64>) -> Result<(Option<TableSnapshot>, u64)> {
+    let newest = match reader.newest(table).await {
+        Err(LakeError::NoTable(_)) if copied.is_none() => return Ok((None, 0)),
+        newest => newest?,
+    };
+    let Some(copied) = copied else {
+        // Only the commits that made it and changed its columns, or none that the position has reached.
+        return Ok((None, newest.version.unwrap_or_default()));
+    };
+    let log = reader.log(table);
+    if newest.version.is_none_or(|version| version < copied) {
+        return Err(log.damaged("_delta_log", &format!("it ends before version {copied}, which the ledger has copied")));
+    }
+    if newest.version == Some(copied) {
+        return Ok((Some(snapshot_of(&log, &newest)?), 0));
+    }
+    let ahead = newest.version.unwrap_or_default() - copied;
+    Ok((Some(snapshot_of(&log, &reader.at(table, copied).await?)?), ahead))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! What an audit found.
+
+use std::collections::BTreeMap;
+
+use alluvium_core::{ReasonCode, SequenceNumber, ShardId};
+use serde::{Deserialize, Serialize};
+
+/// The outcome of an audit. It balances when every check passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// The version of the ledger that was looked at.
+    pub ledger_version: u64,
+    /// Delivery batches in the ledger.
+    pub batches: usize,
+    /// Every table, the ledger first, then by name.
+    pub tables: Vec<TableAudit>,
+    /// The ledger's sums, by dataset.
+    pub datasets: Vec<DatasetAudit>,
+    /// How far each shard is, by shard.
+    pub shards: Vec<ShardAudit>,
+    /// What was checked, in a fixed order.
+    pub checks: Vec<Check>,
+}
+
+impl AuditReport {
+    /// Whether every check passed.
+    pub fn balances(&self) -> bool {
+        self.checks.iter().all(|check| check.passed)
+    }
+
+    /// What does not balance, a sentence each.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().flat_map(|check| &check.problems).map(String::as_str)
+    }
+
+    /// The sums over all datasets. `rows` are those of the datasets' own tables: `dead_letters` counts in `dead`.
+    pub fn total(&self) -> DatasetAudit {
+        let mut total = DatasetAudit::default();
+        for one in &self.datasets {
+            total.received += one.received;
+            total.written += one.written;
+            total.filtered += one.filtered;
+            total.dead += one.dead;
+            total.bytes += one.bytes;
+            for (reason, count) in &one.dead_by_reason {
+                *total.dead_by_reason.entry(*reason).or_default() += count;
+            }
+        }
+        total
+    }
+}
+
+/// One thing that was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What should be so.
+    pub name: String,
+    /// Whether it is so.
+    pub passed: bool,
+    /// What a reader of the report should know beside, a sentence each; none of it is wrong.
+    pub notes: Vec<String>,
+    /// What is not as it should be, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// One table as of the ledger commit that was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableAudit {
+    /// The table.
+    pub table: String,
+    /// The version looked at; `None`: nothing was ever committed to it.
+    pub version: Option<u64>,
+    /// Commits after that version, which the ledger does not have yet.
+    pub versions_ahead: u64,
+    /// Rows, by the statistics in its log.
+    pub rows: u64,
+    /// Data files.
+    pub files: usize,
+    /// Bytes of the data files.
+    pub size_bytes: u64,
+    /// Data files in its folder that no version names: they wait for a commit, or are left over from a retry.
+    pub orphans: usize,
+}
+
+/// The ledger's sums for one dataset.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetAudit {
+    /// The dataset; `dead_letters` stands for the events that belong to none.
+    pub dataset: String,
+    /// Events received.
+    pub received: u64,
+    /// Events that became rows.
+    pub written: u64,
+    /// Events dropped by a rule of the dataset.
+    pub filtered: u64,
+    /// Events that became dead letters.
+    pub dead: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// `dead`, by reason.
+    pub dead_by_reason: BTreeMap<ReasonCode, u64>,
+}
+
+/// How far one shard is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardAudit {
+    /// The shard.
+    pub shard: ShardId,
+    /// The first record that the ledger covers.
+    pub first: SequenceNumber,
+    /// The last one: the position.
+    pub position: SequenceNumber,
+    /// From which record on the events were counted in the stream; `None`: it holds none of them any more.
+    pub proven_from: Option<SequenceNumber>,
+    /// Records that the stream holds beyond the position: acknowledged and not yet committed. `None`: the stream does not tell.
+    pub records_behind: Option<u64>,
+}

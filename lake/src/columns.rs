@@ -1,0 +1,124 @@
+//! A table's columns: how they are declared in its log, and what may become of them.
+
+use std::sync::Arc;
+
+use alluvium_core::clock::Micros;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
+use deltalake_core::kernel::{Action, Metadata, StructType};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::commit::Commit;
+use crate::error::{LakeError, Result};
+use crate::log::TableLog;
+
+/// The properties of every table.
+///
+/// Tombstones outlive every message (30 days against 20), so that a compacted-away identity is known for as long as its message
+/// may come again. Log entries are kept one day past a checkpoint, and only maintenance removes them: left to itself the
+/// library lists the whole folder at every commit.
+const PROPERTIES: [(&str, &str); 3] = [
+    ("delta.deletedFileRetentionDuration", "interval 30 days"),
+    ("delta.logRetentionDuration", "interval 1 days"),
+    ("delta.enableExpiredLogCleanup", "false"),
+];
+
+/// What a table that exists needs before it takes a dataset's files.
+#[derive(Debug)]
+pub(crate) enum Fit {
+    Fits,
+    /// This commit, which adds columns.
+    Evolve(Commit),
+}
+
+/// The commit that makes a table: version 0.
+pub(crate) fn create(table: &str, columns: &Schema, now: Micros) -> Commit {
+    let protocol = json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } });
+    let metadata = json!({ "metaData": {
+        "id": Uuid::new_v4().to_string(),
+        "name": table,
+        "description": null,
+        "format": { "provider": "parquet", "options": {} },
+        "schemaString": schema_string(columns),
+        "partitionColumns": [],
+        "configuration": serde_json::Map::from_iter(PROPERTIES.map(|(key, value)| (key.to_owned(), json!(value)))),
+        "createdTime": now / 1_000,
+    } });
+    let actions = [protocol, metadata].map(action).into();
+    Commit { actions, ledger: Vec::new() }
+}
+
+/// Compares a dataset's columns with those of its table.
+pub(crate) fn fit(log: &TableLog, metadata: &Metadata, wanted: &Schema) -> Result<Fit> {
+    let present = arrow_columns(log, metadata)?;
+    for field in present.fields() {
+        let Ok(now) = wanted.field_with_name(field.name()) else {
+            return Err(refused(
+                log,
+                field,
+                format!(
+                    "the table has it ({}) and the schema no longer does. Put it back into the schema; it need not be required",
+                    field.data_type()
+                ),
+            ));
+        };
+        if now.data_type() != field.data_type() {
+            return Err(refused(
+                log,
+                field,
+                format!(
+                    "the table has {}, the schema says {}. A column keeps its type: declare the new type under another name",
+                    field.data_type(),
+                    now.data_type()
+                ),
+            ));
+        }
+        if now.is_nullable() != field.is_nullable() {
+            return Err(refused(
+                log,
+                field,
+                "whether it may be null has changed, which a table's column cannot".to_owned(),
+            ));
+        }
+    }
+    let added = || wanted.fields().iter().filter(|field| present.field_with_name(field.name()).is_err());
+    if let Some(field) = added().find(|field| !field.is_nullable()) {
+        return Err(refused(
+            log,
+            field,
+            "it is new and may not be null, but the rows that are there have no value".to_owned(),
+        ));
+    }
+    if added().next().is_none() {
+        return Ok(Fit::Fits);
+    }
+    let mut changed = serde_json::to_value(metadata).expect("a table's metadata was read from JSON");
+    changed["schemaString"] = json!(schema_string(wanted));
+    Ok(Fit::Evolve(Commit { actions: vec![action(json!({ "metaData": changed }))], ledger: Vec::new() }))
+}
+
+/// The columns that a table's log declares.
+pub(crate) fn arrow_columns(log: &TableLog, metadata: &Metadata) -> Result<SchemaRef> {
+    if !metadata.partition_columns().is_empty() {
+        return Err(log.damaged("_delta_log", "the table has partition columns; Alluvium's tables have none"));
+    }
+    let unreadable =
+        |error: &dyn std::fmt::Display| log.damaged("_delta_log", &format!("its columns cannot be read: {error}"));
+    let declared = metadata.parse_schema().map_err(|error| unreadable(&error))?;
+    let arrow: Schema = (&declared).try_into_arrow().map_err(|error| unreadable(&error))?;
+    Ok(Arc::new(arrow))
+}
+
+fn refused(log: &TableLog, field: &Field, problem: String) -> LakeError {
+    LakeError::Columns { dataset: log.name().to_owned(), column: field.name().clone(), problem }
+}
+
+fn schema_string(columns: &Schema) -> String {
+    let declared: StructType = columns.try_into_kernel().expect("every column type of a dataset has its like in Delta");
+    serde_json::to_string(&declared).expect("a schema holds only text, flags and lists of them")
+}
+
+fn action(json: serde_json::Value) -> Action {
+    serde_json::from_value(json).expect("the fields of the action are those of the Delta protocol")
+}

@@ -1,0 +1,147 @@
+//! What can go wrong with the tables, and what the caller can do about it.
+
+use alluvium_core::ports::{Advice, PortError};
+use alluvium_core::{SequenceNumber, ShardId};
+
+/// Why a lake operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The object store failed. [`advice`](Self::advice) tells a fault that may pass from one that stays.
+    #[error("cannot {doing} `{path}`: {source}")]
+    Store {
+        /// What was being done.
+        doing: &'static str,
+        /// The object or folder, under the lake's root.
+        path: String,
+        /// The store's own error.
+        source: object_store::Error,
+    },
+    /// The Delta library failed on a table's log.
+    #[error("cannot {doing} of table `{table}`: {source}")]
+    Delta {
+        /// What was being done.
+        doing: &'static str,
+        /// The table.
+        table: String,
+        /// The library's own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A stored file is not what it should be, and it is none that recovery may set aside.
+    #[error("`{path}` is damaged: {problem}")]
+    Damaged {
+        /// The file, under the lake's root.
+        path: String,
+        /// What is wrong with it, and what would mend it.
+        problem: String,
+    },
+    /// A table is of a Delta protocol that this release does not handle.
+    #[error(
+        "table `{table}` needs Delta reader version {reader} and writer version {writer}; this release handles 1 and 2. \
+         Another program has upgraded the table: downgrade it there, or restore it"
+    )]
+    Protocol {
+        /// The table.
+        table: String,
+        /// Its reader version.
+        reader: i64,
+        /// Its writer version.
+        writer: i64,
+    },
+    /// A schema's columns cannot become those of the table that is already there.
+    #[error("dataset `{dataset}`, column `{column}`: {problem}")]
+    Columns {
+        /// The dataset.
+        dataset: String,
+        /// The column.
+        column: String,
+        /// What does not fit, and the way out.
+        problem: String,
+    },
+    /// There is no such table.
+    #[error("there is no table `{0}` in the lake")]
+    NoTable(String),
+    /// A commit message contradicts itself or the lake.
+    #[error("the commit message of batch {batch} is refused: {problem}")]
+    Message {
+        /// The batch.
+        batch: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// A batch lies partly below a mark: what is in already cannot be told from what is not.
+    #[error(
+        "batch {batch} covers {shard} from {first} to {last}, and {what} stands at {mark}: \
+         after a crash, batches must end at every mark"
+    )]
+    Straddles {
+        /// The batch.
+        batch: String,
+        /// The shard.
+        shard: ShardId,
+        /// The first record that the batch covers.
+        first: SequenceNumber,
+        /// The last one.
+        last: SequenceNumber,
+        /// Whose mark it is.
+        what: String,
+        /// The mark.
+        mark: SequenceNumber,
+    },
+    /// A batch does not begin where the one before it ended, so records would be missing (IN-1).
+    #[error(
+        "batch {batch} begins at {first} of {shard}, and the lake has its records up to {position}: what lies between is missing"
+    )]
+    Gap {
+        /// The batch.
+        batch: String,
+        /// The shard.
+        shard: ShardId,
+        /// The first record that the batch covers.
+        first: SequenceNumber,
+        /// The newest record before it that the lake has.
+        position: SequenceNumber,
+    },
+    /// Other writers were faster, again and again.
+    #[error(
+        "table `{table}` was written by others during each of {attempts} attempts to commit; is a second committer running?"
+    )]
+    Contended {
+        /// The table.
+        table: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The stream could not be asked during an audit.
+    #[error("the stream cannot be asked: {0}")]
+    Stream(#[from] PortError),
+}
+
+impl LakeError {
+    /// What the caller can do: a store's fault may pass, everything else stays until somebody acts.
+    pub fn advice(&self) -> Advice {
+        use object_store::Error as Store;
+        match self {
+            Self::Store { source, .. } => match source {
+                Store::NotFound { .. }
+                | Store::InvalidPath { .. }
+                | Store::NotSupported { .. }
+                | Store::NotImplemented { .. }
+                | Store::PermissionDenied { .. }
+                | Store::Unauthenticated { .. }
+                | Store::UnknownConfigurationKey { .. } => Advice::Stop,
+                _ => Advice::Retry,
+            },
+            Self::Delta { .. } | Self::Contended { .. } => Advice::Retry,
+            Self::Stream(error) => error.advice,
+            Self::Damaged { .. }
+            | Self::Protocol { .. }
+            | Self::Columns { .. }
+            | Self::NoTable(_)
+            | Self::Message { .. }
+            | Self::Straddles { .. }
+            | Self::Gap { .. } => Advice::Stop,
+        }
+    }
+}
+
+pub(crate) type Result<T> = std::result::Result<T, LakeError>;

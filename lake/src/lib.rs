@@ -1,0 +1,35 @@
+//! The Delta tables: commits of many batches, the ledger that accounts for them, recovery after a crash, and the audit.
+//!
+//! Each dataset has a table, `dead_letters` and `ledger` are two more. [`Lake`] writes them, one commit cycle after the other;
+//! [`LakeReader`] reads them, in any process; [`audit`] recomputes what they say. The format is in `docs/formats/lake.md`.
+//!
+//! Invariants held here: **LK-1** a set of record identities enters a table once, however often its message arrives. **IN-1** the
+//! position moves past a record only when every table has what it left. **TR-2** only ledgers that balance are committed.
+
+mod app_id;
+mod audit;
+mod columns;
+mod commit;
+mod contention;
+mod cycle;
+mod error;
+mod ledger;
+mod ledger_file;
+mod log;
+mod reader;
+mod recovery;
+mod settings;
+mod state;
+mod table;
+mod writer;
+
+pub use audit::{AuditReport, Check, DatasetAudit, ShardAudit, StreamCounts, TableAudit, audit};
+pub use error::LakeError;
+pub use reader::{ActiveFile, LakeReader, TableSnapshot};
+pub use recovery::{LakeRecovery, SetAside};
+pub use settings::LakeSettings;
+pub use table::TableCommit;
+pub use writer::{CommitReport, Lake};
+
+#[cfg(test)]
+mod testing;

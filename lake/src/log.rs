@@ -1,0 +1,247 @@
+//! The log of one table: `_delta_log`, its entries and checkpoints, as objects in the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deltalake_core::kernel::transaction::TransactionError;
+use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::{DeltaTable, checkpoints};
+use futures::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use url::Url;
+use uuid::Uuid;
+
+use crate::commit::{Commit, TornCommit};
+use crate::error::{LakeError, Result};
+
+const LOG: &str = "_delta_log";
+const TORN: &str = "_torn";
+const LAST_CHECKPOINT: &str = "_last_checkpoint";
+
+/// The largest log entry that is read. A commit of 256 batches has some 200 KB.
+const MAX_COMMIT_BYTES: u64 = 256 * 1024 * 1024;
+/// The largest other file (checkpoint, ledger file) that is read whole.
+pub(crate) const MAX_FILE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What became of an attempt to write the next log entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    Entry,
+    /// Somebody else has written that version.
+    VersionTaken,
+}
+
+/// What lies in `_delta_log`: sizes in bytes by version.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LogFiles {
+    pub(crate) commits: BTreeMap<u64, u64>,
+    pub(crate) checkpoints: BTreeMap<u64, u64>,
+}
+
+impl LogFiles {
+    /// The newest version that there is; `None`: there is no table.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.commits.keys().last().copied().max(self.checkpoints.keys().last().copied())
+    }
+}
+
+/// The log of one table.
+#[derive(Clone)]
+pub(crate) struct TableLog {
+    name: Arc<str>,
+    // Rooted at the table.
+    store: Arc<dyn ObjectStore>,
+    delta: LogStoreRef,
+}
+
+impl std::fmt::Debug for TableLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TableLog").field(&self.name).finish()
+    }
+}
+
+impl TableLog {
+    /// The log of the table `name` in a store that is rooted at the lake's root.
+    pub(crate) fn new(lake: &Arc<dyn ObjectStore>, root: &Url, name: &str) -> Self {
+        let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(lake.clone(), name));
+        // The library finds a table by the path of its URL in the store that it is given, and sorts listings by the URL's
+        // scheme; so the path is the one in our store, and the scheme the real one.
+        let mut url = root.clone();
+        url.set_path(&format!("/{name}/"));
+        let delta = default_logstore(store.clone(), lake.clone(), &url, &StorageConfig::default());
+        Self { name: name.into(), store, delta }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What lies in the log folder. Multi-part and second-generation checkpoints of other writers are not looked at: the entries
+    /// that they stand for are there too.
+    pub(crate) async fn list(&self) -> Result<LogFiles> {
+        let mut files = LogFiles::default();
+        for object in self.list_objects(Some(LOG)).await? {
+            let Some(name) = object.location.as_ref().strip_prefix(LOG).and_then(|rest| rest.strip_prefix('/')) else {
+                continue;
+            };
+            let Some((version, kind)) = name.split_at_checked(20) else { continue };
+            let Ok(version) = version.parse() else { continue };
+            match kind {
+                ".json" => files.commits.insert(version, object.size),
+                ".checkpoint.parquet" => files.checkpoints.insert(version, object.size),
+                _ => None,
+            };
+        }
+        Ok(files)
+    }
+
+    /// Every object of the table, or of one folder in it; paths are relative to the table.
+    pub(crate) async fn list_objects(&self, folder: Option<&str>) -> Result<Vec<ObjectMeta>> {
+        let prefix = folder.map(Path::from);
+        match self.store.list(prefix.as_ref()).try_collect().await {
+            Ok(objects) => Ok(objects),
+            Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+            Err(source) => Err(self.failed("list", folder.unwrap_or_default())(source)),
+        }
+    }
+
+    /// Writes the entry of a version, if nobody has.
+    pub(crate) async fn write(&self, version: u64, entry: Bytes) -> Result<Wrote> {
+        let written = self.delta.write_commit_entry(version, CommitOrBytes::LogBytes(entry), Uuid::nil()).await;
+        match written {
+            Ok(()) => Ok(Wrote::Entry),
+            Err(TransactionError::VersionAlreadyExists(_)) => Ok(Wrote::VersionTaken),
+            Err(TransactionError::ObjectStore { source }) => Err(self.failed("write", &commit_path(version))(source)),
+            Err(error) => Err(self.delta_failed("write the log", error)),
+        }
+    }
+
+    /// The bytes of a version's entry; `None`: there is none.
+    pub(crate) async fn read_bytes(&self, version: u64) -> Result<Option<Bytes>> {
+        self.get(&commit_path(version), MAX_COMMIT_BYTES).await
+    }
+
+    /// A version's entry; `None`: there is none.
+    pub(crate) async fn read(&self, version: u64) -> Result<Option<Commit>> {
+        let Some(bytes) = self.read_bytes(version).await? else { return Ok(None) };
+        Commit::decode(&bytes).map(Some).map_err(|torn| self.damaged_commit(version, &torn))
+    }
+
+    /// A version's entry that must be there.
+    pub(crate) async fn read_present(&self, version: u64) -> Result<Commit> {
+        let missing = || self.damaged(&commit_path(version), "it is missing, and later ones are there; restore it");
+        self.read(version).await?.ok_or_else(missing)
+    }
+
+    /// The version of the newest checkpoint according to the hint that its writer left.
+    pub(crate) async fn hinted_checkpoint(&self) -> Result<Option<u64>> {
+        #[derive(serde::Deserialize)]
+        struct Hint {
+            version: u64,
+        }
+        let bytes = self.get(&format!("{LOG}/{LAST_CHECKPOINT}"), MAX_COMMIT_BYTES).await?;
+        // A hint that cannot be read is no hint.
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).map(|Hint { version }| version))
+    }
+
+    /// The bytes of a checkpoint that is there.
+    pub(crate) async fn read_checkpoint(&self, version: u64) -> Result<Bytes> {
+        self.get_present(&checkpoint_path(version)).await
+    }
+
+    /// Writes a checkpoint of this version. Older log entries stay: they are cleaned up in maintenance, never in the commit path.
+    pub(crate) async fn write_checkpoint(&self, version: u64) -> Result<()> {
+        let failed = |error| self.delta_failed("write a checkpoint", error);
+        let mut table = DeltaTable::new(self.delta.clone());
+        Box::pin(table.load_version(version)).await.map_err(failed)?;
+        Box::pin(checkpoints::create_checkpoint(&table, None)).await.map_err(failed)
+    }
+
+    /// Moves a version's entry to where no reader takes it for one; says where to, under the lake's root.
+    pub(crate) async fn set_aside_commit(&self, version: u64) -> Result<String> {
+        self.set_aside(&commit_path(version), &format!("{version:020}"), "json").await
+    }
+
+    /// Moves a checkpoint to where no reader takes it for one, and the hint that may point to it; says where to.
+    pub(crate) async fn set_aside_checkpoint(&self, version: u64) -> Result<String> {
+        let hint = Path::from(format!("{LOG}/{LAST_CHECKPOINT}"));
+        match self.store.delete(&hint).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(self.failed("remove", hint.as_ref())(source)),
+        }
+        self.set_aside(&checkpoint_path(version), &format!("{version:020}"), "checkpoint.parquet").await
+    }
+
+    async fn set_aside(&self, path: &str, stem: &str, ending: &str) -> Result<String> {
+        let taken = self.list_objects(Some(&format!("{LOG}/{TORN}"))).await?;
+        let free = (0..=taken.len()).map(|n| format!("{LOG}/{TORN}/{stem}-{n}.{ending}"));
+        let mut free = free.filter(|candidate| taken.iter().all(|object| object.location.as_ref() != candidate));
+        let to = free.next().expect("of n + 1 names, n are taken at the most");
+        let moved = self.store.rename(&Path::from(path), &Path::from(to.as_str())).await;
+        moved.map_err(self.failed("set aside", path))?;
+        Ok(format!("{}/{to}", self.name))
+    }
+
+    /// Reads an object of the table whole.
+    pub(crate) async fn get_present(&self, path: &str) -> Result<Bytes> {
+        let missing = || self.damaged(path, "it is missing; restore it");
+        self.get(path, MAX_FILE_BYTES).await?.ok_or_else(missing)
+    }
+
+    async fn get(&self, path: &str, max_bytes: u64) -> Result<Option<Bytes>> {
+        let found = match self.store.get(&Path::from(path)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(self.failed("read", path)(source)),
+        };
+        if found.meta.size > max_bytes {
+            let size = found.meta.size;
+            return Err(self.damaged(path, &format!("it has {size} bytes, more than the {max_bytes} that are read")));
+        }
+        found.bytes().await.map(Some).map_err(self.failed("read", path))
+    }
+
+    /// Stores an object of the table unless one of that name is there.
+    pub(crate) async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<()> {
+        let mode = object_store::PutMode::Create.into();
+        match self.store.put_opts(&Path::from(path), bytes.into(), mode).await {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(source) => Err(self.failed("write", path)(source)),
+        }
+    }
+
+    pub(crate) fn damaged(&self, path: &str, problem: &str) -> LakeError {
+        LakeError::Damaged { path: format!("{}/{path}", self.name), problem: problem.to_owned() }
+    }
+
+    pub(crate) fn damaged_commit(&self, version: u64, torn: &TornCommit) -> LakeError {
+        self.damaged(
+            &commit_path(version),
+            &format!("{torn}. Only the newest entry is mended by itself; restore this one"),
+        )
+    }
+
+    pub(crate) fn damaged_checkpoint(&self, version: u64, problem: &str) -> LakeError {
+        self.damaged(&checkpoint_path(version), problem)
+    }
+
+    fn failed(&self, doing: &'static str, path: &str) -> impl FnOnce(object_store::Error) -> LakeError + use<> {
+        let path = format!("{}/{path}", self.name);
+        move |source| LakeError::Store { doing, path, source }
+    }
+
+    fn delta_failed(&self, doing: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> LakeError {
+        LakeError::Delta { doing, table: self.name.to_string(), source: Box::new(error) }
+    }
+}
+
+fn commit_path(version: u64) -> String {
+    format!("{LOG}/{version:020}.json")
+}
+
+fn checkpoint_path(version: u64) -> String {
+    format!("{LOG}/{version:020}.checkpoint.parquet")
+}

@@ -1,0 +1,158 @@
+//! The read side: snapshots of tables, in any process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alluvium_core::clock::Micros;
+use arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::Add;
+use object_store::ObjectStore;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::columns::arrow_columns;
+use crate::error::{LakeError, Result};
+use crate::log::TableLog;
+use crate::state::{Files, TableState};
+
+/// Reads the tables of a lake. Cheap to clone; clones share what they have read.
+///
+/// It remembers each table as of the last look and reads only the entries that came since.
+#[derive(Debug, Clone)]
+pub struct LakeReader {
+    store: Arc<dyn ObjectStore>,
+    root: Url,
+    seen: Arc<Mutex<BTreeMap<String, Arc<TableState<Files>>>>>,
+}
+
+/// A table as of one version.
+#[derive(Debug, Clone)]
+pub struct TableSnapshot {
+    /// The version.
+    pub version: u64,
+    /// The table's columns. A file that was written before a column was added lacks it: its rows have null there.
+    pub columns: SchemaRef,
+    /// The data files, by path.
+    pub files: Vec<ActiveFile>,
+}
+
+/// One data file of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveFile {
+    /// Its path, relative to the table's folder.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Its statistics as Delta has them: JSON text with `numRecords`, `minValues`, `maxValues` and `nullCount`.
+    pub stats: Option<String>,
+    /// When it was committed.
+    pub modification_time: Micros,
+}
+
+impl TableSnapshot {
+    /// The rows of all files.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// The bytes of all files.
+    pub fn size_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size_bytes).sum()
+    }
+}
+
+impl LakeReader {
+    /// A reader of the lake in `store`, which is rooted at the lake; `root` is the lake's URL. Reads nothing yet.
+    pub fn new(store: Arc<dyn ObjectStore>, root: Url) -> Self {
+        Self { store, root, seen: Arc::default() }
+    }
+
+    /// The newest version of a table: a dataset's, `dead_letters` or `ledger`.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::NoTable`] when there is none of that name; else when the store fails or the table's log is damaged.
+    pub async fn snapshot(&self, table: &str) -> Result<TableSnapshot> {
+        let state = self.newest(table).await?;
+        snapshot_of(&self.log(table), &state)
+    }
+
+    pub(crate) fn log(&self, table: &str) -> TableLog {
+        TableLog::new(&self.store, &self.root, table)
+    }
+
+    /// The newest version of a table: what was seen before, and the entries that came since.
+    pub(crate) async fn newest(&self, table: &str) -> Result<Arc<TableState<Files>>> {
+        let log = self.log(table);
+        let known = self.seen.lock().await.get(table).cloned();
+        let state = match known {
+            Some(known) => advance(&log, known).await?,
+            None => Arc::new(load(&log).await?),
+        };
+        self.seen.lock().await.insert(table.to_owned(), state.clone());
+        Ok(state)
+    }
+
+    /// A table as of a version that it had.
+    pub(crate) async fn at(&self, table: &str, version: u64) -> Result<TableState<Files>> {
+        let log = self.log(table);
+        let files = log.list().await?;
+        TableState::load(&log, &files, Some(version)).await
+    }
+}
+
+async fn load(log: &TableLog) -> Result<TableState<Files>> {
+    let files = log.list().await?;
+    let state: TableState<Files> = TableState::load(log, &files, None).await?;
+    if state.metadata.is_none() {
+        return Err(LakeError::NoTable(log.name().to_owned()));
+    }
+    Ok(state)
+}
+
+async fn advance(log: &TableLog, known: Arc<TableState<Files>>) -> Result<Arc<TableState<Files>>> {
+    let Some(commit) = log.read(known.next_version()).await? else {
+        // Maintenance may have removed the entries after a version seen long ago; a newer checkpoint tells.
+        return match log.hinted_checkpoint().await? {
+            Some(checkpoint) if Some(checkpoint) > known.version => Ok(Arc::new(load(log).await?)),
+            _ => Ok(known),
+        };
+    };
+    let mut state = Arc::unwrap_or_clone(known);
+    state.apply(log, state.next_version(), &commit)?;
+    while let Some(commit) = log.read(state.next_version()).await? {
+        state.apply(log, state.next_version(), &commit)?;
+    }
+    Ok(Arc::new(state))
+}
+
+pub(crate) fn snapshot_of(log: &TableLog, state: &TableState<Files>) -> Result<TableSnapshot> {
+    let (Some(version), Some(metadata)) = (state.version, &state.metadata) else {
+        return Err(LakeError::NoTable(log.name().to_owned()));
+    };
+    let columns = arrow_columns(log, metadata)?;
+    let files = state.kept.0.values().map(|add| active_file(log, add)).collect::<Result<_>>()?;
+    Ok(TableSnapshot { version, columns, files })
+}
+
+fn active_file(log: &TableLog, add: &Add) -> Result<ActiveFile> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Stats {
+        num_records: u64,
+    }
+    let stats = add.stats.as_deref().map(serde_json::from_str::<Stats>);
+    let (Some(Ok(Stats { num_records: rows })), Ok(size_bytes)) = (stats, u64::try_from(add.size)) else {
+        return Err(log.damaged(&add.path, "the log gives it no size or no `numRecords`, which every file of ours has"));
+    };
+    Ok(ActiveFile {
+        path: add.path.clone(),
+        size_bytes,
+        rows,
+        stats: add.stats.clone(),
+        modification_time: add.modification_time * 1_000,
+    })
+}

@@ -1,0 +1,186 @@
+//! What a table's log says, replayed: from the newest checkpoint and the entries after it, then entry by entry.
+//!
+//! The library's snapshot would hold the same, but it has no call for all application transactions, knows nothing of removed
+//! files, and grows dearer with every commit. The tests compare the two.
+
+use std::collections::{BTreeMap, HashSet};
+
+use alluvium_core::{BatchIdentity, SequenceNumber, ShardId};
+use arrow::json::LineDelimitedWriter;
+use bytes::Bytes;
+use deltalake_core::kernel::{Action, Add, Metadata, Protocol, Remove};
+use futures::{StreamExt as _, TryStreamExt as _};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::app_id::{AppId, sequence_of};
+use crate::commit::Commit;
+use crate::error::{LakeError, Result};
+use crate::log::{LogFiles, TableLog};
+
+/// The newest Delta protocol that we handle.
+const READER_VERSION: i64 = 1;
+const WRITER_VERSION: i64 = 2;
+
+/// How many log entries are read at a time while opening.
+const READ_AHEAD: usize = 16;
+
+/// What a [`TableState`] keeps of the files.
+pub(crate) trait Keep: Default {
+    fn add(&mut self, add: &Add);
+    fn remove(&mut self, remove: &Remove);
+}
+
+/// The identities of every data file that is or was in the table, as far as its log remembers (LK-1).
+#[derive(Debug, Default)]
+pub(crate) struct Identities(HashSet<u128>);
+
+impl Identities {
+    pub(crate) fn contain(&self, path: &str) -> bool {
+        identity_bits(path).is_some_and(|bits| self.0.contains(&bits))
+    }
+}
+
+impl Keep for Identities {
+    fn add(&mut self, add: &Add) {
+        self.0.extend(identity_bits(&add.path));
+    }
+
+    // A file that compaction took away was in, so its records are in.
+    fn remove(&mut self, remove: &Remove) {
+        self.0.extend(identity_bits(&remove.path));
+    }
+}
+
+fn identity_bits(path: &str) -> Option<u128> {
+    u128::from_str_radix(BatchIdentity::from_data_file_name(path)?.as_str(), 16).ok()
+}
+
+/// The active files, by path.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Files(pub(crate) BTreeMap<String, Add>);
+
+impl Keep for Files {
+    fn add(&mut self, add: &Add) {
+        self.0.insert(add.path.clone(), add.clone());
+    }
+
+    fn remove(&mut self, remove: &Remove) {
+        self.0.remove(&remove.path);
+    }
+}
+
+/// A table as of one version.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct TableState<K> {
+    /// `None`: there is no table.
+    pub(crate) version: Option<u64>,
+    /// The version of the checkpoint that it was read from, or that was written since.
+    pub(crate) checkpoint: Option<u64>,
+    pub(crate) metadata: Option<Metadata>,
+    /// In a dataset's table: its skip marks.
+    pub(crate) marks: BTreeMap<ShardId, SequenceNumber>,
+    /// In the ledger: the positions to resume from.
+    pub(crate) positions: BTreeMap<ShardId, SequenceNumber>,
+    /// In the ledger: the version up to which each table's entries are copied.
+    pub(crate) copied: BTreeMap<String, u64>,
+    pub(crate) kept: K,
+}
+
+impl<K: Keep> TableState<K> {
+    /// Replays the log up to its end, or up to a version.
+    pub(crate) async fn load(log: &TableLog, files: &LogFiles, up_to: Option<u64>) -> Result<Self> {
+        let mut state = Self::default();
+        let Some(newest) = up_to.or(files.newest()) else { return Ok(state) };
+        let base = files.checkpoints.range(..=newest).next_back().map(|(version, _)| *version);
+        if let Some(base) = base {
+            let bytes = log.read_checkpoint(base).await?;
+            state.apply_checkpoint(log, base, bytes)?;
+        }
+        let after = base.map_or(0, |base| base + 1);
+        let commits = futures::stream::iter(after..=newest)
+            .map(|version| async move { Ok::<_, LakeError>((version, log.read_present(version).await?)) });
+        let mut commits = std::pin::pin!(commits.buffered(READ_AHEAD));
+        while let Some((version, commit)) = commits.try_next().await? {
+            state.apply(log, version, &commit)?;
+        }
+        Ok(state)
+    }
+
+    /// Applies the entry of the next version.
+    pub(crate) fn apply(&mut self, log: &TableLog, version: u64, commit: &Commit) -> Result<()> {
+        commit.actions.iter().try_for_each(|action| self.apply_action(log, action))?;
+        self.version = Some(version);
+        Ok(())
+    }
+
+    /// The version after this one.
+    pub(crate) fn next_version(&self) -> u64 {
+        self.version.map_or(0, |version| version + 1)
+    }
+
+    /// How many commits there are since the checkpoint.
+    pub(crate) fn since_checkpoint(&self) -> u64 {
+        self.next_version() - self.checkpoint.map_or(0, |version| version + 1)
+    }
+
+    fn apply_checkpoint(&mut self, log: &TableLog, version: u64, bytes: Bytes) -> Result<()> {
+        let damaged = |error: &dyn std::fmt::Display| log.damaged_checkpoint(version, &error.to_string());
+        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| damaged(&error))?;
+        let schema = builder.parquet_schema();
+        let wanted = (0..schema.num_columns()).filter(|leaf| {
+            let path = schema.column(*leaf).path().parts().to_vec();
+            let action = path.first().map(String::as_str);
+            let field = path.get(1).map(String::as_str).unwrap_or_default();
+            matches!(action, Some("txn" | "add" | "remove" | "metaData" | "protocol")) && !field.ends_with("_parsed")
+        });
+        let mask = ProjectionMask::leaves(schema, wanted);
+        let reader = builder.with_projection(mask).build().map_err(|error| damaged(&error))?;
+        for batch in reader {
+            let batch = batch.map_err(|error| damaged(&error))?;
+            // A row of a checkpoint has one column that is not null, which makes its JSON that of an action.
+            let mut lines = Vec::new();
+            let mut writer = LineDelimitedWriter::new(&mut lines);
+            writer.write(&batch).and_then(|()| writer.finish()).map_err(|error| damaged(&error))?;
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| line.len() > 2) {
+                let action = serde_json::from_slice(line).map_err(|error| damaged(&error))?;
+                self.apply_action(log, &action)?;
+            }
+        }
+        self.version = Some(version);
+        self.checkpoint = Some(version);
+        Ok(())
+    }
+
+    fn apply_action(&mut self, log: &TableLog, action: &Action) -> Result<()> {
+        match action {
+            Action::Add(add) => self.kept.add(add),
+            Action::Remove(remove) => self.kept.remove(remove),
+            Action::Metadata(metadata) => self.metadata = Some(metadata.clone()),
+            Action::Protocol(protocol) => check_protocol(log, protocol)?,
+            Action::Txn(transaction) => match transaction.app_id.parse() {
+                Ok(AppId::Mark(shard)) => {
+                    self.marks.insert(shard, sequence_of(transaction.version));
+                }
+                Ok(AppId::Position(shard)) => {
+                    self.positions.insert(shard, sequence_of(transaction.version));
+                }
+                Ok(AppId::Copied(table)) => {
+                    self.copied.insert(table, u64::try_from(transaction.version).unwrap_or_default());
+                }
+                Err(_) => {}
+            },
+            Action::Cdc(_) | Action::CommitInfo(_) | Action::DomainMetadata(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn check_protocol(log: &TableLog, protocol: &Protocol) -> Result<()> {
+    let reader = i64::from(protocol.min_reader_version());
+    let writer = i64::from(protocol.min_writer_version());
+    if reader > READER_VERSION || writer > WRITER_VERSION {
+        return Err(LakeError::Protocol { table: log.name().to_owned(), reader, writer });
+    }
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! The writer side: one committer that appends the batches of a stream to the tables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alluvium_core::dataset::{dead_letter_columns, ledger_columns};
+use alluvium_core::{Clock, CommitMessage, DatasetName, Datasets, SequenceNumber, ShardId};
+use arrow::datatypes::SchemaRef;
+use object_store::ObjectStore;
+use serde::Serialize;
+use url::Url;
+
+use crate::columns::{self, Fit};
+use crate::commit::Operation;
+use crate::contention::Contention;
+use crate::cycle::Cycle;
+use crate::error::{LakeError, Result};
+use crate::ledger::Ledger;
+use crate::log::{TableLog, Wrote};
+use crate::recovery::{LakeRecovery, mend_newest, roll_back_ledger};
+use crate::settings::LakeSettings;
+use crate::state::TableState;
+use crate::table::{Table, TableCommit};
+
+/// The tables of a lake, opened for writing. One committer per lake: a second one is noticed and waited for, not planned for.
+#[derive(Debug)]
+pub struct Lake {
+    /// Every dataset's and `dead_letters`, by name.
+    tables: BTreeMap<String, Table>,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    settings: LakeSettings,
+}
+
+/// What one commit cycle did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CommitReport {
+    /// Batches that lay after the position.
+    pub batches: usize,
+    /// Batches that were in already, at or before the position.
+    pub already_in: usize,
+    /// The commits of the datasets' tables and `dead_letters`, in the order in which they were made.
+    pub tables: Vec<TableCommit>,
+    /// The version of the ledger that ended the cycle; `None`: nothing had changed.
+    pub ledger_version: Option<u64>,
+    /// The entries that were copied into the ledger.
+    pub ledger_entries: usize,
+}
+
+impl Lake {
+    /// Opens the lake for writing: mends what a crash left, makes the tables that are missing, and adds the columns that datasets
+    /// have gained.
+    ///
+    /// `store` is rooted at the lake: `telemetry/_delta_log/…` is a path in it. It must not make an object visible before it is
+    /// whole, and must refuse to create one that is there. `root` is the lake's URL; its scheme tells how the store lists.
+    ///
+    /// What a crash between the commits of one cycle left uncopied is not copied here but by the first cycles of
+    /// [`commit`](Self::commit), when the position has caught up: the stream holds the records in between, so these cycles come.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, a log is damaged other than in its newest entry, a table was upgraded by another program, or a
+    /// dataset's columns contradict those of its table.
+    pub async fn open(
+        store: Arc<dyn ObjectStore>,
+        root: Url,
+        datasets: &Datasets,
+        clock: Arc<dyn Clock>,
+        settings: LakeSettings,
+    ) -> Result<(Self, LakeRecovery)> {
+        let mut recovery = LakeRecovery::default();
+        let mut tables = BTreeMap::new();
+        for (name, _) in table_columns(datasets) {
+            let log = TableLog::new(&store, &root, &name);
+            let files = mend_newest(&log, &mut recovery).await?;
+            tables.insert(name, Table::load(log, &files).await?);
+        }
+        let ledger =
+            open_ledger(TableLog::new(&store, &root, DatasetName::ledger().as_str()), &tables, &mut recovery).await?;
+        let mut lake = Self { tables, ledger: Ledger { table: ledger }, clock, settings };
+        for (name, table) in &mut lake.tables {
+            table.load_uncopied(lake.ledger.table.state.copied.get(name).copied()).await?;
+            if !table.uncopied.is_empty() {
+                recovery.ahead_of_ledger.push(name.clone());
+            }
+        }
+        let now = lake.clock.now_micros();
+        for (name, columns) in table_columns(datasets) {
+            let table = lake.tables.get_mut(&name).expect("every table was loaded above");
+            prepare(table, &columns, now, &mut recovery).await?;
+        }
+        prepare(&mut lake.ledger.table, &ledger_columns(), now, &mut recovery).await?;
+        Ok((lake, recovery))
+    }
+
+    /// Up to where every table has the records of a shard: where the stream is read from, after it. `None`: from its beginning.
+    pub fn position(&self, shard: &ShardId) -> Option<SequenceNumber> {
+        self.ledger.table.state.positions.get(shard).copied()
+    }
+
+    /// The position of every shard, by shard.
+    pub fn positions(&self) -> Vec<(ShardId, SequenceNumber)> {
+        self.ledger.table.state.positions.iter().map(|(shard, at)| (shard.clone(), *at)).collect()
+    }
+
+    /// Up to where one table has the records of a shard. It may lie after the position when a crash fell between two tables'
+    /// commits, and before it when the newest batches had nothing for this table.
+    pub fn mark(&self, dataset: &str, shard: &ShardId) -> Option<SequenceNumber> {
+        self.tables.get(dataset)?.state.marks.get(shard).copied()
+    }
+
+    /// Every table's mark of every shard, in no order of meaning and with repetitions: the places at which batches must end until
+    /// the position has passed them.
+    pub fn marks(&self) -> Vec<(ShardId, SequenceNumber)> {
+        let marks = self.tables.values().flat_map(|table| &table.state.marks);
+        marks.map(|(shard, mark)| (shard.clone(), *mark)).collect()
+    }
+
+    /// One cycle: appends the files of these batches to their tables, then ends it with the ledger's commit.
+    ///
+    /// The messages are those of whole batches, in stream order and without a gap within each shard. Batches at or before the
+    /// position are skipped, and so is, for each table, a batch at or below its mark or with an identity that it has (LK-1). After
+    /// an error with the advice to retry, calling it again with the same messages goes on where it stopped.
+    ///
+    /// # Errors
+    ///
+    /// When a message contradicts itself (TR-2), leaves a gap (IN-1), or lies partly below a mark; when the store fails; when
+    /// another writer keeps winning.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave some tables ahead of others; the lake must then be opened anew.
+    pub async fn commit(&mut self, messages: &[CommitMessage]) -> Result<CommitReport> {
+        let cycle = Cycle::new(messages, &self.ledger.table.state.positions)?;
+        let mut report = CommitReport { batches: cycle.batches.len(), ..CommitReport::default() };
+        report.already_in = messages.len() - report.batches;
+        if let Some(unknown) = cycle.tables().into_iter().find(|table| !self.tables.contains_key(*table)) {
+            return Err(LakeError::NoTable(unknown.to_owned()));
+        }
+        let now = self.clock.now_micros();
+        let every = self.settings.checkpoint_every.get();
+        for name in cycle.tables() {
+            let table = self.tables.get_mut(name).expect("it was looked for above");
+            report.tables.extend(table.append(&cycle, now).await?);
+        }
+        let ledger = self.ledger.append(&cycle, &mut self.tables, now).await?;
+        report.ledger_version = ledger.map(|commit| commit.version);
+        report.ledger_entries = ledger.map_or(0, |commit| commit.entries);
+        for table in self.tables.values_mut().chain([&mut self.ledger.table]) {
+            table.checkpoint_if_due(every).await;
+        }
+        Ok(report)
+    }
+}
+
+/// The tables that a lake of these datasets has, but for the ledger.
+fn table_columns(datasets: &Datasets) -> impl Iterator<Item = (String, SchemaRef)> {
+    let dead_letters = (DatasetName::dead_letters().as_str().to_owned(), dead_letter_columns());
+    datasets.iter().map(|dataset| (dataset.name.as_str().to_owned(), dataset.columns().clone())).chain([dead_letters])
+}
+
+async fn open_ledger(log: TableLog, tables: &BTreeMap<String, Table>, recovery: &mut LakeRecovery) -> Result<Table> {
+    let mut files = mend_newest(&log, recovery).await?;
+    let mut table = Table::load(log, &files).await?;
+    let versions = tables.iter().map(|(name, table)| (name.as_str(), table.state.version)).collect();
+    if roll_back_ledger(&table.log, &mut files, &table.state, &versions, recovery).await? {
+        table.state = TableState::load(&table.log, &files, None).await?;
+    }
+    Ok(table)
+}
+
+/// Makes the table if it is missing, and adds the columns that it has not.
+async fn prepare(
+    table: &mut Table,
+    columns: &arrow::datatypes::Schema,
+    now: alluvium_core::clock::Micros,
+    recovery: &mut LakeRecovery,
+) -> Result<()> {
+    let mut contention = Contention::default();
+    loop {
+        let name = table.log.name().to_owned();
+        let (commit, operation) = match &table.state.metadata {
+            None => (columns::create(&name, columns, now), Operation::Create),
+            Some(metadata) => match columns::fit(&table.log, metadata, columns)? {
+                Fit::Fits => return Ok(()),
+                Fit::Evolve(commit) => (commit, Operation::ChangeColumns),
+            },
+        };
+        if table.write(&commit, operation, now).await? == Wrote::Entry {
+            match operation {
+                Operation::Create => recovery.created.push(name),
+                _ => recovery.evolved.push(name),
+            }
+            return Ok(());
+        }
+        table.catch_up().await?;
+        contention.wait(&name).await?;
+    }
+}
