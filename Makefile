@@ -1,0 +1,72 @@
+# The commands that people type; continuous integration calls the same ones.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+ALLUVIUM := $(TARGET)/debug/alluvium
+VENV := $(TARGET)/interop-venv
+PYTHON ?= python3
+DENY_VERSION := 0.20.2
+DENY := $(TARGET)/tools/bin/cargo-deny
+ROUNDS ?= 50
+
+.PHONY: help demo build test test-interop check deny-installed advisories docs bench crash nightly clean
+
+help: ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: ## The whole pipeline for half a minute: generate, ingest, transform, commit, query, audit.
+	@test -x $(ALLUVIUM) || echo "The first build compiles a query engine: about 5 minutes on two cores. Later ones take seconds."
+	@$(CARGO) build --quiet
+	@$(ALLUVIUM) demo
+
+build: ## Build the alluvium command.
+	$(CARGO) build
+
+test: ## All tests that need only Rust, make and a C compiler.
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --workspace; \
+	else \
+		$(CARGO) test --workspace --quiet; \
+	fi
+
+test-interop: build $(VENV)/installed ## Other engines and clients (Python 3.9 or newer) judge what we write and serve.
+	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/interop
+
+$(VENV)/installed: tests/interop/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+	touch $@
+
+check: ## Format, lints with warnings denied, dependency policy, architecture.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --quiet -p alluvium-cli --test architecture
+	$(MAKE) --no-print-directory deny-installed
+	$(DENY) --all-features check --hide-inclusion-graph bans licenses sources
+
+deny-installed:
+	@$(DENY) --version 2>/dev/null | grep -qF ' $(DENY_VERSION)' || \
+		CARGO_TARGET_DIR=$(abspath $(TARGET))/tools-build $(CARGO) install --quiet --locked --root $(TARGET)/tools cargo-deny@$(DENY_VERSION)
+
+advisories: deny-installed ## Known vulnerabilities of dependencies; needs the advisory database from the network.
+	$(DENY) check advisories
+
+docs: build ## Write the documentation that is generated.
+	$(ALLUVIUM) config --markdown > docs/configuration.md
+
+bench: build $(VENV)/installed ## Measure end to end, beside DuckDB on the same events in the same run.
+	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python benches/end_to_end.py
+
+crash: build ## Kill the program ROUNDS times under load and audit each time.
+	ALLUVIUM_CRASH_ROUNDS=$(ROUNDS) $(CARGO) test -p alluvium-cli --test crash -- --nocapture
+
+nightly: ## What takes long: many cases of every property, many kills, benchmarks.
+	PROPTEST_CASES=20000 $(CARGO) test --workspace --lib --quiet
+	$(MAKE) --no-print-directory crash ROUNDS=50
+	$(MAKE) --no-print-directory bench
+
+clean: ## Remove everything that was built.
+	$(CARGO) clean
