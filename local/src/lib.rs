@@ -1,0 +1,15 @@
+//! One machine: the ports over a folder, and the pipeline that joins them.
+//!
+//! The stream is a segmented log ([`log`]), the lake lies on an object store that syncs ([`store`]), the hot index is a redb
+//! file ([`hot`]), and SQL is answered by DataFusion ([`sql`]). [`pipeline`] opens them on one data folder ([`folder`]) and runs
+//! the loops of [`delivery`] and [`committer`] between them. Durable means synced: see [`disk`].
+
+pub mod committer;
+pub mod delivery;
+pub mod disk;
+pub mod folder;
+pub mod hot;
+pub mod log;
+pub mod pipeline;
+pub mod queue;
+pub mod store;
