@@ -27,7 +27,7 @@ pub enum IngestError {
     Input {
         /// The file.
         file: PathBuf,
-        /// The line, from 1.
+        /// The line, from 1. In CSV that of the blank lines before a row, if there are any.
         line: u64,
         /// The column, from 1: in CSV the cell's, else the byte's within its line.
         column: u64,

@@ -37,8 +37,11 @@ pub use settings::GatewaySettings;
 /// The dataset of the route `/data`.
 const DATA: &str = "data";
 
-/// How long the rest of a refused request's body is read, so that its sender sees the answer.
+/// How long the rest of a refused request's body is read and forgotten, so that its sender sees the answer.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
+
+/// How much of it, in bodies of the largest size.
+const DISCARD_BODIES: usize = 4;
 
 /// What a request is answered with when all of its events are in the stream: the body of a 202.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +143,8 @@ impl Gateway {
             Ok(acceptance) => (StatusCode::ACCEPTED, Json(acceptance)).into_response(),
             Err(rejection) => {
                 if rejection.leaves_body_unread() {
-                    body::discard(&mut body, self.shared.settings.body_bytes, DISCARD_TIME).await;
+                    let limit = DISCARD_BODIES * self.shared.settings.body_bytes;
+                    body::discard(&mut body, limit, DISCARD_TIME).await;
                 }
                 ProblemAnswer(rejection.problem()).into_response()
             }

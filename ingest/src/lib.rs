@@ -18,6 +18,8 @@ pub mod delimit;
 mod error;
 pub mod gateway;
 pub mod generate;
+#[cfg(test)]
+mod memory_stream;
 mod problem_answer;
 mod receipt;
 pub mod replay;

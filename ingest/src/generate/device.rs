@@ -28,12 +28,12 @@ pub(super) struct Device {
     pub(super) quantity: Quantity,
     /// Its own middle, in hundredths of the unit.
     pub(super) middle: i64,
-    /// Ten-thousandths of degrees north.
+    /// Millionths of degrees north.
     pub(super) lat: i64,
-    /// Ten-thousandths of degrees east.
+    /// Millionths of degrees east.
     pub(super) lon: i64,
     pub(super) firmware: &'static str,
-    /// Percent of charge at the beginning.
+    /// Charge at the beginning, in tenths of a percent.
     pub(super) battery: u32,
 }
 
@@ -45,10 +45,10 @@ impl Device {
             number,
             quantity,
             middle: quantity.middle + traits.between(-quantity.spread, quantity.spread),
-            lat: traits.between(360_000, 600_000),
-            lon: traits.between(-90_000, 300_000),
+            lat: traits.between(36_000_000, 60_000_000),
+            lon: traits.between(-9_000_000, 30_000_000),
             firmware: FIRMWARES[traits.below(FIRMWARES.len() as u32) as usize],
-            battery: 40 + traits.below(61),
+            battery: 400 + traits.below(601),
         }
     }
 

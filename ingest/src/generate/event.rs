@@ -56,6 +56,7 @@ pub(super) struct Draft {
     id: (u64, u64),
     /// In hundredths of the unit.
     value: i64,
+    /// In tenths of a percent.
     battery: u32,
     status: &'static str,
     event_type: &'static str,
@@ -73,7 +74,7 @@ impl Draft {
             time,
             id: (drawn, mix(drawn ^ number)),
             value,
-            battery: device.battery.saturating_sub((number / 5_000_000) as u32).max(1),
+            battery: device.battery.saturating_sub((number / 500_000) as u32).max(1),
             status: match drawn & 0xFF {
                 0..=1 => "fail",
                 2..=9 => "warn",
@@ -139,13 +140,13 @@ impl Draft {
         out.extend_from_slice(b"\"unit\":\"");
         out.extend_from_slice(self.device.quantity.unit.as_bytes());
         out.extend_from_slice(b"\",\"battery\":");
-        put_fixed(out, i64::from(self.battery), 0);
+        put_fixed(out, i64::from(self.battery), 1);
         out.extend_from_slice(b",\"status\":\"");
         out.extend_from_slice(self.status.as_bytes());
         out.extend_from_slice(b"\",\"lat\":");
-        put_fixed(out, self.device.lat, 4);
+        put_fixed(out, self.device.lat, 6);
         out.extend_from_slice(b",\"lon\":");
-        put_fixed(out, self.device.lon, 4);
+        put_fixed(out, self.device.lon, 6);
         out.extend_from_slice(b",\"firmware\":\"");
         out.extend_from_slice(self.device.firmware.as_bytes());
         out.push(b'"');
@@ -195,9 +196,7 @@ fn put_fixed(out: &mut Vec<u8>, number: i64, decimals: usize) {
         out.push(b'-');
     }
     put_padded(out, number.unsigned_abs(), decimals + 1);
-    if decimals > 0 {
-        out.insert(out.len() - decimals, b'.');
-    }
+    out.insert(out.len() - decimals, b'.');
 }
 
 /// Appends 122 bits in the form of a version 4 UUID.

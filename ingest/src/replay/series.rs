@@ -193,7 +193,7 @@ impl Rows {
     }
 
     fn explain(&self, error: csv::Error) -> IngestError {
-        let line = error.position().map_or(1, csv::Position::line);
+        let line = error.position().map_or(self.row + 1, csv::Position::line);
         let (column, problem) = match error.kind() {
             csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
                 (len + 1, format!("the row has {len} cells, the header {expected_len}; expected as many"))
