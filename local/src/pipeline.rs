@@ -274,6 +274,18 @@ impl Pipeline {
         &self.folder
     }
 
+    /// Stops at once, as a crash would; returns when nothing of the pipeline runs any more. What was acknowledged is in the log.
+    pub async fn halt(self) {
+        if let Some(Loops { delivery, committer, expiry }) = self.loops.lock().await.take() {
+            delivery.abort();
+            committer.abort();
+            expiry.abort();
+            // Each ends by being cancelled, which is what was asked for.
+            let _ = tokio::join!(delivery, committer, expiry);
+        }
+        self.log.close().await;
+    }
+
     /// Delivers and commits all that the log holds, then closes everything. Nothing may be appended any more. A second call
     /// does nothing.
     ///
