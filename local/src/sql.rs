@@ -1,0 +1,220 @@
+//! SQL on one machine: DataFusion over the active files of the lake's Delta tables, read-only.
+//!
+//! For each dataset `d` there are two tables: `d_raw`, the table itself, and `d`, in which each event key stands once
+//! ([`first_arrival`]); the same for `dead_letters`; and `ledger`. A statement sees one version of each table: the newest when it
+//! first names it.
+//!
+//! Everything that a statement uses is bounded by [`SqlSettings`].
+
+mod catalog;
+mod delta_stats;
+mod error;
+mod file_reader;
+mod first_arrival;
+mod keys;
+mod scan;
+mod statement;
+mod tables;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium_core::Datasets;
+use alluvium_core::ports::{Advice, PortError, ResultPage, SqlEngine, StatementId, StatementStatus};
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::error::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use object_store::ObjectStore;
+use tokio::sync::{Mutex, Semaphore};
+
+pub use tables::Snapshots;
+
+use self::catalog::{LakeCatalog, LakeTables};
+use self::statement::{Plan, Statement};
+
+/// What statements may use.
+#[derive(Debug, Clone)]
+pub struct SqlSettings {
+    /// The memory of all statements together; one that needs more spills to `spill`, or fails. Default 128 MiB.
+    pub memory_bytes: usize,
+    /// The memory in which one statement keeps event keys to find the first arrivals; with more keys than fit it reads the
+    /// key columns several times over. Default 48 MiB.
+    pub keys_bytes: usize,
+    /// How long one statement may compute; the time that its results wait for their reader does not count. Default 60 s.
+    pub time_limit: Duration,
+    /// How long results wait for their reader before they are dropped. Default 60 s.
+    pub idle_limit: Duration,
+    /// The most rows of one page of results. Default 8,192.
+    pub page_rows: NonZeroUsize,
+    /// How many statements run at once; others wait. Default 4.
+    pub running: usize,
+    /// How many statements there may be in all; more are refused. Default 64.
+    pub statements: usize,
+    /// Where large sorts and aggregations spill to, and how many bytes; `None`: they fail instead. Default `None`.
+    pub spill: Option<(PathBuf, u64)>,
+}
+
+impl Default for SqlSettings {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 128 * 1024 * 1024,
+            keys_bytes: 48 * 1024 * 1024,
+            time_limit: Duration::from_secs(60),
+            idle_limit: Duration::from_secs(60),
+            page_rows: NonZeroUsize::new(8_192).expect("8,192 is not 0"),
+            running: 4,
+            statements: 64,
+            spill: None,
+        }
+    }
+}
+
+/// [`SqlEngine`] over DataFusion and the tables of one lake.
+pub struct DataFusionSql {
+    base: SessionState,
+    tables: Arc<LakeTables>,
+    settings: SqlSettings,
+    running: Arc<Semaphore>,
+    statements: Mutex<Statements>,
+}
+
+#[derive(Default)]
+struct Statements {
+    by_id: HashMap<StatementId, Arc<Statement>>,
+    started: u64,
+}
+
+impl std::fmt::Debug for DataFusionSql {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataFusionSql").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl DataFusionSql {
+    /// An engine over the lake in `store`, which is rooted at the lake: a table's files lie under the folder of its name.
+    /// `snapshots` tells which files a table has.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot be met, such as a spill folder that cannot be used.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        snapshots: Arc<dyn Snapshots>,
+        datasets: Arc<Datasets>,
+        settings: SqlSettings,
+    ) -> Result<Self, PortError> {
+        let mut disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+        if let Some((folder, bytes)) = &settings.spill {
+            disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()])).with_max_temp_directory_size(*bytes);
+        }
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory_bytes)))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|error| PortError::because(Advice::Stop, "the SQL engine cannot start", error))?;
+        runtime.register_object_store(tables::store_url().as_ref(), store.clone());
+        let config = SessionConfig::new()
+            .with_information_schema(true)
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA);
+        let base = SessionStateBuilder::new()
+            .with_default_features()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .build();
+        let tables = Arc::new(LakeTables::new(store, snapshots, datasets, settings.keys_bytes));
+        let running = Arc::new(Semaphore::new(settings.running));
+        Ok(Self { base, tables, settings, running, statements: Mutex::default() })
+    }
+
+    /// Runs a statement and reads all its results: for tests, and where they are known to be few. At least one RecordBatch,
+    /// which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// When the statement is refused or fails.
+    pub async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, PortError> {
+        let statement = self.start(sql).await?;
+        let mut batches = Vec::new();
+        let mut page: Option<String> = None;
+        loop {
+            let answered = self.results(&statement, page.as_deref()).await?;
+            batches.extend(answered.batches);
+            match answered.next {
+                Some(next) => page = Some(next),
+                None => return Ok(batches),
+            }
+        }
+    }
+
+    /// Reads a statement and checks what can be checked without any I/O.
+    fn prepare(&self, sql: &str) -> Result<Plan, PortError> {
+        let catalog = Arc::new(LakeCatalog::new(self.tables.clone()));
+        let state =
+            SessionStateBuilder::new_from_existing(self.base.clone()).with_catalog_list(catalog.clone().into_list()).build();
+        let refused = |error: DataFusionError| error::refused(&error);
+        let dialect = state.config().options().sql_parser.dialect;
+        let statement = state.sql_to_statement(sql, &dialect).map_err(refused)?;
+        for table in state.resolve_table_references(&statement).map_err(refused)? {
+            catalog.check_known(&table)?;
+        }
+        Ok(Plan { state, statement })
+    }
+
+    async fn find(&self, id: &StatementId) -> Result<Arc<Statement>, PortError> {
+        let found = self.statements.lock().await.by_id.get(id).cloned();
+        found.ok_or_else(|| {
+            let message = format!("there is no statement `{}`; its results may have been dropped or read to their end", id.0);
+            PortError::new(Advice::Stop, message)
+        })
+    }
+}
+
+#[async_trait]
+impl SqlEngine for DataFusionSql {
+    async fn start(&self, sql: &str) -> Result<StatementId, PortError> {
+        let plan = self.prepare(sql)?;
+        let mut statements = self.statements.lock().await;
+        let idle_limit = self.settings.idle_limit;
+        statements.by_id.retain(|_, statement| !statement.is_abandoned(idle_limit));
+        if statements.by_id.len() >= self.settings.statements {
+            let message = format!("{} statements are running or waiting, as many as may be", self.settings.statements);
+            return Err(PortError::new(Advice::BackOff, message));
+        }
+        statements.started += 1;
+        let id = StatementId(statements.started.to_string());
+        let statement = Statement::start(plan, &self.settings, self.running.clone());
+        statements.by_id.insert(id.clone(), Arc::new(statement));
+        Ok(id)
+    }
+
+    async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError> {
+        Ok(self.find(statement).await?.status())
+    }
+
+    async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {
+        let found = self.find(statement).await?;
+        let page = found.page(page, self.settings.page_rows).await;
+        if page.as_ref().map_or(true, |page| page.next.is_none()) {
+            self.statements.lock().await.by_id.remove(statement);
+        }
+        page
+    }
+
+    async fn cancel(&self, statement: &StatementId) -> Result<(), PortError> {
+        // Dropping the statement stops it.
+        self.statements.lock().await.by_id.remove(statement);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! The names that statements know.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use alluvium_core::dataset::{dead_letter_columns, ledger_columns};
+use alluvium_core::ports::{Advice, PortError};
+use alluvium_core::{DatasetName, Datasets};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider, TableProvider,
+};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::common::TableReference;
+use object_store::ObjectStore;
+use tokio::sync::Mutex;
+
+use super::first_arrival::{Findings, FirstArrivals};
+use super::scan::RawTable;
+use super::tables::{Snapshots, Table};
+
+pub(super) const CATALOG: &str = "alluvium";
+pub(super) const SCHEMA: &str = "lake";
+const RAW: &str = "_raw";
+
+/// The lake's tables, for every statement.
+#[derive(Debug)]
+pub(super) struct LakeTables {
+    store: Arc<dyn ObjectStore>,
+    snapshots: Arc<dyn Snapshots>,
+    datasets: Arc<Datasets>,
+    findings: Arc<Findings>,
+}
+
+impl LakeTables {
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        snapshots: Arc<dyn Snapshots>,
+        datasets: Arc<Datasets>,
+        keys_bytes: usize,
+    ) -> Self {
+        Self { store, snapshots, datasets, findings: Arc::new(Findings::new(keys_bytes)) }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let dead_letters = DatasetName::dead_letters();
+        let events = self.datasets.names().into_iter().chain([dead_letters.as_str()]);
+        let mut names: Vec<String> = events.flat_map(|name| [name.to_owned(), format!("{name}{RAW}")]).collect();
+        names.push(DatasetName::ledger().as_str().to_owned());
+        names
+    }
+
+    /// The columns of a table that may have no version yet.
+    fn columns(&self, table: &str) -> Option<SchemaRef> {
+        if table == DatasetName::dead_letters().as_str() {
+            return Some(dead_letter_columns());
+        }
+        if table == DatasetName::ledger().as_str() {
+            return Some(ledger_columns());
+        }
+        self.datasets.get(table).map(|dataset| dataset.columns().clone())
+    }
+
+    async fn read(&self, name: &str, columns: SchemaRef) -> Result<Table, PortError> {
+        let snapshot = self.snapshots.snapshot(name).await?;
+        Ok(snapshot.map_or_else(|| Table::empty(name, columns), |snapshot| Table::new(name, snapshot)))
+    }
+}
+
+/// What a name stands for.
+enum Named<'a> {
+    /// A table as it is.
+    Raw(&'a str),
+    /// A table with each event key once.
+    View(&'a str),
+}
+
+impl<'a> Named<'a> {
+    fn new(name: &'a str) -> Self {
+        match name.strip_suffix(RAW) {
+            Some(table) => Self::Raw(table),
+            None if name == DatasetName::ledger().as_str() => Self::Raw(name),
+            None => Self::View(name),
+        }
+    }
+}
+
+/// The lake's tables as one statement sees them: each as of the moment when the statement first named it.
+#[derive(Debug)]
+pub(super) struct LakeCatalog {
+    tables: Arc<LakeTables>,
+    seen: Mutex<HashMap<String, Arc<Table>>>,
+}
+
+impl LakeCatalog {
+    pub(super) fn new(tables: Arc<LakeTables>) -> Self {
+        Self { tables, seen: Mutex::default() }
+    }
+
+    /// The catalog of a session that knows these tables and no others.
+    pub(super) fn into_list(self: Arc<Self>) -> Arc<dyn CatalogProviderList> {
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(SCHEMA, self).expect("a catalog in memory takes any schema");
+        let list = MemoryCatalogProviderList::new();
+        list.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        Arc::new(list)
+    }
+
+    /// Refuses a table that is not there.
+    pub(super) fn check_known(&self, table: &TableReference) -> Result<(), PortError> {
+        let ours = table.catalog().is_none_or(|catalog| catalog == CATALOG);
+        let known = match table.schema() {
+            None | Some(SCHEMA) => self.table_exist(table.table()),
+            Some(schema) => schema == "information_schema",
+        };
+        if ours && known {
+            return Ok(());
+        }
+        let message = format!("there is no table `{table}`; there are {}", self.tables.names().join(", "));
+        Err(PortError::new(Advice::Stop, message))
+    }
+
+    async fn seen(&self, name: &str, columns: SchemaRef) -> Result<Arc<Table>, PortError> {
+        let mut seen = self.seen.lock().await;
+        if let Some(table) = seen.get(name) {
+            return Ok(table.clone());
+        }
+        let table = Arc::new(self.tables.read(name, columns).await?);
+        seen.insert(name.to_owned(), table.clone());
+        Ok(table)
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for LakeCatalog {
+    fn table_names(&self) -> Vec<String> {
+        self.tables.names()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let (Named::Raw(table) | Named::View(table)) = Named::new(name);
+        let Some(columns) = self.tables.columns(table).filter(|_| self.table_exist(name)) else { return Ok(None) };
+        let table = self.seen(table, columns).await.map_err(|error| DataFusionError::External(error.into()))?;
+        let (store, findings) = (self.tables.store.clone(), self.tables.findings.clone());
+        Ok(Some(match Named::new(name) {
+            Named::Raw(_) => Arc::new(RawTable::new(table)),
+            Named::View(_) => Arc::new(FirstArrivals::new(table, store, findings)),
+        }))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.tables.names().iter().any(|known| known == name)
+    }
+}

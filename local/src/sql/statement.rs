@@ -1,0 +1,213 @@
+//! One statement: a task that computes, and a reader that takes its results page by page.
+//!
+//! The two are joined by a short queue, so that a result of any size takes little memory: the task waits for its reader.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use alluvium_core::ports::{Advice, PortError, ResultPage, StatementStatus};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::parser;
+use futures::StreamExt as _;
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::SqlSettings;
+use super::error::{abandoned, not_read_only, refused, too_slow};
+
+/// How many RecordBatches may wait for the reader.
+const QUEUED_BATCHES: usize = 2;
+
+/// A statement that was read and not yet planned.
+pub(super) struct Plan {
+    pub(super) state: SessionState,
+    pub(super) statement: parser::Statement,
+}
+
+/// A statement that was started. Dropping it stops it.
+pub(super) struct Statement {
+    status: watch::Receiver<StatementStatus>,
+    reading: Mutex<Reading>,
+    task: AbortHandle,
+    started: Instant,
+    /// When somebody last asked for a page, in ms after `started`.
+    asked_ms: AtomicU64,
+}
+
+struct Reading {
+    results: mpsc::Receiver<Result<Output, PortError>>,
+    columns: SchemaRef,
+    /// Rows that were taken from the queue and are not on a page yet.
+    rest: Option<RecordBatch>,
+    /// The number of the next page.
+    next: u64,
+    /// The page before it, in case its reader asks again.
+    last: Option<ResultPage>,
+}
+
+enum Output {
+    Columns(SchemaRef),
+    Rows(RecordBatch),
+}
+
+impl Drop for Statement {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Statement {
+    pub(super) fn start(plan: Plan, settings: &SqlSettings, running: Arc<Semaphore>) -> Self {
+        let (status, status_seen) = watch::channel(StatementStatus::Running);
+        let (sender, results) = mpsc::channel(QUEUED_BATCHES);
+        let task = Task {
+            sender,
+            status,
+            time_limit: settings.time_limit,
+            time_left: settings.time_limit,
+            idle_limit: settings.idle_limit,
+        };
+        let task = tokio::spawn(task.run(plan, running)).abort_handle();
+        let reading =
+            Reading { results, columns: Arc::new(Schema::empty()), rest: None, next: 0, last: None };
+        Self {
+            status: status_seen,
+            reading: Mutex::new(reading),
+            task,
+            started: Instant::now(),
+            asked_ms: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn status(&self) -> StatementStatus {
+        self.status.borrow().clone()
+    }
+
+    /// Whether it has ended, one way or the other, and nobody has asked for its results for so long.
+    pub(super) fn is_abandoned(&self, idle_limit: Duration) -> bool {
+        let asked = self.started + Duration::from_millis(self.asked_ms.load(Ordering::Relaxed));
+        self.task.is_finished() && self.reading.try_lock().is_ok() && asked.elapsed() > idle_limit
+    }
+
+    /// Reads a page; `None`: the first. Pages come in order, and the last one given can be asked for again.
+    pub(super) async fn page(&self, page: Option<&str>, rows: NonZeroUsize) -> Result<ResultPage, PortError> {
+        let mut reading = self.reading.lock().await;
+        self.asked_ms.store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+        let number: Option<u64> = page.map_or(Some(0), |page| page.parse().ok());
+        let again = |number: u64| number + 1 == reading.next;
+        match (number, &reading.last) {
+            (Some(number), _) if number == reading.next => reading.read(rows.get()).await,
+            (Some(number), Some(last)) if again(number) => Ok(last.clone()),
+            _ => Err(PortError::new(
+                Advice::Stop,
+                format!("page `{}` cannot be read; pages are read in order, each named by the one before", page.unwrap_or("0")),
+            )),
+        }
+    }
+}
+
+impl Reading {
+    async fn read(&mut self, rows: usize) -> Result<ResultPage, PortError> {
+        let mut batches = Vec::new();
+        let mut room = rows;
+        while room > 0 {
+            let Some(batch) = self.next_rows().await? else { break };
+            let taken = batch.num_rows().min(room);
+            room -= taken;
+            if taken < batch.num_rows() {
+                self.rest = Some(batch.slice(taken, batch.num_rows() - taken));
+            }
+            batches.push(batch.slice(0, taken));
+        }
+        if room == 0 && self.rest.is_none() {
+            // Whether this is the last page is known only when the next rows are there.
+            self.rest = self.next_rows().await?;
+        }
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(self.columns.clone()));
+        }
+        self.next += 1;
+        let page = ResultPage { batches, next: self.rest.is_some().then(|| self.next.to_string()) };
+        self.last = Some(page.clone());
+        Ok(page)
+    }
+
+    /// The next rows, of which there is at least one; `None`: there are no more.
+    async fn next_rows(&mut self) -> Result<Option<RecordBatch>, PortError> {
+        if let Some(rest) = self.rest.take() {
+            return Ok(Some(rest));
+        }
+        while let Some(output) = self.results.recv().await {
+            match output? {
+                Output::Columns(columns) => self.columns = columns,
+                Output::Rows(batch) if batch.num_rows() > 0 => return Ok(Some(batch)),
+                Output::Rows(_) => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+struct Task {
+    sender: mpsc::Sender<Result<Output, PortError>>,
+    status: watch::Sender<StatementStatus>,
+    time_limit: Duration,
+    time_left: Duration,
+    idle_limit: Duration,
+}
+
+impl Task {
+    async fn run(mut self, plan: Plan, running: Arc<Semaphore>) {
+        let _permit = running.acquire().await.expect("the engine never closes the semaphore");
+        let status = match self.compute(plan).await {
+            Ok(()) => StatementStatus::Succeeded,
+            Err(error) => {
+                let status = StatementStatus::Failed(error.message.clone());
+                // A reader who is gone needs no answer.
+                let _gone = self.sender.send_timeout(Err(error), self.idle_limit).await;
+                status
+            }
+        };
+        self.status.send_replace(status);
+    }
+
+    async fn compute(&mut self, plan: Plan) -> Result<(), PortError> {
+        let mut stream = self.timed(execute(plan)).await??;
+        self.send(Output::Columns(stream.schema())).await?;
+        while let Some(batch) = self.timed(stream.next()).await? {
+            let batch = batch.map_err(|error| refused(&error))?;
+            self.status.send_replace(StatementStatus::Succeeded);
+            self.send(Output::Rows(batch)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a computation and counts its time.
+    async fn timed<T>(&mut self, computation: impl Future<Output = T>) -> Result<T, PortError> {
+        let began = Instant::now();
+        let outcome = tokio::time::timeout(self.time_left, computation).await;
+        self.time_left = self.time_left.saturating_sub(began.elapsed());
+        outcome.map_err(|_| too_slow(self.time_limit))
+    }
+
+    async fn send(&self, output: Output) -> Result<(), PortError> {
+        self.sender.send_timeout(Ok(output), self.idle_limit).await.map_err(|_| abandoned(self.idle_limit))
+    }
+}
+
+async fn execute(plan: Plan) -> Result<SendableRecordBatchStream, PortError> {
+    let Plan { state, statement } = plan;
+    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let logical = state.statement_to_plan(statement).await.map_err(|error| refused(&error))?;
+    read_only.verify_plan(&logical).map_err(|error| not_read_only(&error))?;
+    let physical = state.create_physical_plan(&logical).await.map_err(|error| refused(&error))?;
+    execute_stream(physical, state.task_ctx()).map_err(|error| refused(&error))
+}
