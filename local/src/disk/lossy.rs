@@ -183,9 +183,10 @@ impl Disk for LossyDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.change()?;
         fs::rename(from, to)?;
+        let moved = state.ledger.file_at(from).ok_or_else(|| not_ours(from))?;
         // POSIX: renaming one of two names of a file to the other does nothing.
-        if state.ledger.file_at(from) != state.ledger.file_at(to) {
-            state.ledger.rename(NameChange::Move(from.to_owned(), to.to_owned()));
+        if state.ledger.file_at(to) != Some(moved) {
+            state.ledger.rename(NameChange::Move(from.to_owned(), to.to_owned(), Node::File(moved)));
         }
         Ok(())
     }

@@ -133,8 +133,13 @@ pub(super) fn recover(disk: &dyn Disk, folder: &Path, number: u32) -> Result<Rec
         return Err(LogError::damaged(&path, offset, what));
     }
     let file = match last_file {
-        // A killed process may have written it without syncing; what is read from now on must be durable.
-        Some(file) => file,
+        Some(file) => {
+            let last = segments.back().expect("a file was read into a segment");
+            let proven = if mark.segment == last.first { mark.bytes.min(last.bytes) } else { 0 };
+            write_again(file.as_ref(), proven, last.bytes)
+                .map_err(LogError::io("write again the end of", &last.path))?;
+            file
+        }
         None => {
             let (file, segment) = segment::make(disk, folder, number, 1, Micros::MIN).map_err(|not_made| {
                 let (NotMade::Undone(path, error) | NotMade::Unsure(path, error)) = not_made;
@@ -144,12 +149,26 @@ pub(super) fn recover(disk: &dyn Disk, folder: &Path, number: u32) -> Result<Rec
             file
         }
     };
-    file.sync().map_err(LogError::io("sync the last segment in", folder))?;
     disk.sync_folder(folder).map_err(LogError::io("sync the folder", folder))?;
     let records = segments.iter().map(|segment| segment.next - segment.first).sum();
     let newest = (newest > 0).then(|| newest.into());
     let report = ShardRecovery { shard: ShardId::numbered(number), segments: segments.len(), records, newest, torn };
     Ok(Recovered { segments, newest_arrival, file, mark: mark_file, report })
+}
+
+/// Makes durable what a segment holds from `start` to `end`.
+///
+/// It was read, but it may be in memory alone: a killed process has not synced it, and after a sync that failed the system may
+/// take it for written, so that syncing again would prove nothing. Only written again it is certain to be synced.
+fn write_again(file: &dyn DiskFile, start: u64, end: u64) -> std::io::Result<()> {
+    let mut offset = start;
+    while offset < end {
+        let mut bytes = vec![0; (end - offset).min(WINDOW_BYTES as u64) as usize];
+        file.read_at(offset, &mut bytes)?;
+        file.write_at(offset, &bytes)?;
+        offset += bytes.len() as u64;
+    }
+    file.sync()
 }
 
 fn open_mark(disk: &dyn Disk, folder: &Path) -> Result<(Box<dyn DiskFile>, Mark), LogError> {

@@ -159,7 +159,13 @@ impl Shard {
 
     /// Reads a page and remembers where the next one begins. Blocks.
     pub(super) fn read_page(&self, from: &ReadFrom, max_bytes: usize) -> Result<ReadPage, LogError> {
-        let (records, next) = read_page(self.disk.as_ref(), &self.id, from, max_bytes)?;
+        let (records, next) = read_page(self.disk.as_ref(), &self.id, from, max_bytes).map_err(|error| {
+            let oldest = self.view().oldest();
+            if oldest <= from.wanted {
+                return error;
+            }
+            LogError::TrimmedAway { shard: self.id.to_string(), wanted: from.wanted, oldest }
+        })?;
         self.view().remember(next);
         Ok(ReadPage { records, more: next.sequence <= from.newest })
     }

@@ -26,7 +26,8 @@ pub(super) enum Node {
 #[derive(Debug, Clone)]
 pub(super) enum NameChange {
     Add(PathBuf, Node),
-    Move(PathBuf, PathBuf),
+    /// From, to, and what is moved: a sync of the new name's folder makes it durable even if the old name never was.
+    Move(PathBuf, PathBuf, Node),
     Remove(PathBuf),
 }
 
@@ -36,10 +37,9 @@ impl NameChange {
             Self::Add(path, node) => {
                 names.insert(path.clone(), *node);
             }
-            Self::Move(from, to) => {
-                if let Some(node) = names.remove(from) {
-                    names.insert(to.clone(), node);
-                }
+            Self::Move(from, to, node) => {
+                names.remove(from);
+                names.insert(to.clone(), *node);
             }
             Self::Remove(path) => {
                 names.remove(path);
@@ -50,7 +50,7 @@ impl NameChange {
     fn is_in(&self, folder: &Path) -> bool {
         match self {
             Self::Add(path, _) | Self::Remove(path) => path.parent() == Some(folder),
-            Self::Move(from, to) => from.parent() == Some(folder) || to.parent() == Some(folder),
+            Self::Move(from, to, _) => from.parent() == Some(folder) || to.parent() == Some(folder),
         }
     }
 }
