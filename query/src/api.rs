@@ -1,1 +1,105 @@
-//! The HTTP API.
+//! The HTTP API: records as JSON, and SQL as an Arrow stream.
+//!
+//! ```text
+//! GET  /v1/{dataset}?source=&from=&to=&limit=&cursor=   records, newest first
+//! GET  /data                                            the same for the dataset `data`
+//! POST /admin/sql  {"sql": …}                           the results as one Arrow IPC stream
+//! ```
+//!
+//! The routers set no fallback and only the methods above, so that they merge with routers that serve other methods of the same
+//! paths. Every error is a problem document (RFC 9457).
+
+mod json;
+mod parameters;
+mod sql;
+
+use std::sync::Arc;
+
+use alluvium_core::Problem;
+use alluvium_core::problem::PROBLEM_JSON;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::{HeaderValue, StatusCode, header};
+
+pub use parameters::parse_time;
+pub use sql::{ARROW_STREAM, sql_routes};
+
+use crate::error::QueryError;
+use crate::records::{Records, RecordsPage};
+
+/// What `GET` on records needs.
+#[derive(Debug, Clone)]
+pub struct RecordsApi {
+    /// Reads them.
+    pub records: Records,
+    /// Whose records are read; `None`: everybody's. Where every event has the same owner, naming it makes reads of one source
+    /// fast.
+    pub owner: Option<String>,
+}
+
+/// The routes that read records.
+pub fn records_routes(api: RecordsApi) -> Router {
+    Router::new()
+        .route("/v1/{dataset}", get(read_dataset))
+        .route("/data", get(read_data))
+        .with_state(Arc::new(api))
+}
+
+type Pairs = Vec<(String, String)>;
+
+async fn read_dataset(
+    State(api): State<Arc<RecordsApi>>,
+    dataset: Result<Path<String>, PathRejection>,
+    query: Result<Query<Pairs>, QueryRejection>,
+) -> Response {
+    match dataset {
+        Ok(Path(dataset)) => read(&api, dataset, query).await,
+        Err(rejection) => problem_response(&Problem::new(400, "bad-path", rejection.body_text())),
+    }
+}
+
+async fn read_data(State(api): State<Arc<RecordsApi>>, query: Result<Query<Pairs>, QueryRejection>) -> Response {
+    read(&api, "data".to_owned(), query).await
+}
+
+async fn read(api: &RecordsApi, dataset: String, query: Result<Query<Pairs>, QueryRejection>) -> Response {
+    let answer = async {
+        let Query(pairs) = query.map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
+        let mut request = parameters::request(dataset, &pairs, api.records.now())?;
+        request.owner = api.owner.clone();
+        api.records.page(&request).await
+    };
+    match answer.await {
+        Ok(page) => page_response(&page),
+        Err(error) => {
+            let problem = error.problem();
+            if problem.status >= 500 {
+                tracing::error!(%error, "a read of records failed");
+            }
+            problem_response(&problem)
+        }
+    }
+}
+
+fn page_response(page: &RecordsPage) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], json::page(page)).into_response()
+}
+
+/// A problem document as a response, with `Retry-After` where it says when to try again.
+pub fn problem_response(problem: &Problem) -> Response {
+    let mut response = Response::new(Body::from(problem.to_json()));
+    *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    if let Some(seconds) = problem.retry_after_seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

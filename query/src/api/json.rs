@@ -1,0 +1,139 @@
+//! A page of records as JSON.
+//!
+//! ```json
+//! {"records": [{"id": "…", "source": "…", "type": "…", "time": "2026-01-31T12:00:00.25Z", "ingest_time": "…", "owner": "…",
+//!               "data": {"value": 1.5}, "extra": {"undeclared": true}}],
+//!  "next": "…", "complete": true}
+//! ```
+//!
+//! `type` is null when the event had none. `data` holds the declared properties that are not null, in the schema's order;
+//! `extra` what was undeclared or did not fit, as it was sent. Times are UTC, with as many fractional digits as they need. Bytes
+//! (a dead letter's `original`) are text where they are UTF-8, else base64 under the name with `_base64` behind it.
+
+use alluvium_core::dataset::{COMMON_COLUMNS, EXTRA_COLUMN};
+use arrow::array::{Array, ArrayRef, AsArray as _};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::value::RawValue;
+
+use crate::records::RecordsPage;
+
+/// The response body of a page.
+pub(super) fn page(page: &RecordsPage) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256 * page.rows.num_rows() + 64);
+    serde_json::to_writer(&mut body, &Page(page)).expect("a page holds only JSON values, and a vector takes any bytes");
+    body
+}
+
+struct Page<'a>(&'a RecordsPage);
+struct Records<'a>(&'a RecordBatch);
+struct Record<'a>(&'a RecordBatch, usize);
+struct Data<'a>(&'a RecordBatch, usize);
+struct Extra<'a>(Option<&'a ArrayRef>, usize);
+struct Cell<'a>(&'a ArrayRef, usize);
+
+impl Serialize for Page<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("records", &Records(&self.0.rows))?;
+        map.serialize_entry("next", &self.0.next.as_ref().map(ToString::to_string))?;
+        map.serialize_entry("complete", &self.0.complete)?;
+        map.end()
+    }
+}
+
+impl Serialize for Records<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut records = serializer.serialize_seq(Some(self.0.num_rows()))?;
+        (0..self.0.num_rows()).try_for_each(|row| records.serialize_element(&Record(self.0, row)))?;
+        records.end()
+    }
+}
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let names = [
+            ("id", "event_id"),
+            ("source", "source"),
+            ("type", "type"),
+            ("time", "event_time"),
+            ("ingest_time", "ingest_time"),
+            ("owner", "owner"),
+        ];
+        for (name, column) in names {
+            map.serialize_entry(name, &Cell(&self.0[column], self.1))?;
+        }
+        map.serialize_entry("data", &Data(self.0, self.1))?;
+        map.serialize_entry("extra", &Extra(self.0.column_by_name(EXTRA_COLUMN), self.1))?;
+        map.end()
+    }
+}
+
+impl Serialize for Data<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (field, column) in self.0.schema_ref().fields().iter().zip(self.0.columns()) {
+            let name = field.name();
+            if COMMON_COLUMNS.contains(&name.as_str()) || name == EXTRA_COLUMN || column.is_null(self.1) {
+                continue;
+            }
+            match column.data_type() {
+                DataType::Binary if std::str::from_utf8(column.as_binary::<i32>().value(self.1)).is_err() => {
+                    map.serialize_entry(&format!("{name}_base64"), &Cell(column, self.1))?;
+                }
+                _ => map.serialize_entry(name, &Cell(column, self.1))?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Extra<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.0.filter(|column| column.is_valid(self.1)).map(|column| column.as_string::<i32>().value(self.1));
+        match text.and_then(|text| serde_json::from_str::<&RawValue>(text).ok()) {
+            Some(extra) => extra.serialize(serializer),
+            None => serializer.serialize_map(Some(0))?.end(),
+        }
+    }
+}
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(column, row) = *self;
+        if column.is_null(row) {
+            return serializer.serialize_none();
+        }
+        match column.data_type() {
+            DataType::Utf8 => serializer.serialize_str(column.as_string::<i32>().value(row)),
+            DataType::Int64 => serializer.serialize_i64(column.as_primitive::<Int64Type>().value(row)),
+            DataType::Float64 => serializer.serialize_f64(column.as_primitive::<Float64Type>().value(row)),
+            DataType::Boolean => serializer.serialize_bool(column.as_boolean().value(row)),
+            DataType::Date32 => serializer.collect_str(&date(column.as_primitive::<Date32Type>().value(row))),
+            DataType::Timestamp(..) => {
+                match Timestamp::from_microsecond(column.as_primitive::<TimestampMicrosecondType>().value(row)) {
+                    Ok(time) => serializer.collect_str(&time),
+                    Err(_) => serializer.serialize_none(),
+                }
+            }
+            DataType::Binary => {
+                let bytes = column.as_binary::<i32>().value(row);
+                match std::str::from_utf8(bytes) {
+                    Ok(text) => serializer.serialize_str(text),
+                    Err(_) => serializer.serialize_str(&STANDARD.encode(bytes)),
+                }
+            }
+            other => Err(serde::ser::Error::custom(format!("no table of ours has a column of type {other}"))),
+        }
+    }
+}
+
+fn date(days: i32) -> Date {
+    Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(days))
+}

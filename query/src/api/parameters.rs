@@ -1,0 +1,77 @@
+//! The query parameters of a read.
+
+use alluvium_core::clock::Micros;
+use alluvium_core::duration;
+use jiff::Timestamp;
+
+use crate::error::QueryError;
+use crate::records::{MAX_LIMIT, RecordsRequest};
+
+/// The longest source that is looked for, in bytes.
+const SOURCE_BYTES: usize = 1024;
+
+const KNOWN: &str = "source, from, to, limit, cursor";
+
+/// The request that these parameters make. An unknown one is refused by name, and so is one given twice.
+pub(super) fn request(dataset: String, pairs: &[(String, String)], now: Micros) -> Result<RecordsRequest, QueryError> {
+    let mut request = RecordsRequest { dataset, ..RecordsRequest::default() };
+    let mut seen: Vec<&str> = Vec::new();
+    for (name, value) in pairs {
+        let refused = |message: String| QueryError::parameter(name.chars().take(80).collect::<String>(), message);
+        if seen.contains(&name.as_str()) {
+            return Err(refused("it is given twice; give it once".to_owned()));
+        }
+        seen.push(name);
+        match name.as_str() {
+            "source" if value.len() > SOURCE_BYTES => {
+                return Err(refused(format!("it is longer than {SOURCE_BYTES} bytes")));
+            }
+            "source" => request.source = Some(value.clone()),
+            "from" => request.from = Some(parse_time(value, now).map_err(refused)?),
+            "to" => request.to = Some(parse_time(value, now).map_err(refused)?),
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                request.limit = Some(limit.ok_or_else(|| refused(format!("expected a number from 1 to {MAX_LIMIT}")))?);
+            }
+            "cursor" => request.cursor = Some(value.parse().map_err(|error| refused(format!("{error}")))?),
+            _ => return Err(refused(format!("there is no such parameter; known: {KNOWN}"))),
+        }
+    }
+    if let (Some(from), Some(to)) = (request.from, request.to)
+        && from > to
+    {
+        return Err(QueryError::parameter("from", "it is later than `to`"));
+    }
+    Ok(request)
+}
+
+/// Reads a time: RFC 3339 (`2026-01-31T12:00:00Z`), seconds, milliseconds or microseconds since 1970 (told apart by their size:
+/// below 10¹¹ seconds, below 10¹⁴ milliseconds), or one before now (`-5m`, `now`).
+///
+/// # Errors
+///
+/// When it is none of these: a sentence that says what would be.
+pub fn parse_time(text: &str, now: Micros) -> Result<Micros, String> {
+    let refused = || {
+        let text: String = text.chars().take(40).collect();
+        format!("`{text}` is no time; expected RFC 3339 (`2026-01-31T12:00:00Z`), an epoch (`1769860800`) or one before now (`-5m`)")
+    };
+    if text == "now" {
+        return Ok(now);
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        let scale = match number.unsigned_abs() {
+            ..100_000_000_000 => 1_000_000,
+            100_000_000_000..100_000_000_000_000 => 1_000,
+            _ => 1,
+        };
+        return Ok(number.saturating_mul(scale));
+    }
+    if let Some(before) = text.strip_prefix('-') {
+        let before = duration::parse(before).map_err(|_| refused())?;
+        return Ok(now.saturating_sub(i64::try_from(before.as_micros()).unwrap_or(i64::MAX)));
+    }
+    // A `+` in a query string that nobody escaped arrives as a space.
+    let text = text.replacen(' ', "+", usize::from(text.len() > 19 && text.as_bytes()[19..].contains(&b' ')));
+    text.parse::<Timestamp>().map(Timestamp::as_microsecond).map_err(|_| refused())
+}
