@@ -80,8 +80,12 @@ pub fn convert(
     output: impl Write + Send,
 ) -> Result<ConvertReport, TransformError> {
     let plan = Plan::compile(dataset);
-    let mut lines =
-        Lines { input: BufReader::with_capacity(256 * 1024, input), limit: settings.event_limit(), number: 0 };
+    let mut lines = Lines {
+        input: BufReader::with_capacity(256 * 1024, input),
+        limit: settings.event_limit(),
+        number: 0,
+        cut_bytes: 0,
+    };
     let mut file =
         File { dataset, output: Output::Fresh(output), rows: Rows::new(dataset), sources: Sources::default() };
     let (mut report, mut line) = (ConvertReport::default(), Vec::new());
@@ -93,7 +97,7 @@ pub fn convert(
             continue;
         }
         report.received += 1;
-        let read = if line.len() > lines.limit && element.len() >= lines.limit {
+        let read = if lines.cut_bytes > 0 {
             Err(too_large(bytes, settings))
         } else {
             read_event(element, settings, &mut members)
@@ -125,12 +129,15 @@ struct Lines<R> {
     input: BufReader<R>,
     limit: usize,
     number: u64,
+    /// How many bytes of the last line were left out.
+    cut_bytes: usize,
 }
 
 impl<R: Read> Lines<R> {
     /// The next line, and how many bytes it has with its end; `None` at the end of the input.
     fn next(&mut self, line: &mut Vec<u8>) -> Result<Option<u64>, TransformError> {
         line.clear();
+        self.cut_bytes = 0;
         let mut bytes = 0;
         loop {
             let buffer = match self.input.fill_buf() {
@@ -140,9 +147,10 @@ impl<R: Read> Lines<R> {
             };
             let end = memchr::memchr(b'\n', buffer);
             let part = &buffer[..end.unwrap_or(buffer.len())];
-            // Room for white space around an event that is just within the limit is not given: it is sent without.
-            let room = (self.limit + 1).saturating_sub(line.len());
-            line.extend_from_slice(&part[..part.len().min(room)]);
+            // Room for one byte that shows an event to be too large, and for the carriage return of one that is not.
+            let room = part.len().min((self.limit + 2).saturating_sub(line.len()));
+            line.extend_from_slice(&part[..room]);
+            self.cut_bytes += part.len() - room;
             let consumed = part.len() + usize::from(end.is_some());
             bytes += consumed as u64;
             self.input.consume(consumed);

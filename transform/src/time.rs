@@ -6,7 +6,8 @@
 //!
 //! Numbers, and texts that are numbers, count from 1970-01-01T00:00:00Z. The unit is told by the magnitude: below 10¹¹
 //! seconds (to the year 5138), below 10¹⁴ milliseconds, below 10¹⁷ microseconds, from there on nanoseconds. So milliseconds are
-//! told wrongly before March 1973, microseconds and nanoseconds likewise; who means such times writes them as text.
+//! told wrongly before March 1973, microseconds and nanoseconds likewise; who means such times writes them as text. A text of
+//! eight digits or fewer is no time: it may mean a year or a date without dashes as well as a count.
 //!
 //! Years run from 0001 to 9999, what every reader of the lake can show.
 
@@ -22,7 +23,8 @@ const LAST: i64 = 253_402_300_800 * MICROS_PER_SECOND - 1;
 /// Reads a time from a text; `None` when it is none.
 pub(crate) fn from_text(text: &str) -> Option<Micros> {
     let text = text.trim_ascii();
-    calendar(text.as_bytes()).or_else(|| from_number(text))
+    let may_be_a_date = text.len() <= 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+    calendar(text.as_bytes()).or_else(|| if may_be_a_date { None } else { from_number(text) })
 }
 
 /// Reads a time from the text of a JSON number; `None` when it is none, or out of range.

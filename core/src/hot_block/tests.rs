@@ -6,10 +6,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::*;
 
 fn rows(count: i64) -> RecordBatch {
-    let schema = Schema::new(vec![
-        Field::new("source", DataType::Utf8, false),
-        Field::new("value", DataType::Int64, true),
-    ]);
+    let schema =
+        Schema::new(vec![Field::new("source", DataType::Utf8, false), Field::new("value", DataType::Int64, true)]);
     let sources: StringArray = (0..count).map(|row| Some(format!("pump-{row}"))).collect();
     let values: Int64Array = (0..count).map(|row| (row % 3 != 0).then_some(row)).collect();
     RecordBatch::try_new(Arc::new(schema), vec![Arc::new(sources), Arc::new(values)]).unwrap()
@@ -21,7 +19,11 @@ fn rows_survive_the_round_trip_and_give_the_same_bytes_each_time() {
     for count in [0, 1, 1000] {
         let block = writer.write(&rows(count)).unwrap();
         assert_eq!(read_block(&block, 1 << 20).unwrap(), rows(count));
-        assert_eq!(HotBlockWriter::new().unwrap().write(&rows(count)).unwrap(), block, "state must not leak between blocks");
+        assert_eq!(
+            HotBlockWriter::new().unwrap().write(&rows(count)).unwrap(),
+            block,
+            "state must not leak between blocks"
+        );
     }
 }
 

@@ -1,1 +1,153 @@
+#![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
+use alluvium_core::{Datasets, RecordIdentity, ShardId};
+use arrow::array::{Float64Array, Int64Array};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+
+use super::*;
+use crate::draft::Draft;
+use crate::judge::judge;
+use crate::plan::Plan;
+use crate::rows::Rows;
+use crate::scan::{Members, scan_event};
+use crate::sources::Sources;
+
+const ARRIVAL: i64 = 1_700_000_000_000_000;
+
+/// Sorted rows of the dataset `telemetry`, made of these events.
+fn telemetry(events: impl IntoIterator<Item = String>) -> RecordBatch {
+    let datasets = Datasets::load(None, None).unwrap();
+    let dataset = datasets.get("telemetry").unwrap();
+    let (plan, mut rows) = (Plan::compile(dataset), Rows::new(dataset));
+    let (mut members, mut draft, mut sources) = (Members::default(), Draft::default(), Sources::default());
+    let owner = sources.owner("anna");
+    for event in events {
+        scan_event(&event, 64, &mut members).unwrap();
+        judge(&mut draft, &plan, &event, &members, ARRIVAL).unwrap();
+        let id = draft.resolve(&event, draft.id.unwrap()).to_owned();
+        let source = sources.source(owner, draft.resolve(&event, draft.source.unwrap()));
+        rows.push(&draft, &event, &id, source, ARRIVAL);
+    }
+    rows.sort(&sources).unwrap().batch
+}
+
+fn many() -> RecordBatch {
+    telemetry((0..5000_u64).map(|n| {
+        let mixed = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        format!(
+            r#"{{"id":"{mixed:016x}","source":"pump-{}","type":"reading","time":{},"value":{}.5,"lat":0.{mixed},"status":"ok","note":{n}}}"#,
+            mixed % 20,
+            1_699_990_000 + mixed % 10_000,
+            mixed % 50,
+        )
+    }))
+}
+
+fn identity() -> BatchIdentity {
+    BatchIdentity::of([&RecordIdentity { shard: ShardId::numbered(0), sequence: 1.into(), subsequence: 0 }])
+}
+
+fn metadata(file: &Bytes) -> Arc<ParquetMetaData> {
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+    ArrowReaderMetadata::load(file, options).unwrap().metadata().clone()
+}
+
+fn column<'a>(metadata: &'a ParquetMetaData, name: &str) -> &'a parquet::file::metadata::ColumnChunkMetaData {
+    let columns = metadata.row_group(0).columns();
+    columns.iter().find(|column| column.column_path().string() == name).unwrap()
+}
+
+#[test]
+fn a_file_reads_back_with_the_same_columns_and_rows() {
+    let rows = many();
+    let file = data_file(&rows, &identity()).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().with_batch_size(10_000).build().unwrap();
+    let read: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+    assert_eq!(read.len(), 1);
+    assert_eq!(read[0], rows);
+    assert_eq!(read[0].schema_ref(), rows.schema_ref());
+}
+
+#[test]
+fn rows_are_sorted_by_source_time_and_id() {
+    let event = |id: &str, source: &str, time: &str| {
+        format!(r#"{{"id":"{id}","source":"{source}","time":"{time}","value":1}}"#)
+    };
+    let rows = telemetry([
+        event("b", "two", "2023-11-01"),
+        event("z", "one", "1969-12-31"),
+        event("a", "two", "2023-11-01"),
+        event("y", "one", "2023-11-02"),
+        event("x", "one", "1970-01-01"),
+    ]);
+    let ids: Vec<_> = rows.column(0).as_string::<i32>().iter().flatten().collect();
+    assert_eq!(ids, ["z", "x", "y", "a", "b"]);
+    assert_eq!(rows.column_by_name("source").unwrap().as_string::<i32>().value(4), "two");
+}
+
+#[test]
+fn times_are_utc_microseconds_for_every_reader() {
+    let metadata = metadata(&data_file(&many(), &identity()).unwrap());
+    let time = column(&metadata, "event_time").column_descr().logical_type_ref().cloned();
+    let utc_micros =
+        LogicalType::Timestamp(parquet::basic::TimestampType { is_adjusted_to_u_t_c: true, unit: TimeUnit::MICROS });
+    assert_eq!(time, Some(utc_micros));
+    assert_eq!(column(&metadata, "event_date").column_descr().converted_type(), ConvertedType::DATE);
+}
+
+#[test]
+fn encodings_follow_the_columns() {
+    let metadata = metadata(&data_file(&many(), &identity()).unwrap());
+    let has = |name: &str, encoding: Encoding| column(&metadata, name).encodings().any(|used| used == encoding);
+    assert!(has("event_time", Encoding::DELTA_BINARY_PACKED));
+    assert!(!has("event_id", Encoding::RLE_DICTIONARY), "ids do not repeat");
+    assert!(has("lat", Encoding::BYTE_STREAM_SPLIT), "numbers that do not repeat");
+    for repeating in ["source", "type", "owner", "status", "value", "ingest_time"] {
+        assert!(has(repeating, Encoding::RLE_DICTIONARY), "{repeating}");
+    }
+    let all = metadata.row_group(0).columns();
+    assert!(all.iter().all(|column| matches!(column.compression(), Compression::ZSTD(_))));
+}
+
+#[test]
+fn the_footer_names_the_batch_the_columns_and_the_order_and_no_time() {
+    let rows = many();
+    let metadata = metadata(&data_file(&rows, &identity()).unwrap());
+    let file = metadata.file_metadata();
+    let pairs: Vec<_> = file
+        .key_value_metadata()
+        .unwrap()
+        .iter()
+        .map(|pair| (pair.key.as_str(), pair.value.clone().unwrap()))
+        .collect();
+    let expected = [("alluvium.batch", identity().to_string()), ("alluvium.schema", fingerprint(rows.schema_ref()))];
+    assert_eq!(pairs, expected);
+    assert_eq!(file.created_by(), Some("alluvium"));
+    let sorted: Vec<_> = metadata.row_group(0).sorting_columns().unwrap().iter().map(|by| by.column_idx).collect();
+    assert_eq!(sorted, [1, 3]);
+}
+
+#[test]
+fn the_page_index_has_statistics_of_what_is_filtered_by() {
+    let metadata = metadata(&data_file(&many(), &identity()).unwrap());
+    assert!(metadata.offset_index().is_some() && metadata.column_index().is_some());
+    let source = column(&metadata, "source").statistics().unwrap();
+    assert_eq!((source.min_bytes_opt(), source.max_bytes_opt()), (Some(&b"pump-0"[..]), Some(&b"pump-9"[..])));
+    assert_eq!(column(&metadata, "battery").statistics().unwrap().null_count_opt(), Some(5000));
+    assert!(column(&metadata, "extra").statistics().is_none());
+}
+
+#[test]
+fn a_sample_tells_whether_values_repeat() {
+    let numbers = |of: fn(i64) -> Option<i64>| -> ArrayRef { Arc::new((0..100_000).map(of).collect::<Int64Array>()) };
+    assert!(repeats(&numbers(|n| Some(n % 10))));
+    assert!(!repeats(&numbers(Some)));
+    assert!(repeats(&numbers(|_| None)));
+    assert!(repeats(&numbers(|n| (n % 3 == 0).then_some(7))));
+    let one: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
+    assert!(!repeats(&one));
+}
