@@ -13,6 +13,7 @@ mod stream;
 use std::collections::BTreeSet;
 
 use alluvium_core::{DatasetName, Datasets, LedgerEntry};
+use futures::StreamExt as _;
 
 pub use report::{AuditReport, Check, DatasetAudit, ShardAudit, TableAudit};
 pub use stream::StreamCounts;
@@ -21,6 +22,9 @@ use crate::error::{LakeError, Result};
 use crate::ledger_file;
 use crate::reader::TableSnapshot;
 use crate::reader::{LakeReader, snapshot_of};
+
+/// How many ledger files are read at a time.
+const READ_AHEAD: usize = 16;
 
 /// Recomputes what the lake says of itself, and asks the stream for what it still holds.
 ///
@@ -128,8 +132,14 @@ async fn read_entries(
 ) -> Result<Vec<LedgerEntry>> {
     let log = reader.log(DatasetName::ledger().as_str());
     let mut entries = Vec::new();
-    for file in ledger.files.iter().filter(|file| present.contains(&file.path)) {
-        match ledger_file::decode(log.get_present(&file.path).await?) {
+    let files = ledger.files.iter().filter(|file| present.contains(&file.path));
+    let reads = futures::stream::iter(files).map(|file| {
+        let log = &log;
+        async move { (file, log.get_present(&file.path).await) }
+    });
+    let mut reads = std::pin::pin!(reads.buffered(READ_AHEAD));
+    while let Some((file, bytes)) = reads.next().await {
+        match ledger_file::decode(bytes?) {
             Ok(read) if read.len() as u64 != file.rows => {
                 findings.problem(format!("ledger/{} has {} rows, its log says {}.", file.path, read.len(), file.rows));
                 entries.extend(read);

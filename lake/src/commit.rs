@@ -143,3 +143,6 @@ impl Commit {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use alluvium_core::{BatchIdentity, CommitMessage, DataFileEntry, DatasetName, Le
 use serde::Deserialize;
 
 use crate::app_id::transaction_version;
-use crate::error::{LakeError, Result};
+use crate::error::{LakeError, Result, Straddle};
 
 /// Where a batch stands to a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,14 +100,14 @@ fn straddles(
     what: &str,
     mark: SequenceNumber,
 ) -> LakeError {
-    LakeError::Straddles {
+    LakeError::Straddles(Box::new(Straddle {
         batch: message.batch.to_string(),
         shard: range.shard.clone(),
         first: range.first,
         last: range.last,
         what: what.to_owned(),
         mark,
-    }
+    }))
 }
 
 /// A shard's numbers follow each other without a gap where they fit 64 bits: the local log counts, Kinesis does not.

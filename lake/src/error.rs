@@ -3,6 +3,27 @@
 use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::{SequenceNumber, ShardId};
 
+/// A batch that lies partly below a mark and partly above it.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "batch {batch} covers {shard} from {first} to {last}, and {what} stands at {mark}: \
+     after a crash, batches must end at every mark"
+)]
+pub struct Straddle {
+    /// The batch.
+    pub batch: String,
+    /// The shard.
+    pub shard: ShardId,
+    /// The first record that the batch covers.
+    pub first: SequenceNumber,
+    /// The last one.
+    pub last: SequenceNumber,
+    /// Whose mark it is.
+    pub what: String,
+    /// The mark.
+    pub mark: SequenceNumber,
+}
+
 /// Why a lake operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
@@ -11,7 +32,7 @@ pub enum LakeError {
     Store {
         /// What was being done.
         doing: &'static str,
-        /// The object or folder, under the lake's root.
+        /// The object or folder.
         path: String,
         /// The store's own error.
         source: object_store::Error,
@@ -29,7 +50,7 @@ pub enum LakeError {
     /// A stored file is not what it should be, and it is none that recovery may set aside.
     #[error("`{path}` is damaged: {problem}")]
     Damaged {
-        /// The file, under the lake's root.
+        /// The file.
         path: String,
         /// What is wrong with it, and what would mend it.
         problem: String,
@@ -69,24 +90,8 @@ pub enum LakeError {
         problem: String,
     },
     /// A batch lies partly below a mark: what is in already cannot be told from what is not.
-    #[error(
-        "batch {batch} covers {shard} from {first} to {last}, and {what} stands at {mark}: \
-         after a crash, batches must end at every mark"
-    )]
-    Straddles {
-        /// The batch.
-        batch: String,
-        /// The shard.
-        shard: ShardId,
-        /// The first record that the batch covers.
-        first: SequenceNumber,
-        /// The last one.
-        last: SequenceNumber,
-        /// Whose mark it is.
-        what: String,
-        /// The mark.
-        mark: SequenceNumber,
-    },
+    #[error(transparent)]
+    Straddles(Box<Straddle>),
     /// A batch does not begin where the one before it ended, so records would be missing (IN-1).
     #[error(
         "batch {batch} begins at {first} of {shard}, and the lake has its records up to {position}: what lies between is missing"
@@ -138,7 +143,7 @@ impl LakeError {
             | Self::Columns { .. }
             | Self::NoTable(_)
             | Self::Message { .. }
-            | Self::Straddles { .. }
+            | Self::Straddles(_)
             | Self::Gap { .. } => Advice::Stop,
         }
     }

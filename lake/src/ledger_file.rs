@@ -134,3 +134,6 @@ fn parse_identity(text: &str, row: usize) -> Result<BatchIdentity, NoLedgerFile>
 fn parse<T: DeserializeOwned>(column: &'static str, text: &str, row: usize) -> Result<T, NoLedgerFile> {
     serde_json::from_str(text).map_err(|source| NoLedgerFile::Json { column, row, source })
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,12 +19,13 @@ mod log;
 mod reader;
 mod recovery;
 mod settings;
+mod sorted;
 mod state;
 mod table;
 mod writer;
 
 pub use audit::{AuditReport, Check, DatasetAudit, ShardAudit, StreamCounts, TableAudit, audit};
-pub use error::LakeError;
+pub use error::{LakeError, Straddle};
 pub use reader::{ActiveFile, LakeReader, TableSnapshot};
 pub use recovery::{LakeRecovery, SetAside};
 pub use settings::LakeSettings;

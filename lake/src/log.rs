@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::commit::{Commit, TornCommit};
 use crate::error::{LakeError, Result};
+use crate::sorted::Sorted;
 
 const LOG: &str = "_delta_log";
 const TORN: &str = "_torn";
@@ -52,6 +53,8 @@ impl LogFiles {
 #[derive(Clone)]
 pub(crate) struct TableLog {
     name: Arc<str>,
+    /// Where the table lies, as a person would look for it.
+    place: Arc<str>,
     // Rooted at the table.
     store: Arc<dyn ObjectStore>,
     delta: LogStoreRef,
@@ -67,12 +70,11 @@ impl TableLog {
     /// The log of the table `name` in a store that is rooted at the lake's root.
     pub(crate) fn new(lake: &Arc<dyn ObjectStore>, root: &Url, name: &str) -> Self {
         let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(lake.clone(), name));
-        // The library finds a table by the path of its URL in the store that it is given, and sorts listings by the URL's
-        // scheme; so the path is the one in our store, and the scheme the real one.
-        let mut url = root.clone();
-        url.set_path(&format!("/{name}/"));
-        let delta = default_logstore(store.clone(), lake.clone(), &url, &StorageConfig::default());
-        Self { name: name.into(), store, delta }
+        // To the library, which sees the lake through `Sorted`, a URL is a path in the store and nothing more.
+        let url = Url::parse(&format!("memory:///{name}/")).expect("a table's name can stand in a URL");
+        let delta = default_logstore(store.clone(), Arc::new(Sorted(lake.clone())), &url, &StorageConfig::default());
+        let place = place_of(root, name);
+        Self { name: name.into(), place: place.into(), store, delta }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -214,13 +216,13 @@ impl TableLog {
     }
 
     pub(crate) fn damaged(&self, path: &str, problem: &str) -> LakeError {
-        LakeError::Damaged { path: format!("{}/{path}", self.name), problem: problem.to_owned() }
+        LakeError::Damaged { path: format!("{}/{path}", self.place), problem: problem.to_owned() }
     }
 
     pub(crate) fn damaged_commit(&self, version: u64, torn: &TornCommit) -> LakeError {
         self.damaged(
             &commit_path(version),
-            &format!("{torn}. Only the newest entry is mended by itself; restore this one"),
+            &format!("{torn}. Opening the lake for writing mends the newest entry and no other; restore this one"),
         )
     }
 
@@ -229,12 +231,20 @@ impl TableLog {
     }
 
     fn failed(&self, doing: &'static str, path: &str) -> impl FnOnce(object_store::Error) -> LakeError + use<> {
-        let path = format!("{}/{path}", self.name);
+        let path = format!("{}/{path}", self.place);
         move |source| LakeError::Store { doing, path, source }
     }
 
     fn delta_failed(&self, doing: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> LakeError {
         LakeError::Delta { doing, table: self.name.to_string(), source: Box::new(error) }
+    }
+}
+
+/// A table's folder as a path on this machine's disk where it is one, else as a URL; without a slash at its end.
+fn place_of(root: &Url, name: &str) -> String {
+    match root.to_file_path() {
+        Ok(folder) => folder.join(name).display().to_string(),
+        Err(()) => format!("{}/{name}", root.as_str().trim_end_matches('/')),
     }
 }
 

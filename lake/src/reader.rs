@@ -65,7 +65,8 @@ impl TableSnapshot {
 }
 
 impl LakeReader {
-    /// A reader of the lake in `store`, which is rooted at the lake; `root` is the lake's URL. Reads nothing yet.
+    /// A reader of the lake in `store`, which is rooted at the lake; `root` is the lake's URL, for
+    /// messages that say where something lies. Reads nothing yet.
     pub fn new(store: Arc<dyn ObjectStore>, root: Url) -> Self {
         Self { store, root, seen: Arc::default() }
     }
@@ -133,26 +134,31 @@ pub(crate) fn snapshot_of(log: &TableLog, state: &TableState<Files>) -> Result<T
     let (Some(version), Some(metadata)) = (state.version, &state.metadata) else {
         return Err(LakeError::NoTable(log.name().to_owned()));
     };
+    if let Some(path) = &state.kept.unreadable {
+        return Err(log.damaged(path, "the log gives it no size or no `numRecords`, which every file of ours has"));
+    }
     let columns = arrow_columns(log, metadata)?;
-    let files = state.kept.0.values().map(|add| active_file(log, add)).collect::<Result<_>>()?;
-    Ok(TableSnapshot { version, columns, files })
+    Ok(TableSnapshot { version, columns, files: state.kept.active.values().cloned().collect() })
 }
 
-fn active_file(log: &TableLog, add: &Add) -> Result<ActiveFile> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Stats {
-        num_records: u64,
+impl ActiveFile {
+    /// The file that an action adds; `None`: it lacks its size or its number of rows.
+    pub(crate) fn of(add: &Add) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Stats {
+            num_records: u64,
+        }
+        let Stats { num_records } = serde_json::from_str(add.stats.as_deref()?).ok()?;
+        Some(Self {
+            path: add.path.clone(),
+            size_bytes: u64::try_from(add.size).ok()?,
+            rows: num_records,
+            stats: add.stats.clone(),
+            modification_time: add.modification_time * 1_000,
+        })
     }
-    let stats = add.stats.as_deref().map(serde_json::from_str::<Stats>);
-    let (Some(Ok(Stats { num_records: rows })), Ok(size_bytes)) = (stats, u64::try_from(add.size)) else {
-        return Err(log.damaged(&add.path, "the log gives it no size or no `numRecords`, which every file of ours has"));
-    };
-    Ok(ActiveFile {
-        path: add.path.clone(),
-        size_bytes,
-        rows,
-        stats: add.stats.clone(),
-        modification_time: add.modification_time * 1_000,
-    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,3 +159,6 @@ fn is_complete(files: &LogFiles) -> bool {
     let after = files.checkpoints.keys().last().map_or(0, |version| version + 1);
     (after..=newest).all(|version| files.commits.contains_key(&version))
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use crate::app_id::{AppId, sequence_of};
 use crate::commit::Commit;
 use crate::error::{LakeError, Result};
 use crate::log::{LogFiles, TableLog};
+use crate::reader::ActiveFile;
 
 /// The newest Delta protocol that we handle.
 const READER_VERSION: i64 = 1;
@@ -58,15 +59,22 @@ fn identity_bits(path: &str) -> Option<u128> {
 
 /// The active files, by path.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Files(pub(crate) BTreeMap<String, Add>);
+pub(crate) struct Files {
+    pub(crate) active: BTreeMap<String, ActiveFile>,
+    /// A file that the log gives no size or no number of rows: a snapshot with it cannot be had.
+    pub(crate) unreadable: Option<String>,
+}
 
 impl Keep for Files {
     fn add(&mut self, add: &Add) {
-        self.0.insert(add.path.clone(), add.clone());
+        match ActiveFile::of(add) {
+            Some(file) => drop(self.active.insert(add.path.clone(), file)),
+            None => self.unreadable = Some(add.path.clone()),
+        }
     }
 
     fn remove(&mut self, remove: &Remove) {
-        self.0.remove(&remove.path);
+        self.active.remove(&remove.path);
     }
 }
 

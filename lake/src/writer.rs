@@ -52,7 +52,8 @@ impl Lake {
     /// have gained.
     ///
     /// `store` is rooted at the lake: `telemetry/_delta_log/…` is a path in it. It must not make an object visible before it is
-    /// whole, and must refuse to create one that is there. `root` is the lake's URL; its scheme tells how the store lists.
+    /// whole, and must refuse to create one that is there. `root` is the lake's URL,
+    /// for messages that say where something lies.
     ///
     /// What a crash between the commits of one cycle left uncopied is not copied here but by the first cycles of
     /// [`commit`](Self::commit), when the position has caught up: the stream holds the records in between, so these cycles come.
@@ -197,3 +198,6 @@ async fn prepare(
         contention.wait(&name).await?;
     }
 }
+
+#[cfg(test)]
+mod tests;

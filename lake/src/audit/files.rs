@@ -43,8 +43,9 @@ pub(super) async fn check(
         Err(LakeError::NoTable(_)) => None,
         newest => Some(newest?),
     };
-    let named =
-        |path: &str| present.contains(path) || newest.as_ref().is_some_and(|newest| newest.kept.0.contains_key(path));
+    let named = |path: &str| {
+        present.contains(path) || newest.as_ref().is_some_and(|newest| newest.kept.active.contains_key(path))
+    };
     audit.orphans =
         listed.keys().filter(|path| path.ends_with(".parquet") && !path.contains('/') && !named(path)).count();
     if audit.orphans > 0 {

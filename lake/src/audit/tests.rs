@@ -1,1 +1,200 @@
+#![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alluvium_core::{BatchIdentity, RecordIdentity, ShardId};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+use super::*;
+use crate::testing::{LEDGER, NOTES, READINGS, TestStream, datasets, deliver, drive, empty_entry, open, range, root};
+
+const STREAM: [u64; 2] = [60, 43];
+
+async fn lake() -> Arc<dyn ObjectStore> {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    drive(&store, &store, &TestStream::new(STREAM), 100).await.unwrap();
+    store
+}
+
+async fn report_of(store: &Arc<dyn ObjectStore>, stream: &TestStream) -> AuditReport {
+    audit(&LakeReader::new(store.clone(), root()), &datasets(), stream).await.unwrap()
+}
+
+async fn problems(store: &Arc<dyn ObjectStore>, stream: &TestStream) -> Vec<String> {
+    let report = report_of(store, stream).await;
+    assert!(!report.balances());
+    report.problems().map(str::to_owned).collect()
+}
+
+async fn a_file_of(store: &Arc<dyn ObjectStore>, table: &str) -> Path {
+    let files = LakeReader::new(store.clone(), root()).snapshot(table).await.unwrap().files;
+    Path::from(format!("{table}/{}", files[0].path))
+}
+
+#[tokio::test]
+async fn a_whole_lake_balances_and_its_numbers_are_right() {
+    let store = lake().await;
+    store.put(&Path::from("notes/left-over.parquet"), "x".into()).await.unwrap();
+    let report = report_of(&store, &TestStream::new(STREAM)).await;
+    assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
+    let rows = TestStream::new(STREAM).rows();
+    for table in report.tables.iter().filter(|table| table.table != LEDGER) {
+        assert_eq!(table.rows, rows[&table.table].len() as u64, "{}", table.table);
+        assert_eq!(table.orphans, usize::from(table.table == NOTES));
+    }
+    let total = report.total();
+    assert_eq!(total.received, total.written + total.dead);
+    assert_eq!(total.dead, rows["dead_letters"].len() as u64);
+    let read: AuditReport = serde_json::from_value(serde_json::to_value(&report).unwrap()).unwrap();
+    assert_eq!(read, report, "the report is what goes over the wire");
+}
+
+#[tokio::test]
+async fn a_missing_file_and_a_file_of_another_size_are_named() {
+    let store = lake().await;
+    let (missing, longer) = (a_file_of(&store, READINGS).await, a_file_of(&store, NOTES).await);
+    store.delete(&missing).await.unwrap();
+    store.put(&longer, "no longer what it was".into()).await.unwrap();
+    let found = problems(&store, &TestStream::new(STREAM)).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().any(|problem| problem.contains(missing.as_ref()) && problem.contains("missing")), "{found:?}");
+    assert!(found.iter().any(|problem| problem.contains(longer.as_ref()) && problem.contains("21 bytes")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_ledger_file_that_is_gone_leaves_rows_and_records_unaccounted_for() {
+    let store = lake().await;
+    let missing = a_file_of(&store, LEDGER).await;
+    store.delete(&missing).await.unwrap();
+    let found = problems(&store, &TestStream::new(STREAM)).await;
+    assert!(found.iter().any(|problem| problem.contains(missing.as_ref())), "{found:?}");
+    assert!(found.iter().any(|problem| problem.contains("the ledger says")), "{found:?}");
+    assert!(
+        found.iter().any(|problem| problem.contains("no batch covers") || problem.contains("the position stands")),
+        "{found:?}"
+    );
+    assert!(found.iter().any(|problem| problem.contains("the stream holds")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_ledger_file_with_an_entry_taken_out_is_found_out() {
+    let store = lake().await;
+    let path = a_file_of(&store, LEDGER).await;
+    let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
+    let mut entries = ledger_file::decode(bytes).unwrap();
+    entries.pop();
+    store.put(&path, ledger_file::encode(&entries, 0).bytes.into()).await.unwrap();
+    let found = problems(&store, &TestStream::new(STREAM)).await;
+    assert!(found.iter().any(|problem| problem.contains("rows, its log says")), "{found:?}");
+    assert!(found.iter().any(|problem| problem.contains("the ledger says")), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_event_that_the_stream_holds_and_the_ledger_does_not_is_found() {
+    let store = lake().await;
+    let stream = TestStream { undelivered: 1, ..TestStream::new(STREAM) };
+    let found = problems(&store, &stream).await;
+    // One in each shard.
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("Dataset `readings`: the stream holds"), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_the_stream_has_forgotten_is_not_provable_and_the_rest_is() {
+    let store = lake().await;
+    for oldest in [2, 7, 20, 44, 60, 61] {
+        let stream = TestStream { oldest, ..TestStream::new(STREAM) };
+        let report = report_of(&store, &stream).await;
+        assert!(report.balances(), "{oldest}: {:?}", report.problems().collect::<Vec<_>>());
+        let notes: Vec<_> = report.checks.iter().flat_map(|check| &check.notes).collect();
+        assert!(notes.iter().any(|note| note.contains("Not provable")), "{oldest}: {notes:?}");
+        let proven = report.shards[0].proven_from;
+        assert_eq!(proven.is_none(), oldest > 55, "{oldest}: whole batches only, {proven:?}");
+        // An event too many among those that can be counted is still found.
+        let wrong = TestStream { undelivered: 1, ..stream };
+        assert_eq!(report_of(&store, &wrong).await.balances(), proven.is_none(), "{oldest}");
+    }
+}
+
+#[tokio::test]
+async fn records_that_wait_for_their_commit_are_counted_and_no_imbalance() {
+    let store = lake().await;
+    let report = report_of(&store, &TestStream::new([70, 43])).await;
+    assert!(report.balances());
+    assert_eq!(report.shards[0].records_behind, Some(10));
+    assert_eq!(report.shards[1].records_behind, Some(0));
+}
+
+#[tokio::test]
+async fn an_audit_while_tables_are_ahead_of_the_ledger_balances() {
+    let store = lake().await;
+    let (mut lake, _) = open(&store).await.unwrap();
+    lake.commit(&[deliver(&store, vec![range(0, 61, 80)]).await]).await.unwrap();
+    // The cycle's last commit never happened.
+    let reader = LakeReader::new(store.clone(), root());
+    let version = reader.newest(LEDGER).await.unwrap().version.unwrap();
+    store.delete(&Path::from(format!("ledger/_delta_log/{version:020}.json"))).await.unwrap();
+    let report = report_of(&store, &TestStream::new([80, 43])).await;
+    assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
+    assert_eq!(report.shards[0].records_behind, Some(20));
+    let readings = report.tables.iter().find(|table| table.table == READINGS).unwrap();
+    assert_eq!(readings.versions_ahead, 1);
+}
+
+fn batch(n: u64) -> BatchIdentity {
+    BatchIdentity::of(&[RecordIdentity { shard: ShardId::numbered(0), sequence: n.into(), subsequence: 0 }])
+}
+
+fn entry(n: u64, dataset: &str, first: u64, last: u64) -> LedgerEntry {
+    empty_entry(&batch(n), dataset, &[range(0, first, last)])
+}
+
+fn coverage_problems(entries: &[LedgerEntry], position: u64) -> Vec<String> {
+    let mut findings = Findings::default();
+    coverage::check(entries, &BTreeMap::from([(ShardId::numbered(0), position.into())]), &mut findings);
+    findings.problems
+}
+
+#[test]
+fn gaps_and_overlaps_of_coverage_are_found() {
+    let whole = [entry(1, "a", 1, 4), entry(1, "b", 1, 4), entry(2, "b", 5, 9), entry(3, "a", 10, 10)];
+    assert_eq!(coverage_problems(&whole, 10), Vec::<String>::new());
+    let redelivered = [entry(1, "a", 1, 9), entry(2, "b", 1, 4), entry(3, "b", 5, 9)];
+    assert_eq!(
+        coverage_problems(&redelivered, 9),
+        Vec::<String>::new(),
+        "after a crash, other batches for other tables"
+    );
+    let gap = coverage_problems(&[entry(1, "a", 1, 4), entry(2, "a", 6, 9)], 9);
+    assert!(gap.len() == 1 && gap[0].contains("between 4 and 6"), "{gap:?}");
+    let twice = coverage_problems(&[entry(1, "a", 1, 4), entry(2, "a", 4, 9)], 9);
+    assert!(twice.len() == 1 && twice[0].contains("records 4 to 4 are covered twice"), "{twice:?}");
+    let short = coverage_problems(&[entry(1, "a", 1, 4)], 9);
+    assert!(short.len() == 1 && short[0].contains("stands at 9"), "{short:?}");
+    let none = coverage_problems(&[], 9);
+    assert!(none.len() == 1 && none[0].contains("covers no record"), "{none:?}");
+}
+
+#[test]
+fn an_entry_that_does_not_balance_and_one_that_is_there_twice_are_found() {
+    let mut unbalanced = entry(1, "a", 1, 4);
+    unbalanced.received = 3;
+    let mut unexplained = entry(2, "a", 5, 6);
+    (unexplained.received, unexplained.dead) = (1, 1);
+    let mut findings = Findings::default();
+    rows::check_entries(&[unbalanced, unexplained, entry(3, "a", 7, 7), entry(3, "a", 7, 7)], &mut findings);
+    assert_eq!(findings.problems.len(), 3, "{:?}", findings.problems);
+    assert!(findings.problems[2].contains("more than once"));
+}
+
+#[test]
+fn a_long_list_of_problems_is_cut() {
+    let mut findings = Findings::default();
+    (0..80).for_each(|n| findings.problem(format!("{n}.")));
+    let check = findings.into_check("x");
+    assert_eq!(check.problems.len(), 51);
+    assert_eq!(check.problems[50], "And 30 more like these.");
+}
