@@ -28,25 +28,25 @@ pub(crate) struct Batch<'a> {
     pub(crate) ledger: Vec<LedgerEntry>,
 }
 
-/// The batches of a cycle that lie after the position.
+/// The batches of a cycle that are new.
 #[derive(Debug)]
 pub(crate) struct Cycle<'a> {
     pub(crate) batches: Vec<Batch<'a>>,
-    /// The position when all of them are in.
-    pub(crate) position: Marks,
+    /// Up to where every table has its records when all of them are in.
+    pub(crate) reached: Marks,
 }
 
 impl<'a> Cycle<'a> {
-    /// Checks the messages, one by one and against the position and each other.
-    pub(crate) fn new(messages: &'a [CommitMessage], position: &Marks) -> Result<Self> {
-        let mut cycle = Self { batches: Vec::with_capacity(messages.len()), position: position.clone() };
+    /// Checks the messages, one by one, against each other, and against what has been reached before.
+    pub(crate) fn new(messages: &'a [CommitMessage], reached: &Marks) -> Result<Self> {
+        let mut cycle = Self { batches: Vec::with_capacity(messages.len()), reached: reached.clone() };
         for message in messages {
             check(message).map_err(|problem| refused(message, problem))?;
-            if standing(message, &cycle.position, "the position")? == Standing::Below {
+            if standing(message, &cycle.reached, "the position")? == Standing::Below {
                 continue;
             }
-            check_no_gap(message, &cycle.position)?;
-            raise(&mut cycle.position, message);
+            check_no_gap(message, &cycle.reached)?;
+            raise(&mut cycle.reached, message);
             cycle.batches.push(Batch { message, ledger: entries(message) });
         }
         Ok(cycle)
@@ -91,6 +91,14 @@ pub(crate) fn standing(message: &CommitMessage, marks: &Marks, what: &str) -> Re
 pub(crate) fn raise(marks: &mut Marks, message: &CommitMessage) {
     for range in &message.covers {
         marks.insert(range.shard.clone(), range.last);
+    }
+}
+
+/// Moves each mark to where another is, if that is farther.
+pub(crate) fn raise_all(marks: &mut Marks, to: &Marks) {
+    for (shard, to) in to {
+        let mark = marks.entry(shard.clone()).or_insert(*to);
+        *mark = (*mark).max(*to);
     }
 }
 

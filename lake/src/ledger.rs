@@ -1,10 +1,13 @@
 //! The table `ledger` as the writer sees it: written last in each cycle, it says up to where all tables are complete.
 //!
 //! Its commit copies the entries of the other tables' commits, each exactly once, and carries two kinds of transactions: the
-//! position of every shard, and per table the version up to which its entries are copied. A table's commit is copied only when
-//! the position has reached its marks. So at every version of the ledger this holds: the tables, each at its copied version,
-//! have exactly the records up to the position, in every table. That is the state which [`audit`](crate::audit) looks at,
-//! whatever crash came since.
+//! position of every shard, and per table the version up to which its entries are copied. So at every version of the ledger
+//! this holds: the tables, each at its copied version, have exactly the records up to the position, in every table. That is the
+//! state which [`audit`](crate::audit) looks at, whatever crash came since.
+//!
+//! A crash between the commits of one cycle leaves some tables ahead. Until the others have caught up with all of them, in all
+//! shards, no version of the ledger could have that property, so none is written: the position waits. That is the work of one
+//! cycle, and a second crash meanwhile only begins it anew.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +18,7 @@ use deltalake_core::kernel::{Action, Transaction};
 use crate::app_id::AppId;
 use crate::commit::{Commit, Operation};
 use crate::contention::Contention;
-use crate::cycle::{Cycle, Marks};
+use crate::cycle::{Marks, raise_all};
 use crate::error::Result;
 use crate::ledger_file;
 use crate::log::Wrote;
@@ -43,16 +46,17 @@ struct Plan {
 }
 
 impl Ledger {
-    /// Ends a cycle: copies what can be copied and moves the position. `None`: nothing has changed.
+    /// Ends a cycle: copies what the tables' commits left and moves the position to `reached`, up to which every table has its
+    /// records. `None`: nothing has changed, or a table is still ahead.
     pub(crate) async fn append(
         &mut self,
-        cycle: &Cycle<'_>,
+        reached: &Marks,
         tables: &mut BTreeMap<String, Table>,
         now: Micros,
     ) -> Result<Option<LedgerCommit>> {
         let mut contention = Contention::default();
         let committed = loop {
-            let plan = self.plan(cycle, tables);
+            let Some(plan) = self.plan(reached, tables) else { return Ok(None) };
             let entries = plan.entries.len();
             let actions = self.store(plan, now).await?;
             if actions.is_empty() {
@@ -73,29 +77,24 @@ impl Ledger {
         Ok(committed)
     }
 
-    fn plan(&self, cycle: &Cycle<'_>, tables: &BTreeMap<String, Table>) -> Plan {
+    fn plan(&self, reached: &Marks, tables: &BTreeMap<String, Table>) -> Option<Plan> {
         let mut plan = Plan { position: self.table.state.positions.clone(), ..Plan::default() };
-        for (shard, end) in &cycle.position {
-            let position = plan.position.entry(shard.clone()).or_insert(*end);
-            *position = (*position).max(*end);
-        }
+        raise_all(&mut plan.position, reached);
         for (name, table) in tables {
             let before = self.table.state.copied.get(name).copied();
-            let mut after = before;
-            let uncopied =
-                table.uncopied.iter().filter(|uncopied| before.is_none_or(|before| uncopied.version > before));
-            let reached = uncopied.take_while(|uncopied| {
-                uncopied.marks.iter().all(|(shard, mark)| plan.position.get(shard).is_some_and(|at| at >= mark))
-            });
-            for uncopied in reached {
-                after = Some(uncopied.version);
+            for uncopied in
+                table.uncopied.iter().filter(|uncopied| before.is_none_or(|before| uncopied.version > before))
+            {
+                let is_reached = |(shard, mark): &_| plan.position.get(shard).is_some_and(|at| at >= mark);
+                if !uncopied.marks.iter().all(is_reached) {
+                    tracing::info!(table = name, "the position waits: a crash left this table ahead of the others");
+                    return None;
+                }
+                plan.copied.insert(name.clone(), uncopied.version);
                 plan.entries.extend(uncopied.entries.iter().cloned());
             }
-            if let Some(version) = after.filter(|_| after != before) {
-                plan.copied.insert(name.clone(), version);
-            }
         }
-        plan
+        Some(plan)
     }
 
     /// Stores the data file and returns the actions of the commit.

@@ -28,7 +28,7 @@ pub struct LakeRecovery {
     /// Files of a log that were moved out of the way, in the order in which that was done.
     pub set_aside: Vec<SetAside>,
     /// Tables that have commits which the ledger does not have yet: a crash fell between the commits of one cycle. They are
-    /// copied as soon as the position has caught up with them.
+    /// copied, and the position moves, as soon as the other tables have caught up.
     pub ahead_of_ledger: Vec<String>,
 }
 

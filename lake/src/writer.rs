@@ -13,7 +13,7 @@ use url::Url;
 use crate::columns::{self, Fit};
 use crate::commit::Operation;
 use crate::contention::Contention;
-use crate::cycle::Cycle;
+use crate::cycle::{Cycle, Marks, raise_all};
 use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
 use crate::log::{TableLog, Wrote};
@@ -28,6 +28,8 @@ pub struct Lake {
     /// Every dataset's and `dead_letters`, by name.
     tables: BTreeMap<String, Table>,
     ledger: Ledger,
+    /// Up to where every table has its records: the position, or farther while that waits for tables that are ahead.
+    reached: Marks,
     clock: Arc<dyn Clock>,
     settings: LakeSettings,
 }
@@ -35,13 +37,14 @@ pub struct Lake {
 /// What one commit cycle did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CommitReport {
-    /// Batches that lay after the position.
+    /// Batches that were new.
     pub batches: usize,
-    /// Batches that were in already, at or before the position.
+    /// Batches that were in already.
     pub already_in: usize,
     /// The commits of the datasets' tables and `dead_letters`, in the order in which they were made.
     pub tables: Vec<TableCommit>,
-    /// The version of the ledger that ended the cycle; `None`: nothing had changed.
+    /// The version of the ledger that ended the cycle; `None`: nothing had changed, or the position waits until every table has
+    /// caught up with those that a crash left ahead.
     pub ledger_version: Option<u64>,
     /// The entries that were copied into the ledger.
     pub ledger_entries: usize,
@@ -55,8 +58,9 @@ impl Lake {
     /// whole, and must refuse to create one that is there. `root` is the lake's URL,
     /// for messages that say where something lies.
     ///
-    /// What a crash between the commits of one cycle left uncopied is not copied here but by the first cycles of
-    /// [`commit`](Self::commit), when the position has caught up: the stream holds the records in between, so these cycles come.
+    /// When a crash fell between the commits of one cycle, some tables are ahead of the position. Their ledger entries are not
+    /// copied here but by the first cycles of [`commit`](Self::commit), when the other tables have caught up: the stream holds the
+    /// records in between, so these cycles come.
     ///
     /// # Errors
     ///
@@ -78,7 +82,8 @@ impl Lake {
         }
         let ledger =
             open_ledger(TableLog::new(&store, &root, DatasetName::ledger().as_str()), &tables, &mut recovery).await?;
-        let mut lake = Self { tables, ledger: Ledger { table: ledger }, clock, settings };
+        let reached = ledger.state.positions.clone();
+        let mut lake = Self { tables, ledger: Ledger { table: ledger }, reached, clock, settings };
         for (name, table) in &mut lake.tables {
             table.load_uncopied(lake.ledger.table.state.copied.get(name).copied()).await?;
             if !table.uncopied.is_empty() {
@@ -119,9 +124,10 @@ impl Lake {
 
     /// One cycle: appends the files of these batches to their tables, then ends it with the ledger's commit.
     ///
-    /// The messages are those of whole batches, in stream order and without a gap within each shard. Batches at or before the
-    /// position are skipped, and so is, for each table, a batch at or below its mark or with an identity that it has (LK-1). After
-    /// an error with the advice to retry, calling it again with the same messages goes on where it stopped.
+    /// The messages are those of whole batches, in stream order and without a gap within each shard; the first begins after the
+    /// [`position`](Self::position) at opening. Batches that are in are skipped, and so is, for each table, a batch at or below
+    /// its mark or with an identity that it has (LK-1). After an error with the advice to retry, calling it again with the same
+    /// messages goes on where it stopped. While tables are ahead of the others after a crash, the position does not move.
     ///
     /// # Errors
     ///
@@ -132,7 +138,8 @@ impl Lake {
     ///
     /// Dropping the future may leave some tables ahead of others; the lake must then be opened anew.
     pub async fn commit(&mut self, messages: &[CommitMessage]) -> Result<CommitReport> {
-        let cycle = Cycle::new(messages, &self.ledger.table.state.positions)?;
+        raise_all(&mut self.reached, &self.ledger.table.state.positions);
+        let cycle = Cycle::new(messages, &self.reached)?;
         let mut report = CommitReport { batches: cycle.batches.len(), ..CommitReport::default() };
         report.already_in = messages.len() - report.batches;
         if let Some(unknown) = cycle.tables().into_iter().find(|table| !self.tables.contains_key(*table)) {
@@ -144,7 +151,8 @@ impl Lake {
             let table = self.tables.get_mut(name).expect("it was looked for above");
             report.tables.extend(table.append(&cycle, now).await?);
         }
-        let ledger = self.ledger.append(&cycle, &mut self.tables, now).await?;
+        self.reached = cycle.reached;
+        let ledger = self.ledger.append(&self.reached, &mut self.tables, now).await?;
         report.ledger_version = ledger.map(|commit| commit.version);
         report.ledger_entries = ledger.map_or(0, |commit| commit.entries);
         for table in self.tables.values_mut().chain([&mut self.ledger.table]) {

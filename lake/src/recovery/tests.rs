@@ -8,7 +8,9 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::*;
-use crate::testing::{DEAD, LEDGER, NOTES, READINGS, TestStream, assert_complete, drive, open};
+use crate::testing::{
+    Crash, Crashing, DEAD, LEDGER, NOTES, READINGS, TestStream, assert_complete, datasets, drive, open, root,
+};
 
 async fn newest_entry(store: &Arc<dyn ObjectStore>, table: &str) -> (Path, Bytes) {
     let log = store.list_with_delimiter(Some(&Path::from(format!("{table}/_delta_log")))).await.unwrap();
@@ -60,7 +62,7 @@ async fn the_ledger_rolls_back_past_its_own_checkpoint() {
     let message = crate::testing::deliver(&store, vec![crate::testing::range(0, 301, 306)]).await;
     lake.commit(&[message]).await.unwrap();
     drop(lake);
-    let ledger = crate::LakeReader::new(store.clone(), crate::testing::root());
+    let ledger = crate::LakeReader::new(store.clone(), root());
     let version = ledger.newest(LEDGER).await.unwrap().version.unwrap();
     ledger.log(LEDGER).write_checkpoint(version).await.unwrap();
     let (path, whole) = newest_entry(&store, READINGS).await;
@@ -91,7 +93,7 @@ async fn a_torn_entry_that_a_checkpoint_covers_is_refused() {
     let stream = TestStream::new([47, 30]);
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     drive(&store, &store, &stream, 100).await.unwrap();
-    let reader = crate::LakeReader::new(store.clone(), crate::testing::root());
+    let reader = crate::LakeReader::new(store.clone(), root());
     let version = reader.newest(READINGS).await.unwrap().version.unwrap();
     reader.log(READINGS).write_checkpoint(version).await.unwrap();
     let (path, whole) = newest_entry(&store, READINGS).await;
@@ -112,4 +114,44 @@ async fn a_table_that_lost_more_than_its_newest_entry_is_refused() {
     }
     let error = open(&store).await.unwrap_err();
     assert!(error.to_string().contains("more than its newest entry is gone"), "{error}");
+}
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+#[tokio::test]
+async fn deaths_and_torn_entries_in_any_order_lose_nothing_and_double_nothing() {
+    for seed in 0..60 {
+        let mut dice = Dice(seed);
+        let disk: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let stream = TestStream::new([20 + dice.below(60), 1 + dice.below(60)]);
+        for _ in 0..2 + dice.below(5) {
+            let crash = if dice.below(2) == 0 { Crash::BeforeTheWrite } else { Crash::AfterTheWrite };
+            let at_write = 1 + dice.below(25) as i64;
+            let dying: Arc<dyn ObjectStore> = Arc::new(Crashing::new(disk.clone(), crash, at_write));
+            drive(&dying, &disk, &stream, 1_000).await.ok();
+            if dice.below(3) == 0 {
+                open(&disk).await.unwrap();
+                let table = [READINGS, NOTES, DEAD, LEDGER][dice.below(4) as usize];
+                let (path, whole) = newest_entry(&disk, table).await;
+                disk.put(&path, whole.slice(..dice.below(whole.len() as u64) as usize).into()).await.unwrap();
+                open(&disk).await.unwrap();
+            }
+            let report = crate::audit(&crate::LakeReader::new(disk.clone(), root()), &datasets(), &stream).await;
+            match report {
+                Ok(report) => assert!(report.balances(), "{seed}: {:?}", report.problems().collect::<Vec<_>>()),
+                Err(LakeError::NoTable(_)) => {}
+                Err(error) => panic!("{seed}: {error}"),
+            }
+        }
+        drive(&disk, &disk, &stream, 1_000).await.unwrap();
+        assert_complete(&disk, &stream).await;
+    }
 }

@@ -144,20 +144,26 @@ async fn whatever_write_the_process_dies_at_every_record_is_in_once_in_the_end()
                 outcome.unwrap();
                 break;
             }
-            // The lake balances as it lies there, before anything is mended.
-            let reader = LakeReader::new(disk.clone(), root());
-            if reader.snapshot(LEDGER).await.is_ok() {
-                let report = crate::audit(&reader, &datasets(), &stream).await.unwrap();
-                assert!(report.balances(), "{crash:?} {at_write}: {:?}", report.problems().collect::<Vec<_>>());
-            }
-            // And dies once more on the way back, at the next write but one.
-            let again: Arc<dyn ObjectStore> = Arc::new(Crashing::new(disk.clone(), crash, 2));
-            drive(&again, &disk, &stream, 3).await.ok();
+            assert_balances_as_it_lies(&disk, &stream, &format!("{crash:?} {at_write}")).await;
+            // And it dies once more on the way back.
+            let second = 1 + at_write % 7;
+            let dying: Arc<dyn ObjectStore> = Arc::new(Crashing::new(disk.clone(), crash, second));
+            drive(&dying, &disk, &stream, 3).await.ok();
+            assert_balances_as_it_lies(&disk, &stream, &format!("{crash:?} {at_write}, {second}")).await;
             drive(&disk, &disk, &stream, 3).await.unwrap();
             assert_complete(&disk, &stream).await;
             at_write += 1;
         }
         assert!(at_write > 20, "the run has more than {at_write} writes");
+    }
+}
+
+/// A lake balances at any moment, before anything that a crash left is mended.
+async fn assert_balances_as_it_lies(store: &Arc<dyn ObjectStore>, stream: &TestStream, when: &str) {
+    let reader = LakeReader::new(store.clone(), root());
+    if reader.snapshot(LEDGER).await.is_ok() {
+        let report = crate::audit(&reader, &datasets(), stream).await.unwrap();
+        assert!(report.balances(), "{when}: {:?}", report.problems().collect::<Vec<_>>());
     }
 }
 
@@ -276,6 +282,6 @@ async fn a_lake_in_a_folder_opens_again_after_many_commits() {
     let (lake, recovery) = open_at(&store, url, &datasets(), 100).await.unwrap();
     assert_eq!(recovery, LakeRecovery::default());
     let ledger = &lake.ledger.table.state;
-    assert!(ledger.version >= Some(330) && ledger.checkpoint >= Some(300), "{ledger:?}");
+    assert!(ledger.version >= Some(330) && ledger.checkpoint == Some(299), "{ledger:?}");
     assert_eq!(lake.position(&shard(0)), Some(3_300.into()));
 }
