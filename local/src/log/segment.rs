@@ -121,7 +121,9 @@ pub(super) fn make(
     let salt = RandomState::new().hash_one(first) as u32;
     let header = SegmentHeader { shard, first, arrival_floor, salt };
     if let Err(error) = file.write_at(0, &header.encode()) {
-        return Err(match disk.remove(&path) {
+        // Synced, for the segment before goes on: were its frames durable and this removal not, two segments would overlap.
+        let removed = disk.remove(&path).and_then(|()| disk.sync_folder(folder));
+        return Err(match removed {
             Ok(()) => NotMade::Undone(path, error),
             Err(_) => NotMade::Unsure(path, error),
         });

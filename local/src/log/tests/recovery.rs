@@ -180,6 +180,44 @@ async fn what_a_killed_process_wrote_and_did_not_sync_is_durable_once_it_was_rea
     assert_eq!(held(&bench.open()).await[6..], [b"unsynced"]);
 }
 
+/// After the failed sync the system shows a header that the disk never got, and counts it as written.
+#[tokio::test]
+async fn a_segment_whose_first_sync_failed_is_made_durable_when_the_log_is_opened_anew() {
+    let mut bench = Bench::new(small());
+    let log = bench.open();
+    for n in 0..3 {
+        put_stored(&log, vec![n; 500]).await;
+    }
+    bench.disk.fail_syncs(1);
+    failure(&log, &"x".repeat(500)).await;
+    assert_eq!(bench.segments().len(), 2, "the sync that failed was that of a new segment");
+    log.close().await;
+    drop(log);
+    let log = bench.open();
+    assert_eq!(put_stored(&log, vec![3; 500]).await, 4);
+    bench.lose_power(Loss::Everything);
+    drop(log);
+    assert_eq!(held(&bench.open()).await, [0, 1, 2, 3].map(|n| vec![n; 500]));
+}
+
+#[tokio::test]
+async fn a_segment_that_found_no_room_does_not_come_back_beside_the_one_that_went_on() {
+    for seed in 0..32 {
+        let mut bench = Bench::new(small());
+        let log = bench.open();
+        for _ in 0..3 {
+            put_stored(&log, vec![b'x'; 500]).await;
+        }
+        bench.disk.set_room_bytes(Some(10));
+        assert!(failure(&log, &"y".repeat(500)).await.contains("cannot start the segment"));
+        bench.disk.set_room_bytes(None);
+        put_stored(&log, "small enough for the segment before").await;
+        bench.lose_power(Loss::Some { seed });
+        drop(log);
+        assert_eq!(held(&bench.open()).await.len(), 4, "seed {seed}");
+    }
+}
+
 #[tokio::test]
 async fn another_number_of_shards_is_refused_with_the_way_out() {
     let mut bench = Bench::new(LogSettings { shards: 2, ..small() });
