@@ -20,7 +20,7 @@ pub use stream::StreamCounts;
 
 use crate::error::{LakeError, Result};
 use crate::ledger_file;
-use crate::reader::TableSnapshot;
+use crate::reader::{ActiveFile, TableSnapshot};
 use crate::reader::{LakeReader, snapshot_of};
 
 /// How many ledger files are read at a time.
@@ -132,10 +132,14 @@ async fn read_entries(
 ) -> Result<Vec<LedgerEntry>> {
     let log = reader.log(DatasetName::ledger().as_str());
     let mut entries = Vec::new();
-    let files = ledger.files.iter().filter(|file| present.contains(&file.path));
+    // Collected, and owned by each future, so that whoever audits may do so on another thread.
+    let files: Vec<ActiveFile> = ledger.files.iter().filter(|file| present.contains(&file.path)).cloned().collect();
     let reads = futures::stream::iter(files).map(|file| {
         let log = &log;
-        async move { (file, log.get_present(&file.path).await) }
+        async move {
+            let bytes = log.get_present(&file.path).await;
+            (file, bytes)
+        }
     });
     let mut reads = std::pin::pin!(reads.buffered(READ_AHEAD));
     while let Some((file, bytes)) = reads.next().await {

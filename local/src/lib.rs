@@ -12,4 +12,5 @@ pub mod hot;
 pub mod log;
 pub mod pipeline;
 pub mod queue;
+pub mod sql;
 pub mod store;

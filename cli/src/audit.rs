@@ -1,0 +1,161 @@
+//! `alluvium audit`: is every event accounted for?
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium_core::ports::{PortError, ShardState, Stream as _};
+use alluvium_core::{Datasets, DeliveryBatch, SequenceNumber, ShardId, ShardRange, SystemClock};
+use alluvium_lake::{AuditReport, DatasetAudit, LakeReader, StreamCounts};
+use alluvium_local::disk::RealDisk;
+use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::log::Log;
+use alluvium_transform::Transform;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::settings::{self, Flags, Settings};
+use crate::{Common, Outcome, node, output, sql};
+
+/// How much of the log is counted at a time.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Check that every event is accounted for: the log, the ledger, the tables and their files must agree.
+///
+/// Counts the events in the log again (as far as the log still holds them), adds up the ledger, counts the tables' rows, and
+/// looks for every data file. Names what does not balance and ends with exit code 1.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    url: Option<String>,
+}
+
+pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
+    let report: AuditReport = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+        Some(url) => Client::new(&url)?.post("/admin/audit").await?,
+        None => audit_folder(&settings).await?,
+    };
+    if common.json {
+        let mut value = serde_json::to_value(&report)?;
+        value["balances"] = Value::Bool(report.balances());
+        output::json(&value);
+    } else {
+        print(&report);
+    }
+    Ok(if report.balances() { Outcome::Done } else { Outcome::Failed })
+}
+
+async fn audit_folder(settings: &Settings) -> anyhow::Result<AuditReport> {
+    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let datasets = Arc::new(node::datasets(settings)?);
+    let (log, _) = Log::open(Arc::new(RealDisk), &folder.log(), node::log_settings(settings), Arc::new(SystemClock))?;
+    let transform = Arc::new(Transform::new(datasets.clone(), node::transform_settings(settings)));
+    of_parts(&sql::reader(&folder)?, &datasets, &Arc::new(log), &transform).await
+}
+
+/// Audits the tables against the log that fed them.
+///
+/// # Errors
+///
+/// When a table or the log cannot be read; what does not balance is in the report, not an error.
+pub async fn of_parts(
+    reader: &LakeReader,
+    datasets: &Datasets,
+    log: &Arc<Log>,
+    transform: &Arc<Transform>,
+) -> anyhow::Result<AuditReport> {
+    let counts = LogCounts { log: log.clone(), transform: transform.clone() };
+    Ok(alluvium_lake::audit(reader, datasets, &counts).await?)
+}
+
+/// Counts the events in runs of the log's records, by the transform's own reading of them.
+struct LogCounts {
+    log: Arc<Log>,
+    transform: Arc<Transform>,
+}
+
+impl LogCounts {
+    async fn state(&self, shard: &ShardId) -> Result<Option<ShardState>, PortError> {
+        Ok(self.log.shards().await?.into_iter().find(|state| state.shard == *shard))
+    }
+}
+
+#[async_trait::async_trait]
+impl StreamCounts for LogCounts {
+    async fn received(&self, run: &ShardRange) -> Result<Option<BTreeMap<String, u64>>, PortError> {
+        if self.oldest(&run.shard).await?.is_none_or(|oldest| oldest > run.first) {
+            return Ok(None);
+        }
+        let mut counts = BTreeMap::new();
+        let mut after = before(run.first);
+        while after.is_none_or(|after| after < run.last) {
+            let mut page = self.log.read(&run.shard, after, PAGE_BYTES, Duration::ZERO).await?;
+            page.records.retain(|record| record.identity.sequence <= run.last);
+            let Some(last) = page.records.last() else { return Ok(None) };
+            after = Some(last.identity.sequence);
+            for (dataset, count) in self.transform.received(&DeliveryBatch { records: page.records }) {
+                *counts.entry(dataset).or_default() += count;
+            }
+        }
+        Ok(Some(counts))
+    }
+
+    async fn oldest(&self, shard: &ShardId) -> Result<Option<SequenceNumber>, PortError> {
+        Ok(self.state(shard).await?.and_then(|state| state.oldest))
+    }
+
+    async fn newest(&self, shard: &ShardId) -> Result<Option<SequenceNumber>, PortError> {
+        Ok(self.state(shard).await?.and_then(|state| state.newest))
+    }
+}
+
+/// The position just before a record of the local log.
+fn before(sequence: SequenceNumber) -> Option<SequenceNumber> {
+    sequence.as_u64().and_then(|number| number.checked_sub(1)).filter(|number| *number > 0).map(Into::into)
+}
+
+/// Prints the report for a person: what became of the events, one row per table, then every check.
+pub fn print(report: &AuditReport) {
+    let count = |number: u64| output::thousands(number);
+    let row = |name: String, sums: &DatasetAudit| {
+        [
+            name,
+            count(sums.received),
+            count(sums.written),
+            count(sums.filtered),
+            count(sums.dead),
+            output::bytes(sums.bytes),
+        ]
+    };
+    let mut rows: Vec<_> = report
+        .datasets
+        .iter()
+        .map(|sums| match sums.dataset.as_str() {
+            "dead_letters" => row("(of no dataset)".to_owned(), sums),
+            name => row(name.to_owned(), sums),
+        })
+        .collect();
+    rows.push(row("total".to_owned(), &report.total()));
+    output::table(["dataset", "received", "= written", "+ filtered", "+ dead", "bytes"], rows);
+    let rows = report.tables.iter().map(|table| {
+        let files = table.files.to_string();
+        [table.table.clone(), count(table.rows), files, output::bytes(table.size_bytes), table.orphans.to_string()]
+    });
+    output::table(["table", "rows", "files", "size", "orphans"], rows);
+    for check in &report.checks {
+        output::line(format!("{} {}", if check.passed { "ok   " } else { "WRONG" }, check.name));
+        for sentence in &check.problems {
+            output::line(format!("      {sentence}"));
+        }
+        for sentence in &check.notes {
+            output::line(format!("      {sentence}"));
+        }
+    }
+    output::line(if report.balances() { "The audit balances." } else { "The audit does NOT balance." });
+}

@@ -1,0 +1,87 @@
+//! The program as a client of a running node.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use alluvium_core::Problem;
+use anyhow::Context as _;
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::StreamReader;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+/// Talks to one node.
+pub struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// A client of the node at `base`, such as `http://127.0.0.1:7171`.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be set up.
+    pub fn new(base: &str) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).build()?;
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
+    }
+
+    /// Runs a statement; one RecordBatch at least, so that the columns are known.
+    ///
+    /// # Errors
+    ///
+    /// When the node cannot be reached or refuses the statement.
+    pub async fn sql(&self, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
+        let bytes =
+            self.ask(self.http.post(self.url("/admin/sql")).body(json!({"sql": statement}).to_string())).await?;
+        let reader = StreamReader::try_new(Cursor::new(bytes), None)?;
+        let schema = reader.schema();
+        let mut batches = reader.collect::<Result<Vec<_>, _>>()?;
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(schema));
+        }
+        Ok(batches)
+    }
+
+    /// Reads a JSON document.
+    ///
+    /// # Errors
+    ///
+    /// When the node cannot be reached, refuses, or answers something else.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
+        let url = reqwest::Url::parse_with_params(&self.url(path), query)?;
+        let bytes = self.ask(self.http.get(url)).await?;
+        serde_json::from_slice(&bytes).with_context(|| format!("{} answered something else than expected", self.base))
+    }
+
+    /// Asks for something to be done that answers with a JSON document.
+    ///
+    /// # Errors
+    ///
+    /// When the node cannot be reached, refuses, or answers something else.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let bytes = self.ask(self.http.post(self.url(path))).await?;
+        serde_json::from_slice(&bytes).with_context(|| format!("{} answered something else than expected", self.base))
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> anyhow::Result<bytes::Bytes> {
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("{} cannot be reached; `alluvium up` runs a node there", self.base))?;
+        let status = answer.status();
+        let bytes = answer.bytes().await?;
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => anyhow::bail!("{}", problem.detail),
+            Err(_) => anyhow::bail!("{} answered {status}", self.base),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}

@@ -1,0 +1,70 @@
+//! The demo's made-up events, and what must become of them.
+
+use std::collections::BTreeMap;
+
+use alluvium_core::ReasonCode;
+use alluvium_core::clock::Micros;
+use alluvium_ingest::{Bodies, BodySettings, Generator, GeneratorSettings, HttpSender, Pace, SenderSettings};
+
+/// Events of the last minutes, sent as fast as they are taken.
+pub struct Load {
+    settings: GeneratorSettings,
+    events: u64,
+}
+
+/// What must have become of everything that was sent.
+pub struct Expected {
+    /// Events sent.
+    pub sent: u64,
+    /// Events in the de-duplicated view.
+    pub distinct: u64,
+    /// Rows of the table: the view's and the repetitions.
+    pub rows: u64,
+    /// Dead letters by reason.
+    pub dead: BTreeMap<ReasonCode, u64>,
+}
+
+impl Load {
+    /// `events` events that end at `now`, a thousand to a second of their own time.
+    pub fn new(events: u64, seed: u64, now: Micros) -> anyhow::Result<Self> {
+        let settings = GeneratorSettings {
+            seed,
+            start: now - i64::try_from(events)?.saturating_mul(1_000),
+            rate_per_second: 1_000,
+            broken_share: 0.01,
+            duplicate_share: 0.01,
+            events: Some(events),
+            ..GeneratorSettings::default()
+        };
+        settings.check()?;
+        Ok(Self { settings, events })
+    }
+
+    /// The requests, a thousand events each.
+    pub fn bodies(&self) -> anyhow::Result<Bodies<Generator>> {
+        let generator = Generator::new(self.settings.clone())?;
+        Ok(Bodies::of(generator, BodySettings::default(), Pace::Unlimited))
+    }
+
+    /// What sends them.
+    pub fn sender(&self, url: &str) -> anyhow::Result<HttpSender> {
+        Ok(HttpSender::new(url, SenderSettings { concurrency: 4, ..SenderSettings::default() })?)
+    }
+
+    /// Makes the same events up once more and counts them; `probes` good ones were sent beside.
+    pub fn expected(&self, probes: u64) -> anyhow::Result<Expected> {
+        let mut generator = Generator::new(self.settings.clone())?;
+        let mut event = Vec::new();
+        for _ in 0..self.events {
+            event.clear();
+            generator.write_next(&mut event);
+        }
+        let tally = generator.tally();
+        Ok(Expected {
+            sent: tally.events() + probes,
+            distinct: tally.distinct() + probes,
+            rows: tally.distinct() + tally.duplicates + probes,
+            dead: tally.broken.clone(),
+        })
+    }
+}

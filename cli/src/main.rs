@@ -1,0 +1,96 @@
+//! The `alluvium` command: settings, wiring of stages and adapters, and what a person sees. One module per subcommand.
+//!
+//! Exit codes: 0 done; 1 failed, or what was checked does not hold; 2 the command line was wrong.
+
+mod audit;
+mod client;
+mod config;
+mod convert;
+mod demo;
+mod generate;
+mod node;
+mod observe;
+mod output;
+mod records;
+mod replay;
+mod send;
+mod sending;
+mod settings;
+mod sql;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Streams of events in; a lake of Parquet that answers SQL, and the newest records in milliseconds, out.
+///
+/// Every event is accounted for: in the lake or set aside with the reason, never twice, never lost.
+#[derive(Debug, Parser)]
+#[command(name = "alluvium", version, max_term_width = 120)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, clap::Args)]
+pub struct Common {
+    /// Read settings from this file instead of `alluvium.toml`.
+    #[arg(long, global = true, value_name = "FILE", env = "ALLUVIUM_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print what a machine reads: JSON on standard output, no progress.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Up(up::Args),
+    Send(send::Args),
+    Generate(generate::Args),
+    Replay(replay::Args),
+    Convert(convert::Args),
+    Sql(sql::Args),
+    Records(records::Args),
+    Audit(audit::Args),
+    Config(config::Args),
+}
+
+/// How a command that did its work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should.
+    Done,
+    /// What it checked does not hold, or part of its input was refused; it has said so.
+    Failed,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { common, command } = Cli::parse();
+    let outcome = match command {
+        Command::Demo(args) => demo::run(&common, args).await,
+        Command::Up(args) => up::run(&common, args).await,
+        Command::Send(args) => send::run(&common, args).await,
+        Command::Generate(args) => generate::run(&common, args).await,
+        Command::Replay(args) => replay::run(&common, args).await,
+        Command::Convert(args) => convert::run(&common, args),
+        Command::Sql(args) => sql::run(&common, args).await,
+        Command::Records(args) => records::run(&common, args).await,
+        Command::Audit(args) => audit::run(&common, args).await,
+        Command::Config(args) => config::run(&common, &args),
+    };
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("alluvium: {}", output::sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

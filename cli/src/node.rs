@@ -1,0 +1,271 @@
+//! A node: the pipeline of one data folder behind one port. What `up` runs and `demo` watches.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium_core::{Clock, Datasets, Problem};
+use alluvium_ingest::gateway::{self, Gateway};
+use alluvium_local::delivery::DeliverySettings;
+use alluvium_local::disk::RealDisk;
+use alluvium_local::folder::{DataFolder, Missing, RunningNode};
+use alluvium_local::log::LogSettings;
+use alluvium_local::pipeline::{Pipeline, PipelineSettings, StartReport};
+use alluvium_local::{committer::CommitterSettings, sql::DataFusionSql};
+use alluvium_query::api::{RecordsApi, records_routes, sql_routes};
+use alluvium_query::{CommitLag, Records};
+use anyhow::Context as _;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit;
+use crate::settings::Settings;
+
+/// How long requests that are under way may take once the node stops.
+const STOPPING: Duration = Duration::from_secs(30);
+/// How often the lag of commits is looked at.
+const LOOK_AT_LAG: Duration = Duration::from_secs(1);
+
+/// A running node.
+pub struct Node {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Its pipeline.
+    pub pipeline: Arc<Pipeline>,
+    gateway: Gateway,
+    server: JoinHandle<std::io::Result<()>>,
+    watch: JoinHandle<()>,
+    stop_serving: CancellationToken,
+}
+
+impl Node {
+    /// Opens the data folder, starts the pipeline, and listens.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken, the folder is in use or damaged, or a schema is wrong.
+    pub async fn start(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<(Self, StartReport)> {
+        let datasets = Arc::new(datasets(settings)?);
+        let folder = DataFolder::open(&settings.data, Missing::Create)?;
+        let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+            format!("cannot listen on {}; choose another address with --listen (port 0: any)", settings.listen)
+        })?;
+        let listen = listener.local_addr()?;
+        let (pipeline, report) =
+            Pipeline::start(folder, Arc::new(RealDisk), datasets.clone(), pipeline_settings(settings), clock).await?;
+        let pipeline = Arc::new(pipeline);
+        let gateway = Gateway::new(pipeline.log.clone(), datasets, gateway_settings(settings))?;
+        let stop_serving = CancellationToken::new();
+        let lag = Arc::<CommitLag>::default();
+        let app = routes(&pipeline, gateway.clone(), settings, metrics, lag.clone())?;
+        let watch = tokio::spawn(watch_lag(pipeline.clone(), lag));
+        let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
+        let server = tokio::spawn(async move { server.await });
+        let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };
+        pipeline.folder().announce(&node)?;
+        Ok((Self { listen, pipeline, gateway, server, watch, stop_serving }, report))
+    }
+
+    /// The base of its API.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
+    /// Stops taking in, answers what is under way, delivers and commits all that was acknowledged, and closes everything.
+    ///
+    /// # Errors
+    ///
+    /// The failure that stopped the pipeline, now or before.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.gateway.stop_intake();
+        self.stop_serving.cancel();
+        match tokio::time::timeout(STOPPING, self.server).await {
+            Ok(served) => served??,
+            Err(_) => tracing::warn!("requests were still under way after {STOPPING:?}; they are cut off"),
+        }
+        self.gateway.drained().await;
+        self.watch.abort();
+        self.pipeline.drain().await?;
+        self.pipeline.folder().remove_running()?;
+        Ok(())
+    }
+}
+
+/// The datasets that the settings name.
+///
+/// # Errors
+///
+/// When a schema is wrong or the folder cannot be read.
+pub fn datasets(settings: &Settings) -> anyhow::Result<Datasets> {
+    Ok(Datasets::load(settings.datasets.as_deref(), settings.default_dataset.as_deref())?)
+}
+
+fn gateway_settings(settings: &Settings) -> gateway::GatewaySettings {
+    let limits = &settings.limits;
+    gateway::GatewaySettings {
+        body_bytes: limits.body_bytes,
+        body_expanded_bytes: limits.body_expanded_bytes,
+        event_bytes: limits.event_bytes,
+        json_depth: limits.json_depth,
+        events: limits.events_per_request,
+        concurrent_requests: limits.concurrent_requests,
+        request_time: limits.request_time,
+        owner: settings.owner.clone(),
+        ..gateway::GatewaySettings::default()
+    }
+}
+
+/// The transform's share of the settings.
+pub fn transform_settings(settings: &Settings) -> alluvium_transform::TransformSettings {
+    alluvium_transform::TransformSettings {
+        stream_owner: settings.owner.clone(),
+        event_bytes: settings.limits.event_bytes,
+        json_depth: settings.limits.json_depth,
+        record_expanded_bytes: settings.limits.record_expanded_bytes,
+        dead_letter_original_bytes: settings.limits.dead_letter_original_bytes,
+        hot_margin: settings.hot.margin,
+    }
+}
+
+/// The log's share of the settings.
+pub fn log_settings(settings: &Settings) -> LogSettings {
+    LogSettings {
+        shards: settings.log.shards,
+        segment_bytes: settings.log.segment_bytes,
+        max_bytes: settings.log.max_bytes,
+        retention: settings.log.retention,
+        ..LogSettings::default()
+    }
+}
+
+fn pipeline_settings(settings: &Settings) -> PipelineSettings {
+    PipelineSettings {
+        log: log_settings(settings),
+        transform: transform_settings(settings),
+        delivery: DeliverySettings {
+            buffer_bytes: settings.delivery.buffer_bytes,
+            buffer: settings.delivery.buffer,
+            concurrency: settings.delivery.concurrency,
+        },
+        committer: CommitterSettings { interval: settings.commit.interval, max_batches: settings.commit.max_batches },
+        lake: alluvium_lake::LakeSettings { checkpoint_every: settings.commit.checkpoint_every },
+        hot_cache_bytes: settings.hot.cache_bytes,
+        hot_expire_every: settings.hot.expire_every,
+    }
+}
+
+#[derive(Clone)]
+struct Admin {
+    pipeline: Arc<Pipeline>,
+    metrics: PrometheusHandle,
+}
+
+fn routes(
+    pipeline: &Arc<Pipeline>,
+    gateway: Gateway,
+    settings: &Settings,
+    metrics: PrometheusHandle,
+    lag: Arc<CommitLag>,
+) -> anyhow::Result<Router> {
+    let reader = Arc::new(pipeline.lake_reader());
+    let datasets = pipeline.datasets.clone();
+    let sql = DataFusionSql::new(pipeline.store.clone(), reader, datasets.clone(), sql_settings(settings))?;
+    let sql: Arc<DataFusionSql> = Arc::new(sql);
+    let records = Records::new(pipeline.hot.clone(), sql.clone(), datasets, pipeline.clock(), lag);
+    let records = RecordsApi { records, owner: Some(settings.owner.clone()) };
+    let admin = Admin { pipeline: pipeline.clone(), metrics };
+    let app = Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(render_metrics))
+        .route("/admin/audit", post(run_audit))
+        .with_state(admin)
+        .merge(gateway::router(gateway))
+        .merge(records_routes(records))
+        .merge(sql_routes(sql))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(tower_http::catch_panic::CatchPanicLayer::new());
+    Ok(app)
+}
+
+/// Keeps the lag of commits up to date for as long as the node runs.
+async fn watch_lag(pipeline: Arc<Pipeline>, lag: Arc<CommitLag>) {
+    loop {
+        match pipeline.commit_lag().await {
+            Ok(waited) => lag.set(waited),
+            Err(error) => tracing::warn!(%error, "the lag of commits is not known"),
+        }
+        tokio::time::sleep(LOOK_AT_LAG).await;
+    }
+}
+
+async fn health(State(admin): State<Admin>) -> Response {
+    let failed = admin.pipeline.has_failed();
+    let status = if failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let word = if failed { "failed" } else { "ok" };
+    let version = env!("CARGO_PKG_VERSION");
+    (status, Json(json!({"status": word, "version": version, "datasets": admin.pipeline.datasets.names()})))
+        .into_response()
+}
+
+async fn render_metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    let log = admin.pipeline.log.stats();
+    metrics::gauge!("alluvium_log_bytes").set(log.bytes() as f64);
+    if let Ok(lag) = admin.pipeline.commit_lag().await {
+        metrics::gauge!("alluvium_commit_lag_seconds").set(lag.as_secs_f64());
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.render())
+}
+
+async fn run_audit(State(admin): State<Admin>) -> Response {
+    let pipeline = &admin.pipeline;
+    match audit::of_parts(&pipeline.lake_reader(), &pipeline.datasets, &pipeline.log, &pipeline.transform).await {
+        Ok(report) => Json(report).into_response(),
+        Err(error) => problem(Problem::new(500, "audit-failed", crate::output::sentence(&error))),
+    }
+}
+
+async fn unknown_route(uri: Uri) -> Response {
+    let detail = format!("there is nothing at `{}`; events go to POST /v1/{{dataset}}", uri.path());
+    problem(Problem::new(404, "unknown-route", detail))
+}
+
+async fn wrong_method(method: axum::http::Method, uri: Uri) -> Response {
+    let detail = format!("`{}` does not take {method}; the Allow header lists what it takes", uri.path());
+    problem(Problem::new(405, "wrong-method", detail))
+}
+
+fn problem(problem: Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).expect("problems of our own have a valid status");
+    (status, [(header::CONTENT_TYPE, alluvium_core::problem::PROBLEM_JSON)], problem.to_json()).into_response()
+}
+
+/// The SQL engine's share of the settings.
+pub fn sql_settings(settings: &Settings) -> alluvium_local::sql::SqlSettings {
+    alluvium_local::sql::SqlSettings {
+        memory_bytes: settings.sql.memory_bytes,
+        keys_bytes: settings.sql.keys_bytes,
+        time_limit: settings.sql.time,
+        running: settings.sql.concurrency,
+        statements: settings.sql.statements,
+        ..alluvium_local::sql::SqlSettings::default()
+    }
+}
+
+/// The node that a command on `data` should talk to, if one runs there.
+pub fn running(data: &Path) -> Option<RunningNode> {
+    alluvium_local::folder::running_node(data)
+}

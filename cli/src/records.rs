@@ -1,0 +1,130 @@
+//! `alluvium records`: the newest records, the API's way.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alluvium_core::{Problem, SystemClock};
+use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::hot::RedbHotIndex;
+use alluvium_query::Records;
+use alluvium_query::api::{RecordsApi, records_routes};
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use crate::client::Client;
+use crate::settings::{self, Flags, Settings};
+use crate::{Common, Outcome, node, output, sql};
+
+/// Read the newest records of a source, newest first, hot index and lake joined.
+///
+/// With a node running on the folder the question goes through it, and answers hold events a second after they were
+/// acknowledged; else the folder is opened here, and what only the log holds is not there until `up` has run again.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The dataset.
+    #[arg(default_value = "telemetry")]
+    dataset: String,
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    url: Option<String>,
+    /// The source; without it, all.
+    #[arg(long)]
+    source: Option<String>,
+    /// From how long ago, such as `5m` or `24h`.
+    #[arg(long, value_name = "DURATION", conflicts_with = "from")]
+    since: Option<String>,
+    /// From when (included): RFC 3339, or relative such as `-5m`.
+    #[arg(long, allow_hyphen_values = true)]
+    from: Option<String>,
+    /// To when (included): RFC 3339, or relative such as `-1m`.
+    #[arg(long, allow_hyphen_values = true)]
+    to: Option<String>,
+    /// The most records to show.
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// Where the page before ended: its `next`.
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+impl Args {
+    /// The question as the API's query parameters.
+    fn query(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let since = match &self.since {
+            Some(text) => {
+                alluvium_core::duration::parse(text).map_err(|error| anyhow::anyhow!("--since: {error}"))?;
+                Some(format!("-{text}"))
+            }
+            None => None,
+        };
+        let parameters = [
+            ("source", self.source.clone()),
+            ("from", since.or_else(|| self.from.clone())),
+            ("to", self.to.clone()),
+            ("limit", Some(self.limit.to_string())),
+            ("cursor", self.cursor.clone()),
+        ];
+        Ok(parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+    }
+}
+
+pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    let flags = Flags { data: args.data.clone(), ..Flags::default() };
+    let settings = settings::load(common.config.as_deref(), &flags)?.settings;
+    let query = args.query()?;
+    let page: Value = match args.url.clone().or_else(|| node::running(&settings.data).map(|node| node.url())) {
+        Some(url) => Client::new(&url)?.get(&format!("/v1/{}", args.dataset), &query).await?,
+        None => ask_folder(&settings, &args.dataset, &query).await?,
+    };
+    if common.json {
+        output::json(&page);
+        return Ok(Outcome::Done);
+    }
+    print(&page);
+    Ok(Outcome::Done)
+}
+
+/// Answers as the API would, by its own routes.
+async fn ask_folder(settings: &Settings, dataset: &str, query: &[(&'static str, String)]) -> anyhow::Result<Value> {
+    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let engine = Arc::new(sql::engine(&folder, settings)?);
+    let (hot, _) = RedbHotIndex::open(&folder.hot(), settings.hot.cache_bytes)?;
+    let datasets = Arc::new(node::datasets(settings)?);
+    let records = Records::new(Arc::new(hot), engine, datasets, Arc::new(SystemClock), Arc::default());
+    let routes = records_routes(RecordsApi { records, owner: Some(settings.owner.clone()) });
+    let uri = reqwest::Url::parse_with_params(&format!("http://folder/v1/{dataset}"), query)?;
+    let path = &uri[url::Position::BeforePath..];
+    let answer = routes.oneshot(Request::get(path).body(Body::empty())?).await?;
+    let succeeded = answer.status().is_success();
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await?;
+    if succeeded {
+        return Ok(serde_json::from_slice(&body)?);
+    }
+    let problem: Problem = serde_json::from_slice(&body)?;
+    anyhow::bail!("{}", problem.detail)
+}
+
+/// One line per record: time, source, then what it says.
+fn print(page: &Value) {
+    let records = page["records"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let rows = records.iter().map(|record| {
+        let mut said = record["data"].to_string();
+        if !record["extra"].is_null() {
+            said = format!("{said} extra {}", record["extra"]);
+        }
+        [text(&record["time"]), text(&record["source"]), text(&record["id"]), said]
+    });
+    output::table(["time", "source", "id", "data"], rows);
+    if let Some(next) = page["next"].as_str() {
+        output::line(format!("more: --cursor {next}"));
+    }
+    if page["complete"] == Value::Bool(false) {
+        output::line("This page may not be complete: the hot index was lost or commits are behind.");
+    }
+}

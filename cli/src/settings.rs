@@ -1,0 +1,308 @@
+//! The program's settings: defaults, then `alluvium.toml`, then `ALLUVIUM_…` variables, then flags.
+
+mod reference;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alluvium_core::limits;
+use anyhow::Context as _;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::{Figment, Metadata};
+use serde::{Deserialize, Serialize};
+
+pub use reference::{keys, markdown};
+
+/// The file that is read when `--config` names none and it is there.
+pub const DEFAULT_FILE: &str = "alluvium.toml";
+
+/// Variables with our prefix that are no settings.
+const NOT_SETTINGS: [&str; 1] = ["token"];
+
+/// Every setting. What each means stands in `docs/configuration.md`, which is generated from [`keys`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub data: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datasets: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_dataset: Option<String>,
+    pub owner: String,
+    pub verbosity: String,
+    pub limits: Limits,
+    pub log: Log,
+    pub delivery: Delivery,
+    pub commit: Commit,
+    pub hot: Hot,
+    pub sql: Sql,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    pub body_bytes: usize,
+    pub body_expanded_bytes: usize,
+    pub event_bytes: usize,
+    pub json_depth: usize,
+    pub events_per_request: usize,
+    pub concurrent_requests: usize,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub request_time: Duration,
+    pub record_expanded_bytes: usize,
+    pub dead_letter_original_bytes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub shards: u32,
+    pub segment_bytes: u64,
+    pub max_bytes: u64,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub retention: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    pub buffer_bytes: usize,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub buffer: Duration,
+    pub concurrency: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Commit {
+    #[serde(with = "alluvium_core::duration::text")]
+    pub interval: Duration,
+    pub max_batches: usize,
+    pub checkpoint_every: NonZeroU64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hot {
+    pub cache_bytes: usize,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub margin: Duration,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub expire_every: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sql {
+    pub memory_bytes: usize,
+    pub keys_bytes: usize,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub time: Duration,
+    pub concurrency: usize,
+    pub statements: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7171)),
+            data: PathBuf::from("alluvium-data"),
+            datasets: None,
+            default_dataset: None,
+            owner: "anonymous".to_owned(),
+            verbosity: "info".to_owned(),
+            limits: Limits::default(),
+            log: Log::default(),
+            delivery: Delivery::default(),
+            commit: Commit::default(),
+            hot: Hot::default(),
+            sql: Sql::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: limits::BODY_BYTES,
+            body_expanded_bytes: limits::BODY_EXPANDED_BYTES,
+            event_bytes: limits::EVENT_BYTES,
+            json_depth: limits::JSON_DEPTH,
+            events_per_request: 100_000,
+            concurrent_requests: 256,
+            request_time: Duration::from_secs(30),
+            record_expanded_bytes: limits::RECORD_EXPANDED_BYTES,
+            dead_letter_original_bytes: limits::DEAD_LETTER_ORIGINAL_BYTES,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { shards: 1, segment_bytes: 64 << 20, max_bytes: 10 << 30, retention: Duration::from_secs(24 * 3600) }
+    }
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { buffer_bytes: 4 << 20, buffer: Duration::from_millis(500), concurrency: 2 }
+    }
+}
+
+impl Default for Commit {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(2),
+            max_batches: 128,
+            checkpoint_every: NonZeroU64::new(100).expect("100 is not 0"),
+        }
+    }
+}
+
+impl Default for Hot {
+    fn default() -> Self {
+        Self { cache_bytes: 32 << 20, margin: Duration::from_secs(3600), expire_every: Duration::from_secs(60) }
+    }
+}
+
+impl Default for Sql {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 128 << 20,
+            keys_bytes: 48 << 20,
+            time: Duration::from_secs(60),
+            concurrency: 4,
+            statements: 64,
+        }
+    }
+}
+
+/// Flags that take the place of settings; what is `None` was not given.
+#[derive(Debug, Default, Serialize)]
+pub struct Flags {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datasets: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_dataset: Option<String>,
+}
+
+/// The settings in force, and where each came from.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    figment: Figment,
+}
+
+/// Reads the settings. `file` is what `--config` names; without it [`DEFAULT_FILE`] is read if it is there.
+///
+/// # Errors
+///
+/// When the file is not there or not TOML, or a key is unknown, of the wrong type, or out of its range.
+pub fn load(file: Option<&Path>, flags: &Flags) -> anyhow::Result<Loaded> {
+    if let Some(file) = file {
+        anyhow::ensure!(file.is_file(), "--config {}: there is no such file", file.display());
+    }
+    let file = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let variables = Env::prefixed("ALLUVIUM_").ignore(&NOT_SETTINGS).split("__");
+    let figment = Figment::from(Serialized::defaults(Settings::default()))
+        .merge(Toml::file(file))
+        .merge(variables)
+        .merge(Named { name: "flag", values: flags });
+    let settings: Settings = figment.extract().map_err(explain)?;
+    check(&settings)?;
+    Ok(Loaded { settings, figment })
+}
+
+/// Says of a refused setting which key it was and where it stands.
+fn explain(errors: figment::Error) -> anyhow::Error {
+    let sentences: Vec<_> = errors.into_iter().map(|error| error.to_string()).collect();
+    anyhow::anyhow!("the settings cannot be used: {}; `alluvium config` lists every key", sentences.join("; "))
+}
+
+fn check(settings: &Settings) -> anyhow::Result<()> {
+    let at_least_one = [
+        ("log.shards", u64::from(settings.log.shards)),
+        ("delivery.concurrency", settings.delivery.concurrency as u64),
+        ("delivery.buffer_bytes", settings.delivery.buffer_bytes as u64),
+        ("commit.max_batches", settings.commit.max_batches as u64),
+        ("limits.concurrent_requests", settings.limits.concurrent_requests as u64),
+        ("sql.concurrency", settings.sql.concurrency as u64),
+        ("limits.json_depth", settings.limits.json_depth as u64),
+    ];
+    for (key, value) in at_least_one {
+        anyhow::ensure!(value >= 1, "{key} is 0; it must be at least 1");
+    }
+    anyhow::ensure!(
+        settings.limits.event_bytes <= limits::EVENT_BYTES,
+        "limits.event_bytes is {}; a record of the stream holds events of at most {} bytes",
+        settings.limits.event_bytes,
+        limits::EVENT_BYTES
+    );
+    anyhow::ensure!(
+        settings.log.segment_bytes >= 2 << 20,
+        "log.segment_bytes is {}; a segment must hold at least 2 MiB (2097152), more than the largest record",
+        settings.log.segment_bytes
+    );
+    anyhow::ensure!(
+        settings.log.max_bytes >= settings.log.segment_bytes.saturating_mul(2),
+        "log.max_bytes is {}; it must be at least twice log.segment_bytes ({}), or nothing can ever be trimmed",
+        settings.log.max_bytes,
+        settings.log.segment_bytes
+    );
+    anyhow::ensure!(!settings.owner.is_empty(), "owner is empty; name whose data it is, such as `anonymous`");
+    Ok(())
+}
+
+impl Loaded {
+    /// Where a key's value came from: `default`, a file's path, a variable's name, or `flag`.
+    pub fn source_of(&self, key: &str) -> String {
+        let Some(metadata) = self.figment.find_metadata(key) else {
+            return "default".to_owned();
+        };
+        match (&metadata.source, metadata.name.as_ref()) {
+            (_, "flag") => "flag".to_owned(),
+            (Some(source), _) if source.file_path().is_some() => source.to_string(),
+            (_, name) if name.contains("environment") => {
+                format!("ALLUVIUM_{}", key.replace('.', "__").to_uppercase())
+            }
+            _ => "default".to_owned(),
+        }
+    }
+}
+
+/// The effective value of every key, as text, in the order of [`keys`]; `None`: not set.
+pub fn values(settings: &Settings) -> anyhow::Result<Vec<(&'static str, Option<String>)>> {
+    let tree = toml::Value::try_from(settings).context("settings are always TOML")?;
+    let value = |key: &str| {
+        key.split('.').try_fold(&tree, |at, part| at.get(part)).map(|value| match value {
+            toml::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+    };
+    Ok(keys().iter().map(|key| (key.name, value(key.name))).collect())
+}
+
+struct Named<'a> {
+    name: &'static str,
+    values: &'a Flags,
+}
+
+impl figment::Provider for Named<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> figment::Result<figment::value::Map<figment::Profile, figment::value::Dict>> {
+        Serialized::defaults(self.values).data()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn leaves(value: &toml::Value, prefix: &str, into: &mut Vec<String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                leaves(value, &name, into);
+            }
+        }
+        _ => into.push(prefix.to_owned()),
+    }
+}
+
+#[test]
+fn every_setting_is_documented_and_nothing_else_is() {
+    let settings = Settings {
+        datasets: Some("schemas".into()),
+        default_dataset: Some("telemetry".to_owned()),
+        ..Settings::default()
+    };
+    let mut found = Vec::new();
+    leaves(&toml::Value::try_from(&settings).unwrap(), "", &mut found);
+    let mut documented: Vec<_> = keys().iter().map(|key| key.name.to_owned()).collect();
+    found.sort();
+    documented.sort();
+    assert_eq!(found, documented);
+}
+
+#[test]
+fn the_documentation_is_what_the_program_would_write() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let written = std::fs::read_to_string(path).unwrap();
+    assert_eq!(written, markdown().unwrap(), "run: make docs");
+}
+
+#[test]
+fn the_defaults_pass_their_own_check() {
+    check(&Settings::default()).unwrap();
+}
+
+#[test]
+#[allow(clippy::result_large_err, reason = "figment's Jail fixes the error type")]
+fn later_sources_win_and_are_named() {
+    figment::Jail::expect_with(|jail| {
+        jail.create_file("alluvium.toml", "listen = \"127.0.0.1:1\"\n[log]\nshards = 3\nretention = \"2h\"\n")?;
+        jail.set_env("ALLUVIUM_LOG__SHARDS", "5");
+        jail.set_env("ALLUVIUM_TOKEN", "not a setting");
+        let flags = Flags { data: Some("here".into()), ..Flags::default() };
+        let loaded = load(None, &flags).unwrap();
+        assert_eq!(loaded.settings.listen.port(), 1);
+        assert_eq!(loaded.settings.log.shards, 5);
+        assert_eq!(loaded.settings.log.retention, Duration::from_secs(7200));
+        assert!(loaded.source_of("listen").ends_with("alluvium.toml"), "{}", loaded.source_of("listen"));
+        assert_eq!(loaded.source_of("log.shards"), "ALLUVIUM_LOG__SHARDS");
+        assert_eq!(loaded.source_of("data"), "flag");
+        assert_eq!(loaded.source_of("commit.interval"), "default");
+        Ok(())
+    });
+}
+
+#[test]
+#[allow(clippy::result_large_err, reason = "figment's Jail fixes the error type")]
+fn an_unknown_key_is_refused_by_name() {
+    figment::Jail::expect_with(|jail| {
+        jail.create_file("alluvium.toml", "[log]\nshard = 3\n")?;
+        let message = load(None, &Flags::default()).unwrap_err().to_string();
+        assert!(message.contains("`shard`") && message.contains("alluvium.toml"), "{message}");
+        jail.create_file("alluvium.toml", "[commit]\ninterval = \"soon\"\n")?;
+        let message = load(None, &Flags::default()).unwrap_err().to_string();
+        assert!(message.contains("commit.interval") && message.contains("`soon` is no duration"), "{message}");
+        jail.create_file("alluvium.toml", "[delivery]\nconcurrency = 0\n")?;
+        let message = load(None, &Flags::default()).unwrap_err().to_string();
+        assert!(message.contains("delivery.concurrency is 0"), "{message}");
+        Ok(())
+    });
+}

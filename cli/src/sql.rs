@@ -1,0 +1,81 @@
+//! `alluvium sql`: ask the lake.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alluvium_lake::LakeReader;
+use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::sql::DataFusionSql;
+use arrow::array::RecordBatch;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+
+use crate::client::Client;
+use crate::settings::{self, Flags, Settings};
+use crate::{Common, Outcome, node, output};
+
+/// The most rows that a table on the terminal shows.
+const MOST_SHOWN: usize = 1000;
+
+/// Ask the lake a question in SQL.
+///
+/// Each dataset is a view under its own name, with every event once; `<dataset>_raw` is the table itself. `dead_letters` holds
+/// what could not become a row, `ledger` what became of every batch. A statement sees what is committed: a few seconds behind
+/// what was acknowledged.
+///
+/// With a node running on the folder the statement goes through it; else the folder is opened here.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    url: Option<String>,
+    /// One read-only statement, such as `select source, count(*) from telemetry group by source`.
+    statement: String,
+}
+
+pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
+    let batches = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+        Some(url) => Client::new(&url)?.sql(&args.statement).await?,
+        None => ask_folder(&settings, &args.statement).await?,
+    };
+    if common.json {
+        output::ndjson(&batches)?;
+    } else {
+        output::rows(&batches, MOST_SHOWN)?;
+    }
+    Ok(Outcome::Done)
+}
+
+async fn ask_folder(settings: &Settings, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
+    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let engine = engine(&folder, settings)?;
+    Ok(engine.query(statement).await?)
+}
+
+/// SQL over a folder that no node runs on.
+///
+/// # Errors
+///
+/// When the lake's folder cannot be read or a schema is wrong.
+pub fn engine(folder: &DataFolder, settings: &Settings) -> anyhow::Result<DataFusionSql> {
+    let datasets = Arc::new(node::datasets(settings)?);
+    let reader = Arc::new(reader(folder)?);
+    Ok(DataFusionSql::new(store(folder)?, reader, datasets, node::sql_settings(settings))?)
+}
+
+/// The tables of a folder that no node runs on.
+///
+/// # Errors
+///
+/// When the lake's folder cannot be read.
+pub fn reader(folder: &DataFolder) -> anyhow::Result<LakeReader> {
+    Ok(LakeReader::new(store(folder)?, folder.lake_url()))
+}
+
+fn store(folder: &DataFolder) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    Ok(Arc::new(LocalFileSystem::new_with_prefix(folder.lake())?))
+}

@@ -1,0 +1,101 @@
+//! `alluvium up`: run a node until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alluvium_core::SystemClock;
+use alluvium_local::pipeline::StartReport;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::node::Node;
+use crate::settings::{self, Flags, Settings};
+use crate::{Common, Outcome, observe, output};
+
+/// Run the whole pipeline on this machine until stopped: gateway and API on one port, everything kept in one folder.
+///
+/// Prints one line when it is ready. On SIGINT or SIGTERM it stops taking in, delivers and commits what it has acknowledged,
+/// and ends with exit code 0; a second signal ends it at once, and the next start goes on where it was.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder that holds everything; made when it is missing.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// A folder of `*.json` schemas, one per dataset, beside the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    datasets: Option<PathBuf>,
+    /// Where events go that neither a route nor their `type` sends anywhere.
+    #[arg(long, value_name = "NAME")]
+    default_dataset: Option<String>,
+}
+
+pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    let flags =
+        Flags { listen: args.listen, data: args.data, datasets: args.datasets, default_dataset: args.default_dataset };
+    let settings = settings::load(common.config.as_deref(), &flags)?.settings;
+    observe::log(&settings.verbosity, common.json)?;
+    warn_beyond_loopback(&settings);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (node, report) = Node::start(&settings, Arc::new(SystemClock), observe::collect()?).await?;
+    tell(&report);
+    announce(&node, &settings, common.json);
+
+    let mut stop = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    tokio::select! {
+        () = stop() => tracing::info!("stopping: no new events; delivering and committing what was acknowledged"),
+        () = node.pipeline.failed() => tracing::error!("stopping because a part of the pipeline failed"),
+    }
+    tokio::select! {
+        stopped = node.stop() => stopped?,
+        () = stop() => anyhow::bail!("stopped at once; what was acknowledged is in the log and is delivered at the next start"),
+    }
+    tracing::info!("stopped; everything acknowledged is in the lake");
+    Ok(Outcome::Done)
+}
+
+fn warn_beyond_loopback(settings: &Settings) {
+    if !settings.listen.ip().is_loopback() {
+        tracing::warn!(
+            listen = %settings.listen,
+            "listening beyond this machine: anybody who reaches this port can write and read everything; no roles are checked yet"
+        );
+    }
+}
+
+/// Says what the start mended; what `lake` set aside it has logged itself.
+fn tell(report: &StartReport) {
+    for shard in &report.log.shards {
+        if let Some(torn) = &shard.torn {
+            tracing::warn!(
+                file = %torn.file.display(), offset = torn.offset, bytes = torn.dropped_bytes, torn.reason,
+                "the log ended in a record that was never acknowledged; it was cut off"
+            );
+        }
+    }
+    if report.hot_rebuilt {
+        tracing::info!("the hot index was empty and was rebuilt from the log");
+    }
+    if report.records_behind > 0 {
+        tracing::info!(
+            records = report.records_behind,
+            "the log holds records that the lake does not have yet; they go first"
+        );
+    }
+}
+
+fn announce(node: &Node, settings: &Settings, json: bool) {
+    if json {
+        output::line(serde_json::json!({"listening": node.url(), "data": settings.data}));
+    } else {
+        output::line(format!("listening on {}, data in {}", node.url(), settings.data.display()));
+    }
+}
