@@ -12,9 +12,10 @@
 //! event is missed only if its commit took longer than that margin. Without a mark B lies after all times and the lake is always
 //! asked.
 //!
-//! **Incomplete.** A page says `complete: false` when the oldest uncommitted event has waited for more than half of the hot
-//! retention (the margin may run out), or when the page reaches below the mark while anything at all is uncommitted (the index
-//! may have lost its chunks, and the lake does not have it yet).
+//! **Incomplete.** While everything is committed, nothing can be missing. Otherwise a page says `complete: false` when the oldest
+//! uncommitted event has waited for more than half of the hot retention (the margin may run out), or when the page reaches below
+//! the mark (the index may have lost what the lake does not have yet) unless the mark is so old that whatever is uncommitted
+//! arrived after it.
 //!
 //! **Each event once.** The event key is (owner, source, event id) within the dataset, and the first arrival wins
 //! (`ingest_time`, then the older `event_time`). Arrivals of one key at the same `event_time`, which is what a retry of the same

@@ -11,6 +11,8 @@ pub(super) struct Boundary {
     pub(super) at: Micros,
     /// The *complete since* mark; later than all times when there is none.
     mark: Micros,
+    /// What is older than this and not yet committed never was in the hot index: it arrived too late.
+    hot_since: Micros,
     lag: Duration,
     hot_retention: Duration,
 }
@@ -19,14 +21,14 @@ impl Boundary {
     pub(super) fn new(now: Micros, mark: Option<Micros>, hot_retention: Duration, lag: Duration) -> Self {
         let mark = mark.unwrap_or(Micros::MAX);
         let kept_since = now.saturating_sub(micros(hot_retention));
-        Self { at: mark.max(kept_since), mark, lag, hot_retention }
+        let hot_since = kept_since.saturating_sub(micros(lag));
+        Self { at: mark.max(kept_since), mark, hot_since, lag, hot_retention }
     }
 
     /// Whether a page that reaches down to `low` can miss nothing.
     pub(super) fn complete_down_to(&self, low: Micros) -> bool {
-        let in_time = self.lag <= self.hot_retention / 2;
-        let hot_has_all = low >= self.mark || self.mark == Micros::MIN;
-        in_time && (hot_has_all || self.mark < self.at || self.lag.is_zero())
+        let hot_lost_none = low >= self.mark || self.mark <= self.hot_since;
+        self.lag.is_zero() || (self.lag <= self.hot_retention / 2 && hot_lost_none)
     }
 }
 
@@ -63,6 +65,9 @@ mod tests {
         assert!(boundary(new_mark, 1).complete_down_to(990 * HOUR));
         assert!(!boundary(new_mark, 1).complete_down_to(990 * HOUR - 1), "lost by hot, not yet in the lake");
         assert!(boundary(new_mark, 0).complete_down_to(Micros::MIN), "the lake has it all");
+        let passed = Some(975 * HOUR);
+        assert!(!boundary(passed, 2).complete_down_to(0), "lost since, and it may have arrived just before it was too old");
+        assert!(boundary(passed, 1).complete_down_to(0), "nothing uncommitted is that old");
         assert!(!boundary(None, 1).complete_down_to(1_000 * HOUR));
         assert!(boundary(None, 0).complete_down_to(Micros::MIN));
     }

@@ -35,8 +35,8 @@ pub(super) struct HotWalk<'a> {
     bucket: Option<u16>,
     /// Chunks that are not decoded yet, by their newest row, newest first.
     pending: VecDeque<HotChunk>,
-    /// The upper end of the next question: everything newer has been asked for.
-    to: Micros,
+    /// The upper end of the next question: everything newer has been asked for. `None`: everything has.
+    to: Option<Micros>,
     /// The lower end of the next question.
     from: Micros,
     /// How much time a slice covers at the moment.
@@ -53,14 +53,13 @@ impl<'a> HotWalk<'a> {
         };
         let slice = micros(FIRST_SLICE);
         let from = scope.newest.min(scope.now).saturating_sub(slice).max(scope.bottom());
-        let to = scope.top();
+        let to = Some(scope.top());
         Self { index, scope, bucket, pending: VecDeque::new(), to, from, slice, budget_above: DUPLICATE_ROWS }
     }
 
     /// No row that has not been read is newer than this; `None`: all have been read.
     pub(super) fn frontier(&self) -> Option<Micros> {
-        let unasked = (self.to >= self.scope.bottom()).then_some(self.to);
-        self.pending.front().map(|chunk| chunk.max_time).or(unasked)
+        self.pending.front().map(|chunk| chunk.max_time).or(self.to)
     }
 
     /// Decodes one more chunk, or asks for the next slice.
@@ -68,10 +67,7 @@ impl<'a> HotWalk<'a> {
         if let Some(chunk) = self.pending.pop_front() {
             return self.decode(&chunk, rows);
         }
-        let (from, to) = (self.from, self.to);
-        if to < self.scope.bottom() {
-            return Ok(());
-        }
+        let (from, Some(to)) = (self.from, self.to) else { return Ok(()) };
         let query = HotQuery { dataset: self.scope.dataset.clone(), bucket: self.bucket, from, to, now: self.scope.now };
         let mut chunks = self.index.newest(query).await?;
         self.aim_below(chunks.first().map(|chunk| chunk.time_bucket), chunks.len());
@@ -102,15 +98,17 @@ impl<'a> HotWalk<'a> {
     fn aim_below(&mut self, answered: Option<Micros>, chunks: usize) {
         match answered {
             // One answer holds one time bucket: the rest of the slice is still to be asked for.
-            Some(time_bucket) if time_bucket > self.from => self.to = time_bucket - 1,
+            Some(time_bucket) if time_bucket > self.from => self.to = Some(time_bucket - 1),
+            _ if self.from <= self.scope.bottom() => self.to = None,
             _ => {
-                self.to = self.from.saturating_sub(1);
+                let to = self.from - 1;
                 match chunks {
                     ..FEW_CHUNKS => self.slice = self.slice.saturating_mul(2),
                     MANY_CHUNKS.. => self.slice = (self.slice / 2).max(1),
                     _ => {}
                 }
-                self.from = self.to.saturating_sub(self.slice).max(self.scope.bottom());
+                self.from = to.saturating_sub(self.slice).max(self.scope.bottom());
+                self.to = Some(to);
             }
         }
     }

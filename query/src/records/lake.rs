@@ -72,8 +72,9 @@ impl<'a> LakeWalk<'a> {
     ) -> Result<(), QueryError> {
         let window = micros(DUPLICATE_WINDOW);
         let newest = committed_below.saturating_sub(1);
-        let above = (high.saturating_add(1), high.saturating_add(window).min(newest), "asc");
-        let below = (low.saturating_sub(window), low.saturating_sub(1).min(newest), "desc");
+        // Both ends included: a row of the same time as the page's first may stand before it, one of its last after it.
+        let above = (high, high.saturating_add(window).min(newest), "asc");
+        let below = (low.saturating_sub(window), low.min(newest), "desc");
         for (from, to, order) in [above, below] {
             if from > to || to == Micros::MAX {
                 continue;
@@ -119,10 +120,17 @@ fn after_condition(last: &Cursor) -> String {
     }
 }
 
-/// A time as SQL has it; `None` for one that no calendar reaches, which stands for no bound.
+/// The first time of a calendar with four-digit years; no event is older.
+const FIRST: Micros = -62_135_596_800_000_000;
+
+/// A time as SQL has it; `None`: it stands for no bound.
 fn timestamp(time: Micros) -> Option<String> {
-    let time = Timestamp::from_microsecond(time).ok()?;
-    Some(format!("timestamp '{}'", time.strftime("%Y-%m-%d %H:%M:%S.%6f UTC")))
+    if time == Micros::MIN || time == Micros::MAX {
+        return None;
+    }
+    let time = Timestamp::from_microsecond(time.max(FIRST)).unwrap_or(Timestamp::MAX);
+    // Not `timestamp '…'`: DataFusion reads that as nanoseconds, which end in 2262.
+    Some(format!("cast('{}' as timestamp(6) with time zone)", time.strftime("%Y-%m-%d %H:%M:%S.%6f UTC")))
 }
 
 fn quoted(text: &str) -> String {

@@ -117,7 +117,8 @@ impl Rows {
         }
     }
 
-    /// The first arrival of each key, out of all that was read, where `wanted` says so; in order of their places.
+    /// The first arrival of each key, out of all that was read, where `wanted` says so; in order of their places. A first arrival
+    /// of which only the key was read hides others and is not answered itself.
     pub(super) fn visible(&self, wanted: impl Fn(Place<'_>) -> bool) -> Vec<Row> {
         let mut first: HashMap<(&str, &str, &str), Row> = HashMap::with_capacity(self.count);
         for (index, block) in self.blocks.iter().enumerate() {
@@ -136,7 +137,9 @@ impl Rows {
                 }
             }
         }
-        let mut visible: Vec<Row> = first.into_values().filter(|row| wanted(self.place(*row))).collect();
+        let whole = |row: &Row| self.blocks[row.block].whole.is_some();
+        let mut visible: Vec<Row> =
+            first.into_values().filter(|row| whole(row) && wanted(self.place(*row))).collect();
         visible.sort_unstable_by(|a, b| self.place(*a).cmp(&self.place(*b)));
         visible
     }
@@ -158,7 +161,7 @@ impl Rows {
         for row in rows {
             let place = *place_of_block.entry(row.block).or_insert_with(|| {
                 let whole = self.blocks[row.block].whole.as_ref();
-                batches.push(whole.expect("a row that was read for its key alone lies outside every page"));
+                batches.push(whole.expect("rows that were read for their keys alone are never visible"));
                 batches.len() - 1
             });
             indices.push((place, row.row));

@@ -1,0 +1,275 @@
+#![allow(clippy::unwrap_used)]
+
+pub(crate) mod conditions;
+pub(crate) mod memory;
+pub(crate) mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+use alluvium_core::contract::hot_index as contract;
+use alluvium_core::ports::HotIndex as _;
+use arrow::array::AsArray as _;
+use arrow::datatypes::TimestampMicrosecondType;
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use self::memory::MemoryHot;
+use self::world::{Event, HOUR, SECOND, World};
+use super::*;
+
+const NOW: Micros = 500_000 * HOUR;
+
+fn event(id: &str, source: &str, time: Micros) -> Event {
+    Event { id: id.into(), source: source.into(), owner: "o".into(), time, arrival: 0 }
+}
+
+fn request(limit: usize) -> RecordsRequest {
+    RecordsRequest { dataset: "telemetry".into(), limit: Some(limit), ..RecordsRequest::default() }
+}
+
+/// The rows of a page: time, source, id, owner.
+fn places(page: &RecordsPage) -> Vec<(Micros, String, String, String)> {
+    let text = |name: &str, row: usize| page.rows[name].as_string::<i32>().value(row).to_owned();
+    let times = page.rows["event_time"].as_primitive::<TimestampMicrosecondType>();
+    (0..times.len()).map(|row| (times.value(row), text("source", row), text("event_id", row), text("owner", row))).collect()
+}
+
+fn ids(page: &RecordsPage) -> Vec<String> {
+    places(page).into_iter().map(|place| place.2).collect()
+}
+
+async fn fresh() -> World {
+    let world = World::at(NOW);
+    world.hot.set_complete_since("telemetry", Micros::MIN).await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn the_index_in_memory_keeps_the_contract() {
+    contract::all(&MemoryHot::default()).await;
+}
+
+#[tokio::test]
+async fn the_newest_come_first_and_the_cursor_goes_on() {
+    let mut world = fresh().await;
+    world.arrive(vec![event("1", "b", NOW - 30), event("2", "a", NOW - 20), event("3", "a", NOW - 30)]).await;
+    world.arrive(vec![event("4", "a", NOW + 5 * HOUR), event("5", "a", NOW - 30)]).await;
+    let first = world.records.page(&request(3)).await.unwrap();
+    assert_eq!(ids(&first), ["4", "2", "3"]);
+    assert!(first.complete);
+    let second = world.records.page(&RecordsRequest { cursor: first.next, ..request(3) }).await.unwrap();
+    assert_eq!(ids(&second), ["5", "1"], "the source decides before the id");
+    assert_eq!(second.next, None);
+}
+
+#[tokio::test]
+async fn the_lake_is_asked_only_below_the_boundary() {
+    let mut world = fresh().await;
+    world.arrive((0..50).map(|n| event(&n.to_string(), "a", NOW - n * SECOND)).collect()).await;
+    let page = world.records.page(&request(10)).await.unwrap();
+    assert_eq!((page.answered_by, world.lake.statements.lock().unwrap().len()), (AnsweredBy::Hot, 0));
+    world.arrive(vec![event("old", "a", NOW - 3 * HOUR)]).await;
+    let page = world.records.page(&request(60)).await.unwrap();
+    assert_eq!(page.answered_by, AnsweredBy::HotAndLake);
+    assert_eq!(page.rows.num_rows(), 51);
+    assert!(world.lake.statements.lock().unwrap()[0].contains("event_time <= cast("));
+}
+
+#[tokio::test]
+async fn owner_source_and_range_narrow_before_the_limit() {
+    let mut world = fresh().await;
+    let of = |owner: &str, source: &str, id: &str, age: Micros| Event {
+        owner: owner.into(),
+        ..event(id, source, NOW - age * HOUR / 10)
+    };
+    world.arrive(vec![of("anna", "a", "1", 1), of("bert", "a", "2", 2), of("anna", "b", "3", 3), of("anna", "a", "4", 40)]).await;
+    let read = async |request: RecordsRequest| ids(&world.records.page(&request).await.unwrap());
+    let (owner, source) = (Some("anna".to_owned()), Some("a".to_owned()));
+    assert_eq!(read(RecordsRequest { owner: owner.clone(), source: source.clone(), ..request(2) }).await, ["1", "4"]);
+    assert_eq!(read(RecordsRequest { owner, ..request(2) }).await, ["1", "3"]);
+    assert_eq!(read(RecordsRequest { source, ..request(9) }).await, ["1", "2", "4"]);
+    let range = RecordsRequest { from: Some(NOW - 3 * HOUR / 10), to: Some(NOW - HOUR / 10), ..request(9) };
+    assert_eq!(read(range).await, ["2", "3"], "`from` is included, `to` is not");
+}
+
+#[tokio::test]
+async fn the_first_arrival_of_a_key_wins_wherever_it_is() {
+    let mut world = fresh().await;
+    world.arrive(vec![event("same", "a", NOW - 10), event("later-time", "a", NOW - 40 * SECOND), event("x", "a", NOW)]).await;
+    world.pass(SECOND).await;
+    world.arrive(vec![event("same", "a", NOW - 10), event("later-time", "a", NOW)]).await;
+    let all = places(&world.records.page(&request(10)).await.unwrap());
+    let later: Vec<_> = all.iter().filter(|place| place.2 == "later-time").map(|place| place.0).collect();
+    assert_eq!((all.len(), later), (3, vec![NOW - 40 * SECOND]));
+    let first = world.records.page(&request(1)).await.unwrap();
+    assert_eq!(ids(&first), ["x"], "what is hidden is hidden on a short page too");
+}
+
+#[tokio::test]
+async fn an_event_that_waits_for_its_commit_is_read_below_the_boundary() {
+    let mut world = fresh().await;
+    world.commit_after = HOUR / 4;
+    world.arrive(vec![event("late", "a", NOW - HOUR + SECOND)]).await;
+    world.pass(2 * SECOND).await;
+    let page = world.records.page(&request(10)).await.unwrap();
+    assert_eq!(ids(&page), ["late"], "the boundary has passed it, the lake does not have it");
+    assert!(page.complete);
+}
+
+#[tokio::test]
+async fn answers_say_when_they_may_miss_something() {
+    let mut world = fresh().await;
+    world.commit_after = HOUR;
+    world.arrive(vec![event("1", "a", NOW)]).await;
+    assert!(world.records.page(&request(10)).await.unwrap().complete);
+    world.pass(HOUR / 2 + SECOND).await;
+    assert!(!world.records.page(&request(10)).await.unwrap().complete, "commits lag by more than half of the retention");
+
+    let mut world = World::at(NOW);
+    world.commit_after = SECOND;
+    world.arrive(vec![event("1", "a", NOW)]).await;
+    assert!(!world.records.page(&request(10)).await.unwrap().complete, "without a mark, and with something uncommitted");
+    world.pass(SECOND).await;
+    let page = world.records.page(&request(10)).await.unwrap();
+    assert!(page.complete && ids(&page) == ["1"]);
+}
+
+#[tokio::test]
+async fn a_dense_dataset_is_not_read_further_than_needed() {
+    let mut world = fresh().await;
+    for batch in 0..100 {
+        let at = NOW - 10 * 60 * SECOND + batch * 6 * SECOND;
+        world.arrive((0..50).map(|n| event(&format!("{batch}-{n}"), "a", at + n)).collect()).await;
+    }
+    let page = world.records.page(&request(10)).await.unwrap();
+    assert_eq!(ids(&page)[0], "99-49");
+    let answered = world.hot.answered.load(Ordering::Relaxed);
+    assert!(answered <= 40, "{answered} of 100 chunks were read for a page that lies in one");
+}
+
+#[tokio::test]
+async fn wrong_requests_are_refused() {
+    let world = fresh().await;
+    let refusal = async |request: RecordsRequest| world.records.page(&request).await.unwrap_err().to_string();
+    assert_eq!(refusal(RecordsRequest { dataset: "x".into(), ..request(1) }).await, "there is no dataset `x`; known: telemetry, dead_letters");
+    assert!(refusal(request(0)).await.contains("1 to 10000"));
+    assert!(refusal(request(MAX_LIMIT + 1)).await.contains("`limit`"));
+    let cursor = Cursor { dataset: "data".into(), time: 0, source: "".into(), id: "".into(), owner: "".into() };
+    assert!(refusal(RecordsRequest { cursor: Some(cursor), ..request(1) }).await.contains("given out for `data`"));
+}
+
+/// What happens before and during one walk.
+#[derive(Debug, Clone)]
+struct Story {
+    seed: u64,
+    limit: usize,
+    commit_after: Micros,
+    /// How much time passes between pages.
+    pause: Micros,
+    /// The index lost what is older than this many seconds.
+    lost: Option<i64>,
+    source: Option<String>,
+}
+
+fn story() -> impl Strategy<Value = Story> {
+    let minutes = |range: std::ops::Range<i64>| range.prop_map(|minutes| minutes * 60 * SECOND);
+    let source = prop::option::of(prop::sample::select(vec!["s0".to_owned(), "s1".to_owned()]));
+    let lost = prop::option::weighted(0.3, 0..5_000_i64);
+    (any::<u64>(), 1..40_usize, minutes(0..50), minutes(0..12), lost, source).prop_map(
+        |(seed, limit, commit_after, pause, lost, source)| Story { seed, limit, commit_after, pause, lost, source },
+    )
+}
+
+/// Events with times now, late by minutes or by days, or in the future; some of them sent again.
+fn some_events(random: &mut StdRng, now: Micros, sent: &[Event]) -> Vec<Event> {
+    let one = |random: &mut StdRng| {
+        if !sent.is_empty() && random.random_bool(0.3) {
+            let mut again = sent[random.random_range(0..sent.len())].clone();
+            if random.random_bool(0.3) {
+                again.time += random.random_range(-40..40) * SECOND;
+            }
+            return again;
+        }
+        let age = match random.random_range(0..10) {
+            0..5 => random.random_range(0..60),
+            5..8 => random.random_range(0..2 * 3_600),
+            8 => random.random_range(0..48 * 3_600),
+            _ => -random.random_range(0..3_600),
+        };
+        Event {
+            owner: format!("o{}", random.random_range(0..2)),
+            // Whole seconds, so that events share their times.
+            ..event(&format!("{:08x}", random.random::<u32>()), &format!("s{}", random.random_range(0..3)), (now / SECOND - age) * SECOND)
+        }
+    };
+    (0..random.random_range(0..25)).map(|_| one(random)).collect()
+}
+
+async fn walk(story: &Story) {
+    let mut random = StdRng::seed_from_u64(story.seed);
+    let mut world = fresh().await;
+    world.commit_after = story.commit_after;
+    let mut arrived: Vec<Event> = Vec::new();
+    for _ in 0..random.random_range(1..30) {
+        let events = some_events(&mut random, world.records.now(), &arrived);
+        arrived.extend(world.arrive(events).await);
+        world.pass(random.random_range(0..6 * 60) * SECOND).await;
+    }
+    if let Some(lost) = story.lost {
+        let mark = world.records.now() - lost * SECOND;
+        world.hot.lose(mark);
+        world.hot.set_complete_since("telemetry", mark).await.unwrap();
+    }
+    let mut first: BTreeMap<_, Event> = BTreeMap::new();
+    for event in arrived.iter().filter(|event| story.source.as_ref().is_none_or(|source| *source == event.source)) {
+        let known = first.entry(event.key()).or_insert_with(|| event.clone());
+        if (event.arrival, event.time) < (known.arrival, known.time) {
+            *known = event.clone();
+        }
+    }
+    let expected: BTreeSet<_> = first
+        .into_values()
+        .filter(|event| world.is_visible(event))
+        .map(|event| (event.time, event.source, event.id, event.owner))
+        .collect();
+
+    let mut request = RecordsRequest { source: story.source.clone(), ..request(story.limit) };
+    let (mut read, mut complete) = (Vec::new(), true);
+    loop {
+        let page = world.records.page(&request).await.unwrap();
+        assert!(page.rows.num_rows() <= story.limit);
+        read.extend(places(&page));
+        complete &= page.complete;
+        let Some(next) = page.next else { break };
+        request.cursor = Some(next);
+        // More cannot arrive on every page, or a walk of short pages never ends.
+        if random.random_bool(0.1) {
+            let events = some_events(&mut random, world.records.now(), &arrived);
+            arrived.extend(world.arrive(events).await);
+        }
+        world.pass(random.random_range(0..=story.pause)).await;
+    }
+    assert!(
+        read.is_sorted_by(|a, b| (std::cmp::Reverse(a.0), &a.1, &a.2, &a.3) < (std::cmp::Reverse(b.0), &b.1, &b.2, &b.3)),
+        "in order, and no place twice"
+    );
+    let keys: BTreeSet<_> = read.iter().map(|(_, source, id, owner)| (source, id, owner)).collect();
+    if complete {
+        assert_eq!(keys.len(), read.len(), "each event once");
+        let read: BTreeSet<_> = read.into_iter().collect();
+        let missing: Vec<_> = expected.difference(&read).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// QR-1: a walk over all pages gives each event that was visible when it began once, in order, or says that it may not.
+    #[test]
+    fn a_walk_gives_each_visible_event_once_in_order(story in story()) {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(walk(&story));
+    }
+}

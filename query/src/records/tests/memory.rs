@@ -1,0 +1,129 @@
+//! A hot index and a lake in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use alluvium_core::clock::Micros;
+use alluvium_core::hot::{HotChunk, HotQuery};
+use alluvium_core::ports::{Advice, HotIndex, PortError, ResultPage, SqlEngine, StatementId, StatementStatus};
+use async_trait::async_trait;
+
+use super::conditions::Condition;
+use super::world::{Event, batch_of};
+
+/// A [`HotIndex`] in a map. It keeps the contract, see the tests.
+#[derive(Default)]
+pub(crate) struct MemoryHot {
+    chunks: Mutex<BTreeMap<(String, u16, String), HotChunk>>,
+    marks: Mutex<BTreeMap<String, Micros>>,
+    /// Chunks that were answered.
+    pub(crate) answered: AtomicUsize,
+}
+
+impl MemoryHot {
+    /// Loses what is older than `before`.
+    pub(crate) fn lose(&self, before: Micros) {
+        self.chunks.lock().unwrap().retain(|_, chunk| chunk.max_time >= before);
+    }
+}
+
+#[async_trait]
+impl HotIndex for MemoryHot {
+    async fn put(&self, chunks: Vec<HotChunk>) -> Result<(), PortError> {
+        let mut held = self.chunks.lock().unwrap();
+        held.extend(chunks.into_iter().map(|chunk| ((chunk.dataset.clone(), chunk.bucket, chunk.sort_key()), chunk)));
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+        let held = self.chunks.lock().unwrap();
+        let wanted = held.values().filter(|chunk| {
+            chunk.dataset == query.dataset
+                && query.bucket.is_none_or(|bucket| bucket == chunk.bucket)
+                && chunk.expires_at > query.now
+                && chunk.min_time <= query.to
+                && chunk.max_time >= query.from
+        });
+        let newest = wanted.clone().map(|chunk| chunk.time_bucket).max();
+        let mut found: Vec<HotChunk> = wanted.filter(|chunk| Some(chunk.time_bucket) == newest).cloned().collect();
+        found.sort_by_key(|chunk| std::cmp::Reverse(chunk.max_time));
+        self.answered.fetch_add(found.len(), Ordering::Relaxed);
+        Ok(found)
+    }
+
+    async fn complete_since(&self, dataset: &str) -> Result<Option<Micros>, PortError> {
+        Ok(self.marks.lock().unwrap().get(dataset).copied())
+    }
+
+    async fn set_complete_since(&self, dataset: &str, since: Micros) -> Result<(), PortError> {
+        self.marks.lock().unwrap().insert(dataset.to_owned(), since);
+        Ok(())
+    }
+
+    async fn expire(&self, now: Micros) -> Result<usize, PortError> {
+        let mut held = self.chunks.lock().unwrap();
+        let before = held.len();
+        held.retain(|_, chunk| chunk.expires_at > now);
+        Ok(before - held.len())
+    }
+}
+
+/// A [`SqlEngine`] over a list of committed rows, which understands just the statements that the planner writes.
+#[derive(Default)]
+pub(crate) struct MemoryLake {
+    pub(crate) committed: Mutex<Vec<Event>>,
+    /// The statements that were started.
+    pub(crate) statements: Mutex<Vec<String>>,
+}
+
+impl MemoryLake {
+    fn answer(&self, sql: &str) -> ResultPage {
+        let (head, limit) = sql.rsplit_once(" limit ").unwrap();
+        let (head, order) = head.split_once(" order by ").unwrap();
+        let (head, condition) = head.split_once(" where ").map_or((head, None), |(head, rest)| (head, Some(rest)));
+        assert!(head.ends_with(" from telemetry_raw"), "{sql}");
+        let condition = condition.map(Condition::parse);
+        let mut rows: Vec<Event> = self.committed.lock().unwrap().clone();
+        rows.retain(|row| condition.as_ref().is_none_or(|condition| condition.holds(row)));
+        match order {
+            "event_time asc" => rows.sort_by_key(|row| row.time),
+            "event_time desc" => rows.sort_by_key(|row| std::cmp::Reverse(row.time)),
+            "event_time desc, source, event_id, owner, ingest_time" => rows.sort_by(|a, b| {
+                let key = |row: &Event| (std::cmp::Reverse(row.time), row.source.clone(), row.id.clone(), row.owner.clone(), row.arrival);
+                key(a).cmp(&key(b))
+            }),
+            other => panic!("{other}"),
+        }
+        rows.truncate(limit.parse().unwrap());
+        ResultPage { batches: vec![batch_of(&rows)], next: None }
+    }
+}
+
+#[async_trait]
+impl SqlEngine for MemoryLake {
+    async fn start(&self, sql: &str) -> Result<StatementId, PortError> {
+        self.statements.lock().unwrap().push(sql.to_owned());
+        Ok(StatementId(sql.to_owned()))
+    }
+
+    async fn status(&self, _: &StatementId) -> Result<StatementStatus, PortError> {
+        Ok(StatementStatus::Succeeded)
+    }
+
+    async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {
+        if statement.0.starts_with("wrong") {
+            return Err(PortError::new(Advice::Stop, "the statement is wrong"));
+        }
+        assert_eq!(page, None);
+        Ok(self.answer(&statement.0))
+    }
+
+    async fn cancel(&self, _: &StatementId) -> Result<(), PortError> {
+        Ok(())
+    }
+}
