@@ -1,0 +1,151 @@
+#![allow(clippy::unwrap_used)]
+
+use alluvium_core::clock::Micros;
+use alluvium_core::ports::HotIndex as _;
+use arrow::ipc::reader::StreamReader;
+use axum::routing::post;
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::records::tests::world::{Event, HOUR, SECOND, World};
+
+/// 2001-09-09T01:46:40Z
+const NOW: Micros = 1_000_000_000 * SECOND;
+
+async fn world() -> World {
+    let mut world = World::at(NOW);
+    world.hot.set_complete_since("telemetry", Micros::MIN).await.unwrap();
+    let event = |id: &str, time| Event { id: id.into(), source: "a".into(), owner: "o".into(), time, arrival: 0 };
+    world.arrive(vec![event("1", NOW - 1), event("2", NOW - HOUR / 2), event("3", NOW - 2 * HOUR)]).await;
+    world
+}
+
+fn routes(world: &World) -> Router {
+    // As the program has it: the gateway serves other methods of the same paths.
+    let gateway = Router::new()
+        .route("/v1/{dataset}", post(async || "posted"))
+        .route("/data", post(async || "posted"))
+        .fallback(async || "nothing there");
+    let records = records_routes(RecordsApi { records: world.records.clone(), owner: Some("o".to_owned()) });
+    gateway.merge(records).merge(sql_routes(world.lake.clone()))
+}
+
+struct Answer {
+    status: u16,
+    content_type: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+async fn ask(routes: &Router, method: Method, path: &str, body: &str) -> Answer {
+    let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned())).unwrap();
+    let response = routes.clone().oneshot(request).await.unwrap();
+    let header = response.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned());
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes().to_vec();
+    Answer { status, content_type: header.unwrap_or_default(), body }
+}
+
+async fn get(routes: &Router, path: &str) -> Answer {
+    ask(routes, Method::GET, path, "").await
+}
+
+#[tokio::test]
+async fn records_are_json_and_walked_by_cursor() {
+    let routes = routes(&world().await);
+    let first = get(&routes, "/v1/telemetry?source=a&limit=1").await;
+    assert_eq!((first.status, first.content_type.as_str()), (200, "application/json"));
+    let first = first.json();
+    assert_eq!(
+        first["records"],
+        json!([{"id": "1", "source": "a", "type": null, "time": "2001-09-09T01:46:39.999999Z",
+                "ingest_time": "2001-09-09T01:46:40Z", "owner": "o", "data": {"value": 999_999_999.999_999}, "extra": {}}])
+    );
+    assert_eq!(first["complete"], true);
+    let next = first["next"].as_str().unwrap();
+    let rest = get(&routes, &format!("/v1/telemetry?source=a&cursor={next}")).await.json();
+    let ids: Vec<_> = rest["records"].as_array().unwrap().iter().map(|record| &record["id"]).collect();
+    assert_eq!(ids, ["2", "3"]);
+    assert_eq!(rest["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn times_can_be_named_in_several_ways() {
+    let routes = routes(&world().await);
+    for range in ["from=-1h", "from=2001-09-09T00:46:40Z", "from=999996400", "from=999996400000", "from=999996400000000&to=now", "from=2001-09-09T02:46:40%2B02:00", "from=2001-09-09T02:46:40+02:00"] {
+        let answer = get(&routes, &format!("/v1/telemetry?{range}")).await.json();
+        assert_eq!(answer["records"].as_array().unwrap().len(), 2, "{range}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn every_wrong_request_is_answered_with_a_problem_document() {
+    let routes = routes(&world().await);
+    for (path, status, names) in [
+        ("/v1/nothing", 404, "telemetry, dead_letters"),
+        ("/data", 404, "there is no dataset `data`"),
+        ("/v1/telemetry?sauce=a", 400, "`sauce`: there is no such parameter; known: source, from"),
+        ("/v1/telemetry?source=a&source=b", 400, "`source`: it is given twice"),
+        ("/v1/telemetry?from=yesterday", 400, "`yesterday` is no time"),
+        ("/v1/telemetry?from=-5x", 400, "`-5x` is no time"),
+        ("/v1/telemetry?from=now&to=-1h", 400, "later than `to`"),
+        ("/v1/telemetry?limit=0", 400, "1 to 10000"),
+        ("/v1/telemetry?limit=many", 400, "1 to 10000"),
+        ("/v1/telemetry?cursor=abc", 400, "not a cursor"),
+        ("/v1/%ff", 400, "UTF-8"),
+    ] {
+        let answer = get(&routes, path).await;
+        assert_eq!((answer.status, answer.content_type.as_str()), (status, PROBLEM_JSON), "{path}");
+        let problem = answer.json();
+        assert!(problem["detail"].as_str().unwrap().contains(names), "{path}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn other_methods_of_the_same_paths_stay_with_their_router() {
+    let routes = routes(&world().await);
+    assert_eq!(ask(&routes, Method::POST, "/v1/telemetry", "").await.body, b"posted");
+    assert_eq!(ask(&routes, Method::POST, "/data", "").await.body, b"posted");
+    assert_eq!(ask(&routes, Method::DELETE, "/data", "").await.status, 405);
+    assert_eq!(get(&routes, "/v2").await.body, b"nothing there");
+}
+
+#[tokio::test]
+async fn dead_letters_are_read_the_same_way() {
+    let world = World::at(NOW);
+    let answer = get(&routes(&world), "/v1/dead_letters").await;
+    assert_eq!(answer.json(), json!({"records": [], "next": null, "complete": true}));
+    assert!(world.lake.statements.lock().unwrap()[0].contains("from dead_letters_raw"));
+}
+
+#[tokio::test]
+async fn sql_is_answered_as_an_arrow_stream() {
+    let world = world().await;
+    let routes = routes(&world);
+    let sql = "select * from telemetry_raw where source = 'a' order by event_time asc limit 2";
+    let answer = ask(&routes, Method::POST, "/admin/sql", &json!({"sql": sql}).to_string()).await;
+    assert_eq!((answer.status, answer.content_type.as_str()), (200, ARROW_STREAM));
+    let batches: Vec<_> = StreamReader::try_new(answer.body.as_slice(), None).unwrap().map(Result::unwrap).collect();
+    assert_eq!(batches.iter().map(arrow::record_batch::RecordBatch::num_rows).sum::<usize>(), 2);
+    for (body, status, names) in [
+        (json!({"sql": "wrong"}).to_string(), 400, "the statement is wrong"),
+        (json!({"query": "select 1"}).to_string(), 400, "unknown field `query`"),
+        ("select 1".to_owned(), 400, "expected {\"sql\""),
+        (json!({"sql": "x".repeat(300_000)}).to_string(), 413, "262144"),
+        ("x".repeat(600_000), 413, "length limit"),
+    ] {
+        let answer = ask(&routes, Method::POST, "/admin/sql", &body).await;
+        assert_eq!((answer.status, answer.content_type.as_str()), (status, PROBLEM_JSON));
+        let problem = answer.json();
+        assert!(problem["detail"].as_str().unwrap().contains(names), "{problem}");
+    }
+    assert_eq!(get(&routes, "/admin/sql").await.status, 405);
+}
