@@ -144,11 +144,7 @@ fn put(database: &Database, chunks: &[HotChunk]) -> Result<(), HotIndexError> {
 }
 
 /// Writes one chunk; answers when the one that it takes the place of was to expire.
-fn put_one(
-    table: &mut Table<'_, &[u8], &[u8]>,
-    key: &[u8],
-    chunk: &HotChunk,
-) -> Result<Option<Micros>, HotIndexError> {
+fn put_one(table: &mut Table<'_, &[u8], &[u8]>, key: &[u8], chunk: &HotChunk) -> Result<Option<Micros>, HotIndexError> {
     let value = layout::chunk_value(chunk);
     let before = table.insert(key, value.as_slice())?;
     before.map(|before| Ok(layout::Header::read(before.value())?.expires_at)).transpose()

@@ -40,6 +40,9 @@ pub use tables::Snapshots;
 use self::catalog::{LakeCatalog, LakeTables};
 use self::statement::{Plan, Statement};
 
+/// How long results wait for their reader when there is no room for another statement.
+const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
+
 /// What statements may use.
 #[derive(Debug, Clone)]
 pub struct SqlSettings {
@@ -113,7 +116,8 @@ impl DataFusionSql {
     ) -> Result<Self, PortError> {
         let mut disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         if let Some((folder, bytes)) = &settings.spill {
-            disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()])).with_max_temp_directory_size(*bytes);
+            disk =
+                disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()])).with_max_temp_directory_size(*bytes);
         }
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory_bytes)))
@@ -125,11 +129,8 @@ impl DataFusionSql {
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA);
-        let base = SessionStateBuilder::new()
-            .with_default_features()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .build();
+        let base =
+            SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(runtime).build();
         let tables = Arc::new(LakeTables::new(store, snapshots, datasets, settings.keys_bytes));
         let running = Arc::new(Semaphore::new(settings.running));
         Ok(Self { base, tables, settings, running, statements: Mutex::default() })
@@ -158,13 +159,17 @@ impl DataFusionSql {
     /// Reads a statement and checks what can be checked without any I/O.
     fn prepare(&self, sql: &str) -> Result<Plan, PortError> {
         let catalog = Arc::new(LakeCatalog::new(self.tables.clone()));
-        let state =
-            SessionStateBuilder::new_from_existing(self.base.clone()).with_catalog_list(catalog.clone().into_list()).build();
+        let state = SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_catalog_list(catalog.clone().into_list())
+            .build();
         let refused = |error: DataFusionError| error::refused(&error);
         let dialect = state.config().options().sql_parser.dialect;
         let statement = state.sql_to_statement(sql, &dialect).map_err(refused)?;
         for table in state.resolve_table_references(&statement).map_err(refused)? {
-            catalog.check_known(&table)?;
+            // Functions stand among the tables; DataFusion's own read no files.
+            if !state.table_functions().contains_key(table.table()) {
+                catalog.check_known(&table)?;
+            }
         }
         Ok(Plan { state, statement })
     }
@@ -172,7 +177,8 @@ impl DataFusionSql {
     async fn find(&self, id: &StatementId) -> Result<Arc<Statement>, PortError> {
         let found = self.statements.lock().await.by_id.get(id).cloned();
         found.ok_or_else(|| {
-            let message = format!("there is no statement `{}`; its results may have been dropped or read to their end", id.0);
+            let message =
+                format!("there is no statement `{}`; its results may have been dropped or read to their end", id.0);
             PortError::new(Advice::Stop, message)
         })
     }
@@ -185,6 +191,10 @@ impl SqlEngine for DataFusionSql {
         let mut statements = self.statements.lock().await;
         let idle_limit = self.settings.idle_limit;
         statements.by_id.retain(|_, statement| !statement.is_abandoned(idle_limit));
+        if statements.by_id.len() >= self.settings.statements {
+            // Callers who went away leave results behind: they give way to those who are there.
+            statements.by_id.retain(|_, statement| !statement.is_abandoned(idle_limit.min(IDLE_WHEN_FULL)));
+        }
         if statements.by_id.len() >= self.settings.statements {
             let message = format!("{} statements are running or waiting, as many as may be", self.settings.statements);
             return Err(PortError::new(Advice::BackOff, message));

@@ -43,10 +43,7 @@ pub struct RecordsApi {
 
 /// The routes that read records.
 pub fn records_routes(api: RecordsApi) -> Router {
-    Router::new()
-        .route("/v1/{dataset}", get(read_dataset))
-        .route("/data", get(read_data))
-        .with_state(Arc::new(api))
+    Router::new().route("/v1/{dataset}", get(read_dataset)).route("/data", get(read_data)).with_state(Arc::new(api))
 }
 
 type Pairs = Vec<(String, String)>;

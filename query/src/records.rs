@@ -13,7 +13,8 @@
 //! asked.
 //!
 //! **Incomplete.** While everything is committed, nothing can be missing. Otherwise a page says `complete: false` when the oldest
-//! uncommitted event has waited for more than half of the hot retention (the margin may run out), or when the page reaches below
+//! uncommitted event has waited for longer than the margin, or than half of the hot retention if that is less (its chunk may
+//! expire before the lake has it), or when the page reaches below
 //! the mark (the index may have lost what the lake does not have yet) unless the mark is so old that whatever is uncommitted
 //! arrived after it.
 //!
@@ -56,6 +57,9 @@ pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(60);
 
 /// How many rows are read on each side of a page to look for other arrivals of its keys.
 pub const DUPLICATE_ROWS: usize = 20_000;
+
+/// By how much chunks outlive their retention when nothing else is said.
+pub const DEFAULT_HOT_MARGIN: Duration = Duration::from_secs(3600);
 
 /// The most rows that are kept in memory to make one page.
 pub const PAGE_READS_ROWS: usize = 1_000_000;
@@ -125,6 +129,7 @@ pub struct Records {
     datasets: Arc<Datasets>,
     clock: Arc<dyn Clock>,
     lag: Arc<CommitLag>,
+    hot_margin: Duration,
 }
 
 impl std::fmt::Debug for Records {
@@ -148,7 +153,14 @@ impl Records {
         clock: Arc<dyn Clock>,
         lag: Arc<CommitLag>,
     ) -> Self {
-        Self { hot, sql, datasets, clock, lag }
+        Self { hot, sql, datasets, clock, lag, hot_margin: DEFAULT_HOT_MARGIN }
+    }
+
+    /// The same reader of an index whose chunks outlive their retention by `margin`: the least that any chunk in it was written
+    /// with. [`DEFAULT_HOT_MARGIN`] if this is not called.
+    #[must_use]
+    pub fn with_hot_margin(self, margin: Duration) -> Self {
+        Self { hot_margin: margin, ..self }
     }
 
     /// The time now, as this reader's clock has it.

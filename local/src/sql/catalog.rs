@@ -9,10 +9,11 @@ use alluvium_core::{DatasetName, Datasets};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider, TableProvider,
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
+    TableProvider,
 };
-use datafusion::error::{DataFusionError, Result};
 use datafusion::common::TableReference;
+use datafusion::error::{DataFusionError, Result};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 

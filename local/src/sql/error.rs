@@ -24,13 +24,18 @@ pub(super) fn not_read_only(error: &DataFusionError) -> PortError {
     let what = error.strip_backtrace();
     PortError::new(
         Advice::Stop,
-        format!("only statements that read are answered: SELECT, WITH, VALUES, EXPLAIN, SHOW TABLES, DESCRIBE ({what})"),
+        format!(
+            "only statements that read are answered: SELECT, WITH, VALUES, EXPLAIN, SHOW TABLES, DESCRIBE ({what})"
+        ),
     )
 }
 
 /// The error of a statement that ran out of time.
 pub(super) fn too_slow(limit: Duration) -> PortError {
-    let message = format!("the statement took longer than {}; narrow it by source or time", alluvium_core::duration::format(limit));
+    let message = format!(
+        "the statement took longer than {}; narrow it by source or time",
+        alluvium_core::duration::format(limit)
+    );
     PortError::new(Advice::Stop, message)
 }
 

@@ -41,9 +41,8 @@ impl AsyncFileReader for FileReader {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
         async move {
-            let reader = ParquetMetaDataReader::new()
-                .with_arrow_reader_options(options)
-                .with_prefetch_hint(Some(FOOTER_BYTES));
+            let reader =
+                ParquetMetaDataReader::new().with_arrow_reader_options(options).with_prefetch_hint(Some(FOOTER_BYTES));
             let size_bytes = self.size_bytes;
             Ok(Arc::new(reader.load_and_finish(self, size_bytes).await?))
         }

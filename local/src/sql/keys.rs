@@ -117,13 +117,8 @@ impl KeyReader {
     }
 
     /// The keys of one file, in portions. `file` is its number in the arrivals.
-    pub(super) async fn read(
-        &self,
-        file: &TableFile,
-        number: u32,
-    ) -> Result<impl Stream<Item = Result<Keys>> + use<>> {
-        let reader =
-            FileReader { store: self.store.clone(), path: file.path.clone(), size_bytes: file.size_bytes };
+    pub(super) async fn read(&self, file: &TableFile, number: u32) -> Result<impl Stream<Item = Result<Keys>> + use<>> {
+        let reader = FileReader { store: self.store.clone(), path: file.path.clone(), size_bytes: file.size_bytes };
         let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
         let wanted = KEY_COLUMNS.iter().chain(&TIME_COLUMNS).copied();
         let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);

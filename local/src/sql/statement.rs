@@ -76,8 +76,7 @@ impl Statement {
             idle_limit: settings.idle_limit,
         };
         let task = tokio::spawn(task.run(plan, running)).abort_handle();
-        let reading =
-            Reading { results, columns: Arc::new(Schema::empty()), rest: None, next: 0, last: None };
+        let reading = Reading { results, columns: Arc::new(Schema::empty()), rest: None, next: 0, last: None };
         Self {
             status: status_seen,
             reading: Mutex::new(reading),
@@ -108,7 +107,10 @@ impl Statement {
             (Some(number), Some(last)) if again(number) => Ok(last.clone()),
             _ => Err(PortError::new(
                 Advice::Stop,
-                format!("page `{}` cannot be read; pages are read in order, each named by the one before", page.unwrap_or("0")),
+                format!(
+                    "page `{}` cannot be read; pages are read in order, each named by the one before",
+                    page.unwrap_or("0")
+                ),
             )),
         }
     }

@@ -96,7 +96,8 @@ impl Serialize for Data<'_> {
 
 impl Serialize for Extra<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.0.filter(|column| column.is_valid(self.1)).map(|column| column.as_string::<i32>().value(self.1));
+        let text =
+            self.0.filter(|column| column.is_valid(self.1)).map(|column| column.as_string::<i32>().value(self.1));
         match text.and_then(|text| serde_json::from_str::<&RawValue>(text).ok()) {
             Some(extra) => extra.serialize(serializer),
             None => serializer.serialize_map(Some(0))?.end(),

@@ -54,7 +54,9 @@ pub(super) fn request(dataset: String, pairs: &[(String, String)], now: Micros) 
 pub fn parse_time(text: &str, now: Micros) -> Result<Micros, String> {
     let refused = || {
         let text: String = text.chars().take(40).collect();
-        format!("`{text}` is no time; expected RFC 3339 (`2026-01-31T12:00:00Z`), an epoch (`1769860800`) or one before now (`-5m`)")
+        format!(
+            "`{text}` is no time; expected RFC 3339 (`2026-01-31T12:00:00Z`), an epoch (`1769860800`) or one before now (`-5m`)"
+        )
     };
     if text == "now" {
         return Ok(now);

@@ -54,12 +54,10 @@ async fn run(State(engine): State<Arc<dyn SqlEngine>>, body: Result<Bytes, Bytes
 }
 
 fn statement(body: Result<Bytes, BytesRejection>) -> Result<String, Problem> {
-    let body = body.map_err(|rejection| {
-        Problem::new(rejection.status().as_u16(), "unreadable-body", rejection.body_text())
-    })?;
-    let Request { sql } = serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(400, "bad-request", format!("expected {{\"sql\": \"select …\"}}: {error}"))
-    })?;
+    let body =
+        body.map_err(|rejection| Problem::new(rejection.status().as_u16(), "unreadable-body", rejection.body_text()))?;
+    let Request { sql } = serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(400, "bad-request", format!("expected {{\"sql\": \"select …\"}}: {error}")))?;
     if sql.len() > SQL_BYTES {
         let detail = format!("the statement has {} bytes, more than the {SQL_BYTES} allowed", sql.len());
         return Err(Problem::new(413, "statement-too-long", detail));

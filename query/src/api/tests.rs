@@ -80,7 +80,15 @@ async fn records_are_json_and_walked_by_cursor() {
 #[tokio::test]
 async fn times_can_be_named_in_several_ways() {
     let routes = routes(&world().await);
-    for range in ["from=-1h", "from=2001-09-09T00:46:40Z", "from=999996400", "from=999996400000", "from=999996400000000&to=now", "from=2001-09-09T02:46:40%2B02:00", "from=2001-09-09T02:46:40+02:00"] {
+    for range in [
+        "from=-1h",
+        "from=2001-09-09T00:46:40Z",
+        "from=999996400",
+        "from=999996400000",
+        "from=999996400000000&to=now",
+        "from=2001-09-09T02:46:40%2B02:00",
+        "from=2001-09-09T02:46:40+02:00",
+    ] {
         let answer = get(&routes, &format!("/v1/telemetry?{range}")).await.json();
         assert_eq!(answer["records"].as_array().unwrap().len(), 2, "{range}: {answer}");
     }

@@ -13,10 +13,10 @@ use arrow::compute::{and, filter_record_batch};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
-use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW};
 use super::boundary::micros;
 use super::page::Scope;
 use super::rows::Rows;
+use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW};
 use crate::error::QueryError;
 
 /// The most bytes that one chunk may expand to. A chunk has at most 400 KB, and rows compress to a tenth or so.
@@ -68,7 +68,8 @@ impl<'a> HotWalk<'a> {
             return self.decode(&chunk, rows);
         }
         let (from, Some(to)) = (self.from, self.to) else { return Ok(()) };
-        let query = HotQuery { dataset: self.scope.dataset.clone(), bucket: self.bucket, from, to, now: self.scope.now };
+        let query =
+            HotQuery { dataset: self.scope.dataset.clone(), bucket: self.bucket, from, to, now: self.scope.now };
         let mut chunks = self.index.newest(query).await?;
         self.aim_below(chunks.first().map(|chunk| chunk.time_bucket), chunks.len());
         if to < self.scope.top() {
@@ -151,5 +152,7 @@ impl<'a> HotWalk<'a> {
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {
-    batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("a hot chunk without the column `{name}`")))
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| ArrowError::SchemaError(format!("a hot chunk without the column `{name}`")))
 }

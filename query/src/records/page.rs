@@ -64,7 +64,7 @@ pub(super) async fn read(
     // Before the rows: while they are read, a commit may be done, which makes the answer no less complete.
     let lag = records.lag.get();
     let mark = records.hot.complete_since(&request.dataset).await?;
-    let boundary = Boundary::new(now, mark, dataset.hot_retention, lag);
+    let boundary = Boundary::new(now, mark, dataset.hot_retention, records.hot_margin, lag);
     let mut next = request.cursor.clone();
     let mut batches = Vec::new();
     let mut found = 0;
@@ -118,8 +118,7 @@ impl Round {
         let mut lake = LakeWalk::new(records.sql.as_ref(), &scope, boundary.at.saturating_sub(1));
         let mut answered_by = AnsweredBy::Hot;
         let mut count = needed;
-        let hot_suffices =
-            candidates.get(needed - 1).is_some_and(|last| rows.place(*last).time.0 >= boundary.at);
+        let hot_suffices = candidates.get(needed - 1).is_some_and(|last| rows.place(*last).time.0 >= boundary.at);
         while !hot_suffices && !lake.exhausted() {
             answered_by = AnsweredBy::HotAndLake;
             lake.advance(count, &mut rows).await?;

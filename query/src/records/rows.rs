@@ -89,7 +89,8 @@ impl Rows {
 
     /// Takes in rows of which only key and times were read: they may hide others, and are never gathered themselves.
     pub(super) fn add_keys(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
-        let keys = batch.schema_ref().fields().iter().filter_map(|field| self.columns.field_with_name(field.name()).ok());
+        let keys =
+            batch.schema_ref().fields().iter().filter_map(|field| self.columns.field_with_name(field.name()).ok());
         let keys = Arc::new(Schema::new(keys.cloned().collect::<Vec<_>>()));
         self.blocks.push(Block::keys(&conform(batch, &keys)?));
         Ok(())
@@ -138,8 +139,7 @@ impl Rows {
             }
         }
         let whole = |row: &Row| self.blocks[row.block].whole.is_some();
-        let mut visible: Vec<Row> =
-            first.into_values().filter(|row| whole(row) && wanted(self.place(*row))).collect();
+        let mut visible: Vec<Row> = first.into_values().filter(|row| whole(row) && wanted(self.place(*row))).collect();
         visible.sort_unstable_by(|a, b| self.place(*a).cmp(&self.place(*b)));
         visible
     }

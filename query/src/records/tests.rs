@@ -33,7 +33,9 @@ fn request(limit: usize) -> RecordsRequest {
 fn places(page: &RecordsPage) -> Vec<(Micros, String, String, String)> {
     let text = |name: &str, row: usize| page.rows[name].as_string::<i32>().value(row).to_owned();
     let times = page.rows["event_time"].as_primitive::<TimestampMicrosecondType>();
-    (0..times.len()).map(|row| (times.value(row), text("source", row), text("event_id", row), text("owner", row))).collect()
+    (0..times.len())
+        .map(|row| (times.value(row), text("source", row), text("event_id", row), text("owner", row)))
+        .collect()
 }
 
 fn ids(page: &RecordsPage) -> Vec<String> {
@@ -84,7 +86,14 @@ async fn owner_source_and_range_narrow_before_the_limit() {
         owner: owner.into(),
         ..event(id, source, NOW - age * HOUR / 10)
     };
-    world.arrive(vec![of("anna", "a", "1", 1), of("bert", "a", "2", 2), of("anna", "b", "3", 3), of("anna", "a", "4", 40)]).await;
+    world
+        .arrive(vec![
+            of("anna", "a", "1", 1),
+            of("bert", "a", "2", 2),
+            of("anna", "b", "3", 3),
+            of("anna", "a", "4", 40),
+        ])
+        .await;
     let read = async |request: RecordsRequest| ids(&world.records.page(&request).await.unwrap());
     let (owner, source) = (Some("anna".to_owned()), Some("a".to_owned()));
     assert_eq!(read(RecordsRequest { owner: owner.clone(), source: source.clone(), ..request(2) }).await, ["1", "4"]);
@@ -97,7 +106,9 @@ async fn owner_source_and_range_narrow_before_the_limit() {
 #[tokio::test]
 async fn the_first_arrival_of_a_key_wins_wherever_it_is() {
     let mut world = fresh().await;
-    world.arrive(vec![event("same", "a", NOW - 10), event("later-time", "a", NOW - 40 * SECOND), event("x", "a", NOW)]).await;
+    world
+        .arrive(vec![event("same", "a", NOW - 10), event("later-time", "a", NOW - 40 * SECOND), event("x", "a", NOW)])
+        .await;
     world.pass(SECOND).await;
     world.arrive(vec![event("same", "a", NOW - 10), event("later-time", "a", NOW)]).await;
     let all = places(&world.records.page(&request(10)).await.unwrap());
@@ -125,12 +136,18 @@ async fn answers_say_when_they_may_miss_something() {
     world.arrive(vec![event("1", "a", NOW)]).await;
     assert!(world.records.page(&request(10)).await.unwrap().complete);
     world.pass(HOUR / 2 + SECOND).await;
-    assert!(!world.records.page(&request(10)).await.unwrap().complete, "commits lag by more than half of the retention");
+    assert!(
+        !world.records.page(&request(10)).await.unwrap().complete,
+        "commits lag by more than half of the retention"
+    );
 
     let mut world = World::at(NOW);
     world.commit_after = SECOND;
     world.arrive(vec![event("1", "a", NOW)]).await;
-    assert!(!world.records.page(&request(10)).await.unwrap().complete, "without a mark, and with something uncommitted");
+    assert!(
+        !world.records.page(&request(10)).await.unwrap().complete,
+        "without a mark, and with something uncommitted"
+    );
     world.pass(SECOND).await;
     let page = world.records.page(&request(10)).await.unwrap();
     assert!(page.complete && ids(&page) == ["1"]);
@@ -153,7 +170,10 @@ async fn a_dense_dataset_is_not_read_further_than_needed() {
 async fn wrong_requests_are_refused() {
     let world = fresh().await;
     let refusal = async |request: RecordsRequest| world.records.page(&request).await.unwrap_err().to_string();
-    assert_eq!(refusal(RecordsRequest { dataset: "x".into(), ..request(1) }).await, "there is no dataset `x`; known: telemetry, dead_letters");
+    assert_eq!(
+        refusal(RecordsRequest { dataset: "x".into(), ..request(1) }).await,
+        "there is no dataset `x`; known: telemetry, dead_letters"
+    );
     assert!(refusal(request(0)).await.contains("1 to 10000"));
     assert!(refusal(request(MAX_LIMIT + 1)).await.contains("`limit`"));
     let cursor = Cursor { dataset: "data".into(), time: 0, source: "".into(), id: "".into(), owner: "".into() };
@@ -201,7 +221,11 @@ fn some_events(random: &mut StdRng, now: Micros, sent: &[Event]) -> Vec<Event> {
         Event {
             owner: format!("o{}", random.random_range(0..2)),
             // Whole seconds, so that events share their times.
-            ..event(&format!("{:08x}", random.random::<u32>()), &format!("s{}", random.random_range(0..3)), (now / SECOND - age) * SECOND)
+            ..event(
+                &format!("{:08x}", random.random::<u32>()),
+                &format!("s{}", random.random_range(0..3)),
+                (now / SECOND - age) * SECOND,
+            )
         }
     };
     (0..random.random_range(0..25)).map(|_| one(random)).collect()
@@ -252,7 +276,9 @@ async fn walk(story: &Story) {
         world.pass(random.random_range(0..=story.pause)).await;
     }
     assert!(
-        read.is_sorted_by(|a, b| (std::cmp::Reverse(a.0), &a.1, &a.2, &a.3) < (std::cmp::Reverse(b.0), &b.1, &b.2, &b.3)),
+        read.is_sorted_by(
+            |a, b| (std::cmp::Reverse(a.0), &a.1, &a.2, &a.3) < (std::cmp::Reverse(b.0), &b.1, &b.2, &b.3)
+        ),
         "in order, and no place twice"
     );
     let keys: BTreeSet<_> = read.iter().map(|(_, source, id, owner)| (source, id, owner)).collect();

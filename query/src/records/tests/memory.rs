@@ -99,7 +99,9 @@ impl MemoryLake {
             "event_time asc" => rows.sort_by_key(|row| row.time),
             "event_time desc" => rows.sort_by_key(|row| std::cmp::Reverse(row.time)),
             "event_time desc, source, event_id, owner, ingest_time" => rows.sort_by(|a, b| {
-                let key = |row: &Event| (std::cmp::Reverse(row.time), row.source.clone(), row.id.clone(), row.owner.clone(), row.arrival);
+                let key = |row: &Event| {
+                    (std::cmp::Reverse(row.time), row.source.clone(), row.id.clone(), row.owner.clone(), row.arrival)
+                };
                 key(a).cmp(&key(b))
             }),
             other => panic!("{other}"),

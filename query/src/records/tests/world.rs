@@ -21,7 +21,7 @@ pub(crate) const HOUR: Micros = 3_600 * SECOND;
 /// The hot retention of the world's dataset.
 pub(crate) const RETENTION: Micros = HOUR;
 /// How much longer chunks are kept.
-pub(crate) const MARGIN: Micros = HOUR / 2;
+pub(crate) const MARGIN: Micros = HOUR / 3;
 
 /// One arrival of an event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,8 @@ pub(crate) fn datasets() -> Datasets {
 /// The events as rows.
 pub(crate) fn batch_of(events: &[Event]) -> RecordBatch {
     let columns = datasets().get("telemetry").unwrap().columns().clone();
-    let text = |of: fn(&Event) -> &String| -> ArrayRef { Arc::new(StringArray::from_iter_values(events.iter().map(of))) };
+    let text =
+        |of: fn(&Event) -> &String| -> ArrayRef { Arc::new(StringArray::from_iter_values(events.iter().map(of))) };
     let times = |of: fn(&Event) -> Micros| -> ArrayRef {
         Arc::new(TimestampMicrosecondArray::from_iter_values(events.iter().map(of)).with_timezone("UTC"))
     };
@@ -57,7 +58,9 @@ pub(crate) fn batch_of(events: &[Event]) -> RecordBatch {
         "owner" => text(|event| &event.owner),
         "event_time" => times(|event| event.time),
         "ingest_time" => times(|event| event.arrival),
-        "event_date" => Arc::new(Date32Array::from_iter_values(events.iter().map(|event| (event.time / (24 * HOUR)) as i32))),
+        "event_date" => {
+            Arc::new(Date32Array::from_iter_values(events.iter().map(|event| (event.time / (24 * HOUR)) as i32)))
+        }
         "value" => Arc::new(Float64Array::from_iter_values(events.iter().map(|event| event.time as f64 / 1e6))),
         _ => new_null_array(field.data_type(), events.len()),
     });
@@ -66,7 +69,8 @@ pub(crate) fn batch_of(events: &[Event]) -> RecordBatch {
 
 /// The chunks that a batch leaves.
 pub(crate) fn chunks_of(batch: u64, events: &[Event]) -> Vec<HotChunk> {
-    let identity = RecordIdentity { shard: ShardId::numbered(0), sequence: SequenceNumber::from(batch), subsequence: 0 };
+    let identity =
+        RecordIdentity { shard: ShardId::numbered(0), sequence: SequenceNumber::from(batch), subsequence: 0 };
     let mut groups: BTreeMap<(u16, Micros), Vec<Event>> = BTreeMap::new();
     for event in events {
         let group = (bucket_of(&event.owner, &event.source), time_bucket_of(event.time));
@@ -110,7 +114,8 @@ impl World {
     pub(crate) fn at(now: Micros) -> Self {
         let clock = Arc::new(ManualClock::at(now));
         let (hot, lake, lag) = (Arc::<MemoryHot>::default(), Arc::<MemoryLake>::default(), Arc::<CommitLag>::default());
-        let records = Records::new(hot.clone(), lake.clone(), Arc::new(datasets()), clock.clone(), lag.clone());
+        let records = Records::new(hot.clone(), lake.clone(), Arc::new(datasets()), clock.clone(), lag.clone())
+            .with_hot_margin(Duration::from_micros(MARGIN as u64));
         Self { clock, hot, lake, lag, records, commit_after: 0, waiting: Vec::new(), batches: 0 }
     }
 
@@ -135,7 +140,8 @@ impl World {
 
     fn commit(&mut self) {
         let due = self.records.now() - self.commit_after;
-        let (done, waiting): (Vec<Event>, _) = std::mem::take(&mut self.waiting).into_iter().partition(|event| event.arrival <= due);
+        let (done, waiting): (Vec<Event>, _) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|event| event.arrival <= due);
         self.waiting = waiting;
         self.lake.committed.lock().unwrap().extend(done);
         let oldest = self.waiting.iter().map(|event| event.arrival).min();
