@@ -54,7 +54,12 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 async fn audit_folder(settings: &Settings) -> anyhow::Result<AuditReport> {
     let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
     let datasets = Arc::new(node::datasets(settings)?);
-    let (log, _) = Log::open(Arc::new(RealDisk), &folder.log(), node::log_settings(settings), Arc::new(SystemClock))?;
+    let mut log_settings = node::log_settings(settings);
+    // A log keeps the number of shards that it was made with; only a node that is to write to it must be told the same.
+    if let Some(shards) = Log::shards_in(&RealDisk, &folder.log())? {
+        log_settings.shards = shards;
+    }
+    let (log, _) = Log::open(Arc::new(RealDisk), &folder.log(), log_settings, Arc::new(SystemClock))?;
     let transform = Arc::new(Transform::new(datasets.clone(), node::transform_settings(settings)));
     of_parts(&sql::reader(&folder)?, &datasets, &Arc::new(log), &transform).await
 }

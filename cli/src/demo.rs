@@ -30,8 +30,11 @@ const SETTLING: Duration = Duration::from_secs(120);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How many events to make up.
-    #[arg(long, value_name = "N", default_value_t = 500_000)]
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
     events: u64,
+    /// How many to send in a second.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
     /// Everything that is made up follows from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -56,8 +59,9 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     if !common.json {
         output::line(format!("A node runs on {}, its data in {}.", node.url(), settings.data.display()));
         output::line(format!(
-            "Sending {} made-up events of 10,000 devices over HTTP; 1% are broken, 1% are sent twice.",
-            output::thousands(args.events)
+            "Sending {} made-up events of 10,000 devices over HTTP, {} a second; 1% are broken, 1% are sent twice.",
+            output::thousands(args.events),
+            output::thousands(u64::from(args.rate))
         ));
     }
     let shown = show(&node, &args, common, SystemClock.now_micros()).await;
@@ -68,7 +72,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 }
 
 async fn show(node: &Node, args: &Args, common: &Common, now: i64) -> anyhow::Result<Outcome> {
-    let load = load::Load::new(args.events, args.seed, now)?;
+    let load = load::Load::new(args.events, args.rate, args.seed, now)?;
     let bars = Bars::new(args.events, common.json);
     let url = format!("{}/v1/telemetry", node.url());
     let started = Instant::now();

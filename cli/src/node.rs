@@ -184,7 +184,8 @@ fn routes(
     let datasets = pipeline.datasets.clone();
     let sql = DataFusionSql::new(pipeline.store.clone(), reader, datasets.clone(), sql_settings(settings))?;
     let sql: Arc<DataFusionSql> = Arc::new(sql);
-    let records = Records::new(pipeline.hot.clone(), sql.clone(), datasets, pipeline.clock(), lag);
+    let records = Records::new(pipeline.hot.clone(), sql.clone(), datasets, pipeline.clock(), lag)
+        .with_hot_margin(settings.hot.margin);
     let records = RecordsApi { records, owner: Some(settings.owner.clone()) };
     let admin = Admin { pipeline: pipeline.clone(), metrics };
     let app = Router::new()

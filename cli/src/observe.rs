@@ -1,5 +1,7 @@
 //! Logs and metrics of a running node.
 
+use std::io::IsTerminal as _;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -13,10 +15,16 @@ const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 /// When `verbosity` is no filter.
 pub fn log(verbosity: &str, json: bool) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(verbosity)
-        .map_err(|error| anyhow::anyhow!("verbosity `{verbosity}` is no filter: {error}"))?;
+        .map_err(|error| anyhow::anyhow!("verbosity `{verbosity}` is no filter: {error}"))?
+        // It warns for every file and column that the Delta log holds no bounds of, and we keep them from it on purpose.
+        .add_directive("datafusion_common::pruning=error".parse().expect("the directive is ours and right"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in one process (the demo within a test) keeps the first one's.
-    let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+    let _ = if json {
+        builder.json().try_init()
+    } else {
+        builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
+    };
     Ok(())
 }
 

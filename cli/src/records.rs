@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alluvium_core::{Problem, SystemClock};
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::hot::RedbHotIndex;
-use alluvium_query::Records;
 use alluvium_query::api::{RecordsApi, records_routes};
+use alluvium_query::{CommitLag, Records};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::Value;
@@ -95,7 +96,13 @@ async fn ask_folder(settings: &Settings, dataset: &str, query: &[(&'static str, 
     let engine = Arc::new(sql::engine(&folder, settings)?);
     let (hot, _) = RedbHotIndex::open(&folder.hot(), settings.hot.cache_bytes)?;
     let datasets = Arc::new(node::datasets(settings)?);
-    let records = Records::new(Arc::new(hot), engine, datasets, Arc::new(SystemClock), Arc::default());
+    let lag = Arc::<CommitLag>::default();
+    if folder.was_left_running() {
+        // Its log may hold events that are in neither place; then no page can promise to be complete.
+        lag.set(Duration::MAX);
+    }
+    let records =
+        Records::new(Arc::new(hot), engine, datasets, Arc::new(SystemClock), lag).with_hot_margin(settings.hot.margin);
     let routes = records_routes(RecordsApi { records, owner: Some(settings.owner.clone()) });
     let uri = reqwest::Url::parse_with_params(&format!("http://folder/v1/{dataset}"), query)?;
     let path = &uri[url::Position::BeforePath..];
@@ -125,6 +132,8 @@ fn print(page: &Value) {
         output::line(format!("more: --cursor {next}"));
     }
     if page["complete"] == Value::Bool(false) {
-        output::line("This page may not be complete: the hot index was lost or commits are behind.");
+        output::line(
+            "This page may not be complete: commits are behind, or the last node was killed; `alluvium up` catches up.",
+        );
     }
 }

@@ -93,7 +93,8 @@ fn killed_again_and_again_it_loses_nothing_and_doubles_nothing() {
     Node::start_with(&data, &[], &HASTY).stop();
 
     let audit = alluvium().args(["audit", "--data"]).arg(&data).output().unwrap();
-    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+    let said = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(audit.status.success(), "{}{}", said(&audit.stdout), said(&audit.stderr));
 
     let mut acknowledged = std::mem::take(&mut *sent.acknowledged.lock().unwrap());
     acknowledged.sort_unstable();

@@ -69,7 +69,7 @@ fn dead_letters() -> Vec<(Vec<u8>, &'static str, &'static str)> {
         ("{\"value\": 1e999}", "schema_violated", "value"),
         ("{\"unit\": \"Cel\"}", "required_missing", "value"),
         ("{\"value\": 1, \"time\": \"yesterday\"}", "time_unreadable", "yesterday"),
-        ("{\"value\": 1, \"time\": \"9999-01-01T00:00:00Z\"}", "time_in_future", "9999"),
+        ("{\"value\": 1, \"time\": \"9999-01-01T00:00:00Z\"}", "time_in_future", "after the arrival"),
     ];
     let mut cases: Vec<_> =
         texts.into_iter().map(|(text, reason, word)| (text.as_bytes().to_vec(), reason, word)).collect();
@@ -196,7 +196,7 @@ fn a_full_disk_is_said_to_the_client_and_what_was_acknowledged_is_kept() {
     let mut limited = std::process::Command::new("bash");
     let program = env!("CARGO_BIN_EXE_alluvium");
     let script = format!(
-        "trap '' XFSZ; ulimit -f 256; exec '{program}' --json up --listen 127.0.0.1:0 --data '{}'",
+        "trap '' XFSZ; ulimit -f 8192; exec '{program}' --json up --listen 127.0.0.1:0 --data '{}'",
         data.display()
     );
     let mut child = limited
@@ -212,7 +212,7 @@ fn a_full_disk_is_said_to_the_client_and_what_was_acknowledged_is_kept() {
     let mut connection = support::Connection::open(listen).unwrap();
     let mut acknowledged = 0;
     let refusal = (0..1000).find_map(|n| {
-        let body = format!("{{\"id\": \"{n}\", \"value\": 1, \"note\": \"{}\"}}", "x".repeat(8000));
+        let body = format!("{{\"id\": \"{n}\", \"value\": 1, \"note\": \"{}\"}}", "x".repeat(200_000));
         let headers = [("Content-Type", "application/json")];
         let answer = connection.request("POST", "/v1/telemetry", &headers, body.as_bytes()).unwrap();
         if answer.status == 202 {

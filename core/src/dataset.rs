@@ -16,10 +16,8 @@ pub use name::{DatasetName, DatasetNameError};
 pub use schema::SchemaError;
 
 /// The schemas that ship with the program, by dataset.
-const BUILT_IN: [(&str, &str); 2] = [
-    ("data", include_str!("../../datasets/data.json")),
-    ("telemetry", include_str!("../../datasets/telemetry.json")),
-];
+const BUILT_IN: [(&str, &str); 2] =
+    [("data", include_str!("../../datasets/data.json")), ("telemetry", include_str!("../../datasets/telemetry.json"))];
 
 /// One dataset: a schema, compiled.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,7 +189,9 @@ pub enum DatasetsError {
         source: std::io::Error,
     },
     /// Two datasets claim the same event type.
-    #[error("event type `{event_type}` routes to both `{first}` and `{second}`; keep it in `x-alluvium.types` of one of them")]
+    #[error(
+        "event type `{event_type}` routes to both `{first}` and `{second}`; keep it in `x-alluvium.types` of one of them"
+    )]
     TypeClaimedTwice {
         /// The type.
         event_type: String,
@@ -296,8 +296,8 @@ impl Datasets {
 
 fn compile_file(file: &str, stem: &str, schema: &str) -> Result<Arc<Dataset>, DatasetsError> {
     let name = DatasetName::new(stem).map_err(|source| DatasetsError::Name { file: file.to_owned(), source })?;
-    let dataset = Dataset::from_schema(name, schema)
-        .map_err(|source| DatasetsError::Schema { file: file.to_owned(), source })?;
+    let dataset =
+        Dataset::from_schema(name, schema).map_err(|source| DatasetsError::Schema { file: file.to_owned(), source })?;
     Ok(Arc::new(dataset))
 }
 

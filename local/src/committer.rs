@@ -5,7 +5,7 @@
 //! its limit the gateway tells its clients to come back later.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,8 +51,6 @@ pub struct CommitProgress {
     pub events: AtomicU64,
     /// Commit cycles.
     pub cycles: AtomicU64,
-    /// The arrival of the newest event committed; 0 before the first.
-    pub newest_arrival: AtomicI64,
     /// Up to where each shard is committed; a shard that is missing has nothing in the lake.
     positions: Mutex<BTreeMap<ShardId, SequenceNumber>>,
 }
@@ -143,12 +141,9 @@ impl Committer {
     }
 
     fn count(&self, messages: &[CommitMessage], started: Instant) {
-        let entries = || messages.iter().flat_map(|message| &message.ledger);
-        let events: u64 = entries().map(|entry| entry.received).sum();
-        let newest = entries().map(|entry| entry.arrival).max().unwrap_or_default();
+        let events: u64 = messages.iter().flat_map(|message| &message.ledger).map(|entry| entry.received).sum();
         self.progress.events.fetch_add(events, Ordering::Relaxed);
         self.progress.cycles.fetch_add(1, Ordering::Relaxed);
-        self.progress.newest_arrival.fetch_max(newest, Ordering::Relaxed);
         metrics::counter!("alluvium_events_committed_total").increment(events);
         metrics::histogram!("alluvium_commit_seconds").record(started.elapsed().as_secs_f64());
     }

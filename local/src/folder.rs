@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/lock         held (advisory, exclusive) by the one process that has the folder open
-//! DIR/up.json      while a node runs on the folder: where it listens
+//! DIR/up.json      while a node runs on the folder: where it listens; left behind by one that was killed
 //! DIR/log/         the stream, see docs/formats/log.md
 //! DIR/lake/        the Delta tables and commit messages, see docs/formats/lake.md
 //! DIR/hot/         the hot index; may be deleted while nothing runs, it is rebuilt
@@ -84,6 +84,8 @@ pub enum Missing {
 #[derive(Debug)]
 pub struct DataFolder {
     root: PathBuf,
+    /// The node that announced itself here last and never took its announcement away.
+    last_node: Option<RunningNode>,
     // Closing the file is what gives the lock back.
     _lock: File,
 }
@@ -116,9 +118,8 @@ impl DataFolder {
             }
             Err(TryLockError::Error(source)) => return Err(failed("lock", &lock_path)(source)),
         }
-        let folder = Self { root, _lock: lock };
-        // Whoever wrote it no longer holds the lock.
-        folder.remove_running()?;
+        let last_node = running_on(&root);
+        let folder = Self { root, last_node, _lock: lock };
         for part in [folder.log(), folder.lake(), folder.hot()] {
             std::fs::create_dir_all(&part).map_err(failed("make the folder", &part))?;
         }
@@ -129,6 +130,11 @@ impl DataFolder {
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether the last node that ran here ended without stopping: its log may hold what the lake does not have.
+    pub fn was_left_running(&self) -> bool {
+        self.last_node.is_some()
     }
 
     /// Where the stream lies.
@@ -218,8 +224,11 @@ mod tests {
         assert!(error.contains("process 42, listening on 127.0.0.1:7171"), "{error}");
         drop(folder);
         assert_eq!(running_node(&root), None, "what a dead node left behind is not believed");
-        DataFolder::open(&root, Missing::Refuse).unwrap();
-        assert!(!root.join(UP).exists());
+        let folder = DataFolder::open(&root, Missing::Refuse).unwrap();
+        assert!(folder.was_left_running());
+        folder.remove_running().unwrap();
+        drop(folder);
+        assert!(!DataFolder::open(&root, Missing::Refuse).unwrap().was_left_running());
     }
 
     #[test]

@@ -91,6 +91,15 @@ impl Log {
         Ok((log, report))
     }
 
+    /// How many shards the log in `folder` has, whatever the settings say; `None`: there is no log.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read or the file that says it is damaged.
+    pub fn shards_in(disk: &dyn Disk, folder: &Path) -> Result<Option<u32>, LogError> {
+        stream_file::shards_in(disk, folder)
+    }
+
     /// Says that every reader of a shard has passed `up_to`, and removes segments that hold nothing newer, once they are past
     /// retention or in the way of new records. Nothing that a reader has yet to read is ever removed; what is said is forgotten
     /// when the log is closed.

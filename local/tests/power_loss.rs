@@ -14,7 +14,7 @@ use alluvium_core::{Datasets, ManualClock, PutBatch, PutRecord};
 use alluvium_lake::{LakeReader, LakeSettings};
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
-use alluvium_local::disk::lossy::{LossyDisk, Loss};
+use alluvium_local::disk::lossy::{Loss, LossyDisk};
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::LogSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings};
@@ -41,8 +41,11 @@ fn settings() -> PipelineSettings {
 /// One record of good events of one dataset and a broken one, so that every cycle commits to several tables.
 fn record(first: u64) -> PutRecord {
     let to_data = (first / EVENTS_PER_RECORD).is_multiple_of(3);
-    let (dataset, data) =
-        if to_data { ("data", r#"{"informationOne":"a","informationTwo":"b"}"#) } else { ("telemetry", r#"{"value":1}"#) };
+    let (dataset, data) = if to_data {
+        ("data", r#"{"informationOne":"a","informationTwo":"b"}"#)
+    } else {
+        ("telemetry", r#"{"value":1}"#)
+    };
     let header = EnvelopeHeader { owner: "o".to_owned(), dataset: dataset.to_owned(), ..EnvelopeHeader::default() };
     let mut envelope = EnvelopeWriter::new(&header, 0);
     for id in first..first + EVENTS_PER_RECORD {
@@ -117,7 +120,8 @@ async fn survive(seed: u64) -> usize {
             acknowledged.extend(load(&pipeline, &mut next).await);
             pipeline.halt().await;
         }
-        let loss = if (seed + round).is_multiple_of(2) { Loss::Everything } else { Loss::Some { seed: seed * 10 + round } };
+        let loss =
+            if (seed + round).is_multiple_of(2) { Loss::Everything } else { Loss::Some { seed: seed * 10 + round } };
         disk = disk.power_loss(loss).unwrap();
     }
     let pipeline = start(&root, &disk).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));

@@ -6,8 +6,12 @@ use alluvium_core::ReasonCode;
 use alluvium_core::clock::Micros;
 use alluvium_ingest::{Bodies, BodySettings, Generator, GeneratorSettings, HttpSender, Pace, SenderSettings};
 
-/// Events of the last minutes, sent as fast as they are taken.
+/// How many events lie in a second of their own time.
+const EVENT_RATE: i64 = 1_000;
+
+/// Events of the last minutes, sent a hundred times faster than their own times say.
 pub struct Load {
+    speed: f64,
     settings: GeneratorSettings,
     events: u64,
 }
@@ -25,25 +29,25 @@ pub struct Expected {
 }
 
 impl Load {
-    /// `events` events that end at `now`, a thousand to a second of their own time.
-    pub fn new(events: u64, seed: u64, now: Micros) -> anyhow::Result<Self> {
+    /// `events` events that end at `now`, a thousand to a second of their own time, to be sent at `rate` events a second.
+    pub fn new(events: u64, rate: u32, seed: u64, now: Micros) -> anyhow::Result<Self> {
         let settings = GeneratorSettings {
             seed,
-            start: now - i64::try_from(events)?.saturating_mul(1_000),
-            rate_per_second: 1_000,
+            start: now - i64::try_from(events)?.saturating_mul(1_000_000 / EVENT_RATE),
+            rate_per_second: EVENT_RATE as u32,
             broken_share: 0.01,
             duplicate_share: 0.01,
             events: Some(events),
             ..GeneratorSettings::default()
         };
         settings.check()?;
-        Ok(Self { settings, events })
+        Ok(Self { speed: f64::from(rate) / EVENT_RATE as f64, settings, events })
     }
 
     /// The requests, a thousand events each.
     pub fn bodies(&self) -> anyhow::Result<Bodies<Generator>> {
         let generator = Generator::new(self.settings.clone())?;
-        Ok(Bodies::of(generator, BodySettings::default(), Pace::Unlimited))
+        Ok(Bodies::of(generator, BodySettings::default(), Pace::Speed(self.speed)))
     }
 
     /// What sends them.

@@ -1,11 +1,10 @@
 //! Freshness, measured from outside: an event is sent, and asked for until it is there.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use alluvium_core::{Clock as _, SystemClock};
-use alluvium_ingest::{EventBody, HttpSender, SenderSettings};
+use alluvium_core::ShardRange;
+use alluvium_ingest::{EventBody, HttpSender, Receipt, SenderSettings};
 use alluvium_local::committer::CommitProgress;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -45,23 +44,27 @@ pub async fn run(base: String, committed: Arc<CommitProgress>, enough: Cancellat
     let client = Client::new(&base)?;
     let sender = HttpSender::new(&format!("{base}/v1/telemetry"), SenderSettings::default())?;
     let mut probes = Probes::default();
+    // Those that are not committed yet.
+    let mut waiting: Vec<(Receipt, Instant)> = Vec::new();
     while !enough.is_cancelled() {
         let id = format!("probe-{}", probes.sent());
         let event = json!({"id": id, "source": SOURCE, "type": "reading", "data": {"value": 1}}).to_string();
-        sender.send(EventBody::of([event])).await?;
+        let receipt = sender.send(EventBody::of([event])).await?.receipt;
         let acknowledged = Instant::now();
-        let acknowledged_at = SystemClock.now_micros();
+        waiting.push((receipt, acknowledged));
         while !is_there(&client, &id).await? {
             tokio::time::sleep(ASK_AGAIN).await;
         }
         probes.to_records.push(acknowledged.elapsed().as_secs_f64());
-        // The log gives arrivals in order and batches are committed in order, so a commit with a newer arrival holds it.
-        while committed.newest_arrival.load(Ordering::Relaxed) < acknowledged_at && !enough.is_cancelled() {
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-        if committed.newest_arrival.load(Ordering::Relaxed) >= acknowledged_at {
-            probes.to_sql.push(acknowledged.elapsed().as_secs_f64());
-        }
+        waiting.retain(|(receipt, acknowledged)| {
+            let position = |run: &ShardRange| committed.position(&run.shard);
+            let is_committed =
+                receipt.runs().iter().all(|run| position(run).is_some_and(|position| position >= run.last));
+            if is_committed {
+                probes.to_sql.push(acknowledged.elapsed().as_secs_f64());
+            }
+            !is_committed
+        });
         tokio::time::sleep(BETWEEN).await;
     }
     probes.to_records.sort_by(f64::total_cmp);

@@ -21,7 +21,9 @@ pub enum DatasetNameError {
     #[error("`{0}` is no name for a dataset: expected 1 to 64 of a-z, 0-9 and _, beginning with a letter")]
     Characters(String),
     /// It is taken.
-    #[error("`{0}` is reserved: `dead_letters`, `ledger`, `queries` and `uploads` are ours, and so is every name ending in `_raw`")]
+    #[error(
+        "`{0}` is reserved: `dead_letters`, `ledger`, `queries` and `uploads` are ours, and so is every name ending in `_raw`"
+    )]
     Reserved(String),
 }
 

@@ -82,17 +82,8 @@ impl<'a> At<'a> {
     }
 }
 
-const ROOT_KEYWORDS: [&str; 9] = [
-    "$schema",
-    "$id",
-    "title",
-    "description",
-    "type",
-    "properties",
-    "required",
-    "additionalProperties",
-    "x-alluvium",
-];
+const ROOT_KEYWORDS: [&str; 9] =
+    ["$schema", "$id", "title", "description", "type", "properties", "required", "additionalProperties", "x-alluvium"];
 
 const PROPERTY_KEYWORDS: [&str; 12] = [
     "type",
@@ -109,8 +100,7 @@ const PROPERTY_KEYWORDS: [&str; 12] = [
     "exclusiveMaximum",
 ];
 
-const SETTINGS: [&str; 7] =
-    ["types", "aliases", "strict", "hot_retention", "retention", "max_past", "max_future"];
+const SETTINGS: [&str; 7] = ["types", "aliases", "strict", "hot_retention", "retention", "max_past", "max_future"];
 
 pub(super) fn compile(name: DatasetName, schema: &str) -> Result<Dataset> {
     let parsed: Value = serde_json::from_str(schema)
@@ -276,7 +266,8 @@ fn apply_settings(dataset: &mut Dataset, settings: &At<'_>) -> Result<()> {
 fn apply_aliases(properties: &mut [Property], aliases: &At<'_>) -> Result<()> {
     for (name, at) in aliases.members()? {
         let listed = at.texts()?;
-        let taken = |alias: &String| properties.iter().any(|other| other.name == *alias || other.aliases.contains(alias));
+        let taken =
+            |alias: &String| properties.iter().any(|other| other.name == *alias || other.aliases.contains(alias));
         if let Some(alias) = listed.iter().find(|alias| taken(alias)) {
             return at.refuse(format!("`{alias}` already names a property; an alias leads to one property alone"));
         }
@@ -312,7 +303,10 @@ fn check_names(properties: &[Property], at: &At<'_>) -> Result<()> {
             return refused("cannot be held by Delta or Athena", mended(&lower));
         }
         if let Some(other) = seen.insert(lower.clone(), name) {
-            return refused(&format!("differs from `{other}` by case alone, and Athena knows no case"), format!("{lower}_2"));
+            return refused(
+                &format!("differs from `{other}` by case alone, and Athena knows no case"),
+                format!("{lower}_2"),
+            );
         }
     }
     Ok(())

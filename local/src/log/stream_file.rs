@@ -20,12 +20,12 @@ struct StreamFile {
     shards: u32,
 }
 
-/// Checks that the log in `folder` has this many shards, or notes it in a new one.
-pub(super) fn check_or_make(disk: &dyn Disk, folder: &Path, shards: u32) -> Result<(), LogError> {
+/// How many shards the log in `folder` has; `None`: there is no log.
+pub(super) fn shards_in(disk: &dyn Disk, folder: &Path) -> Result<Option<u32>, LogError> {
     let path = folder.join(NAME);
     let file = match disk.open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return make(disk, folder, shards),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(LogError::io("open", &path)(error)),
     };
     let length = file.len_bytes().map_err(LogError::io("measure", &path))?;
@@ -36,10 +36,16 @@ pub(super) fn check_or_make(disk: &dyn Disk, folder: &Path, shards: u32) -> Resu
     if found.version > VERSION {
         return Err(LogError::Version { path, found: found.version, known: VERSION });
     }
-    if found.shards != shards {
-        return Err(LogError::Shards { path: folder.to_owned(), found: found.shards, asked: shards });
+    Ok(Some(found.shards))
+}
+
+/// Checks that the log in `folder` has this many shards, or notes it in a new one.
+pub(super) fn check_or_make(disk: &dyn Disk, folder: &Path, shards: u32) -> Result<(), LogError> {
+    match shards_in(disk, folder)? {
+        None => make(disk, folder, shards),
+        Some(found) if found == shards => Ok(()),
+        Some(found) => Err(LogError::Shards { path: folder.to_owned(), found, asked: shards }),
     }
-    Ok(())
 }
 
 fn make(disk: &dyn Disk, folder: &Path, shards: u32) -> Result<(), LogError> {

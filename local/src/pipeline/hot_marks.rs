@@ -13,7 +13,8 @@ use alluvium_core::{Clock, Datasets};
 use crate::folder::DataFolder;
 use crate::hot::RedbHotIndex;
 
-/// Sets every dataset's mark that is missing to `since`, and moves those whose retention was widened since the last start.
+/// Sets every dataset's mark that is missing to `since` (what arrived before it may be missing from the index, and may bear times
+/// as far ahead as the dataset allows), and moves those whose retention was widened since the last start.
 pub(super) async fn settle(
     folder: &DataFolder,
     hot: &RedbHotIndex,
@@ -28,7 +29,8 @@ pub(super) async fn settle(
     for dataset in datasets.iter() {
         let name = dataset.name.as_str();
         let retention = dataset.hot_retention.as_micros() as u64;
-        let mark = hot.complete_since(name).await?.unwrap_or(since);
+        let ahead = if since == Micros::MIN { 0 } else { dataset.max_future.as_micros() as Micros };
+        let mark = hot.complete_since(name).await?.unwrap_or(since.saturating_add(ahead));
         let covered = match before.get(name) {
             Some(narrower) if *narrower < retention => clock.now_micros() - *narrower as Micros,
             _ => Micros::MIN,
