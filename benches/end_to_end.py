@@ -95,7 +95,7 @@ def alluvium_run(events_file, count):
         figures["bytes_per_event"] = sum(map(os.path.getsize, files)) / count
         figures["rows"] = duckdb.sql(
             f"select count(*), count(distinct event_id), round(sum(value), 3), min(event_time), max(event_time) from read_parquet({files})"
-        ).fetchone()
+        ).fetchall()[0]
         return figures
     finally:
         shutil.rmtree(folder)
@@ -115,7 +115,7 @@ def duckdb_run(events_file, count):
         took = time.perf_counter() - started
         rows = connection.sql(
             f"select count(*), count(distinct id), round(sum(value), 3), min(time), max(time) from '{target}'"
-        ).fetchone()
+        ).fetchall()[0]
         return {"seconds": took, "rows": rows, "bytes_per_event": os.path.getsize(target) / count}
     finally:
         shutil.rmtree(folder)
@@ -184,7 +184,7 @@ def machine():
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--events", type=int, default=1_000_000)
+    arguments.add_argument("--events", type=int, default=4_000_000)
     arguments.add_argument("--runs", type=int, default=5)
     arguments.add_argument("--rate", type=int, default=5_000)
     arguments.add_argument("--seconds", type=int, default=30)

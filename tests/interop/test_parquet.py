@@ -80,4 +80,4 @@ def test_the_files_are_compressed_indexed_and_sorted(converted):
 def test_duckdb_counts_the_real_series(nab):
     files = glob.glob(str(nab / "lake/telemetry/*.parquet"))
     rows = duckdb.sql(f"select count(*), count(distinct source), count(distinct event_id || source) from read_parquet({files})")
-    assert rows.fetchone() == (152_965, 31, 152_965)
+    assert rows.fetchall()[0] == (152_965, 31, 152_965)
