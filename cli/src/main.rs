@@ -8,6 +8,7 @@ mod config;
 mod convert;
 mod demo;
 mod generate;
+mod memory;
 mod node;
 mod observe;
 mod output;
@@ -70,8 +71,13 @@ pub enum Outcome {
     Failed,
 }
 
+fn main() -> ExitCode {
+    memory::keep_to_few_arenas();
+    run()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     let outcome = match command {
         Command::Demo(args) => demo::run(&common, args).await,

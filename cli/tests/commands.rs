@@ -1,5 +1,11 @@
 //! The commands as a person types them: on a running node, and on a folder alone.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail by panicking and is an entry point"
+)]
+
 mod support;
 
 use std::io::Write as _;

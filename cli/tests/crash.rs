@@ -3,6 +3,12 @@
 //! `make test` does a few rounds; `make crash ROUNDS=50` does more. `ALLUVIUM_CRASH_SEED` replays the moments of a run as far as
 //! the machine allows.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail by panicking and is an entry point"
+)]
+
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

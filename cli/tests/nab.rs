@@ -1,5 +1,11 @@
 //! Real input: 31 device time series, replayed into a running node, twice.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail by panicking and is an entry point"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,11 @@
 //! Wrong input, one by one: the right status, a clear message, nothing lost, no panic. The table is that of docs/wrong-input.md.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail by panicking and is an entry point"
+)]
+
 mod support;
 
 use std::io::Write as _;

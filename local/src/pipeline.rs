@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use alluvium_core::ports::{HotIndex, PortError, ShardState, Stream};
 use alluvium_core::{Clock, Datasets, SequenceNumber};
-use alluvium_lake::{Lake, LakeReader, LakeRecovery, LakeSettings};
+use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings};
 use alluvium_transform::{Transform, TransformSettings};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
@@ -71,7 +71,7 @@ pub enum PipelineError {
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A table cannot be opened.
     #[error(transparent)]
-    Lake(#[from] alluvium_lake::LakeError),
+    Lake(Box<LakeError>),
     /// The lake holds records that the log never had.
     #[error(
         "the lake holds records of {shard} up to {in_lake}, the log ends at {in_log}: the log was lost or replaced. \
@@ -109,6 +109,12 @@ pub enum PipelineError {
     /// A loop panicked.
     #[error("a loop of the pipeline panicked: {0}")]
     Panicked(#[from] tokio::task::JoinError),
+}
+
+impl From<LakeError> for PipelineError {
+    fn from(error: LakeError) -> Self {
+        Self::Lake(Box::new(error))
+    }
 }
 
 /// A running pipeline.

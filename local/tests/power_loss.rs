@@ -3,6 +3,12 @@
 //! Killing a process loses nothing that it has written, so power is cut here instead: after a seeded number of changes every call
 //! to the disk fails, then the folder is put into a state that a power cut could leave, and the pipeline starts again on it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail by panicking and is an entry point"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
