@@ -122,7 +122,7 @@ fn print(page: &Value) {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows = records.iter().map(|record| {
         let mut said = record["data"].to_string();
-        if !record["extra"].is_null() {
+        if record["extra"].as_object().is_some_and(|extra| !extra.is_empty()) {
             said = format!("{said} extra {}", record["extra"]);
         }
         [text(&record["time"]), text(&record["source"]), text(&record["id"]), said]
