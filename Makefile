@@ -18,7 +18,7 @@ help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: ## The whole pipeline for half a minute: generate, ingest, transform, commit, query, audit.
-	@test -x $(ALLUVIUM) || echo "The first build compiles a query engine: about 5 minutes on two cores. Later ones take seconds."
+	@test -x $(ALLUVIUM) || echo "The first build compiles a query engine: about 7 minutes on two cores. Later ones take seconds."
 	@$(CARGO) build --quiet
 	@$(ALLUVIUM) demo
 
