@@ -15,7 +15,7 @@
 
 use alluvium_core::ReasonCode;
 use alluvium_core::clock::Micros;
-use alluvium_core::dataset::{Misfits, Required, Undeclared};
+use alluvium_core::dataset::{Misfits, Nulls, Required, Undeclared};
 use rustc_hash::FxHashMap;
 
 use crate::draft::{Cell, Draft, Place};
@@ -39,7 +39,7 @@ pub(crate) fn judge(
     members: &Members,
     arrival: Micros,
 ) -> Result<(), Fault> {
-    draft.begin(plan.dataset.properties.len());
+    draft.begin(plan.dataset.object.properties.len());
     let mut judge = Judge { draft, plan, event };
     if has_envelope_form(plan, event, members) {
         judge.frame(members)?;
@@ -116,7 +116,7 @@ impl Judge<'_> {
             match value::read(self.draft, self.event, self.plan, property, member.value) {
                 Ok(cell) => cell,
                 Err(misfit) => {
-                    let declared = &self.plan.dataset.properties[property];
+                    let declared = &self.plan.dataset.object.properties[property];
                     if declared.required != Required::No || self.plan.dataset.misfits == Misfits::Refused {
                         return Err(self.violated(property, misfit, member, path));
                     }
@@ -129,7 +129,7 @@ impl Judge<'_> {
     }
 
     fn undeclared(&mut self, place: Place, member: &Member, path: &[&str]) -> Result<(), Fault> {
-        if self.plan.dataset.undeclared == Undeclared::Refused {
+        if self.plan.dataset.object.undeclared == Undeclared::Refused {
             let name = self.draft.resolve(self.event, place);
             let detail = format!("the dataset `{}` declares no field `{}`", self.plan.dataset.name, shown(name));
             return Err(Fault::new(ReasonCode::UndeclaredField, detail).at(&[path, &[name]].concat()));
@@ -188,9 +188,10 @@ impl Judge<'_> {
 
     #[cold]
     fn repeated_property(&self, property: usize, member: &Member, path: &[&str]) -> Fault {
-        let declared = &self.plan.dataset.properties[property].name;
+        let declared = &self.plan.dataset.object.properties[property].name;
         let mut fault = repeated(declared, path);
-        if member.key.text(self.event) != declared || !self.plan.dataset.properties[property].aliases.is_empty() {
+        if member.key.text(self.event) != declared || !self.plan.dataset.object.properties[property].aliases.is_empty()
+        {
             fault.detail.push_str(", under its own name or an alias");
         }
         fault
@@ -207,11 +208,11 @@ impl Judge<'_> {
 
     #[inline]
     fn all_required(&self, path: &[&str]) -> Result<(), Fault> {
-        for (declared, cell) in self.plan.dataset.properties.iter().zip(&self.draft.cells) {
-            let lacks = match declared.required {
-                Required::No => false,
-                Required::OrNull => *cell == Cell::Missing,
-                Required::Yes => matches!(cell, Cell::Missing | Cell::Null),
+        for (declared, cell) in self.plan.dataset.object.properties.iter().zip(&self.draft.cells) {
+            let lacks = match (declared.required, declared.values.nulls) {
+                (Required::No, _) => false,
+                (Required::Yes, Nulls::Listed) => *cell == Cell::Missing,
+                (Required::Yes, Nulls::NotListed) => matches!(cell, Cell::Missing | Cell::Null),
             };
             if lacks {
                 let lack = if *cell == Cell::Null { "null" } else { "missing" };

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::Dataset;
-use alluvium_core::dataset::{PropertyKind, TextRule};
 use rustc_hash::FxHashMap;
 
 /// What a member's name means.
@@ -35,8 +34,6 @@ pub(crate) fn attribute(name: &str) -> Option<Meaning> {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) dataset: Arc<Dataset>,
-    /// The rules of its properties' texts, by property; empty for other kinds.
-    texts: Vec<TextRule>,
     pub(crate) max_past_micros: i64,
     pub(crate) max_future_micros: i64,
     /// What the names of an event's own members mean in the bare form.
@@ -48,7 +45,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn compile(dataset: &Arc<Dataset>) -> Self {
         let mut data: FxHashMap<Box<str>, Meaning> = FxHashMap::default();
-        for (index, property) in dataset.properties.iter().enumerate() {
+        for (index, property) in dataset.object.properties.iter().enumerate() {
             for name in property.aliases.iter().chain([&property.name]) {
                 data.insert(name.as_str().into(), Meaning::Property(index));
             }
@@ -56,16 +53,7 @@ impl Plan {
         let mut bare: FxHashMap<Box<str>, Meaning> =
             ATTRIBUTES.iter().map(|(name, meaning)| ((*name).into(), *meaning)).collect();
         bare.extend(data.iter().map(|(name, meaning)| (name.clone(), *meaning)));
-        let texts = dataset.properties.iter().map(|property| match &property.kind {
-            PropertyKind::Text(rule) => {
-                let mut rule = rule.clone();
-                rule.one_of.sort_unstable();
-                rule
-            }
-            _ => TextRule::default(),
-        });
         Self {
-            texts: texts.collect(),
             max_past_micros: micros(dataset.max_past),
             max_future_micros: micros(dataset.max_future),
             bare,
@@ -77,11 +65,6 @@ impl Plan {
     /// Whether the dataset declares a property, or an alias of one, of this name.
     pub(crate) fn declares(&self, name: &str) -> bool {
         self.data.contains_key(name)
-    }
-
-    /// What bounds the texts of a property; the values allowed are sorted.
-    pub(crate) fn text_rule(&self, property: usize) -> &TextRule {
-        &self.texts[property]
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alluvium_core::Dataset;
 use alluvium_core::clock::Micros;
-use alluvium_core::dataset::PropertyKind;
+use alluvium_core::dataset::ValueKind;
 use arrow::array::{
     Array, ArrayRef, BooleanBuilder, Date32Array, Date32Builder, Float64Builder, Int64Builder, PrimitiveArray,
     RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt32Array,
@@ -61,7 +61,7 @@ impl Rows {
             sources: Vec::new(),
             times: Vec::new(),
             arrivals: Vec::new(),
-            columns: dataset.properties.iter().map(|property| Column::new(&property.kind)).collect(),
+            columns: dataset.object.properties.iter().map(|property| Column::new(&property.values.kind)).collect(),
             extras: StringBuilder::new(),
             extra: String::new(),
         }
@@ -152,14 +152,15 @@ fn timestamps(values: Vec<Micros>) -> ArrayRef {
 }
 
 impl Column {
-    fn new(kind: &PropertyKind) -> Self {
+    fn new(kind: &ValueKind) -> Self {
         match kind {
-            PropertyKind::Text(_) => Self::Text(StringBuilder::new()),
-            PropertyKind::Integer(_) => Self::Integer(Int64Builder::new()),
-            PropertyKind::Number(_) => Self::Number(Float64Builder::new()),
-            PropertyKind::Boolean => Self::Boolean(BooleanBuilder::new()),
-            PropertyKind::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            PropertyKind::Date => Self::Date(Date32Builder::new()),
+            ValueKind::Text(_) => Self::Text(StringBuilder::new()),
+            ValueKind::Integer(_) => Self::Integer(Int64Builder::new()),
+            ValueKind::Number(_) => Self::Number(Float64Builder::new()),
+            ValueKind::Boolean(_) => Self::Boolean(BooleanBuilder::new()),
+            ValueKind::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            ValueKind::Date => Self::Date(Date32Builder::new()),
+            ValueKind::Object(_) | ValueKind::List(_) => unreachable!("refused when the schema is loaded"),
         }
     }
 

@@ -5,7 +5,7 @@
 //! exact; an integer is a number; `true`, `false`, `yes`, `no`, `on` and `off` as texts, in any case, are booleans; times are
 //! read as [`time`](crate::time) says; a time at midnight UTC is a date.
 
-use alluvium_core::dataset::{Bounds, PropertyKind, TextRule};
+use alluvium_core::dataset::{Bounds, TextRule, ValueKind};
 
 use crate::draft::{Cell, Draft};
 use crate::plan::Plan;
@@ -30,18 +30,18 @@ pub(crate) enum Misfit {
 impl Misfit {
     /// What would have been right, for a sentence that begins with the value.
     pub(crate) fn sentence(self, plan: &Plan, property: usize) -> String {
-        let kind = &plan.dataset.properties[property].kind;
+        let kind = &plan.dataset.object.properties[property].values.kind;
         match (self, kind) {
             (Self::Type, kind) => format!("is not {}", wanted(kind)),
-            (Self::Range, PropertyKind::Integer(_)) => "does not fit a 64-bit integer".to_owned(),
+            (Self::Range, ValueKind::Integer(_)) => "does not fit a 64-bit integer".to_owned(),
             (Self::Range, _) => "does not fit a 64-bit floating-point number".to_owned(),
-            (Self::Bounds, PropertyKind::Integer(bounds) | PropertyKind::Number(bounds)) => {
-                format!("is out of bounds: expected {}", bounds_in_words(bounds))
+            (Self::Bounds, ValueKind::Integer(rule) | ValueKind::Number(rule)) => {
+                format!("is out of bounds: expected {}", bounds_in_words(&rule.bounds))
             }
-            (Self::NotListed, PropertyKind::Text(rule)) => {
+            (Self::NotListed, ValueKind::Text(rule)) => {
                 format!("is none of the values allowed: {}", crate::fault::shown(&rule.one_of.join(", ")))
             }
-            (_, PropertyKind::Text(rule)) => {
+            (_, ValueKind::Text(rule)) => {
                 let least = rule.min_chars.unwrap_or(0);
                 let most = rule.max_chars.map_or_else(|| "any number of".to_owned(), |most| most.to_string());
                 format!("has the wrong length: expected {least} to {most} characters")
@@ -51,14 +51,16 @@ impl Misfit {
     }
 }
 
-fn wanted(kind: &PropertyKind) -> &'static str {
+fn wanted(kind: &ValueKind) -> &'static str {
     match kind {
-        PropertyKind::Text(_) => "a string",
-        PropertyKind::Integer(_) => "an integer",
-        PropertyKind::Number(_) => "a number",
-        PropertyKind::Boolean => "true or false",
-        PropertyKind::Timestamp => "a time such as 2014-02-14T14:30:00Z",
-        PropertyKind::Date => "a date such as 2014-02-14",
+        ValueKind::Text(_) => "a string",
+        ValueKind::Integer(_) => "an integer",
+        ValueKind::Number(_) => "a number",
+        ValueKind::Boolean(_) => "true or false",
+        ValueKind::Timestamp => "a time such as 2014-02-14T14:30:00Z",
+        ValueKind::Date => "a date such as 2014-02-14",
+        ValueKind::Object(_) => "an object",
+        ValueKind::List(_) => "an array",
     }
 }
 
@@ -75,13 +77,14 @@ fn bounds_in_words(bounds: &Bounds) -> String {
 
 /// Reads a value that is not null.
 pub(crate) fn read(draft: &mut Draft, event: &str, plan: &Plan, property: usize, value: Token) -> Result<Cell, Misfit> {
-    match &plan.dataset.properties[property].kind {
-        PropertyKind::Text(_) => read_text(draft, event, plan.text_rule(property), value),
-        PropertyKind::Number(bounds) => read_number(draft, event, bounds, value),
-        PropertyKind::Integer(bounds) => read_integer(draft, event, bounds, value),
-        PropertyKind::Boolean => read_boolean(draft, event, value),
-        PropertyKind::Timestamp => read_time(draft, event, value).map(Cell::Timestamp).ok_or(Misfit::Type),
-        PropertyKind::Date => {
+    match &plan.dataset.object.properties[property].values.kind {
+        ValueKind::Text(rule) => read_text(draft, event, rule, value),
+        ValueKind::Number(rule) => read_number(draft, event, &rule.bounds, value),
+        ValueKind::Integer(rule) => read_integer(draft, event, &rule.bounds, value),
+        ValueKind::Object(_) | ValueKind::List(_) => Err(Misfit::Type),
+        ValueKind::Boolean(_) => read_boolean(draft, event, value),
+        ValueKind::Timestamp => read_time(draft, event, value).map(Cell::Timestamp).ok_or(Misfit::Type),
+        ValueKind::Date => {
             let midnight = read_time(draft, event, value).filter(|time| time.rem_euclid(time::MICROS_PER_DAY) == 0);
             midnight.map(|time| Cell::Date(time.div_euclid(time::MICROS_PER_DAY) as i32)).ok_or(Misfit::Type)
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use sha2::{Digest, Sha256};
 
-use super::{Property, PropertyKind};
+use super::{Property, ValueKind, Values};
 
 /// The columns that every dataset's table begins with, in order. Also the names that no property can have, with
 /// [`EXTRA_COLUMN`].
@@ -34,19 +34,27 @@ fn common_columns() -> Vec<Field> {
 /// The columns of a dataset's table. Properties are nullable even when required, so that one may become optional later.
 pub(super) fn dataset_columns(properties: &[Property]) -> SchemaRef {
     let mut fields = common_columns();
-    fields.extend(properties.iter().map(|property| {
-        let data_type = match property.kind {
-            PropertyKind::Text(_) => DataType::Utf8,
-            PropertyKind::Integer(_) => DataType::Int64,
-            PropertyKind::Number(_) => DataType::Float64,
-            PropertyKind::Boolean => DataType::Boolean,
-            PropertyKind::Timestamp => timestamp(),
-            PropertyKind::Date => DataType::Date32,
-        };
-        Field::new(&property.name, data_type, true)
-    }));
+    fields.extend(properties.iter().map(field));
     fields.push(Field::new(EXTRA_COLUMN, DataType::Utf8, true));
     Arc::new(Schema::new(fields))
+}
+
+fn field(property: &Property) -> Field {
+    Field::new(&property.name, data_type(&property.values), true)
+}
+
+/// The type of a column that holds such values. The items of a list are called `element`, as Parquet and Delta have it.
+fn data_type(values: &Values) -> DataType {
+    match &values.kind {
+        ValueKind::Text(_) => DataType::Utf8,
+        ValueKind::Integer(_) => DataType::Int64,
+        ValueKind::Number(_) => DataType::Float64,
+        ValueKind::Boolean(_) => DataType::Boolean,
+        ValueKind::Timestamp => timestamp(),
+        ValueKind::Date => DataType::Date32,
+        ValueKind::Object(object) => DataType::Struct(object.properties.iter().map(field).collect()),
+        ValueKind::List(list) => DataType::List(Arc::new(Field::new("element", data_type(&list.items), true))),
+    }
 }
 
 /// The columns of the table `dead_letters`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{
-    Bounds, COMMON_COLUMNS, Dataset, DatasetName, EXTRA_COLUMN, Misfits, Property, PropertyKind, Required, TextRule,
-    Undeclared, columns,
+    Bounds, COMMON_COLUMNS, Clean, Dataset, DatasetName, EXTRA_COLUMN, Identity, Misfits, Nulls, NumberRule,
+    ObjectRule, Property, Required, TextRule, Undeclared, ValueKind, Values, columns,
 };
 use crate::{duration, limits};
 
@@ -108,14 +108,17 @@ pub(super) fn compile(name: DatasetName, schema: &str) -> Result<Dataset> {
     let root = At { value: &parsed, pointer: String::new() };
     let mut dataset = Dataset {
         name,
-        properties: Vec::new(),
-        undeclared: Undeclared::Kept,
+        object: ObjectRule { properties: Vec::new(), undeclared: Undeclared::Kept },
         misfits: Misfits::Kept,
         types: Vec::new(),
         hot_retention: limits::HOT_RETENTION,
         retention: None,
         max_past: limits::MAX_PAST,
         max_future: limits::MAX_FUTURE,
+        dropped_fields: Vec::new(),
+        dropped_events: Vec::new(),
+        sort: vec!["source".to_owned(), "event_time".to_owned()],
+        bloom_filters: vec!["source".to_owned()],
         columns: columns::dataset_columns(&[]),
     };
     let mut required = None;
@@ -126,24 +129,24 @@ pub(super) fn compile(name: DatasetName, schema: &str) -> Result<Dataset> {
             "$id" | "title" | "description" => drop(at.text()?),
             "type" if at.value == "object" => {}
             "type" => return at.refuse("expected \"object\": an event's data is an object"),
-            "properties" => dataset.properties = at.members()?.map(property).collect::<Result<_>>()?,
+            "properties" => dataset.object.properties = at.members()?.map(property).collect::<Result<_>>()?,
             "required" => required = Some(at),
             "additionalProperties" if at.flag()? => {}
-            "additionalProperties" => dataset.undeclared = Undeclared::Refused,
+            "additionalProperties" => dataset.object.undeclared = Undeclared::Refused,
             "x-alluvium" => settings = Some(at),
             other => return at.unknown(other, &ROOT_KEYWORDS),
         }
     }
     match required {
-        Some(at) => require(&mut dataset.properties, &at.texts()?, &at)?,
-        None => require(&mut dataset.properties, &[], &root)?,
+        Some(at) => require(&mut dataset.object.properties, &at.texts()?, &at)?,
+        None => require(&mut dataset.object.properties, &[], &root)?,
     }
     if let Some(at) = settings {
         apply_settings(&mut dataset, &at)?;
     }
     let properties_at = At { value: &parsed, pointer: "/properties".to_owned() };
-    check_names(&dataset.properties, &properties_at)?;
-    dataset.columns = columns::dataset_columns(&dataset.properties);
+    check_names(&dataset.object.properties, &properties_at)?;
+    dataset.columns = columns::dataset_columns(&dataset.object.properties);
     Ok(dataset)
 }
 
@@ -164,12 +167,12 @@ fn property((name, at): (&str, At<'_>)) -> Result<Property> {
         }
     }
     let format = members.get("format");
-    let (kind, bounding): (PropertyKind, &[&str]) = match (type_name, format) {
-        ("string", None) => (PropertyKind::Text(text_rule(&members)?), &["enum", "minLength", "maxLength"]),
+    let (kind, bounding): (ValueKind, &[&str]) = match (type_name, format) {
+        ("string", None) => (ValueKind::Text(text_rule(&members)?), &["enum", "minLength", "maxLength"]),
         ("string", Some(format)) => (timed(format)?, &["format"]),
-        ("integer", _) => (PropertyKind::Integer(bounds(&members)?), &BOUND_KEYWORDS),
-        ("number", _) => (PropertyKind::Number(bounds(&members)?), &BOUND_KEYWORDS),
-        ("boolean", _) => (PropertyKind::Boolean, &[]),
+        ("integer", _) => (ValueKind::Integer(number_rule(&members)?), &BOUND_KEYWORDS),
+        ("number", _) => (ValueKind::Number(number_rule(&members)?), &BOUND_KEYWORDS),
+        ("boolean", _) => (ValueKind::Boolean(Vec::new()), &[]),
         (other, _) => {
             return at.refuse(format!(
                 "the type `{other}` is not implemented for a property; known: string, integer, number, boolean. \
@@ -182,8 +185,16 @@ fn property((name, at): (&str, At<'_>)) -> Result<Property> {
     if let Some((keyword, member)) = stray {
         return member.refuse(format!("`{keyword}` does not go with this property's type and format; remove it"));
     }
-    let required = if nullable { Required::OrNull } else { Required::Yes };
-    Ok(Property { name: name.to_owned(), aliases: Vec::new(), required, kind })
+    let nulls = if nullable { Nulls::Listed } else { Nulls::NotListed };
+    Ok(Property {
+        name: name.to_owned(),
+        aliases: Vec::new(),
+        required: Required::Yes,
+        values: Values { kind, nulls },
+        default: None,
+        clean: Clean::default(),
+        identity: Identity::Plain,
+    })
 }
 
 /// The one type of a property, and whether null is listed beside it.
@@ -202,37 +213,43 @@ fn property_type<'a>(at: &At<'a>) -> Result<(&'a str, bool)> {
     }
 }
 
-fn timed(format: &At<'_>) -> Result<PropertyKind> {
+fn timed(format: &At<'_>) -> Result<ValueKind> {
     match format.text()? {
-        "date-time" => Ok(PropertyKind::Timestamp),
-        "date" => Ok(PropertyKind::Date),
+        "date-time" => Ok(ValueKind::Timestamp),
+        "date" => Ok(ValueKind::Date),
         other => format.refuse(format!("the format `{other}` is not implemented; known: date-time, date")),
     }
 }
 
 fn text_rule(members: &BTreeMap<&str, At<'_>>) -> Result<TextRule> {
-    let one_of = members.get("enum").map(At::texts).transpose()?;
+    let mut one_of = members.get("enum").map(At::texts).transpose()?;
     if let (Some(at), Some([])) = (members.get("enum"), one_of.as_deref()) {
         return at.refuse("expected at least one value: an empty `enum` allows none");
+    }
+    if let Some(one_of) = &mut one_of {
+        one_of.sort_unstable();
     }
     Ok(TextRule {
         min_chars: members.get("minLength").map(At::count).transpose()?,
         max_chars: members.get("maxLength").map(At::count).transpose()?,
+        pattern: None,
+        format: None,
         one_of: one_of.unwrap_or_default(),
     })
 }
 
 const BOUND_KEYWORDS: [&str; 4] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
 
-fn bounds(members: &BTreeMap<&str, At<'_>>) -> Result<Bounds> {
+fn number_rule(members: &BTreeMap<&str, At<'_>>) -> Result<NumberRule> {
     let [minimum, maximum, exclusive_minimum, exclusive_maximum] =
         BOUND_KEYWORDS.map(|keyword| members.get(keyword).map(At::number).transpose());
-    Ok(Bounds {
+    let bounds = Bounds {
         minimum: minimum?,
         maximum: maximum?,
         exclusive_minimum: exclusive_minimum?,
         exclusive_maximum: exclusive_maximum?,
-    })
+    };
+    Ok(NumberRule { bounds, multiple_of: None, one_of: Vec::new() })
 }
 
 /// Leaves `required` as [`property`] set it on the properties that are listed, and takes it from the others.
@@ -250,7 +267,7 @@ fn apply_settings(dataset: &mut Dataset, settings: &At<'_>) -> Result<()> {
     for (setting, at) in settings.members()? {
         match setting {
             "types" => dataset.types = at.texts()?,
-            "aliases" => apply_aliases(&mut dataset.properties, &at)?,
+            "aliases" => apply_aliases(&mut dataset.object.properties, &at)?,
             "strict" if at.flag()? => dataset.misfits = Misfits::Refused,
             "strict" => {}
             "hot_retention" => dataset.hot_retention = at.duration()?,

@@ -18,8 +18,8 @@ fn the_built_in_datasets_load_and_route_by_type() {
     let columns: Vec<_> = telemetry.columns().fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(&columns[..7], COMMON_COLUMNS);
     assert_eq!(&columns[7..], ["value", "unit", "battery", "status", "lat", "lon", "firmware", "extra"]);
-    assert_eq!(telemetry.properties[0].required, Required::Yes);
-    assert_eq!(telemetry.properties[1].required, Required::No);
+    assert_eq!(telemetry.object.properties[0].required, Required::Yes);
+    assert_eq!(telemetry.object.properties[1].required, Required::No);
 }
 
 #[test]
@@ -50,13 +50,14 @@ fn a_column_that_delta_or_athena_cannot_hold_is_refused_with_the_line_that_mends
 fn the_line_that_mends_a_name_does() {
     let schema = r#"{"properties": {"room_temp": {"type": "number"}},
                      "x-alluvium": {"aliases": {"room_temp": ["Room Temp"]}}}"#;
-    assert_eq!(compile(schema).unwrap().properties[0].aliases, ["Room Temp"]);
+    assert_eq!(compile(schema).unwrap().object.properties[0].aliases, ["Room Temp"]);
 }
 
 #[test]
 fn a_required_property_may_list_null() {
     let schema = r#"{"properties": {"a": {"type": ["null", "integer"]}}, "required": ["a"]}"#;
-    assert_eq!(compile(schema).unwrap().properties[0].required, Required::OrNull);
+    let property = &compile(schema).unwrap().object.properties[0];
+    assert_eq!((property.required, property.values.nulls), (Required::Yes, Nulls::Listed));
     assert!(refusal(r#"{"properties": {}, "required": ["a"]}"#).contains("not declared"));
     assert!(refusal(r#"{"properties": {"a": {"type": ["string", "integer"]}}}"#).contains("one type"));
 }

@@ -48,7 +48,7 @@ fn sound_events_fit_the_dataset_and_are_of_the_promised_size() {
         assert!(ids.insert(parsed["id"].as_str().unwrap().to_owned()));
         assert!(telemetry.types.iter().any(|known| parsed["type"] == known.as_str()), "{parsed}");
         let data = parsed["data"].as_object().unwrap();
-        let declared: Vec<_> = telemetry.properties.iter().map(|property| property.name.as_str()).collect();
+        let declared: Vec<_> = telemetry.object.properties.iter().map(|property| property.name.as_str()).collect();
         assert_eq!(data.keys().collect::<Vec<_>>(), declared);
         assert!(["ok", "warn", "fail"].contains(&data["status"].as_str().unwrap()));
         assert!((-90.0..=90.0).contains(&data["lat"].as_f64().unwrap()));

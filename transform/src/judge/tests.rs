@@ -38,7 +38,7 @@ fn judged(plan: &Plan, event: &str) -> Result<String, Fault> {
     let texts =
         attributes.iter().filter_map(|(name, place)| Some(format!("{name}={}", draft.resolve(event, (*place)?))));
     let time = draft.time.map(|time| format!("time={time}"));
-    let cells = plan.dataset.properties.iter().zip(&draft.cells).filter_map(|(property, cell)| {
+    let cells = plan.dataset.object.properties.iter().zip(&draft.cells).filter_map(|(property, cell)| {
         let value = match cell {
             Cell::Missing | Cell::Null => return None,
             Cell::Text(place) => draft.resolve(event, *place).to_owned(),
