@@ -13,13 +13,13 @@ use crate::draft::Draft;
 use crate::encode::{self, ROW_GROUP_ROWS};
 use crate::error::TransformError;
 use crate::fault::Fault;
-use crate::judge::judge;
+use crate::judge::{Judged, judge};
 use crate::plan::Plan;
 use crate::reading::{read_event, too_large};
 use crate::rows::Rows;
-use crate::scan::Members;
 use crate::settings::TransformSettings;
 use crate::sources::Sources;
+use crate::tape::Tape;
 
 /// How many dead events a report describes.
 pub const DEAD_LINES: usize = 20;
@@ -30,10 +30,12 @@ const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 /// What became of the events of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConvertReport {
-    /// Lines that are not blank: `rows` plus those dead.
+    /// Lines that are not blank: `rows` plus `filtered` plus those dead.
     pub received: u64,
     /// Rows written.
     pub rows: u64,
+    /// Events that a rule of the dataset dropped.
+    pub filtered: u64,
     /// Events that could not become a row, by reason.
     pub dead_by_reason: BTreeMap<ReasonCode, u64>,
     /// The first of them, at most [`DEAD_LINES`].
@@ -89,7 +91,7 @@ pub fn convert(
     let mut file =
         File { dataset, output: Output::Fresh(output), rows: Rows::new(dataset), sources: Sources::default() };
     let (mut report, mut line) = (ConvertReport::default(), Vec::new());
-    let (mut members, mut draft) = (Members::default(), Draft::default());
+    let (mut tape, mut draft) = (Tape::default(), Draft::default());
     while let Some(bytes) = lines.next(&mut line)? {
         report.bytes += bytes;
         let element = line.trim_ascii();
@@ -100,11 +102,13 @@ pub fn convert(
         let read = if lines.cut_bytes > 0 {
             Err(too_large(bytes, settings))
         } else {
-            read_event(element, settings, &mut members)
+            read_event(element, settings, &mut tape)
         };
-        let judged = read.and_then(|event| judge(&mut draft, &plan, event, &members, arrival).map(|()| event));
+        let judged =
+            read.and_then(|event| judge(&mut draft, &plan, event, &tape, arrival).map(|judged| (judged, event)));
         match judged {
-            Ok(event) => {
+            Ok((Judged::Filtered, _)) => report.filtered += 1,
+            Ok((Judged::Row, event)) => {
                 report.rows += 1;
                 file.push(&draft, event, lines.number, settings, arrival)?;
             }

@@ -1,26 +1,29 @@
 //! One event on its way into a row: its cells as they are read, before it is known whether all of it holds.
 //!
 //! A draft is used for one event after another and allocates nothing once it has grown. Its texts are places in the event
-//! itself, or in a scratch text when they had escapes.
+//! itself, or in a scratch text when they had escapes or were changed by cleaning.
 
-use crate::scan::{Kind, Token, unescape};
+use crate::scan::unescape;
+use crate::tape::{Kind, Token};
 
 /// Where a text lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// In the event: it stands for itself.
-    Sent(Token),
+    Sent { start: u32, end: u32 },
     /// In the draft's scratch text.
-    Unescaped { start: usize, end: usize },
+    Scratch { start: u32, end: u32 },
 }
 
-/// One property's value.
+/// One value of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Cell {
     /// The event does not have the property.
     Missing,
     /// It is null, or its value did not fit and stands in `extra`.
     Null,
+    /// Its value did not fit, and so its object does not either.
+    Unfit,
     Text(Place),
     Integer(i64),
     Number(f64),
@@ -29,6 +32,15 @@ pub(crate) enum Cell {
     Timestamp(i64),
     /// Days since the epoch.
     Date(i32),
+    /// The fields of a struct: as many cells as it has properties, from this one on.
+    Object {
+        first: u32,
+    },
+    /// The items of a list: so many cells from this one on.
+    List {
+        first: u32,
+        items: u32,
+    },
 }
 
 /// What has been read of one event.
@@ -39,10 +51,12 @@ pub(crate) struct Draft {
     pub(crate) event_type: Option<Place>,
     /// Microseconds since the epoch; `None`: the event does not say.
     pub(crate) time: Option<i64>,
-    /// One per property of the dataset.
+    /// One per property of the dataset, then those of nested values.
     pub(crate) cells: Vec<Cell>,
-    /// The names met in one object that are no properties, to find the one that stands twice.
+    /// The names met in the objects under way that are neither properties nor attributes, to find the one that stands twice.
     pub(crate) names: Vec<Place>,
+    /// What the keys of earlier events meant.
+    pub(crate) guesses: Guesses,
     scratch: String,
     fields: String,
     framing: String,
@@ -63,28 +77,69 @@ impl Draft {
         self.framing.clear();
     }
 
+    /// Makes room for so many cells of a nested value; returns the place of the first.
+    pub(crate) fn reserve(&mut self, cells: usize) -> usize {
+        let first = self.cells.len();
+        self.cells.resize(first + cells, Cell::Missing);
+        first
+    }
+
     /// Where the text lies that a key or string stands for, or a number as it was sent.
+    #[inline]
     pub(crate) fn text(&mut self, event: &str, token: Token) -> Place {
         if token.kind != Kind::EscapedText {
-            return Place::Sent(token);
+            return Place::Sent { start: token.start, end: token.end };
         }
-        let start = self.scratch.len();
-        unescape(token.text(event), &mut self.scratch);
-        Place::Unescaped { start, end: self.scratch.len() }
+        self.write(|scratch| unescape(token.text(event), scratch))
+    }
+
+    /// A place for a text that the event does not have as it is: what `write` appends to the scratch text.
+    pub(crate) fn write(&mut self, write: impl FnOnce(&mut String)) -> Place {
+        let start = self.scratch.len() as u32;
+        write(&mut self.scratch);
+        Place::Scratch { start, end: self.scratch.len() as u32 }
     }
 
     /// The text at a place.
     #[inline]
     pub(crate) fn resolve<'a>(&'a self, event: &'a str, place: Place) -> &'a str {
         match place {
-            Place::Sent(token) => token.text(event),
-            Place::Unescaped { start, end } => &self.scratch[start..end],
+            Place::Sent { start, end } => &event[start as usize..end as usize],
+            Place::Scratch { start, end } => &self.scratch[start as usize..end as usize],
         }
     }
 
-    /// Keeps a field for the column `extra`, as it was sent.
+    /// Keeps a field for the column `extra`, as it was sent, within the objects that are open there.
     pub(crate) fn keep_field(&mut self, event: &str, key: Token, value: Token) {
         push_member(&mut self.fields, event, key, value);
+    }
+
+    /// Keeps a field for the column `extra` with another text as its value.
+    pub(crate) fn keep_text(&mut self, event: &str, key: Token, value: &str) {
+        push_key(&mut self.fields, event, key);
+        self.fields.push_str(&serde_json::Value::from(value).to_string());
+    }
+
+    /// Opens an object in the column `extra`, for what a nested object leaves over.
+    pub(crate) fn open_object(&mut self, event: &str, key: Token) -> OpenObject {
+        let mark = self.fields.len();
+        push_key(&mut self.fields, event, key);
+        self.fields.push('{');
+        OpenObject { mark, inside: self.fields.len() }
+    }
+
+    /// Closes an object in the column `extra`; leaves no trace of it when nothing was kept inside.
+    pub(crate) fn close_object(&mut self, object: OpenObject) {
+        if self.fields.len() == object.inside {
+            self.fields.truncate(object.mark);
+        } else {
+            self.fields.push('}');
+        }
+    }
+
+    /// Takes an object, and what was kept inside, out of the column `extra` again.
+    pub(crate) fn discard_object(&mut self, object: OpenObject) {
+        self.fields.truncate(object.mark);
     }
 
     /// Keeps a member of the event's own object for `_event` in the column `extra`, as it was sent.
@@ -92,20 +147,21 @@ impl Draft {
         push_member(&mut self.framing, event, key, value);
     }
 
-    /// The name that stands twice in the object just read.
+    /// The name that stands twice among those met since there were `since` of them.
     ///
     /// Few names are compared each with each; many are sorted, so that a hostile event costs no more than n log n.
-    pub(crate) fn repeated_name<'a>(&'a self, event: &'a str) -> Option<&'a str> {
+    pub(crate) fn repeated_name<'a>(&'a self, event: &'a str, since: usize) -> Option<&'a str> {
         const FEW: usize = 16;
+        let names = &self.names[since..];
         let name = |place: &Place| self.resolve(event, *place);
-        if self.names.len() <= FEW {
+        if names.len() <= FEW {
             let repeats = |(at, place): (usize, &Place)| {
                 let sought = name(place);
-                self.names[..at].iter().any(|earlier| name(earlier) == sought).then_some(sought)
+                names[..at].iter().any(|earlier| name(earlier) == sought).then_some(sought)
             };
-            return self.names.iter().enumerate().find_map(repeats);
+            return names.iter().enumerate().find_map(repeats);
         }
-        let mut sorted: Vec<&str> = self.names.iter().map(name).collect();
+        let mut sorted: Vec<&str> = names.iter().map(name).collect();
         sorted.sort_unstable();
         sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
     }
@@ -143,11 +199,60 @@ impl Draft {
     }
 }
 
+/// An object that is open in the column `extra`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenObject {
+    mark: usize,
+    inside: usize,
+}
+
 fn push_member(members: &mut String, event: &str, key: Token, value: Token) {
-    if !members.is_empty() {
+    push_key(members, event, key);
+    members.push_str(value.raw(event));
+}
+
+fn push_key(members: &mut String, event: &str, key: Token) {
+    // No value ends in an opening brace, so one that stands last has just been opened.
+    if !members.is_empty() && !members.ends_with('{') {
         members.push(',');
     }
     members.push_str(key.raw(event));
     members.push(':');
-    members.push_str(value.raw(event));
+}
+
+/// What the keys of earlier events meant, by the list of names that they were looked up in and their position in the object.
+///
+/// Producers write the members of their events in one order, so that one comparison of the key with the one that stood there
+/// before takes the place of a lookup.
+#[derive(Debug, Default)]
+pub(crate) struct Guesses(Vec<Vec<(String, crate::plan::Meaning)>>);
+
+impl Guesses {
+    /// Positions past this one are always looked up.
+    const POSITIONS: usize = 64;
+
+    /// What this key meant when it last stood here.
+    #[inline]
+    pub(crate) fn recall(&self, list: usize, position: usize, key: &str) -> Option<crate::plan::Meaning> {
+        let (expected, meaning) = self.0.get(list)?.get(position)?;
+        (expected == key).then_some(*meaning)
+    }
+
+    /// Remembers what a key means.
+    pub(crate) fn learn(&mut self, list: usize, position: usize, key: &str, meaning: crate::plan::Meaning) {
+        if position >= Self::POSITIONS {
+            return;
+        }
+        if self.0.len() <= list {
+            self.0.resize_with(list + 1, Vec::new);
+        }
+        let positions = &mut self.0[list];
+        while positions.len() <= position {
+            positions.push((String::new(), meaning));
+        }
+        let (expected, known) = &mut positions[position];
+        expected.clear();
+        expected.push_str(key);
+        *known = meaning;
+    }
 }

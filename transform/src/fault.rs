@@ -17,13 +17,8 @@ impl Fault {
         Self { reason, detail: detail.into(), pointer: None }
     }
 
-    /// The same fault, at a member: `path` are the keys that lead there.
-    pub(crate) fn at(mut self, path: &[&str]) -> Self {
-        let mut pointer = String::new();
-        for key in path {
-            pointer.push('/');
-            pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-        }
+    /// The same fault, at the value that a JSON pointer leads to.
+    pub(crate) fn at(mut self, pointer: String) -> Self {
         self.pointer = Some(pointer);
         self
     }

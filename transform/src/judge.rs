@@ -10,22 +10,50 @@
 //! **Attributes.** `id` is a text of 1 to 1,024 bytes or a number (its text), `source` likewise, `type` a text of 1 to 1,024
 //! bytes; null counts as missing.
 //!
-//! **Faults.** The first one decides: members in the order in which they were sent, then names that stand twice, then missing
-//! properties, then the distance of `time` from the arrival.
+//! **Validation and policy.** The walk over the event lists *violations* (`violation`); policy decides what becomes of each. A
+//! value that does not fit an optional property is null in its column and kept in `extra` under the same names; so an optional
+//! field of a nested object does not take its object with it. A value that does not fit a required property makes its object not
+//! fit, an item that does not fit its array; at the outermost, the event becomes a dead letter. So it does in a strict dataset,
+//! and where an undeclared field is refused. A field that is left over within an array's items cannot be named there: then
+//! the whole array is kept in `extra` beside its column.
+//!
+//! **Faults.** What is wrong with attributes and names that stand twice decides before violations of the schema, and these
+//! before the distance of `time` from the arrival; of several violations the first is described and the others are counted.
+
+mod violation;
 
 use alluvium_core::ReasonCode;
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::{Misfits, Nulls, Required, Undeclared};
-use rustc_hash::FxHashMap;
 
 use crate::draft::{Cell, Draft, Place};
 use crate::fault::{Fault, shown};
-use crate::plan::{Meaning, Plan, attribute};
-use crate::scan::{Kind, Member, Members, Token};
-use crate::value;
+use crate::plan::{DefaultCell, FieldPlan, KindPlan, Meaning, Names, ObjectPlan, Plan, ValuePlan};
+use crate::tape::{At, Kind, Tape, Token};
+use crate::value::{self, Misfit};
+use violation::{Breach, Violation};
 
 /// The longest `id`, `source` or `type`, in bytes.
 const ATTRIBUTE_BYTES: usize = 1024;
+
+/// What becomes of an event that is not at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// The draft holds its row.
+    Row,
+    /// A rule of the dataset drops it.
+    Filtered,
+}
+
+/// How values are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// With cleaning; violations that policy forgives are forgotten.
+    Cleaned,
+    /// As JSON Schema has it: nothing is cleaned, every violation is listed.
+    #[cfg(test)]
+    AsSent,
+}
 
 /// Reads a scanned event into the draft.
 ///
@@ -36,123 +64,386 @@ pub(crate) fn judge(
     draft: &mut Draft,
     plan: &Plan,
     event: &str,
-    members: &Members,
+    tape: &Tape,
     arrival: Micros,
-) -> Result<(), Fault> {
-    draft.begin(plan.dataset.object.properties.len());
-    let mut judge = Judge { draft, plan, event };
-    if has_envelope_form(plan, event, members) {
-        judge.frame(members)?;
-        judge.fields(&members.data, &plan.data, &["data"])?;
-    } else {
-        judge.fields(&members.event, &plan.bare, &[])?;
-    }
-    judge.time_near(arrival)
+) -> Result<Judged, Fault> {
+    draft.begin(plan.object.fields.len());
+    let mut judge = Judge::new(draft, plan, event, tape, Reading::Cleaned);
+    judge.event()?;
+    judge.time_near(arrival)?;
+    Ok(Judged::Row)
 }
 
-fn has_envelope_form(plan: &Plan, event: &str, members: &Members) -> bool {
-    members.event.iter().any(|member| match member.key.text(event) {
-        "specversion" => !plan.declares("specversion"),
-        "data" => member.value.kind == Kind::Object && !plan.declares("data"),
-        _ => false,
-    })
+/// The JSON pointers of all values that break the dataset's schema as JSON Schema has it, nothing being cleaned, in order and
+/// without repeats. The event is in the bare form; its attributes are left out of the account.
+#[cfg(test)]
+pub(crate) fn violations(plan: &Plan, event: &str, tape: &Tape) -> Vec<String> {
+    let mut draft = Draft::default();
+    draft.begin(plan.object.fields.len());
+    let mut judge = Judge::new(&mut draft, plan, event, tape, Reading::AsSent);
+    judge.object(&plan.object, &plan.object.names, Tape::EVENT, 0).expect("no name stands twice");
+    let mut pointers: Vec<String> =
+        judge.violations.iter().map(|violation| tape.pointer(event, violation.location())).collect();
+    pointers.sort();
+    pointers.dedup();
+    pointers
 }
 
 struct Judge<'a> {
     draft: &'a mut Draft,
     plan: &'a Plan,
     event: &'a str,
+    tape: &'a Tape,
+    reading: Reading,
+    /// Those that policy has not forgiven.
+    violations: Vec<Violation<'a>>,
+    /// Whether an undeclared field is refused.
+    closed: bool,
+    /// How many arrays are open.
+    arrays: u32,
+    /// Whether a field was left over inside the outermost open array.
+    left_over: bool,
+    /// Attributes met, one bit each.
+    attributes: u8,
 }
 
-impl Judge<'_> {
-    /// The members beside `data` of an event in the envelope form.
-    fn frame(&mut self, members: &Members) -> Result<(), Fault> {
-        for member in &members.event {
-            let place = self.draft.text(self.event, member.key);
-            self.draft.names.push(place);
-            let name = self.draft.resolve(self.event, place);
-            let is = |text: &str| member.value.kind == Kind::Text && member.value.text(self.event) == text;
-            match name {
-                "data" if member.value.kind == Kind::Object => {}
-                "specversion" if is("1.0") => {}
-                "datacontenttype" if is("application/json") => {}
-                name => match attribute(name) {
-                    Some(meaning) => self.attribute(meaning, member)?,
-                    None => self.draft.keep_framing(self.event, member.key, member.value),
-                },
-            }
+impl<'a> Judge<'a> {
+    fn new(draft: &'a mut Draft, plan: &'a Plan, event: &'a str, tape: &'a Tape, reading: Reading) -> Self {
+        let violations = Vec::new();
+        Self {
+            draft,
+            plan,
+            event,
+            tape,
+            reading,
+            violations,
+            closed: false,
+            arrays: 0,
+            left_over: false,
+            attributes: 0,
         }
-        self.no_repeated_name(&[])?;
-        self.draft.names.clear();
-        Ok(())
     }
 
-    /// The members of the object that holds the properties; `path` leads there.
-    fn fields(&mut self, members: &[Member], names: &FxHashMap<Box<str>, Meaning>, path: &[&str]) -> Result<(), Fault> {
-        for member in members {
-            let place = self.draft.text(self.event, member.key);
-            let name = self.draft.resolve(self.event, place);
-            match names.get(name) {
-                Some(Meaning::Property(property)) => self.property(*property, member, path)?,
-                Some(meaning) => {
-                    self.draft.names.push(place);
-                    self.attribute(*meaning, member)?;
-                }
-                None => self.undeclared(place, member, path)?,
-            }
-        }
-        self.no_repeated_name(path)?;
-        self.all_required(path)
-    }
-
-    #[inline]
-    fn property(&mut self, property: usize, member: &Member, path: &[&str]) -> Result<(), Fault> {
-        if self.draft.cells[property] != Cell::Missing {
-            return Err(self.repeated_property(property, member, path));
-        }
-        self.draft.cells[property] = if member.value.kind == Kind::Null {
-            Cell::Null
-        } else {
-            match value::read(self.draft, self.event, self.plan, property, member.value) {
-                Ok(cell) => cell,
-                Err(misfit) => {
-                    let declared = &self.plan.dataset.object.properties[property];
-                    if declared.required != Required::No || self.plan.dataset.misfits == Misfits::Refused {
-                        return Err(self.violated(property, misfit, member, path));
-                    }
-                    self.draft.keep_field(self.event, member.key, member.value);
-                    Cell::Null
+    fn event(&mut self) -> Result<(), Fault> {
+        let plan = self.plan;
+        let fits = match self.envelope_form() {
+            None => self.object(&plan.object, &plan.bare, Tape::EVENT, 0)?,
+            Some(data) => {
+                self.frame()?;
+                match data {
+                    Some(data) => self.object(&plan.object, &plan.object.names, data, 0)?,
+                    None => self.missing(&plan.object, violation::ABSENT_DATA, 0),
                 }
             }
         };
-        Ok(())
-    }
-
-    fn undeclared(&mut self, place: Place, member: &Member, path: &[&str]) -> Result<(), Fault> {
-        if self.plan.dataset.object.undeclared == Undeclared::Refused {
-            let name = self.draft.resolve(self.event, place);
-            let detail = format!("the dataset `{}` declares no field `{}`", self.plan.dataset.name, shown(name));
-            return Err(Fault::new(ReasonCode::UndeclaredField, detail).at(&[path, &[name]].concat()));
+        if fits && !self.closed {
+            return Ok(());
         }
+        Err(violation::fault(&self.violations, self.plan, self.event, self.tape))
+    }
+
+    /// Whether the event has the envelope form, and the place of its data.
+    fn envelope_form(&self) -> Option<Option<At>> {
+        let mut has_version = false;
+        let mut data = None;
+        for (key, value) in self.tape.members(Tape::EVENT) {
+            match key.text(self.event) {
+                "data" if self.tape.token(value).kind == Kind::Object => data = Some(value),
+                "specversion" => has_version = true,
+                _ => {}
+            }
+        }
+        let has_version = has_version && !self.plan.declares("specversion");
+        (has_version || data.is_some() && !self.plan.declares("data")).then_some(data)
+    }
+
+    /// The members beside `data` of an event in the envelope form.
+    fn frame(&mut self) -> Result<(), Fault> {
+        let names = &self.plan.frame;
+        for (position, (key, value)) in self.tape.members(Tape::EVENT).enumerate() {
+            let token = self.tape.token(value);
+            let is = |text: &str| token.kind == Kind::Text && token.text(self.event) == text;
+            match self.meaning(names, position, key) {
+                Meaning::Data => {
+                    self.once(Meaning::Data, "data")?;
+                    if token.kind != Kind::Object {
+                        self.draft.keep_framing(self.event, key, token);
+                    }
+                }
+                meaning @ (Meaning::Framing | Meaning::Undeclared) => {
+                    let place = self.draft.text(self.event, key);
+                    self.draft.names.push(place);
+                    if meaning == Meaning::Undeclared || !is("1.0") && !is("application/json") {
+                        self.draft.keep_framing(self.event, key, token);
+                    }
+                }
+                attribute => self.attribute(attribute, token)?,
+            }
+        }
+        self.no_repeated_name(Tape::EVENT, 0)
+    }
+
+    /// What a key means in a list of names.
+    #[inline]
+    fn meaning(&mut self, names: &Names, position: usize, key: Token) -> Meaning {
+        if key.kind != Kind::Text {
+            let place = self.draft.text(self.event, key);
+            return names.meaning(self.draft.resolve(self.event, place));
+        }
+        let text = key.text(self.event);
+        if let Some(meaning) = self.draft.guesses.recall(names.list, position, text) {
+            return meaning;
+        }
+        let meaning = names.meaning(text);
+        self.draft.guesses.learn(names.list, position, text, meaning);
+        meaning
+    }
+
+    /// Reads an object into the cells from `first` on; returns whether it fits.
+    fn object(&mut self, object: &'a ObjectPlan, names: &'a Names, at: At, first: usize) -> Result<bool, Fault> {
+        let names_before = self.draft.names.len();
+        let mut fits = true;
+        for (position, (key, value)) in self.tape.members(at).enumerate() {
+            match self.meaning(names, position, key) {
+                Meaning::Field(field) => {
+                    let cell = first + field as usize;
+                    fits &= self.field(&object.fields[field as usize], cell, key, value)?;
+                }
+                Meaning::Undeclared => self.undeclared(object, at, key, value),
+                attribute => self.attribute(attribute, self.tape.token(value))?,
+            }
+        }
+        if self.draft.names.len() > names_before {
+            self.no_repeated_name(at, names_before)?;
+        }
+        Ok(self.missing(object, at, first) && fits)
+    }
+
+    /// Reads a field's value into its cell; returns whether its object still fits.
+    #[inline]
+    fn field(&mut self, field: &'a FieldPlan, cell: usize, key: Token, at: At) -> Result<bool, Fault> {
+        if self.draft.cells[cell] != Cell::Missing {
+            return Err(self.repeated_field(field, key, at));
+        }
+        let token = self.tape.token(at);
+        if token.kind == Kind::Null {
+            self.draft.cells[cell] = Cell::Null;
+            return Ok(self.null_fits(&field.values, at));
+        }
+        let violations_before = self.violations.len();
+        let read = match &field.values.kind {
+            KindPlan::Object(_) | KindPlan::List(..) => self.nested_field(field, key, at)?,
+            _ => self.scalar(field, at),
+        };
+        if let Some(read) = read {
+            self.draft.cells[cell] = read;
+            return Ok(true);
+        }
+        if field.required == Required::Yes || field.misfits == Misfits::Refused || self.reading != Reading::Cleaned {
+            self.draft.cells[cell] = Cell::Unfit;
+            return Ok(false);
+        }
+        self.draft.cells[cell] = Cell::Null;
+        self.violations.truncate(violations_before);
+        self.keep(key, token);
+        Ok(true)
+    }
+
+    fn scalar(&mut self, field: &'a FieldPlan, at: At) -> Option<Cell> {
+        let read = value::read(self.draft, self.event, &field.values, self.tape.token(at), self.reading);
+        read.map_err(|misfit| self.violated(&field.values, misfit, at)).ok()
+    }
+
+    /// Reads an object or array that is a field's value. What is left over in an object is kept in `extra` under its names.
+    fn nested_field(&mut self, field: &'a FieldPlan, key: Token, at: At) -> Result<Option<Cell>, Fault> {
+        let token = self.tape.token(at);
+        if self.arrays > 0 {
+            return self.nested(&field.values, at);
+        }
+        if token.kind == Kind::Array {
+            self.left_over = false;
+            let read = self.nested(&field.values, at)?;
+            if read.is_some() && self.left_over {
+                self.draft.keep_field(self.event, key, token);
+            }
+            return Ok(read);
+        }
+        let open = self.draft.open_object(self.event, key);
+        let read = self.nested(&field.values, at)?;
+        match read {
+            Some(_) => self.draft.close_object(open),
+            None => self.draft.discard_object(open),
+        }
+        Ok(read)
+    }
+
+    /// Reads a value of any kind but null; `None` when it does not fit.
+    fn nested(&mut self, values: &'a ValuePlan, at: At) -> Result<Option<Cell>, Fault> {
+        let token = self.tape.token(at);
+        match (&values.kind, token.kind) {
+            (KindPlan::Object(object), Kind::Object) => {
+                let first = self.draft.reserve(object.fields.len());
+                let fits = self.object(object, &object.names, at, first)?;
+                Ok(fits.then_some(Cell::Object { first: first as u32 }))
+            }
+            (KindPlan::List(items, rule), Kind::Array) => {
+                self.arrays += 1;
+                let read = self.list(items, at);
+                self.arrays -= 1;
+                let (first, count, mut fits) = read?;
+                if let Err(misfit) = value::check_list(rule, count, || self.differ(at)) {
+                    self.violated(values, misfit, at);
+                    fits = false;
+                }
+                Ok(fits.then_some(Cell::List { first: first as u32, items: count as u32 }))
+            }
+            (KindPlan::Object(_) | KindPlan::List(..), _) => {
+                self.violated(values, Misfit::Type, at);
+                Ok(None)
+            }
+            _ => {
+                let read = value::read(self.draft, self.event, values, token, self.reading);
+                Ok(read.map_err(|misfit| self.violated(values, misfit, at)).ok())
+            }
+        }
+    }
+
+    /// Reads an array's items; returns the first one's cell, their number, and whether all fit.
+    fn list(&mut self, items: &'a ValuePlan, at: At) -> Result<(usize, usize, bool), Fault> {
+        let count = self.tape.items(at).count();
+        let first = self.draft.reserve(count);
+        let mut fits = true;
+        for (index, item) in self.tape.items(at).enumerate() {
+            let read = if self.tape.token(item).kind == Kind::Null {
+                self.null_fits(items, item).then_some(Cell::Null)
+            } else {
+                self.nested(items, item)?
+            };
+            fits &= read.is_some();
+            self.draft.cells[first + index] = read.unwrap_or(Cell::Null);
+        }
+        Ok((first, count, fits))
+    }
+
+    /// Whether no two items of an array are equal.
+    fn differ(&self, at: At) -> bool {
+        let text = self.tape.token(at).raw(self.event);
+        // What the reference cannot hold, a number beyond its range, cannot be told apart either.
+        serde_json::from_str::<Vec<serde_json::Value>>(text).is_ok_and(|items| {
+            let written: std::collections::HashSet<String> = items.iter().map(ToString::to_string).collect();
+            written.len() == items.len()
+        })
+    }
+
+    /// Whether null fits: unless it is listed, cleaning takes it for a value that is not there.
+    fn null_fits(&mut self, values: &'a ValuePlan, at: At) -> bool {
+        if values.nulls == Nulls::Listed || self.reading == Reading::Cleaned {
+            return true;
+        }
+        self.violated(values, Misfit::Type, at);
+        false
+    }
+
+    fn violated(&mut self, values: &'a ValuePlan, misfit: Misfit, at: At) {
+        self.violations.push(Violation { at, breach: Breach::Misfit(values, misfit) });
+    }
+
+    /// Keeps a field in `extra`, where it can be named there.
+    fn keep(&mut self, key: Token, value: Token) {
+        if self.arrays > 0 {
+            self.left_over = true;
+        } else {
+            self.draft.keep_field(self.event, key, value);
+        }
+    }
+
+    fn undeclared(&mut self, object: &ObjectPlan, object_at: At, key: Token, at: At) {
+        if object.undeclared == Undeclared::Refused {
+            self.closed = true;
+            self.violations.push(Violation { at: object_at, breach: Breach::Undeclared(at) });
+            return;
+        }
+        let place = self.draft.text(self.event, key);
         self.draft.names.push(place);
-        self.draft.keep_field(self.event, member.key, member.value);
+        self.keep(key, self.tape.token(at));
+    }
+
+    /// Fills in defaults; returns whether the object has all that it must have.
+    #[inline]
+    fn missing(&mut self, object: &'a ObjectPlan, at: At, first: usize) -> bool {
+        let mut has_all = true;
+        for index in &object.if_missing {
+            let field = &object.fields[*index as usize];
+            let cell = first + *index as usize;
+            let lacks = match (self.draft.cells[cell], field.required) {
+                (Cell::Missing, Required::Yes) => true,
+                (Cell::Missing, Required::No) => {
+                    self.draft.cells[cell] = self.default(field);
+                    false
+                }
+                // A value that was sent and did not fit has its own violation.
+                (Cell::Null, Required::Yes) => {
+                    field.values.nulls == Nulls::NotListed && self.reading == Reading::Cleaned
+                }
+                _ => false,
+            };
+            if lacks {
+                has_all = false;
+                self.violations.push(Violation { at, breach: Breach::Missing(field) });
+            }
+        }
+        has_all
+    }
+
+    fn default(&mut self, field: &FieldPlan) -> Cell {
+        match &field.default {
+            None => Cell::Missing,
+            Some(DefaultCell::Text(text)) => Cell::Text(self.draft.write(|scratch| scratch.push_str(text))),
+            Some(DefaultCell::Integer(value)) => Cell::Integer(*value),
+            Some(DefaultCell::Number(value)) => Cell::Number(*value),
+            Some(DefaultCell::Boolean(value)) => Cell::Boolean(*value),
+            Some(DefaultCell::Timestamp(value)) => Cell::Timestamp(*value),
+            Some(DefaultCell::Date(value)) => Cell::Date(*value),
+        }
+    }
+
+    /// Marks an attribute as met.
+    #[inline]
+    fn once(&mut self, attribute: Meaning, name: &str) -> Result<(), Fault> {
+        let bit = match attribute {
+            Meaning::Id => 1,
+            Meaning::Source => 2,
+            Meaning::Type => 4,
+            Meaning::Time => 8,
+            _ => 16,
+        };
+        if self.attributes & bit != 0 {
+            return Err(repeated(name, format!("/{name}")));
+        }
+        self.attributes |= bit;
         Ok(())
     }
 
-    fn attribute(&mut self, meaning: Meaning, member: &Member) -> Result<(), Fault> {
-        let value = member.value;
+    #[inline]
+    fn attribute(&mut self, meaning: Meaning, value: Token) -> Result<(), Fault> {
+        let name = match meaning {
+            Meaning::Id => "id",
+            Meaning::Source => "source",
+            Meaning::Type => "type",
+            _ => "time",
+        };
+        self.once(meaning, name)?;
         if value.kind == Kind::Null {
             return Ok(());
         }
         match meaning {
-            Meaning::Id => self.draft.id = Some(self.attribute_text("id", value)?),
-            Meaning::Source => self.draft.source = Some(self.attribute_text("source", value)?),
-            Meaning::Type => self.draft.event_type = Some(self.attribute_text("type", value)?),
-            Meaning::Time => {
+            Meaning::Id => self.draft.id = Some(self.attribute_text(name, value)?),
+            Meaning::Source => self.draft.source = Some(self.attribute_text(name, value)?),
+            Meaning::Type => self.draft.event_type = Some(self.attribute_text(name, value)?),
+            _ => {
                 let time = value::read_time(self.draft, self.event, value);
                 self.draft.time = Some(time.ok_or_else(|| self.unreadable_time(value))?);
             }
-            Meaning::Property(_) => unreachable!("the caller has told properties from attributes"),
         }
         Ok(())
     }
@@ -168,7 +459,7 @@ impl Judge<'_> {
         let expected = if name == "type" { "a string" } else { "a string or number" };
         let sent = shown(value.raw(self.event));
         let detail = format!("`{name}` is {sent}; expected {expected} of 1 to {ATTRIBUTE_BYTES} bytes");
-        Err(Fault::new(ReasonCode::BadAttribute, detail).at(&[name]))
+        Err(Fault::new(ReasonCode::BadAttribute, detail).at(format!("/{name}")))
     }
 
     fn unreadable_time(&self, value: Token) -> Fault {
@@ -176,52 +467,28 @@ impl Judge<'_> {
             "`time` is {} and cannot be read; expected a time such as 2014-02-14T14:30:00Z or a count since the epoch",
             shown(value.raw(self.event))
         );
-        Fault::new(ReasonCode::TimeUnreadable, detail).at(&["time"])
+        Fault::new(ReasonCode::TimeUnreadable, detail).at("/time".to_owned())
     }
 
-    fn no_repeated_name(&self, path: &[&str]) -> Result<(), Fault> {
-        match self.draft.repeated_name(self.event) {
-            None => Ok(()),
-            Some(name) => Err(repeated(name, path)),
+    /// Checks the names met in an object since there were `since` of them, and forgets them.
+    fn no_repeated_name(&mut self, object: At, since: usize) -> Result<(), Fault> {
+        if let Some(name) = self.draft.repeated_name(self.event, since) {
+            let pointer = format!("{}/{}", self.tape.pointer(self.event, object), violation::escaped(name));
+            return Err(repeated(name, pointer));
         }
+        self.draft.names.truncate(since);
+        Ok(())
     }
 
     #[cold]
-    fn repeated_property(&self, property: usize, member: &Member, path: &[&str]) -> Fault {
-        let declared = &self.plan.dataset.object.properties[property].name;
-        let mut fault = repeated(declared, path);
-        if member.key.text(self.event) != declared || !self.plan.dataset.object.properties[property].aliases.is_empty()
-        {
+    fn repeated_field(&self, field: &FieldPlan, key: Token, at: At) -> Fault {
+        let pointer = self.tape.pointer(self.event, at);
+        let object = pointer.rsplit_once('/').map_or("", |(object, _)| object);
+        let mut fault = repeated(&field.name, format!("{object}/{}", violation::escaped(&field.name)));
+        if key.text(self.event) != &*field.name || !field.aliases.is_empty() {
             fault.detail.push_str(", under its own name or an alias");
         }
         fault
-    }
-
-    #[cold]
-    fn violated(&mut self, property: usize, misfit: value::Misfit, member: &Member, path: &[&str]) -> Fault {
-        let place = self.draft.text(self.event, member.key);
-        let name = self.draft.resolve(self.event, place);
-        let sent = shown(member.value.raw(self.event));
-        let detail = format!("`{}` is {sent}, which {}", shown(name), misfit.sentence(self.plan, property));
-        Fault::new(ReasonCode::SchemaViolated, detail).at(&[path, &[name]].concat())
-    }
-
-    #[inline]
-    fn all_required(&self, path: &[&str]) -> Result<(), Fault> {
-        for (declared, cell) in self.plan.dataset.object.properties.iter().zip(&self.draft.cells) {
-            let lacks = match (declared.required, declared.values.nulls) {
-                (Required::No, _) => false,
-                (Required::Yes, Nulls::Listed) => *cell == Cell::Missing,
-                (Required::Yes, Nulls::NotListed) => matches!(cell, Cell::Missing | Cell::Null),
-            };
-            if lacks {
-                let lack = if *cell == Cell::Null { "null" } else { "missing" };
-                let detail =
-                    format!("`{}` is {lack}, and the dataset `{}` requires it", declared.name, self.plan.dataset.name);
-                return Err(Fault::new(ReasonCode::RequiredMissing, detail).at(&[path, &[&declared.name]].concat()));
-            }
-        }
-        Ok(())
     }
 
     fn time_near(&self, arrival: Micros) -> Result<(), Fault> {
@@ -240,13 +507,13 @@ impl Judge<'_> {
             self.plan.dataset.name,
             alluvium_core::duration::format(limit)
         );
-        Err(Fault::new(reason, detail).at(&["time"]))
+        Err(Fault::new(reason, detail).at("/time".to_owned()))
     }
 }
 
-fn repeated(name: &str, path: &[&str]) -> Fault {
+fn repeated(name: &str, pointer: String) -> Fault {
     let detail = format!("`{}` stands twice, and it cannot be told which value was meant", shown(name));
-    Fault::new(ReasonCode::DuplicateKey, detail).at(&[path, &[name]].concat())
+    Fault::new(ReasonCode::DuplicateKey, detail).at(pointer)
 }
 
 #[cfg(test)]

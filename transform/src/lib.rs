@@ -4,7 +4,7 @@
 //! always gives the same bytes, and a retry writes the same files over again.
 //!
 //! Each event goes through these steps: its record is opened and told into elements (`elements`); the element is scanned once,
-//! which checks that it is JSON (`scan`); it is judged against its dataset's plan (`plan`, `judge`, `value`, `time`) into a draft of
+//! which checks that it is JSON (`scan`, `tape`); it is judged against its dataset's plan (`plan`, `judge`, `value`, `time`) into a draft of
 //! a row (`draft`), or a fault (`fault`). Rows are collected in Arrow builders and sorted (`rows`), dead letters beside them
 //! (`dead`), and the whole is encoded as Parquet (`encode`, `stats`) and as chunks for the hot index (`hot`).
 //!
@@ -30,6 +30,7 @@ mod scan;
 mod settings;
 mod sources;
 mod stats;
+mod tape;
 mod time;
 mod transform;
 mod value;

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use alluvium_core::ReasonCode;
 
 use crate::fault::Fault;
-use crate::scan::{Kind, Members, ScanFault, scan_event, unescape};
+use crate::scan::{ScanFault, scan_event, unescape};
 use crate::settings::TransformSettings;
+use crate::tape::{Kind, Tape};
 
 /// The longest attribute that is taken out of an event whose attributes are not judged, in bytes.
 const READABLE_BYTES: usize = 1024;
 
-/// Checks an element's size, UTF-8 and JSON; `members` holds its members afterwards, and the event's text is returned.
+/// Checks an element's size, UTF-8 and JSON; `tape` holds its values afterwards, and the event's text is returned.
 ///
 /// # Errors
 ///
@@ -19,7 +20,7 @@ const READABLE_BYTES: usize = 1024;
 pub(crate) fn read_event<'a>(
     element: &'a [u8],
     settings: &TransformSettings,
-    members: &mut Members,
+    tape: &mut Tape,
 ) -> Result<&'a str, Fault> {
     if element.len() > settings.event_limit() {
         return Err(too_large(element.len() as u64, settings));
@@ -28,7 +29,7 @@ pub(crate) fn read_event<'a>(
         let detail = format!("not UTF-8 at byte {}; JSON is sent as UTF-8", error.valid_up_to());
         Fault::new(ReasonCode::NotJson, detail)
     })?;
-    scan_event(event, settings.depth_limit(), members).map_err(|fault| in_words(fault, settings))?;
+    scan_event(event, settings.depth_limit(), tape).map_err(|fault| in_words(fault, settings))?;
     Ok(event)
 }
 
@@ -63,13 +64,14 @@ fn in_words(fault: ScanFault, settings: &TransformSettings) -> Fault {
 }
 
 /// The first member of this name of the event's own object, if it is a text of a size that an attribute may have.
-pub(crate) fn top_level_text<'a>(event: &'a str, members: &Members, name: &str) -> Option<Cow<'a, str>> {
-    let named = members.event.iter().find(|member| member.key.text(event) == name)?;
-    let text = match named.value.kind {
-        Kind::Text => Cow::Borrowed(named.value.text(event)),
+pub(crate) fn top_level_text<'a>(event: &'a str, tape: &Tape, name: &str) -> Option<Cow<'a, str>> {
+    let (_, value) = tape.members(Tape::EVENT).find(|(key, _)| key.text(event) == name)?;
+    let value = tape.token(value);
+    let text = match value.kind {
+        Kind::Text => Cow::Borrowed(value.text(event)),
         Kind::EscapedText => {
             let mut text = String::new();
-            unescape(named.value.text(event), &mut text);
+            unescape(value.text(event), &mut text);
             Cow::Owned(text)
         }
         _ => return None,

@@ -1,20 +1,22 @@
 //! The rows of one dataset as they are collected, and the sorted RecordBatch that they make.
 
+mod column;
+
 use std::sync::Arc;
 
 use alluvium_core::Dataset;
 use alluvium_core::clock::Micros;
-use alluvium_core::dataset::ValueKind;
 use arrow::array::{
-    Array, ArrayRef, BooleanBuilder, Date32Array, Date32Builder, Float64Builder, Int64Builder, PrimitiveArray,
-    RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt32Array,
+    Array, ArrayRef, Date32Array, PrimitiveArray, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    UInt32Array,
 };
 use arrow::compute::take;
 use arrow::error::ArrowError;
 
-use crate::draft::{Cell, Draft};
+use crate::draft::Draft;
 use crate::sources::{SourceIndex, Sources};
 use crate::time::MICROS_PER_DAY;
+use column::Column;
 
 /// The rows of one dataset, in the order in which the events came.
 #[derive(Debug)]
@@ -41,17 +43,6 @@ pub(crate) struct SortedRows {
     pub(crate) times: Vec<Micros>,
 }
 
-/// A property's column as it is built.
-#[derive(Debug)]
-enum Column {
-    Text(StringBuilder),
-    Integer(Int64Builder),
-    Number(Float64Builder),
-    Boolean(BooleanBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-    Date(Date32Builder),
-}
-
 impl Rows {
     pub(crate) fn new(dataset: &Arc<Dataset>) -> Self {
         Self {
@@ -61,7 +52,7 @@ impl Rows {
             sources: Vec::new(),
             times: Vec::new(),
             arrivals: Vec::new(),
-            columns: dataset.object.properties.iter().map(|property| Column::new(&property.values.kind)).collect(),
+            columns: dataset.object.properties.iter().map(|property| Column::new(&property.values)).collect(),
             extras: StringBuilder::new(),
             extra: String::new(),
         }
@@ -129,19 +120,29 @@ impl Rows {
     /// The rows' numbers by source, time and id; rows that are equal in all three keep the order in which they came.
     fn order(&self, known: &Sources, ids: &StringArray) -> Vec<u32> {
         let ranks = known.source_ranks();
-        // One integer per row, so that most comparisons touch nothing else: rank, time (offset, so that negative times
-        // come first) and row.
-        let rows = self.sources.iter().zip(&self.times).enumerate();
-        let mut keys: Vec<u128> = rows
-            .map(|(row, (source, time))| {
-                let time = (*time as u64) ^ (1 << 63);
-                u128::from(ranks.of(*source)) << 96 | u128::from(time) << 32 | row as u128
-            })
-            .collect();
-        keys.sort_unstable();
+        // The rows are counted out by source; then those of each source, which are few, are sorted by time. One integer per
+        // row, so that most comparisons touch nothing else: time (offset, so that negative times come first) and row.
+        let mut ends = vec![0_u32; ranks.count() + 1];
+        for source in &self.sources {
+            ends[ranks.of(*source) as usize + 1] += 1;
+        }
+        for rank in 1..ends.len() {
+            ends[rank] += ends[rank - 1];
+        }
+        let starts = ends.clone();
+        let mut keys = vec![0_u128; self.len()];
+        for (row, (source, time)) in self.sources.iter().zip(&self.times).enumerate() {
+            let end = &mut ends[ranks.of(*source) as usize];
+            keys[*end as usize] = u128::from((*time as u64) ^ (1 << 63)) << 32 | row as u128;
+            *end += 1;
+        }
         let row_of = |key: u128| key as u32;
-        for equal in keys.chunk_by_mut(|one, next| one >> 32 == next >> 32).filter(|equal| equal.len() > 1) {
-            equal.sort_by(|one, other| ids.value(row_of(*one) as usize).cmp(ids.value(row_of(*other) as usize)));
+        for (start, end) in starts.iter().zip(&ends) {
+            let of_source = &mut keys[*start as usize..*end as usize];
+            of_source.sort_unstable();
+            for equal in of_source.chunk_by_mut(|one, next| one >> 32 == next >> 32).filter(|equal| equal.len() > 1) {
+                equal.sort_by(|one, other| ids.value(row_of(*one) as usize).cmp(ids.value(row_of(*other) as usize)));
+            }
         }
         keys.into_iter().map(row_of).collect()
     }
@@ -149,69 +150,6 @@ impl Rows {
 
 fn timestamps(values: Vec<Micros>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC"))
-}
-
-impl Column {
-    fn new(kind: &ValueKind) -> Self {
-        match kind {
-            ValueKind::Text(_) => Self::Text(StringBuilder::new()),
-            ValueKind::Integer(_) => Self::Integer(Int64Builder::new()),
-            ValueKind::Number(_) => Self::Number(Float64Builder::new()),
-            ValueKind::Boolean(_) => Self::Boolean(BooleanBuilder::new()),
-            ValueKind::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            ValueKind::Date => Self::Date(Date32Builder::new()),
-            ValueKind::Object(_) | ValueKind::List(_) => unreachable!("refused when the schema is loaded"),
-        }
-    }
-
-    fn size_bytes(&self) -> usize {
-        match self {
-            Self::Text(texts) => texts.values_slice().len() + size_of_val(texts.offsets_slice()),
-            Self::Integer(values) => size_of_val(values.values_slice()),
-            Self::Number(values) => size_of_val(values.values_slice()),
-            Self::Boolean(values) => values.values_slice().len(),
-            Self::Timestamp(values) => size_of_val(values.values_slice()),
-            Self::Date(values) => size_of_val(values.values_slice()),
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, cell: Cell, draft: &Draft, event: &str) {
-        match (self, cell) {
-            (Self::Text(texts), Cell::Text(place)) => texts.append_value(draft.resolve(event, place)),
-            (Self::Integer(values), Cell::Integer(value)) => values.append_value(value),
-            (Self::Number(values), Cell::Number(value)) => values.append_value(value),
-            (Self::Boolean(values), Cell::Boolean(value)) => values.append_value(value),
-            (Self::Timestamp(values), Cell::Timestamp(value)) => values.append_value(value),
-            (Self::Date(values), Cell::Date(value)) => values.append_value(value),
-            (column, cell) => {
-                debug_assert!(matches!(cell, Cell::Missing | Cell::Null), "a value is read by its column's kind");
-                column.push_null();
-            }
-        }
-    }
-
-    fn push_null(&mut self) {
-        match self {
-            Self::Text(texts) => texts.append_null(),
-            Self::Integer(values) => values.append_null(),
-            Self::Number(values) => values.append_null(),
-            Self::Boolean(values) => values.append_null(),
-            Self::Timestamp(values) => values.append_null(),
-            Self::Date(values) => values.append_null(),
-        }
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Text(texts) => Arc::new(texts.finish()),
-            Self::Integer(values) => Arc::new(values.finish()),
-            Self::Number(values) => Arc::new(values.finish()),
-            Self::Boolean(values) => Arc::new(values.finish()),
-            Self::Timestamp(values) => Arc::new(values.finish()),
-            Self::Date(values) => Arc::new(values.finish()),
-        }
-    }
 }
 
 /// The values of a column that the transform has built itself, so that its type is known.

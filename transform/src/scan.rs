@@ -1,71 +1,16 @@
-//! One pass over the text of an event: checks that it is JSON and notes where its members lie.
+//! One pass over the text of an event: checks that it is JSON and writes its values onto a [`Tape`].
 //!
 //! The scanner holds an event to RFC 8259 exactly: every escape, every surrogate pair and every number is checked, in nested
 //! values too, because their text is kept as it was sent and has to be valid wherever it is read again. (sonic-rs, read at version
-//! 0.5.10, was not taken: its lazy values skip nested values without checking their `\u` escapes, and skipping recurses.) It allocates nothing
-//! but the lists of members, which are used again for the next event, and never recurses: the depth is a counter that is
-//! checked at every opening bracket.
+//! 0.5.10, was not taken: its lazy values skip nested values without checking their `\u` escapes, and skipping recurses.) It
+//! allocates nothing but the tape, which is used again for the next event, and never recurses: open containers are chained on
+//! the tape, and the depth is a counter that is checked at every opening bracket.
 
 mod escape;
 
 pub(crate) use escape::unescape;
 
-/// What a JSON value is, as far as its first pass tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Null,
-    True,
-    False,
-    /// A number without fraction and exponent.
-    Integer,
-    /// Any other number.
-    Decimal,
-    /// A string that stands for itself: no escape in it.
-    Text,
-    /// A string with at least one escape.
-    EscapedText,
-    Object,
-    Array,
-}
-
-/// Where a key or a value lies in the event's text; a string's quotes are left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Token {
-    pub(crate) kind: Kind,
-    start: u32,
-    end: u32,
-}
-
-impl Token {
-    /// The text between the ends. For a string: without its quotes, escapes as sent.
-    pub(crate) fn text<'a>(&self, event: &'a str) -> &'a str {
-        &event[self.start as usize..self.end as usize]
-    }
-
-    pub(crate) fn is_text(&self) -> bool {
-        matches!(self.kind, Kind::Text | Kind::EscapedText)
-    }
-
-    /// The value as it was sent, a string with its quotes.
-    pub(crate) fn raw<'a>(&self, event: &'a str) -> &'a str {
-        let quote = usize::from(self.is_text());
-        &event[self.start as usize - quote..self.end as usize + quote]
-    }
-}
-
-/// One member of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Member {
-    pub(crate) key: Token,
-    pub(crate) value: Token,
-}
-
-/// The members of an event, and those of its member `data` when that is an object, in the order in which they were sent.
-#[derive(Debug, Default)]
-pub(crate) struct Members {
-    pub(crate) event: Vec<Member>,
-    pub(crate) data: Vec<Member>,
-}
+use crate::tape::{Kind, Tape, Token};
 
 /// Why a text is no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,19 +25,23 @@ pub(crate) enum ScanFault {
 
 type Result<T> = std::result::Result<T, ScanFault>;
 
-/// Scans one event: `members` holds its members afterwards, unless it is at fault.
-pub(crate) fn scan_event(event: &str, depth_limit: u32, members: &mut Members) -> Result<()> {
-    members.event.clear();
-    members.data.clear();
+/// The most bytes of an event: places in it are 32 bits wide.
+pub(crate) const SCANNED_BYTES: usize = u32::MAX as usize;
+
+/// Scans one event of at most [`SCANNED_BYTES`]: the tape holds its values afterwards, unless it is at fault.
+pub(crate) fn scan_event(event: &str, depth_limit: u32, tape: &mut Tape) -> Result<()> {
+    tape.tokens.clear();
     let mut scanner = Scanner { bytes: event.as_bytes(), at: 0, depth_limit };
     scanner.skip_space();
-    if scanner.peek() == Some(b'{') {
-        scanner.event(members)?;
-        return scanner.expect_end();
+    scanner.value(&mut tape.tokens)?;
+    scanner.skip_space();
+    if scanner.at < scanner.bytes.len() {
+        return scanner.fault("the end of the event");
     }
-    let value = scanner.value(0)?;
-    scanner.expect_end()?;
-    Err(ScanFault::NotAnObject(value.kind))
+    match tape.token(Tape::EVENT).kind {
+        Kind::Object => Ok(()),
+        other => Err(ScanFault::NotAnObject(other)),
+    }
 }
 
 /// What kind of number a text is: `None` when it is none by JSON's grammar.
@@ -124,109 +73,94 @@ impl Scanner<'_> {
         }
     }
 
-    fn expect_end(&mut self) -> Result<()> {
-        self.skip_space();
-        if self.at == self.bytes.len() { Ok(()) } else { self.fault("the end of the event") }
-    }
-
-    fn enter(&mut self, depth: u32) -> Result<()> {
-        if depth >= self.depth_limit {
-            return Err(ScanFault::TooDeep { at: self.at });
-        }
-        self.at += 1;
-        self.skip_space();
-        Ok(())
-    }
-
-    /// The event's own object; the scanner stands on its brace.
-    fn event(&mut self, members: &mut Members) -> Result<()> {
-        self.enter(0)?;
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(());
-        }
+    /// A value and all that lies in it; the scanner stands on its first byte.
+    fn value(&mut self, tokens: &mut Vec<Token>) -> Result<()> {
+        /// No container is open.
+        const NONE: u32 = u32::MAX;
+        // The innermost open container; its `next` holds the one around it until it is closed.
+        let mut open = NONE;
+        let mut depth = 0;
         loop {
-            let key = self.key()?;
-            let is_data = key.kind == Kind::Text && &self.bytes[key.start as usize..key.end as usize] == b"data";
-            let value = if is_data && self.peek() == Some(b'{') {
-                members.data.clear();
-                self.data(&mut members.data)?
-            } else {
-                self.value(1)?
-            };
-            members.event.push(Member { key, value });
-            if !self.another_member()? {
-                return Ok(());
+            let start = self.at as u32;
+            let next = tokens.len() as u32 + 1;
+            match self.peek() {
+                Some(b'"') => {
+                    let text = self.string(next)?;
+                    tokens.push(text);
+                }
+                Some(bracket @ (b'{' | b'[')) => {
+                    if depth >= self.depth_limit {
+                        return Err(ScanFault::TooDeep { at: self.at });
+                    }
+                    depth += 1;
+                    let kind = if bracket == b'{' { Kind::Object } else { Kind::Array };
+                    tokens.push(Token { kind, start, end: start, next: open });
+                    open = next - 1;
+                    self.at += 1;
+                    self.skip_space();
+                    match (self.peek(), kind) {
+                        (Some(b'}'), Kind::Object) | (Some(b']'), Kind::Array) => {}
+                        (_, Kind::Object) => {
+                            self.key(tokens)?;
+                            continue;
+                        }
+                        _ => continue,
+                    }
+                }
+                _ => {
+                    let kind = self.scalar()?;
+                    tokens.push(Token { kind, start, end: self.at as u32, next });
+                }
             }
-        }
-    }
-
-    /// The object under `data`; the scanner stands on its brace.
-    fn data(&mut self, members: &mut Vec<Member>) -> Result<Token> {
-        let start = self.at;
-        self.enter(1)?;
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(self.token(Kind::Object, start));
-        }
-        loop {
-            let key = self.key()?;
-            let value = self.value(2)?;
-            members.push(Member { key, value });
-            if !self.another_member()? {
-                return Ok(self.token(Kind::Object, start));
-            }
-        }
-    }
-
-    /// Whether the object goes on, after a member of it.
-    #[inline]
-    fn another_member(&mut self) -> Result<bool> {
-        self.skip_space();
-        match self.peek() {
-            Some(b',') => {
-                self.at += 1;
+            // A value has ended, or an empty container is about to.
+            loop {
+                if open == NONE {
+                    return Ok(());
+                }
                 self.skip_space();
-                Ok(true)
+                let container = &mut tokens[open as usize];
+                match (self.peek(), container.kind) {
+                    (Some(b','), Kind::Object) => {
+                        self.at += 1;
+                        self.skip_space();
+                        self.key(tokens)?;
+                        break;
+                    }
+                    (Some(b','), _) => {
+                        self.at += 1;
+                        self.skip_space();
+                        break;
+                    }
+                    (Some(b'}'), Kind::Object) | (Some(b']'), Kind::Array) => {
+                        self.at += 1;
+                        depth -= 1;
+                        let closed = open as usize;
+                        open = container.next;
+                        tokens[closed].end = self.at as u32;
+                        tokens[closed].next = tokens.len() as u32;
+                    }
+                    (_, Kind::Object) => return self.fault("`,` or `}`"),
+                    _ => return self.fault("`,` or `]`"),
+                }
             }
-            Some(b'}') => {
-                self.at += 1;
-                Ok(false)
-            }
-            _ => self.fault("`,` or `}`"),
         }
     }
 
-    /// A key and its colon; the scanner stands on a value's first byte afterwards.
+    /// A key and its colon; the scanner stands on its value's first byte afterwards.
     #[inline]
-    fn key(&mut self) -> Result<Token> {
+    fn key(&mut self, tokens: &mut Vec<Token>) -> Result<()> {
         if self.peek() != Some(b'"') {
             return self.fault("a key in double quotes");
         }
-        let key = self.string()?;
+        let key = self.string(tokens.len() as u32 + 1)?;
+        tokens.push(key);
         self.skip_space();
         if self.peek() != Some(b':') {
             return self.fault("`:`");
         }
         self.at += 1;
         self.skip_space();
-        Ok(key)
-    }
-
-    fn token(&self, kind: Kind, start: usize) -> Token {
-        Token { kind, start: start as u32, end: self.at as u32 }
-    }
-
-    /// A value inside `depth` open brackets; the scanner stands on its first byte.
-    #[inline]
-    fn value(&mut self, depth: u32) -> Result<Token> {
-        let start = self.at;
-        match self.peek() {
-            Some(b'"') => self.string(),
-            Some(b'{') => self.container(depth).map(|()| self.token(Kind::Object, start)),
-            Some(b'[') => self.container(depth).map(|()| self.token(Kind::Array, start)),
-            _ => self.scalar().map(|kind| self.token(kind, start)),
-        }
+        Ok(())
     }
 
     fn scalar(&mut self) -> Result<Kind> {
@@ -281,80 +215,19 @@ impl Scanner<'_> {
         Ok(kind)
     }
 
-    /// An object or array that is kept whole; the scanner stands on its bracket.
-    fn container(&mut self, outer: u32) -> Result<()> {
-        // One bit per open container, the innermost lowest: 1 for an object. `MAX_JSON_DEPTH` of them fit.
-        let mut objects: u128 = 0;
-        let mut open = 0;
-        loop {
-            match self.peek() {
-                Some(b'{') => {
-                    self.enter(outer + open)?;
-                    open += 1;
-                    objects = objects << 1 | 1;
-                    if self.peek() != Some(b'}') {
-                        self.key()?;
-                        continue;
-                    }
-                }
-                Some(b'[') => {
-                    self.enter(outer + open)?;
-                    open += 1;
-                    objects <<= 1;
-                    if self.peek() != Some(b']') {
-                        continue;
-                    }
-                }
-                Some(b'"') => {
-                    self.string()?;
-                }
-                _ => {
-                    self.scalar()?;
-                }
-            }
-            // A value has ended, or an empty container is about to.
-            loop {
-                self.skip_space();
-                match (self.peek(), objects & 1 == 1) {
-                    (Some(b','), true) => {
-                        self.at += 1;
-                        self.skip_space();
-                        self.key()?;
-                        break;
-                    }
-                    (Some(b','), false) => {
-                        self.at += 1;
-                        self.skip_space();
-                        break;
-                    }
-                    (Some(b'}'), true) | (Some(b']'), false) => {
-                        self.at += 1;
-                        open -= 1;
-                        objects >>= 1;
-                        if open == 0 {
-                            return Ok(());
-                        }
-                    }
-                    (_, true) => return self.fault("`,` or `}`"),
-                    (_, false) => return self.fault("`,` or `]`"),
-                }
-            }
-        }
-    }
-
     /// A string; the scanner stands on its first quote.
     #[inline]
-    fn string(&mut self) -> Result<Token> {
+    fn string(&mut self, next: u32) -> Result<Token> {
         self.at += 1;
-        let start = self.at;
+        let start = self.at as u32;
         let mut kind = Kind::Text;
         loop {
             self.skip_plain_text();
             match self.peek() {
                 Some(b'"') => {
-                    let token = self.token(kind, start);
+                    let end = self.at as u32;
                     self.at += 1;
-                    return Ok(token);
+                    return Ok(Token { kind, start, end, next });
                 }
                 Some(b'\\') => {
                     kind = Kind::EscapedText;

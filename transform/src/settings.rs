@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use alluvium_core::limits;
 
+use crate::scan::SCANNED_BYTES;
+
 /// The deepest nesting that can be allowed, whatever the settings say: what common JSON readers take, and so what can still
 /// be read from the column `extra`.
 pub(crate) const MAX_JSON_DEPTH: usize = 128;
@@ -43,8 +45,8 @@ impl TransformSettings {
         self.json_depth.min(MAX_JSON_DEPTH) as u32
     }
 
-    /// The size limit of an event; spans within one are 32 bits wide.
+    /// The size limit of an event.
     pub(crate) fn event_limit(&self) -> usize {
-        self.event_bytes.min(u32::MAX as usize)
+        self.event_bytes.min(SCANNED_BYTES)
     }
 }

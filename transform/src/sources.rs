@@ -1,6 +1,6 @@
 //! The owners and sources of one batch: each pair is stored once and known by a number.
 
-use std::collections::HashMap;
+use ahash::AHashMap;
 
 use alluvium_core::hot::bucket_of;
 
@@ -15,7 +15,7 @@ pub(crate) struct SourceIndex(u32);
 #[derive(Debug)]
 struct Owner {
     name: Box<str>,
-    sources: HashMap<Box<str>, SourceIndex>,
+    sources: AHashMap<Box<str>, SourceIndex>,
 }
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ struct Source {
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     owners: Vec<Owner>,
-    by_name: HashMap<Box<str>, OwnerIndex>,
+    by_name: AHashMap<Box<str>, OwnerIndex>,
     sources: Vec<Source>,
 }
 
@@ -39,7 +39,7 @@ impl Sources {
             return *known;
         }
         let index = OwnerIndex(self.owners.len());
-        self.owners.push(Owner { name: name.into(), sources: HashMap::new() });
+        self.owners.push(Owner { name: name.into(), sources: AHashMap::new() });
         self.by_name.insert(name.into(), index);
         index
     }
@@ -115,6 +115,11 @@ impl SourceIndex {
 pub(crate) struct Ranks(Vec<u32>);
 
 impl Ranks {
+    /// How many places there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().max().map_or(0, |last| *last as usize + 1)
+    }
+
     pub(crate) fn of(&self, index: SourceIndex) -> u32 {
         self.0[index.at()]
     }

@@ -25,13 +25,13 @@ use crate::elements::Opened;
 use crate::error::TransformError;
 use crate::fault::Fault;
 use crate::hot::{self, HotSettings};
-use crate::judge::judge;
+use crate::judge::{Judged, judge};
 use crate::plan::Plan;
 use crate::reading::{read_event, top_level_text};
 use crate::rows::Rows;
-use crate::scan::Members;
 use crate::settings::TransformSettings;
 use crate::sources::{OwnerIndex, Sources};
+use crate::tape::Tape;
 use crate::{encode, stats};
 
 use tally::Tally;
@@ -72,7 +72,7 @@ pub struct DataFile {
 impl Transform {
     /// A transform for these datasets.
     pub fn new(datasets: Arc<Datasets>, settings: TransformSettings) -> Self {
-        let plans: Vec<Plan> = datasets.iter().map(Plan::compile).collect();
+        let plans = Plan::compile_all(datasets.iter());
         let indexed = || plans.iter().enumerate().map(|(index, plan)| (PlanIndex(index), &plan.dataset));
         let by_name: FxHashMap<Box<str>, PlanIndex> =
             indexed().map(|(index, dataset)| (dataset.name.as_str().into(), index)).collect();
@@ -102,7 +102,7 @@ impl Transform {
     /// How many events of a batch belong to each dataset, those that belong to none under `dead_letters`: what the batch's
     /// ledger says was received, told without making rows of them.
     pub fn received(&self, batch: &DeliveryBatch) -> BTreeMap<String, u64> {
-        let mut members = Members::default();
+        let mut tape = Tape::default();
         let mut received = BTreeMap::new();
         for record in &batch.records {
             let Ok(opened) = Opened::open(&record.data, &self.settings) else {
@@ -112,8 +112,8 @@ impl Transform {
             let routed = self.by_name.get(opened.header().dataset.as_str()).copied();
             for element in opened.elements() {
                 let plan = routed.or_else(|| {
-                    let event = read_event(element, &self.settings, &mut members).ok()?;
-                    self.plan_of_event(event, &members)
+                    let event = read_event(element, &self.settings, &mut tape).ok()?;
+                    self.plan_of_event(event, &tape)
                 });
                 *received.entry(self.name_of(plan)).or_default() += 1;
             }
@@ -122,8 +122,8 @@ impl Transform {
     }
 
     /// The dataset of an event that no route names: that of its `type`, else the default.
-    fn plan_of_event(&self, event: &str, members: &Members) -> Option<PlanIndex> {
-        let by_type = top_level_text(event, members, "type").and_then(|name| self.by_type.get(name.as_ref()).copied());
+    fn plan_of_event(&self, event: &str, tape: &Tape) -> Option<PlanIndex> {
+        let by_type = top_level_text(event, tape, "type").and_then(|name| self.by_type.get(name.as_ref()).copied());
         by_type.or(self.default)
     }
 
@@ -144,7 +144,7 @@ struct Run<'a> {
     tallies: Vec<Tally>,
     dead: Vec<DeadLetter>,
     sources: Sources,
-    members: Members,
+    tape: Tape,
     draft: Draft,
 }
 
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
             tallies: vec![Tally::default(); transform.plans.len() + 1],
             dead: Vec::new(),
             sources: Sources::default(),
-            members: Members::default(),
+            tape: Tape::default(),
             draft: Draft::default(),
         }
     }
@@ -210,8 +210,8 @@ impl<'a> Run<'a> {
     }
 
     fn element(&mut self, sender: &Sender<'_>, index: u32, element: &[u8]) {
-        let read = read_event(element, &self.transform.settings, &mut self.members);
-        let of_event = |event: &&str| self.transform.plan_of_event(event, &self.members);
+        let read = read_event(element, &self.transform.settings, &mut self.tape);
+        let of_event = |event: &&str| self.transform.plan_of_event(event, &self.tape);
         let plan = sender.routed.or_else(|| read.as_ref().ok().and_then(of_event));
         self.tally(plan).receive(element.len());
         match read {
@@ -222,8 +222,9 @@ impl<'a> Run<'a> {
                     return self.bury(sender, index, element, plan, Some(event), fault);
                 };
                 let arrival = sender.record.arrival;
-                match judge(&mut self.draft, &self.transform.plans[at], event, &self.members, arrival) {
-                    Ok(()) => self.keep(sender, index, event, at),
+                match judge(&mut self.draft, &self.transform.plans[at], event, &self.tape, arrival) {
+                    Ok(Judged::Row) => self.keep(sender, index, event, at),
+                    Ok(Judged::Filtered) => self.tally(plan).filter(),
                     Err(fault) => self.bury(sender, index, element, plan, Some(event), fault),
                 }
             }
@@ -267,7 +268,7 @@ impl<'a> Run<'a> {
         fault: Fault,
     ) {
         self.tally(plan).bury(fault.reason);
-        let readable = |name| top_level_text(event?, &self.members, name).map(std::borrow::Cow::into_owned);
+        let readable = |name| top_level_text(event?, &self.tape, name).map(std::borrow::Cow::into_owned);
         let record = sender.record;
         let kept = element.len().min(self.transform.settings.dead_letter_original_bytes);
         self.dead.push(DeadLetter {
@@ -287,7 +288,7 @@ impl<'a> Run<'a> {
 
     #[cold]
     fn no_dataset(&self, event: &str) -> Fault {
-        let sent = match top_level_text(event, &self.members, "type") {
+        let sent = match top_level_text(event, &self.tape, "type") {
             Some(name) => format!("the type `{}` belongs to none", crate::fault::shown(&name)),
             None => "the event has no type".to_owned(),
         };
@@ -336,8 +337,8 @@ impl<'a> Run<'a> {
                 batch: batch.clone(),
                 dataset: self.transform.name_of(plan),
                 received: tally.received,
-                written: tally.received - tally.dead,
-                filtered: 0,
+                written: tally.received - tally.filtered - tally.dead,
+                filtered: tally.filtered,
                 dead: tally.dead,
                 bytes: tally.bytes,
                 dead_by_reason: tally.dead_by_reason.clone(),

@@ -13,8 +13,9 @@ use crate::draft::Draft;
 use crate::judge::judge;
 use crate::plan::Plan;
 use crate::rows::Rows;
-use crate::scan::{Members, scan_event};
+use crate::scan::scan_event;
 use crate::sources::Sources;
+use crate::tape::Tape;
 
 const ARRIVAL: i64 = 1_700_000_000_000_000;
 
@@ -23,11 +24,11 @@ fn telemetry(events: impl IntoIterator<Item = String>) -> RecordBatch {
     let datasets = Datasets::load(None, None).unwrap();
     let dataset = datasets.get("telemetry").unwrap();
     let (plan, mut rows) = (Plan::compile(dataset), Rows::new(dataset));
-    let (mut members, mut draft, mut sources) = (Members::default(), Draft::default(), Sources::default());
+    let (mut tape, mut draft, mut sources) = (Tape::default(), Draft::default(), Sources::default());
     let owner = sources.owner("anna");
     for event in events {
-        scan_event(&event, 64, &mut members).unwrap();
-        judge(&mut draft, &plan, &event, &members, ARRIVAL).unwrap();
+        scan_event(&event, 64, &mut tape).unwrap();
+        judge(&mut draft, &plan, &event, &tape, ARRIVAL).unwrap();
         let id = draft.resolve(&event, draft.id.unwrap()).to_owned();
         let source = sources.source(owner, draft.resolve(&event, draft.source.unwrap()));
         rows.push(&draft, &event, &id, source, ARRIVAL);

@@ -31,9 +31,9 @@ fn plan(schema: &str) -> Plan {
 
 /// What the judge makes of an event, written out: attributes and cells that are there, then `extra`.
 fn judged(plan: &Plan, event: &str) -> Result<String, Fault> {
-    let (mut members, mut draft) = (Members::default(), Draft::default());
-    scan_event(event, 64, &mut members).unwrap();
-    judge(&mut draft, plan, event, &members, ARRIVAL)?;
+    let (mut tape, mut draft) = (Tape::default(), Draft::default());
+    scan_event(event, 64, &mut tape).unwrap();
+    judge(&mut draft, plan, event, &tape, ARRIVAL)?;
     let attributes = [("id", draft.id), ("source", draft.source), ("type", draft.event_type)];
     let texts =
         attributes.iter().filter_map(|(name, place)| Some(format!("{name}={}", draft.resolve(event, (*place)?))));
@@ -41,6 +41,7 @@ fn judged(plan: &Plan, event: &str) -> Result<String, Fault> {
     let cells = plan.dataset.object.properties.iter().zip(&draft.cells).filter_map(|(property, cell)| {
         let value = match cell {
             Cell::Missing | Cell::Null => return None,
+            other @ (Cell::Unfit | Cell::Object { .. } | Cell::List { .. }) => format!("{other:?}"),
             Cell::Text(place) => draft.resolve(event, *place).to_owned(),
             Cell::Integer(value) => value.to_string(),
             Cell::Number(value) => value.to_string(),

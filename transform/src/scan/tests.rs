@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::*;
 
-fn scan(event: &str) -> Result<Members> {
-    let mut members = Members::default();
-    scan_event(event, 64, &mut members).map(|()| members)
+fn scan(event: &str) -> Result<Tape> {
+    let mut tape = Tape::default();
+    scan_event(event, 64, &mut tape).map(|()| tape)
 }
 
 /// Whether the reference takes the text. It refuses numbers beyond f64 that RFC 8259 allows, and so do not count.
@@ -26,8 +26,9 @@ fn is_json(text: &str) -> bool {
 fn members_are_found_with_their_kinds() {
     let event =
         r#" {"id" : "a\n", "n":1, "d":-1.5e3,"t":true,"f":false,"z":null,"o":{"x":[1,{}]},"a":[],"data":{"k":"v"}} "#;
-    let members = scan(event).unwrap();
-    let found: Vec<_> = members.event.iter().map(|m| (m.key.text(event), m.value.kind, m.value.raw(event))).collect();
+    let tape = scan(event).unwrap();
+    let members = tape.members(Tape::EVENT).map(|(key, value)| (key, tape.token(value)));
+    let found: Vec<_> = members.map(|(key, value)| (key.text(event), value.kind, value.raw(event))).collect();
     assert_eq!(
         found,
         [
@@ -42,8 +43,10 @@ fn members_are_found_with_their_kinds() {
             ("data", Kind::Object, r#"{"k":"v"}"#),
         ]
     );
-    assert_eq!(members.data.len(), 1);
-    assert_eq!(members.data[0].value.text(event), "v");
+    let (_, data) = tape.members(Tape::EVENT).last().unwrap();
+    let inner: Vec<_> =
+        tape.members(data).map(|(key, value)| (key.text(event), tape.token(value).text(event))).collect();
+    assert_eq!(inner, [("k", "v")]);
 }
 
 #[test]
@@ -97,9 +100,9 @@ fn depth_is_checked_before_anything_can_overflow() {
         let data = |levels: usize| format!("{{\"data\":{}}}", fits(levels));
         assert!(scan(&data(62)).is_ok());
         assert!(matches!(scan(&data(63)), Err(ScanFault::TooDeep { .. })));
-        let mut members = Members::default();
-        assert!(scan_event(&fits(127), 128, &mut members).is_ok());
-        assert!(scan_event(&fits(128), 128, &mut members).is_err());
+        let mut tape = Tape::default();
+        assert!(scan_event(&fits(127), 128, &mut tape).is_ok());
+        assert!(scan_event(&fits(128), 128, &mut tape).is_err());
     }
 }
 
@@ -175,9 +178,10 @@ proptest! {
         sent.push_str("\"}");
         let written = serde_json::to_string(&serde_json::json!({"k": text})).unwrap();
         for event in [sent, written] {
-            let members = scan(&event).unwrap();
+            let tape = scan(&event).unwrap();
+            let (_, value) = tape.members(Tape::EVENT).next().unwrap();
             let mut found = String::new();
-            unescape(members.event[0].value.text(&event), &mut found);
+            unescape(tape.token(value).text(&event), &mut found);
             prop_assert_eq!(&found, &text);
         }
     }

@@ -9,6 +9,7 @@ use alluvium_core::ReasonCode;
 pub(super) struct Tally {
     pub(super) received: u64,
     pub(super) bytes: u64,
+    pub(super) filtered: u64,
     pub(super) dead: u64,
     pub(super) dead_by_reason: BTreeMap<ReasonCode, u64>,
 }
@@ -18,6 +19,11 @@ impl Tally {
     pub(super) fn receive(&mut self, bytes: usize) {
         self.received += 1;
         self.bytes += bytes as u64;
+    }
+
+    /// Counts one of those received as dropped on purpose.
+    pub(super) fn filter(&mut self) {
+        self.filtered += 1;
     }
 
     /// Counts one of those received as dead.

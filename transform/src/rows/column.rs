@@ -1,0 +1,165 @@
+//! One column as it is built, row by row.
+
+use std::sync::Arc;
+
+use alluvium_core::dataset::{ValueKind, Values};
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, StringBuilder,
+    StructArray, TimestampMicrosecondBuilder,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{Field, Fields};
+
+use crate::draft::{Cell, Draft};
+
+/// A column of one kind of value.
+#[derive(Debug)]
+pub(super) enum Column {
+    Text(StringBuilder),
+    Integer(Int64Builder),
+    Number(Float64Builder),
+    Boolean(BooleanBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Date(Date32Builder),
+    Object(ObjectColumn),
+    List(ListColumn),
+}
+
+/// A struct column: one column per field, and which rows have an object.
+#[derive(Debug)]
+pub(super) struct ObjectColumn {
+    names: Vec<String>,
+    fields: Vec<Column>,
+    present: NullBufferBuilder,
+}
+
+/// A list column: the items of all rows, where each row's end, and which rows have an array.
+#[derive(Debug)]
+pub(super) struct ListColumn {
+    items: Box<Column>,
+    ends: Vec<i32>,
+    present: NullBufferBuilder,
+}
+
+impl Column {
+    pub(super) fn new(values: &Values) -> Self {
+        match &values.kind {
+            ValueKind::Text(_) => Self::Text(StringBuilder::new()),
+            ValueKind::Integer(_) => Self::Integer(Int64Builder::new()),
+            ValueKind::Number(_) => Self::Number(Float64Builder::new()),
+            ValueKind::Boolean(_) => Self::Boolean(BooleanBuilder::new()),
+            ValueKind::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            ValueKind::Date => Self::Date(Date32Builder::new()),
+            ValueKind::Object(object) => Self::Object(ObjectColumn {
+                names: object.properties.iter().map(|property| property.name.clone()).collect(),
+                fields: object.properties.iter().map(|property| Self::new(&property.values)).collect(),
+                present: NullBufferBuilder::new(0),
+            }),
+            ValueKind::List(list) => Self::List(ListColumn {
+                items: Box::new(Self::new(&list.items)),
+                ends: vec![0],
+                present: NullBufferBuilder::new(0),
+            }),
+        }
+    }
+
+    /// The bytes that its values take, roughly.
+    pub(super) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Text(texts) => texts.values_slice().len() + size_of_val(texts.offsets_slice()),
+            Self::Integer(values) => size_of_val(values.values_slice()),
+            Self::Number(values) => size_of_val(values.values_slice()),
+            Self::Boolean(values) => values.values_slice().len(),
+            Self::Timestamp(values) => size_of_val(values.values_slice()),
+            Self::Date(values) => size_of_val(values.values_slice()),
+            Self::Object(object) => object.fields.iter().map(Self::size_bytes).sum(),
+            Self::List(list) => list.items.size_bytes() + size_of_val(list.ends.as_slice()),
+        }
+    }
+
+    /// Adds a row's value.
+    #[inline]
+    pub(super) fn push(&mut self, cell: Cell, draft: &Draft, event: &str) {
+        match (self, cell) {
+            (Self::Text(texts), Cell::Text(place)) => texts.append_value(draft.resolve(event, place)),
+            (Self::Integer(values), Cell::Integer(value)) => values.append_value(value),
+            (Self::Number(values), Cell::Number(value)) => values.append_value(value),
+            (Self::Boolean(values), Cell::Boolean(value)) => values.append_value(value),
+            (Self::Timestamp(values), Cell::Timestamp(value)) => values.append_value(value),
+            (Self::Date(values), Cell::Date(value)) => values.append_value(value),
+            (Self::Object(object), Cell::Object { first }) => object.push(first as usize, draft, event),
+            (Self::List(list), Cell::List { first, items }) => list.push(first as usize, items as usize, draft, event),
+            (column, cell) => {
+                debug_assert!(matches!(cell, Cell::Missing | Cell::Null), "a value is read by its column's kind");
+                column.push_null();
+            }
+        }
+    }
+
+    fn push_null(&mut self) {
+        match self {
+            Self::Text(texts) => texts.append_null(),
+            Self::Integer(values) => values.append_null(),
+            Self::Number(values) => values.append_null(),
+            Self::Boolean(values) => values.append_null(),
+            Self::Timestamp(values) => values.append_null(),
+            Self::Date(values) => values.append_null(),
+            Self::Object(object) => {
+                object.fields.iter_mut().for_each(Self::push_null);
+                object.present.append_null();
+            }
+            Self::List(list) => {
+                list.ends.extend(list.ends.last().copied());
+                list.present.append_null();
+            }
+        }
+    }
+
+    /// The column's values as an array; leaves none.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(texts) => Arc::new(texts.finish()),
+            Self::Integer(values) => Arc::new(values.finish()),
+            Self::Number(values) => Arc::new(values.finish()),
+            Self::Boolean(values) => Arc::new(values.finish()),
+            Self::Timestamp(values) => Arc::new(values.finish()),
+            Self::Date(values) => Arc::new(values.finish()),
+            Self::Object(object) => object.finish(),
+            Self::List(list) => list.finish(),
+        }
+    }
+}
+
+impl ObjectColumn {
+    fn push(&mut self, first: usize, draft: &Draft, event: &str) {
+        for (field, cell) in self.fields.iter_mut().zip(&draft.cells[first..]) {
+            field.push(*cell, draft, event);
+        }
+        self.present.append_non_null();
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        let arrays: Vec<ArrayRef> = self.fields.iter_mut().map(Column::finish).collect();
+        let fields = self.names.iter().zip(&arrays);
+        let fields: Fields = fields.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
+        Arc::new(StructArray::new(fields, arrays, self.present.finish()))
+    }
+}
+
+impl ListColumn {
+    fn push(&mut self, first: usize, items: usize, draft: &Draft, event: &str) {
+        for cell in &draft.cells[first..first + items] {
+            self.items.push(*cell, draft, event);
+        }
+        let end = self.ends.last().copied().unwrap_or(0) + items as i32;
+        self.ends.push(end);
+        self.present.append_non_null();
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        let items = self.items.finish();
+        let element = Arc::new(Field::new("element", items.data_type().clone(), true));
+        let ends = OffsetBuffer::new(std::mem::replace(&mut self.ends, vec![0]).into());
+        Arc::new(ListArray::new(element, ends, items, self.present.finish()))
+    }
+}
