@@ -6,6 +6,7 @@ mod name;
 mod pattern;
 mod property;
 mod schema;
+mod unit;
 
 use std::time::Duration;
 

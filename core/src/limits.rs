@@ -40,3 +40,27 @@ pub const MAX_PAST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// How long the hot index keeps an event, measured from its own time. Our own; a dataset may set another.
 pub const HOT_RETENTION: Duration = Duration::from_secs(24 * 3600);
+
+/// The most bytes of a schema. Our own.
+pub const SCHEMA_BYTES: usize = 1024 * 1024;
+
+/// The most bytes of a schema with every `$ref` written out. Our own, against references that multiply.
+pub const SCHEMA_EXPANDED_BYTES: usize = 4 * 1024 * 1024;
+
+/// The deepest nesting of columns. Our own; [`JSON_DEPTH`] leaves room for it.
+pub const SCHEMA_DEPTH: usize = 16;
+
+/// The most columns of a dataset, those inside structs and lists counted one by one. Our own: each takes a builder and pages.
+pub const SCHEMA_COLUMNS: usize = 1_000;
+
+/// The most values of one `enum`. Our own.
+pub const SCHEMA_ENUM_VALUES: usize = 10_000;
+
+/// The most names in each list of settings: `types`, the aliases of all properties, `drop`. Our own.
+pub const SCHEMA_NAMES: usize = 10_000;
+
+/// The most bytes of one `pattern`. Our own.
+pub const SCHEMA_PATTERN_BYTES: usize = 4 * 1024;
+
+/// The most memory that all patterns of a schema may take, compiled. Our own.
+pub const SCHEMA_PATTERNS_BYTES: usize = 16 * 1024 * 1024;

@@ -34,6 +34,11 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
+    /// The memory that it takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.regex.memory_usage()
+    }
+
     /// The pattern as the schema has it.
     pub fn as_str(&self) -> &str {
         &self.source

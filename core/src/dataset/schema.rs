@@ -1,15 +1,24 @@
 //! From a JSON Schema file to a [`Dataset`]. What is not implemented is refused by name and position, never ignored.
+//!
+//! Compiling takes time and memory that are bounded by the limits of [`limits`], whatever the file holds: fuzzers feed it
+//! arbitrary bytes.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod cursor;
+mod fits;
+pub(super) mod names;
+mod object;
+mod patterns;
+mod reference;
+mod scalar;
+mod settings;
+mod values;
 
-use serde_json::{Map, Value};
+use cursor::At;
+use serde_json::Value;
+use values::{Compiler, check_annotations};
 
-use super::{
-    Bounds, COMMON_COLUMNS, Clean, Dataset, DatasetName, EXTRA_COLUMN, Identity, Misfits, Nulls, NumberRule,
-    ObjectRule, Property, Required, TextRule, Undeclared, ValueKind, Values, columns,
-};
-use crate::{duration, limits};
+use super::{Dataset, DatasetName, Misfits, columns};
+use crate::limits;
 
 /// What is wrong with a schema, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,92 +32,30 @@ pub struct SchemaError {
 
 type Result<T> = std::result::Result<T, SchemaError>;
 
-/// A value in the schema and the way to it.
-#[derive(Clone)]
-struct At<'a> {
-    value: &'a Value,
-    pointer: String,
-}
+/// Keywords that bound no value. `default` says what stands in for one.
+const ANNOTATIONS: [&str; 4] = ["title", "description", "examples", "default"];
 
-impl<'a> At<'a> {
-    fn refuse<T>(&self, problem: impl Into<String>) -> Result<T> {
-        Err(SchemaError { pointer: self.pointer.clone(), problem: problem.into() })
-    }
+/// What may stand at the root, beside a `$ref` or not.
+const ROOT: [&str; 7] = ["$schema", "$id", "$defs", "title", "description", "examples", "x-alluvium"];
 
-    fn child(&self, key: &str, value: &'a Value) -> Self {
-        let key = key.replace('~', "~0").replace('/', "~1");
-        Self { value, pointer: format!("{}/{key}", self.pointer) }
-    }
-
-    fn object(&self) -> Result<&'a Map<String, Value>> {
-        self.value.as_object().map_or_else(|| self.refuse("expected an object"), Ok)
-    }
-
-    fn members(&self) -> Result<impl Iterator<Item = (&'a str, Self)> + use<'a>> {
-        let at = self.clone();
-        Ok(self.object()?.iter().map(move |(key, value)| (key.as_str(), at.child(key, value))))
-    }
-
-    fn text(&self) -> Result<&'a str> {
-        self.value.as_str().map_or_else(|| self.refuse("expected a string"), Ok)
-    }
-
-    fn texts(&self) -> Result<Vec<String>> {
-        let Some(items) = self.value.as_array() else {
-            return self.refuse("expected an array of strings");
-        };
-        let items = items.iter().enumerate();
-        items.map(|(index, item)| self.child(&index.to_string(), item).text().map(str::to_owned)).collect()
-    }
-
-    fn flag(&self) -> Result<bool> {
-        self.value.as_bool().map_or_else(|| self.refuse("expected true or false"), Ok)
-    }
-
-    fn number(&self) -> Result<f64> {
-        self.value.as_f64().map_or_else(|| self.refuse("expected a number"), Ok)
-    }
-
-    fn count(&self) -> Result<u64> {
-        self.value.as_u64().map_or_else(|| self.refuse("expected a whole number from 0 up"), Ok)
-    }
-
-    fn duration(&self) -> Result<Duration> {
-        duration::parse(self.text()?).or_else(|error| self.refuse(error.to_string()))
-    }
-
-    fn unknown<T>(&self, keyword: &str, known: &[&str]) -> Result<T> {
-        self.refuse(format!("the keyword `{keyword}` is not implemented; known here: {}", known.join(", ")))
-    }
-}
-
-const ROOT_KEYWORDS: [&str; 9] =
-    ["$schema", "$id", "title", "description", "type", "properties", "required", "additionalProperties", "x-alluvium"];
-
-const PROPERTY_KEYWORDS: [&str; 12] = [
-    "type",
-    "title",
-    "description",
-    "examples",
-    "enum",
-    "format",
-    "minLength",
-    "maxLength",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-];
-
-const SETTINGS: [&str; 7] = ["types", "aliases", "strict", "hot_retention", "retention", "max_past", "max_future"];
+/// What may stand at the root, or where its `$ref` leads.
+const ROOT_OBJECT: [&str; 4] = ["type", "properties", "required", "additionalProperties"];
 
 pub(super) fn compile(name: DatasetName, schema: &str) -> Result<Dataset> {
-    let parsed: Value = serde_json::from_str(schema)
-        .map_err(|error| SchemaError { pointer: String::new(), problem: format!("not JSON: {error}") })?;
-    let root = At { value: &parsed, pointer: String::new() };
+    let nowhere = |problem: String| SchemaError { pointer: String::new(), problem };
+    if schema.len() > limits::SCHEMA_BYTES {
+        let problem = format!("the schema has {} bytes; at most {} are taken", schema.len(), limits::SCHEMA_BYTES);
+        return Err(nowhere(problem));
+    }
+    let parsed: Value = serde_json::from_str(schema).map_err(|error| nowhere(format!("not JSON: {error}")))?;
+    let root = At::root(&parsed);
+    let mut compiler = Compiler::new(root.clone());
+    let object_at = root_object(&root, &mut compiler)?;
+    let object = compiler.object(&object_at, 1)?;
+    check_definitions(&root, &mut compiler)?;
     let mut dataset = Dataset {
         name,
-        object: ObjectRule { properties: Vec::new(), undeclared: Undeclared::Kept },
+        object,
         misfits: Misfits::Kept,
         types: Vec::new(),
         hot_retention: limits::HOT_RETENTION,
@@ -121,215 +68,55 @@ pub(super) fn compile(name: DatasetName, schema: &str) -> Result<Dataset> {
         bloom_filters: vec!["source".to_owned()],
         columns: columns::dataset_columns(&[]),
     };
-    let mut required = None;
-    let mut settings = None;
-    for (keyword, at) in root.members()? {
-        match keyword {
-            "$schema" => expect_draft(&at)?,
-            "$id" | "title" | "description" => drop(at.text()?),
-            "type" if at.value == "object" => {}
-            "type" => return at.refuse("expected \"object\": an event's data is an object"),
-            "properties" => dataset.object.properties = at.members()?.map(property).collect::<Result<_>>()?,
-            "required" => required = Some(at),
-            "additionalProperties" if at.flag()? => {}
-            "additionalProperties" => dataset.object.undeclared = Undeclared::Refused,
-            "x-alluvium" => settings = Some(at),
-            other => return at.unknown(other, &ROOT_KEYWORDS),
-        }
+    if let Some(at) = root.get("x-alluvium") {
+        settings::apply(&mut dataset, &at)?;
     }
-    match required {
-        Some(at) => require(&mut dataset.object.properties, &at.texts()?, &at)?,
-        None => require(&mut dataset.object.properties, &[], &root)?,
-    }
-    if let Some(at) = settings {
-        apply_settings(&mut dataset, &at)?;
-    }
-    let properties_at = At { value: &parsed, pointer: "/properties".to_owned() };
-    check_names(&dataset.object.properties, &properties_at)?;
     dataset.columns = columns::dataset_columns(&dataset.object.properties);
     Ok(dataset)
 }
 
-fn expect_draft(at: &At<'_>) -> Result<()> {
-    let draft = at.text()?.trim_end_matches('#');
-    if draft == "https://json-schema.org/draft/2020-12/schema" {
-        return Ok(());
-    }
-    at.refuse("expected \"https://json-schema.org/draft/2020-12/schema\", the draft that is implemented")
-}
-
-fn property((name, at): (&str, At<'_>)) -> Result<Property> {
-    let (type_name, nullable) = property_type(&at)?;
-    let members: BTreeMap<&str, At<'_>> = at.members()?.collect();
-    for (keyword, member) in &members {
-        if !PROPERTY_KEYWORDS.contains(keyword) {
-            return member.unknown(keyword, &PROPERTY_KEYWORDS);
+/// The object that declares the properties: the root, or what its `$ref` leads to.
+fn root_object<'a>(root: &At<'a>, compiler: &mut Compiler<'a>) -> Result<At<'a>> {
+    for (keyword, at) in root.members()? {
+        if keyword != "$ref" && !ROOT.contains(&keyword) && !ROOT_OBJECT.contains(&keyword) {
+            return at.unknown("keyword", keyword, &[&ROOT[..], &["$ref"], &ROOT_OBJECT].concat());
         }
     }
-    let format = members.get("format");
-    let (kind, bounding): (ValueKind, &[&str]) = match (type_name, format) {
-        ("string", None) => (ValueKind::Text(text_rule(&members)?), &["enum", "minLength", "maxLength"]),
-        ("string", Some(format)) => (timed(format)?, &["format"]),
-        ("integer", _) => (ValueKind::Integer(number_rule(&members)?), &BOUND_KEYWORDS),
-        ("number", _) => (ValueKind::Number(number_rule(&members)?), &BOUND_KEYWORDS),
-        ("boolean", _) => (ValueKind::Boolean(Vec::new()), &[]),
-        (other, _) => {
-            return at.refuse(format!(
-                "the type `{other}` is not implemented for a property; known: string, integer, number, boolean. \
-                 Leave the property undeclared and it is kept in `extra`"
-            ));
+    if let Some(draft) = root.get("$schema")
+        && draft.text()?.trim_end_matches('#') != "https://json-schema.org/draft/2020-12/schema"
+    {
+        return draft
+            .refuse("expected \"https://json-schema.org/draft/2020-12/schema\", the draft that is implemented");
+    }
+    root.get("$id").map(|id| id.text()).transpose()?;
+    check_annotations(root)?;
+    let target = compiler.references.follow(root, &ROOT)?;
+    let at = target.at;
+    if root.get("$ref").is_some() {
+        check_annotations(&at)?;
+        for (keyword, member) in at.members()? {
+            if !ROOT_OBJECT.contains(&keyword) && !ANNOTATIONS[..3].contains(&keyword) {
+                return member.unknown("keyword", keyword, &[&ROOT_OBJECT[..], &ANNOTATIONS[..3]].concat());
+            }
         }
-    };
-    let says_nothing = ["type", "title", "description", "examples"];
-    let stray = members.iter().find(|(keyword, _)| !says_nothing.contains(keyword) && !bounding.contains(keyword));
-    if let Some((keyword, member)) = stray {
-        return member.refuse(format!("`{keyword}` does not go with this property's type and format; remove it"));
     }
-    let nulls = if nullable { Nulls::Listed } else { Nulls::NotListed };
-    Ok(Property {
-        name: name.to_owned(),
-        aliases: Vec::new(),
-        required: Required::Yes,
-        values: Values { kind, nulls },
-        default: None,
-        clean: Clean::default(),
-        identity: Identity::Plain,
-    })
-}
-
-/// The one type of a property, and whether null is listed beside it.
-fn property_type<'a>(at: &At<'a>) -> Result<(&'a str, bool)> {
-    let Some(types) = at.object()?.get("type") else {
-        return at.refuse("a property needs a `type`, so that its column has one");
-    };
-    let types_at = at.child("type", types);
-    if let Some(one) = types.as_str() {
-        return Ok((one, false));
-    }
-    let listed: Vec<&str> = types.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    match listed.as_slice() {
-        [one, "null"] | ["null", one] if *one != "null" => Ok((one, true)),
-        _ => types_at.refuse("expected one type, or one type and \"null\", so that its column has one type"),
+    match at.get("type") {
+        Some(kind) if kind.value != "object" => kind.refuse("expected \"object\": an event's data is an object"),
+        _ => Ok(at),
     }
 }
 
-fn timed(format: &At<'_>) -> Result<ValueKind> {
-    match format.text()? {
-        "date-time" => Ok(ValueKind::Timestamp),
-        "date" => Ok(ValueKind::Date),
-        other => format.refuse(format!("the format `{other}` is not implemented; known: date-time, date")),
-    }
-}
-
-fn text_rule(members: &BTreeMap<&str, At<'_>>) -> Result<TextRule> {
-    let mut one_of = members.get("enum").map(At::texts).transpose()?;
-    if let (Some(at), Some([])) = (members.get("enum"), one_of.as_deref()) {
-        return at.refuse("expected at least one value: an empty `enum` allows none");
-    }
-    if let Some(one_of) = &mut one_of {
-        one_of.sort_unstable();
-    }
-    Ok(TextRule {
-        min_chars: members.get("minLength").map(At::count).transpose()?,
-        max_chars: members.get("maxLength").map(At::count).transpose()?,
-        pattern: None,
-        format: None,
-        one_of: one_of.unwrap_or_default(),
-    })
-}
-
-const BOUND_KEYWORDS: [&str; 4] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
-
-fn number_rule(members: &BTreeMap<&str, At<'_>>) -> Result<NumberRule> {
-    let [minimum, maximum, exclusive_minimum, exclusive_maximum] =
-        BOUND_KEYWORDS.map(|keyword| members.get(keyword).map(At::number).transpose());
-    let bounds = Bounds {
-        minimum: minimum?,
-        maximum: maximum?,
-        exclusive_minimum: exclusive_minimum?,
-        exclusive_maximum: exclusive_maximum?,
-    };
-    Ok(NumberRule { bounds, multiple_of: None, one_of: Vec::new() })
-}
-
-/// Leaves `required` as [`property`] set it on the properties that are listed, and takes it from the others.
-fn require(properties: &mut [Property], listed: &[String], at: &At<'_>) -> Result<()> {
-    if let Some(stranger) = listed.iter().find(|name| !properties.iter().any(|property| property.name == **name)) {
-        return at.refuse(format!("`{stranger}` is required and not declared under `properties`"));
-    }
-    for property in properties.iter_mut().filter(|property| !listed.contains(&property.name)) {
-        property.required = Required::No;
-    }
-    Ok(())
-}
-
-fn apply_settings(dataset: &mut Dataset, settings: &At<'_>) -> Result<()> {
-    for (setting, at) in settings.members()? {
-        match setting {
-            "types" => dataset.types = at.texts()?,
-            "aliases" => apply_aliases(&mut dataset.object.properties, &at)?,
-            "strict" if at.flag()? => dataset.misfits = Misfits::Refused,
-            "strict" => {}
-            "hot_retention" => dataset.hot_retention = at.duration()?,
-            "retention" => dataset.retention = Some(at.duration()?),
-            "max_past" => dataset.max_past = at.duration()?,
-            "max_future" => dataset.max_future = at.duration()?,
-            other => return at.unknown(other, &SETTINGS),
+/// Compiles the definitions that no `$ref` led to, so that what is wrong there is said too.
+fn check_definitions<'a>(root: &At<'a>, compiler: &mut Compiler<'a>) -> Result<()> {
+    let Some(definitions) = root.get("$defs") else { return Ok(()) };
+    for (name, at) in definitions.members()? {
+        if name.len() > 255 {
+            return definitions.refuse("a name of more than 255 bytes");
+        }
+        if !compiler.references.reached(&at) {
+            compiler.columns = 0;
+            compiler.values(&at, 1)?;
         }
     }
     Ok(())
-}
-
-fn apply_aliases(properties: &mut [Property], aliases: &At<'_>) -> Result<()> {
-    for (name, at) in aliases.members()? {
-        let listed = at.texts()?;
-        let taken =
-            |alias: &String| properties.iter().any(|other| other.name == *alias || other.aliases.contains(alias));
-        if let Some(alias) = listed.iter().find(|alias| taken(alias)) {
-            return at.refuse(format!("`{alias}` already names a property; an alias leads to one property alone"));
-        }
-        match properties.iter_mut().find(|property| property.name == name) {
-            Some(property) => property.aliases = listed,
-            None => return at.refuse(format!("`{name}` is not declared under `properties`")),
-        }
-    }
-    Ok(())
-}
-
-/// Holds column names to what Delta and Athena take.
-///
-/// Sources: Delta Lake protocol, "Column Mapping" (the characters ` ,;{}()\n\t=` need it, and we stay at writer version 2);
-/// Amazon Athena User Guide, "Name databases, tables, and columns" (255 characters, no case).
-fn check_names(properties: &[Property], at: &At<'_>) -> Result<()> {
-    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for property in properties {
-        let name = property.name.as_str();
-        let here = At { value: at.value, pointer: at.child(name, at.value).pointer };
-        let lower = name.to_lowercase();
-        let refused = |why: &str, instead: String| {
-            here.refuse(format!(
-                "the column name `{name}` {why}; name the property `{instead}` and put \
-                 \"aliases\": {{\"{instead}\": [{}]}} under `x-alluvium`",
-                Value::from(name)
-            ))
-        };
-        if COMMON_COLUMNS.contains(&lower.as_str()) || lower == EXTRA_COLUMN {
-            return refused("is one of the columns that every table has", format!("{lower}_value"));
-        }
-        if name.is_empty() || name.len() > 255 || name.contains(|c: char| " ,;{}()=`\"".contains(c) || c.is_control()) {
-            return refused("cannot be held by Delta or Athena", mended(&lower));
-        }
-        if let Some(other) = seen.insert(lower.clone(), name) {
-            return refused(
-                &format!("differs from `{other}` by case alone, and Athena knows no case"),
-                format!("{lower}_2"),
-            );
-        }
-    }
-    Ok(())
-}
-
-fn mended(name: &str) -> String {
-    let kept: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(64).collect();
-    if kept.is_empty() { "field".to_owned() } else { kept }
 }

@@ -34,7 +34,9 @@ fn an_unknown_keyword_is_refused_by_name_and_position() {
 #[test]
 fn a_keyword_that_does_not_go_with_the_type_is_refused() {
     assert!(refusal(r#"{"properties": {"a": {"type": "number", "maxLength": 3}}}"#).contains("does not go with"));
-    assert!(refusal(r#"{"properties": {"a": {"type": "boolean", "enum": ["x"]}}}"#).contains("does not go with"));
+    assert!(refusal(r#"{"properties": {"a": {"type": "boolean", "minimum": 0}}}"#).contains("does not go with"));
+    let message = refusal(r#"{"properties": {"a": {"type": "string", "format": "date", "enum": ["2014-02-14"]}}}"#);
+    assert!(message.contains("`/properties/a/enum`") && message.contains("does not go with"), "{message}");
 }
 
 #[test]
