@@ -120,3 +120,6 @@ fn check_definitions<'a>(root: &At<'a>, compiler: &mut Compiler<'a>) -> Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

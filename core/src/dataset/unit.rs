@@ -138,3 +138,6 @@ pub(super) fn known_of(quantity: &str) -> String {
     let names: Vec<_> = UNITS.iter().filter(|unit| unit.quantity == quantity).map(|unit| unit.names[0]).collect();
     names.join(", ")
 }
+
+#[cfg(test)]
+mod tests;
