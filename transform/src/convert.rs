@@ -7,10 +7,10 @@ use std::sync::Arc;
 use alluvium_core::clock::Micros;
 use alluvium_core::identity::{content_hash, idempotent_event_id};
 use alluvium_core::{Dataset, ReasonCode};
-use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
 
 use crate::draft::Draft;
-use crate::encode::{self, ROW_GROUP_ROWS};
+use crate::encode::{FileWriter, Layout, ROW_GROUP_ROWS};
 use crate::error::TransformError;
 use crate::fault::Fault;
 use crate::judge::{Judged, judge};
@@ -88,8 +88,8 @@ pub fn convert(
         number: 0,
         cut_bytes: 0,
     };
-    let mut file =
-        File { dataset, output: Output::Fresh(output), rows: Rows::new(dataset), sources: Sources::default() };
+    let output = FileWriter::new(output, &Layout::of(dataset), None).map_err(|source| parquet(dataset, source))?;
+    let mut file = File { dataset, output, rows: Rows::new(dataset), sources: Sources::default() };
     let (mut report, mut line) = (ConvertReport::default(), Vec::new());
     let (mut tape, mut draft) = (Tape::default(), Draft::default());
     while let Some(bytes) = lines.next(&mut line)? {
@@ -166,17 +166,10 @@ impl<R: Read> Lines<R> {
     }
 }
 
-enum Output<W: Write + Send> {
-    Fresh(W),
-    Begun(Box<ArrowWriter<W>>),
-    /// Only between two of the others, or after an error.
-    Taken,
-}
-
 /// The file under way: rows that wait for their row group, and the writer of those before.
 struct File<'a, W: Write + Send> {
     dataset: &'a Arc<Dataset>,
-    output: Output<W>,
+    output: FileWriter<W>,
     rows: Rows,
     sources: Sources,
 }
@@ -211,37 +204,22 @@ impl<W: Write + Send> File<'_, W> {
         Ok(())
     }
 
-    fn write_row_group(&mut self) -> Result<&mut ArrowWriter<W>, TransformError> {
+    fn write_row_group(&mut self) -> Result<(), TransformError> {
         let dataset = self.dataset.name.as_str();
         let arrow = |source| TransformError::Arrow { dataset: dataset.to_owned(), source };
-        let parquet = |source| TransformError::Parquet { dataset: dataset.to_owned(), source };
         let rows = self.rows.sort(&self.sources).map_err(arrow)?;
         self.sources = Sources::default();
-        let mut writer = match std::mem::replace(&mut self.output, Output::Taken) {
-            Output::Fresh(output) => Box::new(encode::writer(output, &rows.batch, None).map_err(parquet)?),
-            Output::Begun(writer) => writer,
-            Output::Taken => unreachable!("an error before this ended the conversion"),
-        };
-        writer.write(&rows.batch).map_err(parquet)?;
-        writer.flush().map_err(parquet)?;
-        self.output = Output::Begun(writer);
-        match &mut self.output {
-            Output::Begun(writer) => Ok(writer),
-            _ => unreachable!("set just before"),
-        }
+        self.output.write_row_group(&rows.batch).map_err(|source| parquet(self.dataset, source))
     }
 
     fn finish(mut self) -> Result<(), TransformError> {
-        let parquet = |source| TransformError::Parquet { dataset: self.dataset.name.as_str().to_owned(), source };
-        // A file without rows still has its columns.
-        if self.rows.len() > 0 || matches!(self.output, Output::Fresh(_)) {
-            self.write_row_group()?;
-        }
-        match self.output {
-            Output::Begun(writer) => writer.close().map(drop).map_err(parquet),
-            _ => unreachable!("a row group has been written"),
-        }
+        self.write_row_group()?;
+        self.output.finish().map(drop).map_err(|source| parquet(self.dataset, source))
     }
+}
+
+fn parquet(dataset: &Dataset, source: ParquetError) -> TransformError {
+    TransformError::Parquet { dataset: dataset.name.as_str().to_owned(), source }
 }
 
 #[cfg(test)]

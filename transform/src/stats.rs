@@ -7,11 +7,14 @@
 //! Source: Delta Transaction Log Protocol, "Per-file Statistics". Timestamps are cut to milliseconds there; readers add the
 //! missing 999 µs to a maximum. Strings are cut to 32 characters, a maximum then being rounded up.
 
+use std::cmp::Ordering;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use serde_json::{Map, Value, json};
 
+use crate::encode::Layout;
 use crate::rows::primitive;
 use crate::time::MICROS_PER_DAY;
 
@@ -19,48 +22,150 @@ const STRING_CHARS: usize = 32;
 /// The text columns that have statistics.
 const TEXTS: [&str; 2] = ["source", "type"];
 
-/// The statistics of a data file with these rows, as the JSON text of a Delta `add` action.
-pub(crate) fn delta(rows: &RecordBatch) -> String {
-    let (mut least, mut most, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
-        let is_text = matches!(field.data_type(), DataType::Utf8 | DataType::Binary);
-        if is_text && !TEXTS.contains(&field.name().as_str()) {
-            continue;
-        }
-        nulls.insert(field.name().clone(), column.null_count().into());
-        let (low, high) = ends(column);
-        least.extend(low.map(|low| (field.name().clone(), low)));
-        most.extend(high.map(|high| (field.name().clone(), high)));
-    }
-    json!({"numRecords": rows.num_rows(), "minValues": least, "maxValues": most, "nullCount": nulls}).to_string()
+/// The statistics of a data file, as they come together row group by row group.
+#[derive(Debug)]
+pub(crate) struct FileStatistics {
+    rows: u64,
+    columns: Vec<ColumnStatistics>,
 }
 
-/// The least and the greatest value, as far as they can be said.
-fn ends(column: &ArrayRef) -> (Option<Value>, Option<Value>) {
+/// Of one column that has statistics: its place among the columns, its name, how many nulls it has and its bounds.
+#[derive(Debug)]
+struct ColumnStatistics {
+    place: usize,
+    name: String,
+    nulls: u64,
+    ends: Option<(End, End)>,
+}
+
+/// The least or the greatest value of a column.
+#[derive(Debug, Clone, PartialEq)]
+enum End {
+    Text(String),
+    Integer(i64),
+    Number(f64),
+    Days(i32),
+    Micros(i64),
+}
+
+impl FileStatistics {
+    /// Of a file without rows.
+    pub(crate) fn new(layout: &Layout) -> Self {
+        let of = |(place, name): (usize, &str)| ColumnStatistics { place, name: name.to_owned(), nulls: 0, ends: None };
+        let fields = layout.columns.fields().iter().enumerate();
+        let told = fields.filter(|(_, field)| {
+            let open = match field.data_type() {
+                DataType::Utf8 => TEXTS.contains(&field.name().as_str()),
+                DataType::Binary | DataType::Struct(_) | DataType::List(_) => false,
+                _ => true,
+            };
+            open && !layout.is_silent(field.name())
+        });
+        Self { rows: 0, columns: told.map(|(place, field)| of((place, field.name()))).collect() }
+    }
+
+    /// Takes in rows of the file's columns.
+    pub(crate) fn add(&mut self, rows: &RecordBatch) {
+        self.rows += rows.num_rows() as u64;
+        for column in &mut self.columns {
+            let values = rows.column(column.place);
+            column.nulls += values.null_count() as u64;
+            column.ends = match (column.ends.take(), ends(values)) {
+                (Some((low, high)), Some((lower, higher))) => Some((low.lesser(lower), high.greater(higher))),
+                (known, new) => known.or(new),
+            };
+        }
+    }
+
+    /// The rows taken in.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The JSON text of a Delta `add` action's statistics.
+    pub(crate) fn json(&self) -> String {
+        let (mut least, mut most, mut nulls) = (Map::new(), Map::new(), Map::new());
+        for column in &self.columns {
+            nulls.insert(column.name.clone(), column.nulls.into());
+            if let Some((low, high)) = &column.ends {
+                least.extend(low.low().map(|low| (column.name.clone(), low)));
+                most.extend(high.high().map(|high| (column.name.clone(), high)));
+            }
+        }
+        json!({"numRecords": self.rows, "minValues": least, "maxValues": most, "nullCount": nulls}).to_string()
+    }
+}
+
+/// The least and the greatest value; `None` when all are null.
+fn ends(column: &ArrayRef) -> Option<(End, End)> {
     match column.data_type() {
         DataType::Utf8 => {
             let texts = column.as_string::<i32>();
-            (min_string(texts).map(|text| cut(text).into()), max_string(texts).and_then(rounded_up).map(Value::from))
+            Some((End::Text(min_string(texts)?.to_owned()), End::Text(max_string(texts)?.to_owned())))
         }
         DataType::Int64 => {
             let numbers = primitive::<Int64Type>(column);
-            (min(numbers).map(Value::from), max(numbers).map(Value::from))
+            Some((End::Integer(min(numbers)?), End::Integer(max(numbers)?)))
         }
         DataType::Float64 => {
             let numbers = primitive::<Float64Type>(column);
-            (min(numbers).and_then(finite), max(numbers).and_then(finite))
+            Some((End::Number(min(numbers)?), End::Number(max(numbers)?)))
         }
         DataType::Date32 => {
             let days = primitive::<Date32Type>(column);
-            let shown = |day: i32| Value::from(instant(i64::from(day) * MICROS_PER_DAY, "%Y-%m-%d"));
-            (min(days).map(shown), max(days).map(shown))
+            Some((End::Days(min(days)?), End::Days(max(days)?)))
         }
         DataType::Timestamp(..) => {
             let times = primitive::<TimestampMicrosecondType>(column);
-            let shown = |time: i64| Value::from(instant(time.div_euclid(1000) * 1000, "%Y-%m-%dT%H:%M:%S.%3fZ"));
-            (min(times).map(shown), max(times).map(shown))
+            Some((End::Micros(min(times)?), End::Micros(max(times)?)))
         }
-        _ => (None, None),
+        _ => None,
+    }
+}
+
+impl End {
+    fn lesser(self, other: Self) -> Self {
+        if self.compare(&other).is_gt() { other } else { self }
+    }
+
+    fn greater(self, other: Self) -> Self {
+        if self.compare(&other).is_lt() { other } else { self }
+    }
+
+    fn compare(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            (Self::Integer(one), Self::Integer(other)) | (Self::Micros(one), Self::Micros(other)) => one.cmp(other),
+            (Self::Number(one), Self::Number(other)) => one.total_cmp(other),
+            (Self::Days(one), Self::Days(other)) => one.cmp(other),
+            _ => unreachable!("a column has one type"),
+        }
+    }
+
+    /// How the log says that nothing is less, if it can.
+    fn low(&self) -> Option<Value> {
+        match self {
+            Self::Text(text) => Some(cut(text).into()),
+            _ => self.shown(),
+        }
+    }
+
+    /// How the log says that nothing is greater, if it can.
+    fn high(&self) -> Option<Value> {
+        match self {
+            Self::Text(text) => rounded_up(text).map(Value::from),
+            _ => self.shown(),
+        }
+    }
+
+    fn shown(&self) -> Option<Value> {
+        match self {
+            Self::Text(text) => Some(text.as_str().into()),
+            Self::Integer(number) => Some((*number).into()),
+            Self::Number(number) => finite(*number),
+            Self::Days(day) => Some(instant(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d").into()),
+            Self::Micros(time) => Some(instant(time.div_euclid(1000) * 1000, "%Y-%m-%dT%H:%M:%S.%3fZ").into()),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use rustc_hash::FxHashMap;
 use crate::dead::{self, DeadLetter};
 use crate::draft::Draft;
 use crate::elements::Opened;
+use crate::encode::{FileWriter, Layout};
 use crate::error::TransformError;
 use crate::fault::Fault;
 use crate::hot::{self, HotSettings};
@@ -32,7 +33,6 @@ use crate::rows::Rows;
 use crate::settings::TransformSettings;
 use crate::sources::{OwnerIndex, Sources};
 use crate::tape::Tape;
-use crate::{encode, stats};
 
 use tally::Tally;
 
@@ -311,7 +311,7 @@ impl<'a> Run<'a> {
             let hot_block = |source| TransformError::HotBlock { dataset: dataset.to_owned(), source };
             let sorted = rows.sort(&self.sources).map_err(arrow)?;
             drop(rows);
-            output.add(dataset, &sorted.batch)?;
+            output.add(dataset, &Layout::of(&plan.dataset), &sorted.batch)?;
             let settings = HotSettings::new(plan, &output.identity, arrival, self.transform.settings.hot_margin);
             if blocks.is_none() {
                 blocks = Some(HotBlockWriter::new().map_err(hot_block)?);
@@ -323,7 +323,7 @@ impl<'a> Run<'a> {
             let dataset = DatasetName::dead_letters();
             let rows = dead::rows(std::mem::take(&mut self.dead))
                 .map_err(|source| TransformError::Arrow { dataset: dataset.to_string(), source })?;
-            output.add(dataset.as_str(), &rows)?;
+            output.add(dataset.as_str(), &Layout::dead_letters(), &rows)?;
         }
         let ledger = self.ledger(&output.identity, &covers, arrival);
         Ok(output.finish(covers, ledger))
@@ -361,19 +361,22 @@ struct Output {
 }
 
 impl Output {
-    fn add(&mut self, dataset: &str, rows: &RecordBatch) -> Result<(), TransformError> {
-        let bytes = encode::data_file(rows, &self.identity)
-            .map_err(|source| TransformError::Parquet { dataset: dataset.to_owned(), source })?;
+    fn add(&mut self, dataset: &str, layout: &Layout, rows: &RecordBatch) -> Result<(), TransformError> {
+        let parquet = |source| TransformError::Parquet { dataset: dataset.to_owned(), source };
+        let mut bytes = Vec::with_capacity(64 * 1024 + rows.num_rows() * 32);
+        let mut file = FileWriter::new(&mut bytes, layout, Some(&self.identity)).map_err(parquet)?;
+        file.write_row_group(rows).map_err(parquet)?;
+        let encoded = file.finish().map_err(parquet)?;
         let path = format!("{dataset}/{}-{}.parquet", self.identity, content_hash(&bytes));
         self.entries.push(DataFileEntry {
             dataset: dataset.to_owned(),
             path: path.clone(),
-            size_bytes: bytes.len() as u64,
-            rows: rows.num_rows() as u64,
-            stats: stats::delta(rows),
+            size_bytes: encoded.bytes,
+            rows: encoded.rows,
+            stats: encoded.statistics,
             schema: fingerprint(rows.schema_ref()),
         });
-        self.files.push(DataFile { path, bytes });
+        self.files.push(DataFile { path, bytes: bytes.into() });
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alluvium_core::{Datasets, RecordIdentity, ShardId};
 use arrow::array::{Float64Array, Int64Array};
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
@@ -46,6 +47,17 @@ fn many() -> RecordBatch {
             mixed % 50,
         )
     }))
+}
+
+fn data_file(rows: &RecordBatch, batch: &BatchIdentity) -> Result<Bytes, ParquetError> {
+    let datasets = Datasets::load(None, None).unwrap();
+    let layout = Layout::of(datasets.get("telemetry").unwrap());
+    let mut bytes = Vec::new();
+    let mut file = FileWriter::new(&mut bytes, &layout, Some(batch))?;
+    file.write_row_group(rows)?;
+    let encoded = file.finish()?;
+    assert_eq!((encoded.rows, encoded.bytes), (rows.num_rows() as u64, bytes.len() as u64));
+    Ok(bytes.into())
 }
 
 fn identity() -> BatchIdentity {
@@ -139,7 +151,10 @@ fn the_page_index_has_statistics_of_what_is_filtered_by() {
     let source = column(&metadata, "source").statistics().unwrap();
     assert_eq!((source.min_bytes_opt(), source.max_bytes_opt()), (Some(&b"pump-0"[..]), Some(&b"pump-9"[..])));
     assert_eq!(column(&metadata, "battery").statistics().unwrap().null_count_opt(), Some(5000));
-    assert!(column(&metadata, "extra").statistics().is_none());
+    for silent in ["owner", "extra"] {
+        assert!(column(&metadata, silent).statistics().is_none(), "{silent}");
+        assert!(column(&metadata, silent).column_index_offset().is_none(), "{silent}");
+    }
 }
 
 #[test]

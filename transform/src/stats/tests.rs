@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, StructArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{Field, Schema};
 
 use super::*;
@@ -13,6 +15,12 @@ fn stats(columns: Vec<(&str, ArrayRef)>) -> Value {
     let arrays = columns.into_iter().map(|(_, column)| column).collect();
     let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
     serde_json::from_str(&delta(&rows)).unwrap()
+}
+
+fn delta(rows: &RecordBatch) -> String {
+    let mut statistics = FileStatistics::new(&Layout::with_columns(rows.schema()));
+    statistics.add(rows);
+    statistics.json()
 }
 
 #[test]
@@ -72,4 +80,34 @@ fn long_texts_are_cut_so_that_they_still_bound_the_rows() {
         assert!(most.is_none_or(|most| most >= text));
         assert!(cut(&text) <= text.as_str());
     }
+}
+
+#[test]
+fn row_groups_make_one_whole() {
+    let texts = |texts: [Option<&str>; 2]| -> ArrayRef { Arc::new(StringArray::from(texts.to_vec())) };
+    let numbers = |numbers: [Option<f64>; 2]| -> ArrayRef { Arc::new(Float64Array::from(numbers.to_vec())) };
+    let group =
+        |source, value| RecordBatch::try_from_iter([("source", texts(source)), ("value", numbers(value))]).unwrap();
+    let groups = [
+        group([Some("m"), Some("n")], [None, None]),
+        group([Some("b"), Some("z")], [Some(-0.0), Some(7.0)]),
+        group([Some("a"), Some("c")], [Some(0.0), None]),
+    ];
+    let mut statistics = FileStatistics::new(&Layout::with_columns(groups[0].schema()));
+    for group in &groups {
+        statistics.add(group);
+    }
+    let whole = arrow::compute::concat_batches(&groups[0].schema(), &groups).unwrap();
+    assert_eq!(statistics.json(), delta(&whole));
+    assert_eq!(statistics.rows(), 6);
+    assert!(statistics.json().contains(r#""nullCount":{"source":0,"value":3}"#), "{}", statistics.json());
+}
+
+#[test]
+fn nested_columns_are_left_out_and_do_no_harm() {
+    let inner: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let nested = StructArray::from(vec![(Arc::new(Field::new("x", inner.data_type().clone(), true)), inner)]);
+    let found = stats(vec![("at", Arc::new(nested)), ("n", Arc::new(Int64Array::from(vec![3, 4])))]);
+    let expected = json!({"numRecords": 2, "minValues": {"n": 3}, "maxValues": {"n": 4}, "nullCount": {"n": 0}});
+    assert_eq!(found, expected);
 }
