@@ -2,9 +2,13 @@
 
 mod columns;
 mod datasets;
+mod decimal;
+mod equality;
+mod format;
 mod name;
 mod pattern;
 mod property;
+mod rule;
 mod schema;
 mod unit;
 
@@ -14,12 +18,14 @@ use arrow::datatypes::SchemaRef;
 
 pub use columns::{COMMON_COLUMNS, EXTRA_COLUMN, dead_letter_columns, fingerprint, ledger_columns};
 pub use datasets::{Datasets, DatasetsError};
+pub use equality::{all_differ, equal};
 pub use name::{DatasetName, DatasetNameError};
 pub use pattern::Pattern;
 pub use property::{
     Bounds, Case, Clamp, Clean, Condition, Conversion, EventFilter, Identity, ListRule, Nulls, NumberRule, ObjectRule,
     Property, Repeats, Required, TextFormat, TextRule, Undeclared, ValueKind, Values,
 };
+pub use rule::{NumberFault, TextFault};
 pub use schema::SchemaError;
 
 /// One dataset: a schema, compiled.
