@@ -15,9 +15,10 @@ use crate::error::TransformError;
 use crate::fault::Fault;
 use crate::judge::{Judged, judge};
 use crate::plan::Plan;
-use crate::reading::{read_event, too_large};
+use crate::reading::{self, too_large};
 use crate::rows::Rows;
 use crate::settings::TransformSettings;
+use crate::skeleton::recognise;
 use crate::sources::Sources;
 use crate::tape::Tape;
 
@@ -99,13 +100,14 @@ pub fn convert(
             continue;
         }
         report.received += 1;
-        let read = if lines.cut_bytes > 0 {
-            Err(too_large(bytes, settings))
-        } else {
-            read_event(element, settings, &mut tape)
-        };
-        let judged =
-            read.and_then(|event| judge(&mut draft, &plan, event, &tape, arrival).map(|judged| (judged, event)));
+        let read = if lines.cut_bytes > 0 { Err(too_large(bytes, settings)) } else { reading::text(element, settings) };
+        let judged = read.and_then(|event| {
+            if recognise(&mut draft, &plan, event, arrival) {
+                return Ok((Judged::Row, event));
+            }
+            reading::scan(event, settings, &mut tape)?;
+            judge(&mut draft, &plan, event, &tape, arrival).map(|judged| (judged, event))
+        });
         match judged {
             Ok((Judged::Filtered, _)) => report.filtered += 1,
             Ok((Judged::Row, event)) => {

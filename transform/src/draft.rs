@@ -3,7 +3,11 @@
 //! A draft is used for one event after another and allocates nothing once it has grown. Its texts are places in the event
 //! itself, or in a scratch text when they had escapes or were changed by cleaning.
 
+use std::sync::Arc;
+
+use crate::plan::{DefaultCell, FieldPlan};
 use crate::scan::unescape;
+use crate::skeleton::{Skeletons, Trace};
 use crate::tape::{Kind, Token};
 
 /// Where a text lies.
@@ -13,6 +17,14 @@ pub(crate) enum Place {
     Sent { start: u32, end: u32 },
     /// In the draft's scratch text.
     Scratch { start: u32, end: u32 },
+}
+
+impl Place {
+    /// Whether the text has so many bytes.
+    pub(crate) fn fits(self, bytes: std::ops::RangeInclusive<u32>) -> bool {
+        let (Self::Sent { start, end } | Self::Scratch { start, end }) = self;
+        bytes.contains(&(end - start))
+    }
 }
 
 /// One value of a row.
@@ -57,6 +69,10 @@ pub(crate) struct Draft {
     pub(crate) names: Vec<Place>,
     /// What the keys of earlier events meant.
     pub(crate) guesses: Guesses,
+    /// How earlier events were built.
+    pub(crate) skeletons: Skeletons,
+    /// How this one is built.
+    pub(crate) trace: Trace,
     scratch: String,
     fields: String,
     framing: String,
@@ -65,16 +81,42 @@ pub(crate) struct Draft {
 impl Draft {
     /// Makes ready for an event of a dataset with this many properties.
     pub(crate) fn begin(&mut self, properties: usize) {
+        self.forget();
+        self.cells.clear();
+        self.cells.resize(properties, Cell::Missing);
+    }
+
+    /// Makes ready for an event whose cells are these before its values are read.
+    #[inline]
+    pub(crate) fn begin_with(&mut self, cells: &[Cell]) {
+        self.forget();
+        self.cells.clear();
+        self.cells.extend_from_slice(cells);
+    }
+
+    fn forget(&mut self) {
         self.id = None;
         self.source = None;
         self.event_type = None;
         self.time = None;
-        self.cells.clear();
-        self.cells.resize(properties, Cell::Missing);
         self.names.clear();
         self.scratch.clear();
         self.fields.clear();
         self.framing.clear();
+    }
+
+    /// Gives a cell that is missing its field's default.
+    pub(crate) fn fill_in(&mut self, cell: usize, field: &Arc<FieldPlan>) {
+        self.cells[cell] = match &field.default {
+            None => return,
+            Some(DefaultCell::Text(text)) => Cell::Text(self.write(|scratch| scratch.push_str(text))),
+            Some(DefaultCell::Integer(value)) => Cell::Integer(*value),
+            Some(DefaultCell::Number(value)) => Cell::Number(*value),
+            Some(DefaultCell::Boolean(value)) => Cell::Boolean(*value),
+            Some(DefaultCell::Timestamp(value)) => Cell::Timestamp(*value),
+            Some(DefaultCell::Date(value)) => Cell::Date(*value),
+        };
+        self.trace.fill_in(cell, field);
     }
 
     /// Makes room for so many cells of a nested value; returns the place of the first.

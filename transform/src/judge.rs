@@ -22,13 +22,16 @@
 
 mod violation;
 
+use std::sync::Arc;
+
 use alluvium_core::ReasonCode;
 use alluvium_core::clock::Micros;
-use alluvium_core::dataset::{Misfits, Nulls, Required, Undeclared};
+use alluvium_core::dataset::{Identity, Misfits, Nulls, Required, Undeclared};
 
 use crate::draft::{Cell, Draft, Place};
 use crate::fault::{Fault, shown};
-use crate::plan::{DefaultCell, FieldPlan, KindPlan, Meaning, Names, ObjectPlan, Plan, ValuePlan};
+use crate::plan::{FieldPlan, KindPlan, Meaning, Names, ObjectPlan, Plan, ValuePlan};
+use crate::skeleton::{self, Target};
 use crate::tape::{At, Kind, Tape, Token};
 use crate::value::{self, Misfit};
 use violation::{Breach, Violation};
@@ -67,11 +70,30 @@ pub(crate) fn judge(
     tape: &Tape,
     arrival: Micros,
 ) -> Result<Judged, Fault> {
+    skeleton::prepare(draft, plan);
     draft.begin(plan.object.fields.len());
     let mut judge = Judge::new(draft, plan, event, tape, Reading::Cleaned);
     judge.event()?;
     judge.time_near(arrival)?;
+    skeleton::learn(draft, plan, event);
     Ok(Judged::Row)
+}
+
+/// Whether an event's time lies near enough to its arrival.
+pub(crate) fn is_near(plan: &Plan, time: Micros, arrival: Micros) -> bool {
+    let ahead = time.saturating_sub(arrival);
+    ahead <= plan.max_future_micros && ahead >= -plan.max_past_micros
+}
+
+/// The place of an attribute's text, if it is one that the attribute can have.
+#[inline]
+pub(crate) fn attribute_place(draft: &mut Draft, event: &str, name: &str, value: Token) -> Option<Place> {
+    let number_fits = name != "type" && matches!(value.kind, Kind::Integer | Kind::Decimal);
+    if !value.is_text() && !number_fits {
+        return None;
+    }
+    let place = draft.text(event, value);
+    place.fits(1..=ATTRIBUTE_BYTES as u32).then_some(place)
 }
 
 /// The JSON pointers of all values that break the dataset's schema as JSON Schema has it, nothing being cleaned, in order and
@@ -99,6 +121,8 @@ struct Judge<'a> {
     violations: Vec<Violation<'a>>,
     /// Whether an undeclared field is refused.
     closed: bool,
+    /// How many objects are open that hold properties.
+    objects: u32,
     /// How many arrays are open.
     arrays: u32,
     /// Whether a field was left over inside the outermost open array.
@@ -118,6 +142,7 @@ impl<'a> Judge<'a> {
             reading,
             violations,
             closed: false,
+            objects: 0,
             arrays: 0,
             left_over: false,
             attributes: 0,
@@ -167,20 +192,30 @@ impl<'a> Judge<'a> {
                 Meaning::Data => {
                     self.once(Meaning::Data, "data")?;
                     if token.kind != Kind::Object {
-                        self.draft.keep_framing(self.event, key, token);
+                        self.frame_member(key, token);
                     }
                 }
                 meaning @ (Meaning::Framing | Meaning::Undeclared) => {
                     let place = self.draft.text(self.event, key);
                     self.draft.names.push(place);
                     if meaning == Meaning::Undeclared || !is("1.0") && !is("application/json") {
-                        self.draft.keep_framing(self.event, key, token);
+                        self.frame_member(key, token);
+                    } else {
+                        self.draft.trace.note(key, token, || Target::Dropped);
                     }
                 }
-                attribute => self.attribute(attribute, token)?,
+                attribute => self.attribute(attribute, key, token)?,
             }
         }
         self.no_repeated_name(Tape::EVENT, 0)
+    }
+
+    fn frame_member(&mut self, key: Token, value: Token) {
+        self.draft.keep_framing(self.event, key, value);
+        match value.kind {
+            Kind::Object | Kind::Array => self.draft.trace.spoil(),
+            _ => self.draft.trace.note(key, value, || Target::Framing),
+        }
     }
 
     /// What a key means in a list of names.
@@ -203,6 +238,7 @@ impl<'a> Judge<'a> {
     fn object(&mut self, object: &'a ObjectPlan, names: &'a Names, at: At, first: usize) -> Result<bool, Fault> {
         let names_before = self.draft.names.len();
         let mut fits = true;
+        self.objects += 1;
         for (position, (key, value)) in self.tape.members(at).enumerate() {
             match self.meaning(names, position, key) {
                 Meaning::Field(field) => {
@@ -210,9 +246,10 @@ impl<'a> Judge<'a> {
                     fits &= self.field(&object.fields[field as usize], cell, key, value)?;
                 }
                 Meaning::Undeclared => self.undeclared(object, at, key, value),
-                attribute => self.attribute(attribute, self.tape.token(value))?,
+                attribute => self.attribute(attribute, key, self.tape.token(value))?,
             }
         }
+        self.objects -= 1;
         if self.draft.names.len() > names_before {
             self.no_repeated_name(at, names_before)?;
         }
@@ -221,11 +258,16 @@ impl<'a> Judge<'a> {
 
     /// Reads a field's value into its cell; returns whether its object still fits.
     #[inline]
-    fn field(&mut self, field: &'a FieldPlan, cell: usize, key: Token, at: At) -> Result<bool, Fault> {
+    fn field(&mut self, field: &'a Arc<FieldPlan>, cell: usize, key: Token, at: At) -> Result<bool, Fault> {
         if self.draft.cells[cell] != Cell::Missing {
             return Err(self.repeated_field(field, key, at));
         }
         let token = self.tape.token(at);
+        if field.clean.is_some() || field.identity == Identity::Pseudonymised {
+            self.draft.trace.spoil();
+        } else if !matches!(token.kind, Kind::Object | Kind::Array) {
+            self.draft.trace.note(key, token, || Target::Cell(cell as u32, field.clone()));
+        }
         if token.kind == Kind::Null {
             self.draft.cells[cell] = Cell::Null;
             return Ok(self.null_fits(&field.values, at));
@@ -245,6 +287,7 @@ impl<'a> Judge<'a> {
         }
         self.draft.cells[cell] = Cell::Null;
         self.violations.truncate(violations_before);
+        self.draft.trace.spoil();
         self.keep(key, token);
         Ok(true)
     }
@@ -261,6 +304,7 @@ impl<'a> Judge<'a> {
             return self.nested(&field.values, at);
         }
         if token.kind == Kind::Array {
+            self.draft.trace.spoil();
             self.left_over = false;
             let read = self.nested(&field.values, at)?;
             if read.is_some() && self.left_over {
@@ -365,7 +409,14 @@ impl<'a> Judge<'a> {
         }
         let place = self.draft.text(self.event, key);
         self.draft.names.push(place);
-        self.keep(key, self.tape.token(at));
+        let value = self.tape.token(at);
+        match value.kind {
+            Kind::Object | Kind::Array => self.draft.trace.spoil(),
+            // What is left over in a nested object stands under its names in `extra`, which a skeleton does not describe.
+            _ if self.objects > 1 => self.draft.trace.spoil(),
+            _ => self.draft.trace.note(key, value, || Target::Kept),
+        }
+        self.keep(key, value);
     }
 
     /// Fills in defaults; returns whether the object has all that it must have.
@@ -378,7 +429,7 @@ impl<'a> Judge<'a> {
             let lacks = match (self.draft.cells[cell], field.required) {
                 (Cell::Missing, Required::Yes) => true,
                 (Cell::Missing, Required::No) => {
-                    self.draft.cells[cell] = self.default(field);
+                    self.draft.fill_in(cell, field);
                     false
                 }
                 // A value that was sent and did not fit has its own violation.
@@ -393,18 +444,6 @@ impl<'a> Judge<'a> {
             }
         }
         has_all
-    }
-
-    fn default(&mut self, field: &FieldPlan) -> Cell {
-        match &field.default {
-            None => Cell::Missing,
-            Some(DefaultCell::Text(text)) => Cell::Text(self.draft.write(|scratch| scratch.push_str(text))),
-            Some(DefaultCell::Integer(value)) => Cell::Integer(*value),
-            Some(DefaultCell::Number(value)) => Cell::Number(*value),
-            Some(DefaultCell::Boolean(value)) => Cell::Boolean(*value),
-            Some(DefaultCell::Timestamp(value)) => Cell::Timestamp(*value),
-            Some(DefaultCell::Date(value)) => Cell::Date(*value),
-        }
     }
 
     /// Marks an attribute as met.
@@ -425,14 +464,15 @@ impl<'a> Judge<'a> {
     }
 
     #[inline]
-    fn attribute(&mut self, meaning: Meaning, value: Token) -> Result<(), Fault> {
-        let name = match meaning {
-            Meaning::Id => "id",
-            Meaning::Source => "source",
-            Meaning::Type => "type",
-            _ => "time",
+    fn attribute(&mut self, meaning: Meaning, key: Token, value: Token) -> Result<(), Fault> {
+        let (name, target) = match meaning {
+            Meaning::Id => ("id", Target::Id),
+            Meaning::Source => ("source", Target::Source),
+            Meaning::Type => ("type", Target::Type),
+            _ => ("time", Target::Time),
         };
         self.once(meaning, name)?;
+        self.draft.trace.note(key, value, || target);
         if value.kind == Kind::Null {
             return Ok(());
         }
@@ -449,12 +489,8 @@ impl<'a> Judge<'a> {
     }
 
     fn attribute_text(&mut self, name: &str, value: Token) -> Result<Place, Fault> {
-        let number_fits = name != "type" && matches!(value.kind, Kind::Integer | Kind::Decimal);
-        if value.is_text() || number_fits {
-            let place = self.draft.text(self.event, value);
-            if (1..=ATTRIBUTE_BYTES).contains(&self.draft.resolve(self.event, place).len()) {
-                return Ok(place);
-            }
+        if let Some(place) = attribute_place(self.draft, self.event, name, value) {
+            return Ok(place);
         }
         let expected = if name == "type" { "a string" } else { "a string or number" };
         let sent = shown(value.raw(self.event));
@@ -492,14 +528,12 @@ impl<'a> Judge<'a> {
     }
 
     fn time_near(&self, arrival: Micros) -> Result<(), Fault> {
-        let Some(time) = self.draft.time else { return Ok(()) };
+        let Some(time) = self.draft.time.filter(|time| !is_near(self.plan, *time, arrival)) else { return Ok(()) };
         let ahead = time.saturating_sub(arrival);
-        let (reason, side, limit) = if ahead > self.plan.max_future_micros {
+        let (reason, side, limit) = if ahead > 0 {
             (ReasonCode::TimeInFuture, "after", self.plan.dataset.max_future)
-        } else if ahead < -self.plan.max_past_micros {
-            (ReasonCode::TimeInPast, "before", self.plan.dataset.max_past)
         } else {
-            return Ok(());
+            (ReasonCode::TimeInPast, "before", self.plan.dataset.max_past)
         };
         let detail = format!(
             "`time` lies {} seconds {side} the arrival; the dataset `{}` allows {}",

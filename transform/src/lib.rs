@@ -23,11 +23,14 @@ mod error;
 mod fault;
 mod hot;
 mod judge;
+#[cfg(test)]
+mod measure;
 mod plan;
 mod reading;
 mod rows;
 mod scan;
 mod settings;
+mod skeleton;
 mod sources;
 mod stats;
 mod tape;

@@ -52,6 +52,8 @@ impl Names {
 /// One dataset's plan.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Its number among the plans of the program.
+    pub(crate) number: usize,
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) max_past_micros: i64,
     pub(crate) max_future_micros: i64,
@@ -66,7 +68,7 @@ pub(crate) struct Plan {
 /// What an object is held to.
 #[derive(Debug)]
 pub(crate) struct ObjectPlan {
-    pub(crate) fields: Vec<FieldPlan>,
+    pub(crate) fields: Vec<Arc<FieldPlan>>,
     pub(crate) names: Names,
     pub(crate) undeclared: Undeclared,
     /// The fields that an object must have, or has a default for.
@@ -123,13 +125,13 @@ pub(crate) enum KindPlan {
 impl Plan {
     /// The plans of all datasets of one program.
     pub(crate) fn compile_all<'a>(datasets: impl IntoIterator<Item = &'a Arc<Dataset>>) -> Vec<Self> {
-        let mut compiler = Compiler { lists: 0, misfits: Misfits::Kept };
+        let mut compiler = Compiler { plans: 0, lists: 0, misfits: Misfits::Kept };
         datasets.into_iter().map(|dataset| compiler.plan(dataset)).collect()
     }
 
     /// The plan of a dataset that is the only one of its program.
     pub(crate) fn compile(dataset: &Arc<Dataset>) -> Self {
-        Compiler { lists: 0, misfits: Misfits::Kept }.plan(dataset)
+        Compiler { plans: 0, lists: 0, misfits: Misfits::Kept }.plan(dataset)
     }
 
     /// Whether the dataset declares a property, or an alias of one, of this name.
@@ -139,6 +141,7 @@ impl Plan {
 }
 
 struct Compiler {
+    plans: usize,
     lists: usize,
     misfits: Misfits,
 }
@@ -153,7 +156,9 @@ impl Compiler {
         let frame = attributes().chain(framing.map(|(name, meaning)| (Box::from(name), meaning))).collect();
         let mut bare: FxHashMap<Box<str>, Meaning> = attributes().collect();
         bare.extend(object.names.by_name.iter().map(|(name, meaning)| (name.clone(), *meaning)));
+        self.plans += 1;
         Plan {
+            number: self.plans - 1,
             max_past_micros: micros(dataset.max_past),
             max_future_micros: micros(dataset.max_future),
             frame: self.names(frame),
@@ -175,8 +180,9 @@ impl Compiler {
                 names.insert(name.as_str().into(), Meaning::Field(index as u32));
             }
         }
-        let fields: Vec<FieldPlan> = object.properties.iter().map(|property| self.field(property)).collect();
-        let matters = |(_, field): &(usize, &FieldPlan)| field.required == Required::Yes || field.default.is_some();
+        let fields: Vec<_> = object.properties.iter().map(|property| Arc::new(self.field(property))).collect();
+        let matters =
+            |(_, field): &(usize, &Arc<FieldPlan>)| field.required == Required::Yes || field.default.is_some();
         ObjectPlan {
             names: self.names(names),
             undeclared: object.undeclared,

@@ -12,6 +12,31 @@ use crate::tape::{Kind, Tape};
 /// The longest attribute that is taken out of an event whose attributes are not judged, in bytes.
 const READABLE_BYTES: usize = 1024;
 
+/// Checks an element's size and that it is UTF-8.
+///
+/// # Errors
+///
+/// The fault for which it becomes a dead letter.
+#[inline]
+pub(crate) fn text<'a>(element: &'a [u8], settings: &TransformSettings) -> Result<&'a str, Fault> {
+    if element.len() > settings.event_limit() {
+        return Err(too_large(element.len() as u64, settings));
+    }
+    std::str::from_utf8(element).map_err(|error| {
+        let detail = format!("not UTF-8 at byte {}; JSON is sent as UTF-8", error.valid_up_to());
+        Fault::new(ReasonCode::NotJson, detail)
+    })
+}
+
+/// Checks that a text is JSON; `tape` holds its values afterwards.
+///
+/// # Errors
+///
+/// The fault for which it becomes a dead letter.
+pub(crate) fn scan(event: &str, settings: &TransformSettings, tape: &mut Tape) -> Result<(), Fault> {
+    scan_event(event, settings.depth_limit(), tape).map_err(|fault| in_words(fault, settings))
+}
+
 /// Checks an element's size, UTF-8 and JSON; `tape` holds its values afterwards, and the event's text is returned.
 ///
 /// # Errors
@@ -22,14 +47,8 @@ pub(crate) fn read_event<'a>(
     settings: &TransformSettings,
     tape: &mut Tape,
 ) -> Result<&'a str, Fault> {
-    if element.len() > settings.event_limit() {
-        return Err(too_large(element.len() as u64, settings));
-    }
-    let event = std::str::from_utf8(element).map_err(|error| {
-        let detail = format!("not UTF-8 at byte {}; JSON is sent as UTF-8", error.valid_up_to());
-        Fault::new(ReasonCode::NotJson, detail)
-    })?;
-    scan_event(event, settings.depth_limit(), tape).map_err(|fault| in_words(fault, settings))?;
+    let event = text(element, settings)?;
+    scan(event, settings, tape)?;
     Ok(event)
 }
 

@@ -46,19 +46,37 @@ pub(crate) fn scan_event(event: &str, depth_limit: u32, tape: &mut Tape) -> Resu
 
 /// What kind of number a text is: `None` when it is none by JSON's grammar.
 pub(crate) fn number_kind(text: &str) -> Option<Kind> {
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, depth_limit: 0 };
+    let mut scanner = Scanner::new(text);
     let starts = matches!(scanner.peek(), Some(b'-' | b'0'..=b'9'));
     let kind = starts.then(|| scanner.number().ok()).flatten()?;
     (scanner.at == text.len()).then_some(kind)
 }
 
-struct Scanner<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// Reads JSON from one end of a text to the other.
+pub(crate) struct Scanner<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// Where the next byte stands that has not been read.
+    pub(crate) at: usize,
     depth_limit: u32,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    /// At the beginning of a text.
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), at: 0, depth_limit: 0 }
+    }
+
+    /// Reads a value that is no container; `None`: it is one, or none at all.
+    #[inline]
+    pub(crate) fn simple_value(&mut self) -> Option<Token> {
+        if self.peek() == Some(b'"') {
+            return self.string(0).ok();
+        }
+        let start = self.at as u32;
+        let kind = self.scalar().ok()?;
+        Some(Token { kind, start, end: self.at as u32, next: 0 })
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }

@@ -28,9 +28,10 @@ use crate::fault::Fault;
 use crate::hot::{self, HotSettings};
 use crate::judge::{Judged, judge};
 use crate::plan::Plan;
-use crate::reading::{read_event, top_level_text};
+use crate::reading::{self, read_event, top_level_text};
 use crate::rows::Rows;
 use crate::settings::TransformSettings;
+use crate::skeleton::recognise;
 use crate::sources::{OwnerIndex, Sources};
 use crate::tape::Tape;
 
@@ -146,6 +147,8 @@ struct Run<'a> {
     sources: Sources,
     tape: Tape,
     draft: Draft,
+    /// The dataset of the last event, which the next one's may be too.
+    last: Option<PlanIndex>,
 }
 
 /// What all elements of a record share.
@@ -168,6 +171,7 @@ impl<'a> Run<'a> {
             sources: Sources::default(),
             tape: Tape::default(),
             draft: Draft::default(),
+            last: None,
         }
     }
 
@@ -210,9 +214,20 @@ impl<'a> Run<'a> {
     }
 
     fn element(&mut self, sender: &Sender<'_>, index: u32, element: &[u8]) {
-        let read = read_event(element, &self.transform.settings, &mut self.tape);
+        let text = reading::text(element, &self.transform.settings);
+        if let Ok(event) = &text
+            && let Some(plan) = self.recognised(sender, event)
+        {
+            self.tally(Some(plan)).receive(element.len());
+            return self.keep(sender, index, event, plan.0);
+        }
+        let read = text.and_then(|event| {
+            reading::scan(event, &self.transform.settings, &mut self.tape)?;
+            Ok(event)
+        });
         let of_event = |event: &&str| self.transform.plan_of_event(event, &self.tape);
         let plan = sender.routed.or_else(|| read.as_ref().ok().and_then(of_event));
+        self.last = plan.or(self.last);
         self.tally(plan).receive(element.len());
         match read {
             Err(fault) => self.bury(sender, index, element, plan, None, fault),
@@ -229,6 +244,19 @@ impl<'a> Run<'a> {
                 }
             }
         }
+    }
+
+    /// The plan whose dataset an event belongs to that is built like an earlier one; the draft holds its row.
+    fn recognised(&mut self, sender: &Sender<'_>, event: &str) -> Option<PlanIndex> {
+        let guess = sender.routed.or(self.last)?;
+        if !recognise(&mut self.draft, &self.transform.plans[guess.0], event, sender.record.arrival) {
+            return None;
+        }
+        let leads_there = || {
+            let event_type = self.draft.resolve(event, self.draft.event_type?);
+            Some(self.transform.by_type.get(event_type) == Some(&guess))
+        };
+        (sender.routed.is_some() || leads_there() == Some(true)).then_some(guess)
     }
 
     /// Makes a row of the event that the draft holds.

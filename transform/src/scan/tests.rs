@@ -10,11 +10,15 @@ fn scan(event: &str) -> Result<Tape> {
     scan_event(event, 64, &mut tape).map(|()| tape)
 }
 
-/// Whether the reference takes the text. It refuses numbers beyond f64 that RFC 8259 allows, and so do not count.
+/// Whether the reference takes the text. It refuses numbers beyond f64 that RFC 8259 allows, and so do not count if the rest
+/// of the text follows the grammar.
 fn reference_takes(text: &str) -> bool {
     match serde_json::from_str::<Value>(text) {
         Ok(_) => true,
-        Err(error) => error.to_string().contains("number out of range"),
+        Err(error) => {
+            error.to_string().contains("number out of range")
+                && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+        }
     }
 }
 

@@ -1,0 +1,107 @@
+//! Measurements of the hot path, step by step. They assert nothing and are run by hand, optimised:
+//!
+//! ```text
+//! EVENTS=events.ndjson cargo test --release -p alluvium-transform --lib measure -- --ignored --nocapture
+//! ```
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use alluvium_core::clock::Micros;
+use alluvium_core::{Dataset, Datasets};
+
+use std::sync::Arc;
+
+use crate::draft::Draft;
+use crate::judge::judge;
+use crate::plan::Plan;
+use crate::reading::{self, read_event};
+use crate::rows::Rows;
+use crate::settings::TransformSettings;
+use crate::skeleton::recognise;
+use crate::sources::Sources;
+use crate::tape::Tape;
+
+/// 2026-01-01T00:00:00Z.
+const ARRIVAL: Micros = 1_767_225_600_000_000;
+
+/// The time that this thread has spent on a processor: what others do meanwhile does not count.
+struct Watch(u64);
+
+impl Watch {
+    fn start() -> Self {
+        Self(Self::now())
+    }
+
+    fn now() -> u64 {
+        let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        times.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    fn elapsed(&self) -> u64 {
+        Self::now() - self.0
+    }
+}
+
+fn telemetry() -> Arc<Dataset> {
+    Datasets::load(None, None).unwrap().get("telemetry").unwrap().clone()
+}
+
+#[test]
+#[ignore = "a measurement: reads the file that EVENTS names"]
+fn steps() {
+    let text = std::fs::read_to_string(std::env::var("EVENTS").unwrap()).unwrap();
+    let dataset = telemetry();
+    let plan = Plan::compile(&dataset);
+    let settings = TransformSettings::default();
+    let (mut tape, mut draft) = (Tape::default(), Draft::default());
+    let events = || text.lines();
+    let count = events().count() as u64;
+    for _ in 0..3 {
+        let start = Watch::start();
+        let bytes: usize = events().map(str::len).sum();
+        let lines = start.elapsed();
+        let start = Watch::start();
+        for event in events() {
+            read_event(event.as_bytes(), &settings, &mut tape).unwrap();
+        }
+        let scanned = start.elapsed();
+        let start = Watch::start();
+        for event in events() {
+            let event = read_event(event.as_bytes(), &settings, &mut tape).unwrap();
+            judge(&mut draft, &plan, event, &tape, ARRIVAL).unwrap();
+        }
+        let judged = start.elapsed();
+        let (start, mut followed) = (Watch::start(), 0);
+        for event in events() {
+            let event = reading::text(event.as_bytes(), &settings).unwrap();
+            followed += usize::from(recognise(&mut draft, &plan, event, ARRIVAL));
+        }
+        let recognised = start.elapsed();
+        let (mut rows, mut sources) = (Rows::new(&dataset), Sources::default());
+        let owner = sources.owner("anonymous");
+        let start = Watch::start();
+        for event in events() {
+            let event = reading::text(event.as_bytes(), &settings).unwrap();
+            if !recognise(&mut draft, &plan, event, ARRIVAL) {
+                reading::scan(event, &settings, &mut tape).unwrap();
+                judge(&mut draft, &plan, event, &tape, ARRIVAL).unwrap();
+            }
+            let source = sources.source(owner, draft.resolve(event, draft.source.unwrap()));
+            rows.push(&draft, event, draft.resolve(event, draft.id.unwrap()), source, ARRIVAL);
+        }
+        let pushed = start.elapsed();
+        let start = Watch::start();
+        let sorted = rows.sort(&sources).unwrap();
+        let sort = start.elapsed();
+        println!(
+            "{bytes} bytes; ns per event: lines {}, scan {}, and judge {}; recognise {} ({followed} of them), and push {}; sort {} ({} rows)",
+            lines / count,
+            scanned / count,
+            judged / count,
+            recognised / count,
+            pushed / count,
+            sort / count,
+            sorted.batch.num_rows()
+        );
+    }
+}
