@@ -11,8 +11,15 @@ PYTHON ?= python3
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/bin/cargo-deny
 ROUNDS ?= 50
+FUZZ_VERSION := 0.13.2
+FUZZ := $(TARGET)/tools/bin/cargo-fuzz
+FUZZ_TARGETS ?= $(notdir $(wildcard fuzz/corpus/*))
+FUZZ_SECONDS ?= 600
+FUZZ_TOOLCHAIN ?= nightly
+FUZZ_WORK := $(abspath $(TARGET))/fuzz
+FUZZ_BUILD ?= $(FUZZ_WORK)/build
 
-.PHONY: help demo build test test-interop check deny-installed advisories docs bench crash nightly clean
+.PHONY: help demo build test test-interop check deny-installed advisories docs bench crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,7 +70,27 @@ bench: build $(VENV)/installed ## Measure end to end, beside DuckDB on the same 
 crash: build ## Kill the program ROUNDS times under load and audit each time.
 	ALLUVIUM_CRASH_ROUNDS=$(ROUNDS) $(CARGO) test -p alluvium-cli --test crash -- --nocapture
 
-nightly: ## What takes long: many cases of every property, many kills, benchmarks.
+# Without a sanitizer, which would watch for what no code of ours can do: there is no `unsafe` in it. And without `cfg(fuzzing)`,
+# under which some crates check less than they do in the program.
+fuzz: fuzz-installed ## Fuzz each decoder of outside bytes for FUZZ_SECONDS (600); needs rustup's nightly and a C++ compiler.
+	@failed=; \
+	for target in $(FUZZ_TARGETS); do \
+		grown=$(FUZZ_WORK)/corpus/$$target; broken=$(FUZZ_WORK)/broken/$$target/; dictionary=$(CURDIR)/fuzz/dictionaries/$$target.dict; \
+		mkdir -p $$grown $$broken; \
+		PATH=$(abspath $(TARGET))/tools/bin:$$PATH cargo +$(FUZZ_TOOLCHAIN) fuzz run \
+			--release --sanitizer none --no-cfg-fuzzing --codegen-units 16 --target-dir $(FUZZ_BUILD) \
+			$$target $$grown $(CURDIR)/fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
+			-artifact_prefix=$$broken $$(test -f $$dictionary && echo -dict=$$dictionary) || failed="$$failed $$target"; \
+	done; \
+	test -z "$$failed" || { echo "found something:$$failed; the inputs are in $(FUZZ_WORK)/broken" >&2; exit 1; }
+
+fuzz-installed:
+	@$(FUZZ) --version 2>/dev/null | grep -qF ' $(FUZZ_VERSION)' || \
+		CARGO_TARGET_DIR=$(abspath $(TARGET))/tools-build $(CARGO) install --quiet --locked --root $(TARGET)/tools cargo-fuzz@$(FUZZ_VERSION)
+
+nightly: ## What takes long: fuzzing, many cases of every property, many kills, benchmarks.
+	$(MAKE) --no-print-directory fuzz
 	PROPTEST_CASES=20000 $(CARGO) test --workspace --lib --quiet
 	$(MAKE) --no-print-directory crash ROUNDS=50
 	$(MAKE) --no-print-directory bench

@@ -11,13 +11,14 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 /// Each room, and the rooms that it may import.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("alluvium-core", &[]),
     ("alluvium-ingest", &["alluvium-core"]),
     ("alluvium-transform", &["alluvium-core"]),
     ("alluvium-lake", &["alluvium-core"]),
     ("alluvium-query", &["alluvium-core"]),
     ("alluvium-local", &["alluvium-core", "alluvium-lake", "alluvium-transform"]),
+    ("alluvium-fuzz-checks", &["alluvium-core", "alluvium-transform"]),
     (
         "alluvium-cli",
         &[

@@ -1,0 +1,21 @@
+//! What must hold for any bytes that reach a decoder: one check per fuzz target, a function that panics when it does not hold.
+//!
+//! The targets of `make fuzz` call these functions with what a fuzzer makes up; the test `replay` calls them with the committed
+//! corpus. A check is deterministic: the same bytes take the same way through it.
+//!
+//! Every check that runs the transform holds it to TR-1 and TR-2, and to the same bytes for the same batch.
+
+#![allow(clippy::unwrap_used, reason = "a check says by panicking that something does not hold")]
+
+mod compressed;
+mod delivery;
+mod event;
+mod pick;
+mod schema;
+
+pub use compressed::{gzip, zstd};
+pub use event::event;
+pub use schema::schema;
+
+/// Every check under the name of its fuzz target and of its folder in the corpus.
+pub const CHECKS: [(&str, fn(&[u8])); 4] = [("event", event), ("gzip", gzip), ("schema", schema), ("zstd", zstd)];
