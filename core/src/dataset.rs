@@ -4,7 +4,9 @@ mod columns;
 mod datasets;
 mod decimal;
 mod equality;
+mod evolution;
 mod format;
+mod infer;
 mod name;
 mod pattern;
 mod property;
@@ -19,6 +21,8 @@ use arrow::datatypes::SchemaRef;
 pub use columns::{COMMON_COLUMNS, EXTRA_COLUMN, dead_letter_columns, fingerprint, ledger_columns};
 pub use datasets::{Datasets, DatasetsError};
 pub use equality::{all_differ, equal};
+pub use evolution::{ColumnChange, Evolution, type_name};
+pub use infer::Inference;
 pub use name::{DatasetName, DatasetNameError};
 pub use pattern::Pattern;
 pub use property::{

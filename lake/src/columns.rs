@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use alluvium_core::dataset::Evolution;
+use arrow::datatypes::{Schema, SchemaRef};
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 use deltalake_core::kernel::{Action, Metadata, StructType};
 use serde_json::json;
@@ -52,45 +53,12 @@ pub(crate) fn create(table: &str, columns: &Schema, now: Micros) -> Commit {
 /// Compares a dataset's columns with those of its table.
 pub(crate) fn fit(log: &TableLog, metadata: &Metadata, wanted: &Schema) -> Result<Fit> {
     let present = arrow_columns(log, metadata)?;
-    for field in present.fields() {
-        let Ok(now) = wanted.field_with_name(field.name()) else {
-            return Err(refused(
-                log,
-                field,
-                format!(
-                    "the table has it ({}) and the schema no longer does. Put it back into the schema; it need not be required",
-                    field.data_type()
-                ),
-            ));
-        };
-        if now.data_type() != field.data_type() {
-            return Err(refused(
-                log,
-                field,
-                format!(
-                    "the table has {}, the schema says {}. A column keeps its type: declare the new type under another name",
-                    field.data_type(),
-                    now.data_type()
-                ),
-            ));
-        }
-        if now.is_nullable() != field.is_nullable() {
-            return Err(refused(
-                log,
-                field,
-                "whether it may be null has changed, which a table's column cannot".to_owned(),
-            ));
-        }
+    let evolution = Evolution::between(&present, wanted);
+    if let Some(conflict) = evolution.conflicts.into_iter().next() {
+        let dataset = log.name().to_owned();
+        return Err(LakeError::Columns { dataset, column: conflict.column, problem: conflict.detail });
     }
-    let added = || wanted.fields().iter().filter(|field| present.field_with_name(field.name()).is_err());
-    if let Some(field) = added().find(|field| !field.is_nullable()) {
-        return Err(refused(
-            log,
-            field,
-            "it is new and may not be null, but the rows that are there have no value".to_owned(),
-        ));
-    }
-    if added().next().is_none() {
+    if evolution.added.is_empty() {
         return Ok(Fit::Fits);
     }
     let mut changed = serde_json::to_value(metadata).expect("a table's metadata was read from JSON");
@@ -108,10 +76,6 @@ pub(crate) fn arrow_columns(log: &TableLog, metadata: &Metadata) -> Result<Schem
     let declared = metadata.parse_schema().map_err(|error| unreadable(&error))?;
     let arrow: Schema = (&declared).try_into_arrow().map_err(|error| unreadable(&error))?;
     Ok(Arc::new(arrow))
-}
-
-fn refused(log: &TableLog, field: &Field, problem: String) -> LakeError {
-    LakeError::Columns { dataset: log.name().to_owned(), column: field.name().clone(), problem }
 }
 
 fn schema_string(columns: &Schema) -> String {

@@ -11,11 +11,15 @@ mod patterns;
 mod reference;
 mod scalar;
 mod settings;
+mod times;
 mod values;
 
 use cursor::At;
 use serde_json::Value;
 use values::{Compiler, check_annotations};
+
+pub(super) use scalar::TEXT_FORMATS;
+pub(super) use times::{is_date, is_date_time};
 
 use super::{Dataset, DatasetName, Misfits, columns};
 use crate::limits;

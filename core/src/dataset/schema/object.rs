@@ -1,10 +1,12 @@
 //! Objects: properties, which of them are required, and what becomes of other fields.
 
+use serde_json::Value;
+
 use super::cursor::{At, shown};
 use super::names::{self, Level};
 use super::values::Compiler;
 use super::{Result, fits};
-use crate::dataset::{Clean, Identity, ObjectRule, Property, Required, Undeclared};
+use crate::dataset::{Clean, Identity, Nulls, ObjectRule, Property, Required, Undeclared, ValueKind, Values};
 
 impl<'a> Compiler<'a> {
     /// An object inside a property.
@@ -40,24 +42,30 @@ impl<'a> Compiler<'a> {
 
     fn property(&mut self, name: &str, at: &At<'a>, depth: usize) -> Result<Property> {
         let compiled = self.values(at, depth)?;
-        let default = match compiled.default {
-            None => None,
-            Some(default) => {
-                if let Some(problem) = fits::misfit(&compiled.values, default.value) {
-                    return default.refuse(format!("the default breaks its own rule: {problem}"));
-                }
-                Some(default.value.clone())
-            }
-        };
+        let default = compiled.default.map(|default| check_default(&compiled.values, &default)).transpose()?;
         Ok(Property {
             name: name.to_owned(),
             aliases: Vec::new(),
             required: Required::No,
             values: compiled.values,
-            default,
+            default: default.cloned(),
             clean: Clean::default(),
             identity: Identity::Plain,
         })
+    }
+}
+
+fn check_default<'a>(values: &Values, default: &At<'a>) -> Result<&'a Value> {
+    if matches!(values.kind, ValueKind::Object(_) | ValueKind::List(_)) {
+        return default
+            .refuse("a `default` for an object or array is not implemented; give one to each property inside");
+    }
+    if default.value.is_null() && values.nulls == Nulls::Listed {
+        return Ok(default.value);
+    }
+    match fits::misfit(&values.kind, default.value) {
+        Some(problem) => default.refuse(format!("the default breaks its own rule: {problem}")),
+        None => Ok(default.value),
     }
 }
 

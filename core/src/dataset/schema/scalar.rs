@@ -11,7 +11,7 @@ use crate::limits;
 /// Beyond this, not every integer is an `f64`.
 const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
 
-pub(super) const TEXT_FORMATS: [(&str, TextFormat); 5] = [
+pub(in crate::dataset) const TEXT_FORMATS: [(&str, TextFormat); 5] = [
     ("uuid", TextFormat::Uuid),
     ("email", TextFormat::Email),
     ("ipv4", TextFormat::Ipv4),

@@ -57,13 +57,13 @@ fn texts_have_every_bound_of_theirs() {
     };
     assert_eq!((rule.min_chars, rule.max_chars), (Some(2), Some(4)));
     assert!(rule.pattern.unwrap().matches("abc"));
-    for (name, format) in scalar::TEXT_FORMATS {
+    for (name, format) in TEXT_FORMATS {
         let ValueKind::Text(rule) = values(json!({"type": "string", "format": name})).kind else { panic!("a text") };
         assert_eq!(rule.format, Some(format));
     }
     assert_eq!(values(json!({"type": "string", "format": "date-time"})).kind, ValueKind::Timestamp);
     assert_eq!(values(json!({"type": "string", "format": "date"})).kind, ValueKind::Date);
-    let formats = scalar::TEXT_FORMATS.map(|(_, format)| format);
+    let formats = TEXT_FORMATS.map(|(_, format)| format);
     assert!(formats.contains(&TextFormat::Uri) && formats.contains(&TextFormat::Ipv6));
 }
 
@@ -218,20 +218,72 @@ fn what_no_value_could_meet_is_refused() {
     assert_property_refused(json!({"type": "integer", "enum": [1.5]}), "/enum/0", "not an integer");
     assert_property_refused(json!({"type": "string", "enum": ["a", null]}), "/enum/1", "list \"null\"");
     assert_property_refused(json!({"type": ["string", "null"], "enum": [null]}), "", "no value but null");
+    for contradiction in [
+        json!({"type": "string", "enum": ["a", "b"], "minLength": 2}),
+        json!({"type": "string", "const": "a", "format": "uuid"}),
+        json!({"type": "number", "enum": [1, 2], "minimum": 2.5}),
+        json!({"type": "integer", "const": 3, "multipleOf": 2}),
+    ] {
+        assert_property_refused(contradiction, "", "none of the values listed");
+    }
 }
 
 #[test]
 fn a_default_must_meet_its_own_rule() {
     assert_eq!(with_property(json!({"type": "number", "default": 1})).object.properties[0].default, Some(json!(1)));
     assert_property_refused(json!({"type": "number", "default": "1"}), "/default", "expected a number");
-    assert_property_refused(json!({"type": "string", "default": null}), "/default", "null is not allowed");
-    assert_property_refused(json!({"type": "integer", "default": 1.5}), "/default", "an integer");
-    let list = json!({"type": "array", "items": {"type": "boolean"}, "default": [true, 1]});
-    assert_property_refused(list, "/default", "true or false");
-    let object = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "default": {}});
-    assert_property_refused(object, "/default", "`a` is required");
+    let nullable = with_property(json!({"type": ["string", "null"], "default": null}));
+    assert_eq!(nullable.object.properties[0].default, Some(Value::Null));
+    for (property, words) in [
+        (json!({"type": "string", "default": null}), "expected a string"),
+        (json!({"type": "string", "enum": ["a"], "default": "b"}), "none of the values"),
+        (json!({"type": "string", "maxLength": 2, "default": "abc"}), "characters"),
+        (json!({"type": "string", "pattern": "^a", "default": "b"}), "pattern"),
+        (json!({"type": "string", "format": "ipv4", "default": "1.2.3"}), "format"),
+        (json!({"type": "integer", "default": 1.5}), "an integer"),
+        (json!({"type": "integer", "minimum": 2, "default": 1}), "out of bounds"),
+        (json!({"type": "number", "multipleOf": 0.1, "default": 0.25}), "multiple"),
+        (json!({"type": "number", "enum": [1.5, 2], "default": 1}), "none of the values"),
+        (json!({"type": "boolean", "const": true, "default": false}), "none of the values"),
+        (json!({"type": "string", "format": "date", "default": "2014-02-30"}), "a date"),
+        (json!({"type": "string", "format": "date-time", "default": "2014-02-14"}), "a time"),
+        (json!({"type": "array", "items": {"type": "boolean"}, "default": []}), "not implemented"),
+        (json!({"type": "object", "properties": {"a": {"type": "string"}}, "default": {}}), "not implemented"),
+    ] {
+        assert_property_refused(property, "/default", words);
+    }
     let in_items = json!({"type": "array", "items": {"type": "string", "default": "x"}});
     assert_property_refused(in_items, "/items/default", "no `default`");
+}
+
+#[test]
+fn times_are_written_as_rfc_3339_has_it() {
+    for time in [
+        "2014-02-14T14:30:00Z",
+        "2014-02-14t14:30:00.123456789z",
+        "2016-12-31T23:59:60+00:00",
+        "2014-02-14T14:30:00-08:30",
+    ] {
+        assert!(is_date_time(time), "{time}");
+    }
+    for text in [
+        "",
+        "2014-02-14",
+        "2014-02-14 14:30:00Z",
+        "2014-02-14T14:30:00",
+        "2014-02-14T14:30Z",
+        "2014-02-30T14:30:00Z",
+        "2014-02-14T24:00:00Z",
+        "2014-02-14T14:30:00.Z",
+        "2014-02-14T14:30:00+0100",
+        "2014-02-14T14:30:00Zx",
+        "0000-01-01T00:00:00Z",
+        "2014-02-14é14:30:00Z",
+        "2014-02-14T+4:30:00Z",
+    ] {
+        assert!(!is_date_time(text), "{text}");
+    }
+    assert!(is_date("2016-02-29") && !is_date("2015-02-29") && !is_date("20160229"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::cursor::{At, shown};
 use super::patterns::Patterns;
 use super::reference::References;
-use super::{ANNOTATIONS, Result, scalar};
+use super::{ANNOTATIONS, Result, fits, scalar};
 use crate::dataset::{ListRule, Nulls, Repeats, ValueKind, Values};
 use crate::limits;
 
@@ -90,6 +90,9 @@ impl<'a> Compiler<'a> {
             "integer" => scalar::integer(at, nullable)?,
             _ => scalar::number(at, nullable)?,
         };
+        if fits::lists_none_that_fits(&kind) {
+            return at.refuse("none of the values listed meets the other keywords: no value fits");
+        }
         let nulls = if nullable && null_listed { Nulls::Listed } else { Nulls::NotListed };
         Ok(Values { kind, nulls })
     }
