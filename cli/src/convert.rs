@@ -26,6 +26,9 @@ pub struct Args {
     /// The Parquet file to write; it must not be there yet.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// The most bytes of rows that are sorted together; a larger file is sorted run by run.
+    #[arg(long, value_name = "BYTES", default_value_t = TransformSettings::default().sort_bytes)]
+    sort_bytes: usize,
 }
 
 pub fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
@@ -37,7 +40,8 @@ pub fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     };
     let output = File::create_new(&args.output).with_context(|| format!("cannot make {}", args.output.display()))?;
     let arrival = SystemClock.now_micros();
-    let report = convert(input, &Arc::new(dataset), &TransformSettings::default(), arrival, output)
+    let settings = TransformSettings { sort_bytes: args.sort_bytes, ..TransformSettings::default() };
+    let report = convert(input, &Arc::new(dataset), &settings, arrival, output)
         .inspect_err(|_| drop(std::fs::remove_file(&args.output)))?;
     if common.json {
         let dead = report.first_dead.iter().map(

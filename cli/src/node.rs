@@ -135,8 +135,12 @@ pub fn transform_settings(settings: &Settings) -> alluvium_transform::TransformS
         event_bytes: settings.limits.event_bytes,
         json_depth: settings.limits.json_depth,
         record_expanded_bytes: settings.limits.record_expanded_bytes,
+        // The audit counts the log's records page by page, so here no record's fate may hang on those beside it. Batches
+        // are small and memory is not a Lambda function's.
+        batch_expanded_bytes: usize::MAX,
         dead_letter_original_bytes: settings.limits.dead_letter_original_bytes,
         hot_margin: settings.hot.margin,
+        ..alluvium_transform::TransformSettings::default()
     }
 }
 

@@ -159,6 +159,11 @@ impl RecordIdentity {
         hex_of_first_16(&hash.finalize())
     }
 
+    /// The identity of the `index`th user record of this record, when it is an aggregate.
+    pub fn user_record(&self, index: u64) -> Self {
+        Self { subsequence: self.subsequence.saturating_add(index), ..self.clone() }
+    }
+
     fn update(&self, hash: &mut Sha256) {
         hash.update((self.shard.as_str().len() as u32).to_be_bytes());
         hash.update(self.shard.as_str().as_bytes());

@@ -1,4 +1,4 @@
-//! The transform alone, file to file: NDJSON in, one Parquet file out, in bounded memory.
+//! The transform alone, file to file: NDJSON in, one Parquet file out, sorted, in bounded memory.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +10,7 @@ use alluvium_core::{Dataset, ReasonCode};
 use parquet::errors::ParquetError;
 
 use crate::draft::Draft;
-use crate::encode::{FileWriter, Layout, ROW_GROUP_ROWS};
+use crate::encode::{FileWriter, Layout};
 use crate::error::TransformError;
 use crate::fault::Fault;
 use crate::judge::{Judged, judge};
@@ -25,8 +25,8 @@ use crate::tape::Tape;
 /// How many dead events a report describes.
 pub const DEAD_LINES: usize = 20;
 
-/// Rows are written as a row group when they take this much, however few they are.
-const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
+/// How many rows are added before it is looked again how much they take.
+const WEIGHED_EVERY: usize = 64;
 
 /// What became of the events of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,8 +69,10 @@ pub struct DeadLine {
 ///
 /// Every event belongs to `dataset`, whatever its `type`, and to `settings.stream_owner`; `arrival` is its `ingest_time`, its
 /// time if it has none, and what its time is measured against. An id that is missing is derived from the line's bytes and
-/// number, so that the same file gives the same ids. Rows are sorted within each row group. Blank lines are skipped. Memory
-/// holds one row group, whatever the size of the input.
+/// number, so that the same file gives the same ids. Blank lines are skipped.
+///
+/// Rows are sorted over the whole file as long as they take no more than `settings.sort_bytes`. Past that they are sorted and
+/// written run by run, each run in row groups of its own, so that memory is bounded whatever the size of the input.
 ///
 /// # Errors
 ///
@@ -168,7 +170,7 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// The file under way: rows that wait for their row group, and the writer of those before.
+/// The file under way: rows that wait to be sorted, and the writer of those before.
 struct File<'a, W: Write + Send> {
     dataset: &'a Arc<Dataset>,
     output: FileWriter<W>,
@@ -200,13 +202,14 @@ impl<W: Write + Send> File<'_, W> {
                 self.rows.push(draft, event, &id, source, arrival);
             }
         }
-        if self.rows.len() >= ROW_GROUP_ROWS || self.rows.size_bytes() >= ROW_GROUP_BYTES {
-            self.write_row_group()?;
+        if self.rows.len().is_multiple_of(WEIGHED_EVERY) && self.rows.size_bytes() >= settings.sort_bytes {
+            self.write_run()?;
         }
         Ok(())
     }
 
-    fn write_row_group(&mut self) -> Result<(), TransformError> {
+    /// Sorts the rows and writes them as one or more row groups.
+    fn write_run(&mut self) -> Result<(), TransformError> {
         let dataset = self.dataset.name.as_str();
         let arrow = |source| TransformError::Arrow { dataset: dataset.to_owned(), source };
         let rows = self.rows.sort(&self.sources).map_err(arrow)?;
@@ -215,7 +218,7 @@ impl<W: Write + Send> File<'_, W> {
     }
 
     fn finish(mut self) -> Result<(), TransformError> {
-        self.write_row_group()?;
+        self.write_run()?;
         self.output.finish().map(drop).map_err(|source| parquet(self.dataset, source))
     }
 }

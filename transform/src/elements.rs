@@ -11,6 +11,7 @@ use std::ops::Range;
 use alluvium_core::ReasonCode;
 use alluvium_core::envelope::{Envelope, EnvelopeHeader};
 use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
 
 use crate::fault::Fault;
 use crate::settings::TransformSettings;
@@ -26,6 +27,11 @@ const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 const MIN_WINDOW_LOG: u32 = 23;
 const MAX_WINDOW_LOG: u32 = 27;
 
+/// What an event costs of the room of its batch beside its bytes: about what its id takes in a data file and in a hot chunk.
+const EVENT_COST: usize = 32;
+/// How many times the room of a batch is read at most, so that records which are refused after reading cost a bounded time.
+const READINGS: usize = 8;
+
 /// A record that has been opened.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -40,25 +46,6 @@ enum Content {
 }
 
 impl Opened {
-    /// Opens a record.
-    ///
-    /// # Errors
-    ///
-    /// The fault for which the whole record becomes one dead letter.
-    pub(crate) fn open(record: &Bytes, settings: &TransformSettings) -> Result<Self, Fault> {
-        if Envelope::is_envelope(record) {
-            let mut envelope = Envelope::open(record)
-                .map_err(|error| Fault::new(ReasonCode::UnreadableRecord, format!("the {error}")))?;
-            if envelope.elements().nth(EVENTS_PER_RECORD).is_some() {
-                return Err(too_many());
-            }
-            return Ok(Self { header: std::mem::take(&mut envelope.header), content: Content::Framed(envelope) });
-        }
-        let text = expand(record, settings.record_expanded_bytes)?;
-        let places = delimit::delimit(&text)?;
-        Ok(Self { header: EnvelopeHeader::default(), content: Content::Delimited { text, places } })
-    }
-
     /// What the request said; nothing for a record that was put straight into the stream.
     pub(crate) fn header(&self) -> &EnvelopeHeader {
         &self.header
@@ -73,6 +60,112 @@ impl Opened {
     }
 }
 
+/// Why a record was not opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There is something wrong with the record.
+    OfRecord(Fault),
+    /// There is no room for it beside the records before it. All of it is kept, so that it can be sent again by itself.
+    OfBatch(Fault),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::OfRecord(fault)
+    }
+}
+
+/// Opens the records of one batch, one after another, and keeps account of the room that they take together: what compressed
+/// ones expand to, and a little for each event. The same batch is always opened alike.
+#[derive(Debug)]
+pub(crate) struct Opener<'a> {
+    settings: &'a TransformSettings,
+    room_bytes: usize,
+    /// How much more may be decompressed, what is refused then included.
+    readable_bytes: usize,
+}
+
+impl<'a> Opener<'a> {
+    pub(crate) fn new(settings: &'a TransformSettings) -> Self {
+        let room_bytes = settings.batch_expanded_bytes;
+        Self { settings, room_bytes, readable_bytes: room_bytes.saturating_mul(READINGS) }
+    }
+
+    /// Opens the next record.
+    ///
+    /// # Errors
+    ///
+    /// The fault for which the whole record becomes one dead letter.
+    pub(crate) fn open(&mut self, record: &Bytes) -> Result<Opened, Refusal> {
+        let (opened, events, expanded_bytes) = if Envelope::is_envelope(record) {
+            let mut envelope = Envelope::open(record)
+                .map_err(|error| Fault::new(ReasonCode::UnreadableRecord, format!("the {error}")))?;
+            let events = envelope.elements().take(EVENTS_PER_RECORD + 1).count();
+            if events > EVENTS_PER_RECORD {
+                return Err(too_many().into());
+            }
+            let header = std::mem::take(&mut envelope.header);
+            (Opened { header, content: Content::Framed(envelope) }, events, 0)
+        } else {
+            let (text, expanded_bytes) = self.expand(record)?;
+            let places = delimit::delimit(&text)?;
+            let events = places.len();
+            let content = Content::Delimited { text, places };
+            (Opened { header: EnvelopeHeader::default(), content }, events, expanded_bytes)
+        };
+        let cost = expanded_bytes.saturating_add(events * EVENT_COST);
+        self.room_bytes = self.room_bytes.checked_sub(cost).ok_or_else(|| self.no_room())?;
+        Ok(opened)
+    }
+
+    /// Takes gzip or zstd off a record; says how many bytes that gave.
+    fn expand(&mut self, record: &Bytes) -> Result<(Bytes, usize), Refusal> {
+        let format = match record {
+            record if record.starts_with(&GZIP) => "gzip",
+            record if record.starts_with(&ZSTD) => "zstd",
+            plain => return Ok((plain.clone(), 0)),
+        };
+        let limit = self.settings.record_expanded_bytes;
+        let allowed = limit.min(self.room_bytes).min(self.readable_bytes);
+        let read = match format {
+            "gzip" => read_capped(MultiGzDecoder::new(record.as_ref()), allowed),
+            _ => zstd_decoder(record, allowed).and_then(|decoder| read_capped(decoder, allowed)),
+        };
+        match read {
+            Ok(Expanded::Whole(text)) => {
+                self.readable_bytes -= text.len();
+                let bytes = text.len();
+                Ok((text.into(), bytes))
+            }
+            Ok(Expanded::TooFar { read_bytes }) => {
+                self.readable_bytes -= read_bytes.min(allowed);
+                if allowed < limit {
+                    return Err(self.no_room());
+                }
+                let detail = format!("the {format} record expands to more than {limit} bytes; send less in one record");
+                Err(Fault::new(ReasonCode::ExpandsTooFar, detail).into())
+            }
+            Err(error) => {
+                // How far it was read is not known; it was no further than this.
+                self.readable_bytes -= allowed.min(record.len().saturating_mul(READINGS));
+                let detail = format!("the record begins like {format} and cannot be decompressed: {error}");
+                Err(Fault::new(ReasonCode::UnreadableRecord, detail).into())
+            }
+        }
+    }
+
+    #[cold]
+    fn no_room(&self) -> Refusal {
+        let limit = self.settings.batch_expanded_bytes;
+        let detail = format!(
+            "the records of this batch expand to more than {limit} bytes together, with {EVENT_COST} for each event, and this \
+             record came when those before it had left too little; deliver less in one batch, and send this record again"
+        );
+        Refusal::OfBatch(Fault::new(ReasonCode::ExpandsTooFar, detail))
+    }
+}
+
+#[cold]
 fn too_many() -> Fault {
     Fault::new(
         ReasonCode::ExpandsTooFar,
@@ -80,43 +173,44 @@ fn too_many() -> Fault {
     )
 }
 
-/// Takes gzip or zstd off a record, up to `limit_bytes`.
-fn expand(record: &Bytes, limit_bytes: usize) -> Result<Bytes, Fault> {
-    if record.starts_with(&GZIP) {
-        return read_capped(flate2::bufread::MultiGzDecoder::new(record.as_ref()), "gzip", limit_bytes);
-    }
-    if record.starts_with(&ZSTD) {
-        let mut decoder = zstd::stream::read::Decoder::with_buffer(record.as_ref()).map_err(unreadable_zstd)?;
-        // A frame asks for its window before it is read: no more than the content that is allowed.
-        let window_log = limit_bytes.max(1 << MIN_WINDOW_LOG).ilog2().min(MAX_WINDOW_LOG);
-        decoder.window_log_max(window_log).map_err(unreadable_zstd)?;
-        return read_capped(decoder, "zstd", limit_bytes);
-    }
-    Ok(record.clone())
+enum Expanded {
+    Whole(Vec<u8>),
+    TooFar { read_bytes: usize },
 }
 
-fn read_capped(decoder: impl Read, format: &str, limit_bytes: usize) -> Result<Bytes, Fault> {
+/// A decoder of all frames of a record.
+fn zstd_decoder(record: &[u8], limit_bytes: usize) -> std::io::Result<impl Read> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(record)?;
+    // A frame asks for its window before it is read: no more than the content that is allowed.
+    let window_log = limit_bytes.max(1 << MIN_WINDOW_LOG).ilog2().min(MAX_WINDOW_LOG);
+    decoder.window_log_max(window_log)?;
+    Ok(decoder)
+}
+
+fn read_capped(mut decoder: impl Read, limit_bytes: usize) -> std::io::Result<Expanded> {
+    const FIRST_BYTES: usize = 32 * 1024;
     let mut expanded = Vec::new();
-    let read = decoder.take((limit_bytes as u64).saturating_add(1)).read_to_end(&mut expanded);
-    if expanded.len() > limit_bytes {
-        return Err(Fault::new(
-            ReasonCode::ExpandsTooFar,
-            format!("the {format} record expands to more than {limit_bytes} bytes; send less in one record"),
-        ));
+    let mut filled = 0;
+    loop {
+        if filled == expanded.len() {
+            if filled > limit_bytes {
+                return Ok(Expanded::TooFar { read_bytes: filled });
+            }
+            // Twice as much each time, but never more than shows that it is too much.
+            let larger = (filled * 2).max(FIRST_BYTES).min(limit_bytes.saturating_add(1));
+            expanded.reserve_exact(larger - filled);
+            expanded.resize(larger, 0);
+        }
+        match decoder.read(&mut expanded[filled..]) {
+            Ok(0) => {
+                expanded.truncate(filled);
+                return Ok(Expanded::Whole(expanded));
+            }
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    read.map_err(|error| unreadable(format, &error))?;
-    Ok(expanded.into())
-}
-
-fn unreadable_zstd(error: std::io::Error) -> Fault {
-    unreadable("zstd", &error)
-}
-
-fn unreadable(format: &str, error: &std::io::Error) -> Fault {
-    Fault::new(
-        ReasonCode::UnreadableRecord,
-        format!("the record begins like {format} and cannot be decompressed: {error}"),
-    )
 }
 
 #[cfg(test)]

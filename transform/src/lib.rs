@@ -3,8 +3,9 @@
 //! The hot path of the whole system, and a pure function: no I/O and no clock. "Now" is a record's arrival, so the same batch
 //! always gives the same bytes, and a retry writes the same files over again.
 //!
-//! Each event goes through these steps: its record is opened and told into elements (`elements`); the element is scanned once,
-//! which checks that it is JSON (`scan`, `tape`); it is judged against its dataset's plan (`plan`, `judge`, `value`, `time`) into a draft of
+//! Each event goes through these steps: its record is taken apart if it is an aggregate (`aggregate`), opened and told into
+//! elements (`elements`); the element is scanned once, which checks that it is JSON (`scan`, `tape`); it is judged against its
+//! dataset's plan (`plan`, `judge`, `value`, `time`) into a draft of
 //! a row (`draft`), or a fault (`fault`). Rows are collected in Arrow builders and sorted (`rows`), dead letters beside them
 //! (`dead`), and the whole is encoded as Parquet (`encode`, `stats`) and as chunks for the hot index (`hot`).
 //!
@@ -14,6 +15,7 @@
 //!   opened or told into elements becomes one dead letter.
 //! - **TR-2** every ledger entry balances: `received = written + filtered + dead`.
 
+mod aggregate;
 mod convert;
 mod dead;
 mod draft;

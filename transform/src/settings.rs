@@ -21,8 +21,12 @@ pub struct TransformSettings {
     pub json_depth: usize,
     /// The most bytes that one compressed record may expand to.
     pub record_expanded_bytes: usize,
+    /// The most bytes that the compressed records of one batch may expand to together, with 32 more for each event of the batch.
+    pub batch_expanded_bytes: usize,
     /// The most bytes of an original that a dead letter keeps.
     pub dead_letter_original_bytes: usize,
+    /// The most bytes of rows that `convert` collects to sort them together; the size of its working memory, roughly.
+    pub sort_bytes: usize,
     /// How much longer than the dataset's hot retention a hot chunk is kept, to cover the lag of commits. Default one hour.
     pub hot_margin: Duration,
 }
@@ -34,7 +38,9 @@ impl Default for TransformSettings {
             event_bytes: limits::EVENT_BYTES,
             json_depth: limits::JSON_DEPTH,
             record_expanded_bytes: limits::RECORD_EXPANDED_BYTES,
+            batch_expanded_bytes: limits::BATCH_EXPANDED_BYTES,
             dead_letter_original_bytes: limits::DEAD_LETTER_ORIGINAL_BYTES,
+            sort_bytes: 1 << 30,
             hot_margin: Duration::from_secs(3600),
         }
     }

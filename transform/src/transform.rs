@@ -12,8 +12,8 @@ use alluvium_core::hot::HotChunk;
 use alluvium_core::hot_block::HotBlockWriter;
 use alluvium_core::identity::{content_hash, idempotent_event_id};
 use alluvium_core::{
-    BatchIdentity, DataFileEntry, DatasetName, Datasets, DeliveryBatch, LedgerEntry, ReasonCode, ShardRange,
-    StreamRecord,
+    BatchIdentity, DataFileEntry, DatasetName, Datasets, DeliveryBatch, LedgerEntry, ReasonCode, RecordIdentity,
+    ShardRange, StreamRecord,
 };
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 
 use crate::dead::{self, DeadLetter};
 use crate::draft::Draft;
-use crate::elements::Opened;
+use crate::elements::{Opener, Refusal};
 use crate::encode::{FileWriter, Layout};
 use crate::error::TransformError;
 use crate::fault::Fault;
@@ -34,6 +34,7 @@ use crate::settings::TransformSettings;
 use crate::skeleton::recognise;
 use crate::sources::{OwnerIndex, Sources};
 use crate::tape::Tape;
+use crate::aggregate;
 
 use tally::Tally;
 
@@ -103,23 +104,36 @@ impl Transform {
     /// How many events of a batch belong to each dataset, those that belong to none under `dead_letters`: what the batch's
     /// ledger says was received, told without making rows of them.
     pub fn received(&self, batch: &DeliveryBatch) -> BTreeMap<String, u64> {
+        let mut counts = vec![0; self.plans.len() + 1];
+        let mut opener = Opener::new(&self.settings);
         let mut tape = Tape::default();
-        let mut received = BTreeMap::new();
         for record in &batch.records {
-            let Ok(opened) = Opened::open(&record.data, &self.settings) else {
-                *received.entry(self.name_of(None)).or_default() += 1;
-                continue;
-            };
-            let routed = self.by_name.get(opened.header().dataset.as_str()).copied();
-            for element in opened.elements() {
-                let plan = routed.or_else(|| {
-                    let event = read_event(element, &self.settings, &mut tape).ok()?;
-                    self.plan_of_event(event, &tape)
-                });
-                *received.entry(self.name_of(plan)).or_default() += 1;
+            match aggregate::user_records(&record.data) {
+                Ok(None) => self.count(&record.data, &mut opener, &mut tape, &mut counts),
+                Ok(Some(user_records)) => {
+                    user_records.iter().for_each(|data| self.count(data, &mut opener, &mut tape, &mut counts));
+                }
+                Err(_) => counts[self.plans.len()] += 1,
             }
         }
-        received
+        let plans = (0..self.plans.len()).map(|index| Some(PlanIndex(index))).chain([None]);
+        plans.zip(counts).filter(|(_, count)| *count > 0).map(|(plan, count)| (self.name_of(plan), count)).collect()
+    }
+
+    /// Counts the events of one record by their plan; those without one come last.
+    fn count(&self, data: &Bytes, opener: &mut Opener<'_>, tape: &mut Tape, counts: &mut [u64]) {
+        let Ok(opened) = opener.open(data) else {
+            counts[self.plans.len()] += 1;
+            return;
+        };
+        let routed = self.by_name.get(opened.header().dataset.as_str()).copied();
+        for element in opened.elements() {
+            let plan = routed.or_else(|| {
+                let event = read_event(element, &self.settings, tape).ok()?;
+                self.plan_of_event(event, tape)
+            });
+            counts[plan.map_or(self.plans.len(), |plan| plan.0)] += 1;
+        }
     }
 
     /// The dataset of an event that no route names: that of its `type`, else the default.
@@ -144,6 +158,7 @@ struct Run<'a> {
     /// By plan; the last counts the events that belong to no dataset.
     tallies: Vec<Tally>,
     dead: Vec<DeadLetter>,
+    opener: Opener<'a>,
     sources: Sources,
     tape: Tape,
     draft: Draft,
@@ -153,7 +168,8 @@ struct Run<'a> {
 
 /// What all elements of a record share.
 struct Sender<'a> {
-    record: &'a StreamRecord,
+    identity: &'a RecordIdentity,
+    arrival: Micros,
     owner: &'a str,
     owner_index: OwnerIndex,
     idempotency_key: Option<&'a str>,
@@ -168,6 +184,7 @@ impl<'a> Run<'a> {
             rows: transform.plans.iter().map(|plan| Rows::new(&plan.dataset)).collect(),
             tallies: vec![Tally::default(); transform.plans.len() + 1],
             dead: Vec::new(),
+            opener: Opener::new(&transform.settings),
             sources: Sources::default(),
             tape: Tape::default(),
             draft: Draft::default(),
@@ -176,36 +193,52 @@ impl<'a> Run<'a> {
     }
 
     fn record(&mut self, record: &StreamRecord) {
-        let settings = &self.transform.settings;
-        match Opened::open(&record.data, settings) {
-            Ok(opened) => {
-                let header = opened.header();
-                let owner = if header.owner.is_empty() { settings.stream_owner.as_str() } else { &header.owner };
-                let sender = Sender {
-                    record,
-                    owner,
-                    owner_index: self.sources.owner(owner),
-                    idempotency_key: header.idempotency_key.as_deref(),
-                    first_index: header.first_index,
-                    routed: self.transform.by_name.get(header.dataset.as_str()).copied(),
-                };
-                for (index, element) in opened.elements().enumerate() {
-                    self.element(&sender, index as u32, element);
+        match aggregate::user_records(&record.data) {
+            Ok(None) => self.user_record(&record.identity, record.arrival, &record.data),
+            Ok(Some(user_records)) => {
+                for (index, data) in user_records.iter().enumerate() {
+                    self.user_record(&record.identity.user_record(index as u64), record.arrival, data);
                 }
             }
-            Err(fault) => {
-                let sender = Sender {
-                    record,
-                    owner: &settings.stream_owner,
-                    owner_index: self.sources.owner(&settings.stream_owner),
-                    idempotency_key: None,
-                    first_index: 0,
-                    routed: None,
-                };
-                self.tally(None).receive(record.data.len());
-                self.bury(&sender, 0, &record.data, None, None, fault);
-            }
+            Err(fault) => self.refuse(&record.identity, record.arrival, &record.data, fault.into()),
         }
+    }
+
+    fn user_record(&mut self, identity: &RecordIdentity, arrival: Micros, data: &Bytes) {
+        let opened = match self.opener.open(data) {
+            Ok(opened) => opened,
+            Err(refusal) => return self.refuse(identity, arrival, data, refusal),
+        };
+        let header = opened.header();
+        let owner = if header.owner.is_empty() { self.transform.settings.stream_owner.as_str() } else { &header.owner };
+        let sender = Sender {
+            identity,
+            arrival,
+            owner,
+            owner_index: self.sources.owner(owner),
+            idempotency_key: header.idempotency_key.as_deref(),
+            first_index: header.first_index,
+            routed: self.transform.by_name.get(header.dataset.as_str()).copied(),
+        };
+        for (index, element) in opened.elements().enumerate() {
+            self.element(&sender, index as u32, element);
+        }
+    }
+
+    /// Makes one dead letter of a record that cannot be told into events.
+    #[cold]
+    fn refuse(&mut self, identity: &RecordIdentity, arrival: Micros, data: &[u8], refusal: Refusal) {
+        let owner = self.transform.settings.stream_owner.as_str();
+        let owner_index = self.sources.owner(owner);
+        let sender =
+            Sender { identity, arrival, owner, owner_index, idempotency_key: None, first_index: 0, routed: None };
+        self.tally(None).receive(data.len());
+        let cap = self.transform.settings.dead_letter_original_bytes;
+        let (fault, kept_bytes) = match refusal {
+            Refusal::OfRecord(fault) => (fault, cap),
+            Refusal::OfBatch(fault) => (fault, usize::MAX),
+        };
+        self.bury_up_to(kept_bytes, &sender, 0, data, None, None, fault);
     }
 
     fn tally(&mut self, plan: Option<PlanIndex>) -> &mut Tally {
@@ -236,8 +269,7 @@ impl<'a> Run<'a> {
                     let fault = self.no_dataset(event);
                     return self.bury(sender, index, element, plan, Some(event), fault);
                 };
-                let arrival = sender.record.arrival;
-                match judge(&mut self.draft, &self.transform.plans[at], event, &self.tape, arrival) {
+                match judge(&mut self.draft, &self.transform.plans[at], event, &self.tape, sender.arrival) {
                     Ok(Judged::Row) => self.keep(sender, index, event, at),
                     Ok(Judged::Filtered) => self.tally(plan).filter(),
                     Err(fault) => self.bury(sender, index, element, plan, Some(event), fault),
@@ -268,7 +300,7 @@ impl<'a> Run<'a> {
             None => sender.owner,
         };
         let source = self.sources.source(sender.owner_index, source);
-        let arrival = sender.record.arrival;
+        let arrival = sender.arrival;
         match (draft.id, sender.idempotency_key) {
             (Some(place), _) => {
                 self.rows[plan].push(draft, event, draft.resolve(event, place), source, arrival);
@@ -278,7 +310,7 @@ impl<'a> Run<'a> {
                 self.rows[plan].push(draft, event, &id, source, arrival);
             }
             (None, None) => {
-                let id = sender.record.identity.derived_event_id(index);
+                let id = sender.identity.derived_event_id(index);
                 self.rows[plan].push(draft, event, &id, source, arrival);
             }
         }
@@ -295,19 +327,33 @@ impl<'a> Run<'a> {
         event: Option<&str>,
         fault: Fault,
     ) {
+        let cap = self.transform.settings.dead_letter_original_bytes;
+        self.bury_up_to(cap, sender, index, element, plan, event, fault);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn bury_up_to(
+        &mut self,
+        kept_bytes: usize,
+        sender: &Sender<'_>,
+        index: u32,
+        element: &[u8],
+        plan: Option<PlanIndex>,
+        event: Option<&str>,
+        fault: Fault,
+    ) {
         self.tally(plan).bury(fault.reason);
         let readable = |name| top_level_text(event?, &self.tape, name).map(std::borrow::Cow::into_owned);
-        let record = sender.record;
-        let kept = element.len().min(self.transform.settings.dead_letter_original_bytes);
+        let kept = element.len().min(kept_bytes);
         self.dead.push(DeadLetter {
-            event_id: record.identity.derived_event_id(index),
+            event_id: sender.identity.derived_event_id(index),
             source: readable("source"),
             event_type: readable("type"),
-            arrival: record.arrival,
+            arrival: sender.arrival,
             owner: sender.owner.to_owned(),
             dataset: plan.map(|_| self.transform.name_of(plan)),
             fault,
-            record: record.identity.clone(),
+            record: sender.identity.clone(),
             index,
             original: element[..kept].to_vec(),
             original_bytes: element.len(),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
+use crate::encode::ROW_GROUP_ROWS;
 
 const ARRIVAL: Micros = 1_700_000_000_000_000;
 
@@ -72,18 +73,52 @@ fn a_line_past_the_limit_is_dead_and_the_next_is_read() {
     assert_eq!(ids(&file).len(), 3);
 }
 
+/// The source and the id of every row, in the order of the file.
+fn places(file: &Bytes) -> Vec<(String, usize)> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone()).unwrap().build().unwrap();
+    let of_batch = |rows: arrow::array::RecordBatch| {
+        let (ids, sources) = (rows.column(0).as_string::<i32>().clone(), rows.column(1).as_string::<i32>().clone());
+        (0..rows.num_rows()).map(move |row| (sources.value(row).to_owned(), ids.value(row).parse().unwrap()))
+    };
+    reader.map(Result::unwrap).flat_map(of_batch).collect()
+}
+
+fn group_rows(file: &Bytes) -> Vec<i64> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file.clone()).unwrap();
+    builder.metadata().row_groups().iter().map(|group| group.num_rows()).collect()
+}
+
 #[test]
-fn row_groups_bound_what_is_held_and_each_is_sorted() {
+fn rows_are_sorted_over_the_whole_file() {
     let rows = ROW_GROUP_ROWS + 10;
-    let input: String = (0..rows).map(|n| format!("{{\"id\":{n},\"source\":\"s{}\",\"value\":1}}\n", n % 7)).collect();
+    let line = |n: usize| format!("{{\"id\":{n},\"source\":\"s{}\",\"time\":{},\"value\":1}}\n", n % 7, rows - n);
+    let input: String = (0..rows).map(line).collect();
     let (report, file) = converted(input.as_bytes(), &TransformSettings::default());
     assert_eq!(report.rows, rows as u64);
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file.clone()).unwrap();
-    let groups: Vec<_> = builder.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
-    assert_eq!(groups, [ROW_GROUP_ROWS as i64, 10]);
-    let mut found: Vec<usize> = ids(&file).iter().map(|id| id.parse().unwrap()).collect();
-    found.sort_unstable();
-    assert!(found.into_iter().eq(0..rows));
+    assert_eq!(group_rows(&file), [ROW_GROUP_ROWS as i64, 10]);
+    let mut expected: Vec<(String, usize)> = (0..rows).rev().map(|n| (format!("s{}", n % 7), n)).collect();
+    expected.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(places(&file), expected);
+}
+
+#[test]
+fn past_the_limit_rows_are_sorted_run_by_run() {
+    let settings = TransformSettings { sort_bytes: 100_000, ..TransformSettings::default() };
+    let line = |n: usize| format!("{{\"id\":{n},\"source\":\"s{}\",\"value\":1}}\n", n % 7);
+    let input: String = (0..5000).map(line).collect();
+    let (report, file) = converted(input.as_bytes(), &settings);
+    assert_eq!(report.rows, 5000);
+    let (groups, found) = (group_rows(&file), places(&file));
+    assert!(groups.len() > 2, "{groups:?}");
+    let mut start = 0;
+    for rows in groups {
+        let run = &found[start..start + rows as usize];
+        start += rows as usize;
+        assert!(run.is_sorted());
+    }
+    let mut ids: Vec<usize> = found.into_iter().map(|(_, id)| id).collect();
+    ids.sort_unstable();
+    assert!(ids.into_iter().eq(0..5000));
 }
 
 #[test]

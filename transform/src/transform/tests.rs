@@ -11,6 +11,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
+use crate::aggregate::tests::aggregate;
 
 mod round_trip;
 
@@ -311,4 +312,56 @@ fn an_event_that_arrives_twice_is_two_rows_here_and_the_lake_tells() {
     let event = r#"{"id":"same","source":"s","value":1}"#;
     let output = run(&transform(None), &batch([record(0, 1, sealed("anna", "telemetry", None, 0, &[event, event]))]));
     assert_eq!(texts(&rows(&output, "telemetry"), "event_id"), ["same", "same"]);
+}
+
+#[test]
+fn user_records_of_an_aggregate_are_opened_each_by_itself() {
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        Bytes::from(encoder.finish().unwrap())
+    };
+    let user_records = [
+        Bytes::from(r#"{"value":1}"#),
+        gzip("{\"value\":2}\n{\"value\":3}"),
+        sealed("anna", "telemetry", None, 0, &[r#"{"value":4}"#]),
+        "broken".into(),
+        aggregate(&[r#"{"value":5}"#]),
+    ];
+    let output = run(&transform(Some("telemetry")), &batch([record(0, 7, aggregate(&user_records))]));
+    let identity = |subsequence| RecordIdentity { shard: ShardId::numbered(0), sequence: 7.into(), subsequence };
+    let rows_found = rows(&output, "telemetry");
+    let values = rows_found.column_by_name("value").unwrap().as_primitive::<arrow::datatypes::Float64Type>();
+    let found: BTreeMap<String, i64> =
+        texts(&rows_found, "event_id").into_iter().zip(values.values().iter().map(|value| *value as i64)).collect();
+    let expected = [(0, 0, 1), (1, 0, 2), (1, 1, 3), (2, 0, 4), (4, 0, 5)];
+    let expected = expected.map(|(subsequence, index, value)| (identity(subsequence).derived_event_id(index), value));
+    assert_eq!(found, BTreeMap::from(expected));
+    let dead = rows(&output, "dead_letters");
+    assert_eq!(texts(&dead, "record"), ["shardId-000000000000/7/3"]);
+    assert_eq!(output.message.covers[0].first, output.message.covers[0].last);
+    // Where the stream's reader has taken the aggregate apart already, the same ids come of it.
+    let mut apart: Vec<_> = user_records.iter().map(|data| record(0, 7, data.clone())).collect();
+    apart.iter_mut().zip(0..).for_each(|(record, subsequence)| record.identity.subsequence = subsequence);
+    let apart = run(&transform(Some("telemetry")), &batch(apart));
+    assert_eq!(rows(&apart, "telemetry"), rows_found);
+}
+
+#[test]
+fn a_record_for_which_the_batch_has_no_room_is_kept_whole() {
+    let zstd = |text: &str| Bytes::from(zstd::bulk::compress(text.as_bytes(), 1).unwrap());
+    let first = zstd(&format!("{{\"value\":1,\"note\":\"{}\"}}", "x".repeat(9000)));
+    let second = zstd(&format!("{{\"value\":2,\"note\":\"{}\"}}", "abc".repeat(3000)));
+    let settings = TransformSettings {
+        batch_expanded_bytes: 10_000,
+        dead_letter_original_bytes: 4,
+        ..TransformSettings::default()
+    };
+    let transform = Transform::new(Arc::new(Datasets::load(None, Some("telemetry")).unwrap()), settings);
+    let output = run(&transform, &batch([record(0, 1, first), record(0, 2, second.clone()), record(0, 3, "{}")]));
+    let dead = rows(&output, "dead_letters");
+    let at = texts(&dead, "reason").iter().position(|reason| reason == "expands_too_far").unwrap();
+    assert_eq!(dead.column_by_name("original").unwrap().as_binary::<i32>().value(at), second);
+    assert!(texts(&dead, "detail")[at].contains("10000 bytes together"), "{}", texts(&dead, "detail")[at]);
+    assert_eq!(rows(&output, "telemetry").num_rows(), 1);
 }

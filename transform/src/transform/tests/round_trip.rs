@@ -131,6 +131,10 @@ proptest! {
             prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..64),
                 r#"[\[\]{}:,"\\a-c0-9\n .]{0,40}"#.prop_map(String::into_bytes),
+                prop::collection::vec(prop::collection::vec(any::<u8>(), 0..8), 0..6)
+                    .prop_map(|user_records| aggregate(&user_records).to_vec()),
+                prop::collection::vec(r#"[{}",a:1\n]{0,6}"#, 0..6)
+                    .prop_map(|user_records| aggregate(&[aggregate(&user_records), "{}".into()]).to_vec()),
                 prop::collection::vec(any::<u8>(), 0..40).prop_map(|tail| [b"\xA1LVM\x01\x00".to_vec(), tail].concat()),
                 prop::collection::vec(any::<u8>(), 0..40).prop_map(|tail| [vec![0x1F, 0x8B, 8, 0], tail].concat()),
                 prop::collection::vec(any::<u8>(), 0..40).prop_map(|tail| [vec![0x28, 0xB5, 0x2F, 0xFD], tail].concat()),
