@@ -19,6 +19,7 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
+use crate::aggregate;
 use crate::dead::{self, DeadLetter};
 use crate::draft::Draft;
 use crate::elements::{Opener, Refusal};
@@ -34,7 +35,6 @@ use crate::settings::TransformSettings;
 use crate::skeleton::recognise;
 use crate::sources::{OwnerIndex, Sources};
 use crate::tape::Tape;
-use crate::aggregate;
 
 use tally::Tally;
 
