@@ -18,6 +18,7 @@
 mod aggregate;
 mod convert;
 mod dead;
+mod decimal;
 mod draft;
 mod elements;
 mod encode;

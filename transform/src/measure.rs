@@ -12,6 +12,7 @@ use alluvium_core::{Dataset, Datasets};
 use std::sync::Arc;
 
 use crate::draft::Draft;
+use crate::encode::ROW_GROUP_ROWS;
 use crate::judge::judge;
 use crate::plan::Plan;
 use crate::reading::{self, read_event};
@@ -91,17 +92,24 @@ fn steps() {
         }
         let pushed = start.elapsed();
         let start = Watch::start();
-        let sorted = rows.sort(&sources).unwrap();
+        let sorted = rows.sorted(&sources).unwrap();
+        let ordered = start.elapsed();
+        let mut taken = 0;
+        for first in (0..sorted.len()).step_by(ROW_GROUP_ROWS) {
+            let end = sorted.len().min(first + ROW_GROUP_ROWS);
+            taken += sorted.slice(first..end, &sources).unwrap().batch.num_rows();
+        }
         let sort = start.elapsed();
         println!(
-            "{bytes} bytes; ns per event: lines {}, scan {}, and judge {}; recognise {} ({followed} of them), and push {}; sort {} ({} rows)",
+            "{bytes} bytes; ns per event: lines {}, scan {}, and judge {}; recognise {} ({followed} of them), and push {}; order {}, and take {} ({} rows)",
             lines / count,
             scanned / count,
             judged / count,
             recognised / count,
             pushed / count,
+            ordered / count,
             sort / count,
-            sorted.batch.num_rows()
+            taken
         );
     }
 }

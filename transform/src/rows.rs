@@ -1,35 +1,54 @@
 //! The rows of one dataset as they are collected, and the sorted RecordBatch that they make.
 
 mod column;
+mod texts;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use alluvium_core::Dataset;
 use alluvium_core::clock::Micros;
 use arrow::array::{
     Array, ArrayRef, Date32Array, PrimitiveArray, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
-    UInt32Array,
+    UInt32Array, new_null_array,
 };
 use arrow::compute::take;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 
 use crate::draft::Draft;
 use crate::sources::{SourceIndex, Sources};
 use crate::time::MICROS_PER_DAY;
-use column::Column;
+use column::{Column, Finished};
+use texts::{FinishedTexts, Texts};
 
 /// The rows of one dataset, in the order in which the events came.
 #[derive(Debug)]
 pub(crate) struct Rows {
     dataset: Arc<Dataset>,
     ids: StringBuilder,
-    types: StringBuilder,
+    types: Texts,
     sources: Vec<SourceIndex>,
     times: Vec<Micros>,
     arrivals: Vec<Micros>,
     columns: Vec<Column>,
     extras: StringBuilder,
     extra: String,
+}
+
+/// The rows of one dataset and the order that sorts them by source, `event_time` and `event_id`.
+#[derive(Debug)]
+pub(crate) struct Sorted {
+    schema: SchemaRef,
+    /// The rows' numbers in that order; all that follows is in the order in which the events came.
+    order: UInt32Array,
+    ids: StringArray,
+    types: FinishedTexts,
+    sources: Vec<SourceIndex>,
+    times: Vec<Micros>,
+    arrivals: Vec<Micros>,
+    columns: Vec<Finished>,
+    extras: StringArray,
 }
 
 /// The rows of one dataset, sorted by source, `event_time` and `event_id`.
@@ -48,7 +67,7 @@ impl Rows {
         Self {
             dataset: dataset.clone(),
             ids: StringBuilder::new(),
-            types: StringBuilder::new(),
+            types: Texts::new(),
             sources: Vec::new(),
             times: Vec::new(),
             arrivals: Vec::new(),
@@ -65,14 +84,17 @@ impl Rows {
     /// The bytes that the rows take, roughly.
     pub(crate) fn size_bytes(&self) -> usize {
         let columns: usize = self.columns.iter().map(Column::size_bytes).sum();
-        let texts = self.ids.values_slice().len() + self.types.values_slice().len() + self.extras.values_slice().len();
+        let texts = self.ids.values_slice().len() + self.types.size_bytes() + self.extras.values_slice().len();
         columns + texts + self.len() * 40
     }
 
     /// Adds the row that the judge has passed. `id` is its `event_id`; without a time of its own it has its arrival's.
     pub(crate) fn push(&mut self, draft: &Draft, event: &str, id: &str, source: SourceIndex, arrival: Micros) {
         self.ids.append_value(id);
-        self.types.append_option(draft.event_type.map(|place| draft.resolve(event, place)));
+        match draft.event_type {
+            Some(place) => self.types.push(draft.resolve(event, place)),
+            None => self.types.push_null(),
+        }
         self.sources.push(source);
         self.times.push(draft.time.unwrap_or(arrival));
         self.arrivals.push(arrival);
@@ -83,38 +105,36 @@ impl Rows {
         self.extras.append_option((!self.extra.is_empty()).then_some(self.extra.as_str()));
     }
 
-    /// Sorts the rows and makes them a RecordBatch of the dataset's columns; leaves none.
+    /// Sorts the rows; leaves none.
     ///
     /// # Errors
     ///
     /// When Arrow refuses the columns, which would be a defect.
     pub(crate) fn sort(&mut self, known: &Sources) -> Result<SortedRows, ArrowError> {
+        let sorted = self.sorted(known)?;
+        sorted.slice(0..sorted.len(), known)
+    }
+
+    /// Finds the order of the rows, without yet moving any; leaves none.
+    ///
+    /// # Errors
+    ///
+    /// When Arrow refuses the columns, which would be a defect.
+    pub(crate) fn sorted(&mut self, known: &Sources) -> Result<Sorted, ArrowError> {
         let ids = self.ids.finish();
-        let order = self.order(known, &ids);
-        let indices = UInt32Array::from(order);
-        let in_order =
-            |values: &[Micros]| -> Vec<Micros> { indices.values().iter().map(|row| values[*row as usize]).collect() };
-        let (times, arrivals) = (in_order(&self.times), in_order(&self.arrivals));
-        let sources: Vec<SourceIndex> = indices.values().iter().map(|row| self.sources[*row as usize]).collect();
-        let sorted = |array: ArrayRef| -> Result<ArrayRef, ArrowError> { take(&array, &indices, None) };
-        let mut columns: Vec<ArrayRef> = vec![
-            sorted(Arc::new(ids))?,
-            Arc::new(StringArray::from_iter_values(sources.iter().map(|index| known.pair(*index).1))),
-            sorted(Arc::new(self.types.finish()))?,
-            timestamps(times.clone()),
-            Arc::new(Date32Array::from_iter_values(times.iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32))),
-            timestamps(arrivals),
-            Arc::new(StringArray::from_iter_values(sources.iter().map(|index| known.pair(*index).0))),
-        ];
-        for column in &mut self.columns {
-            columns.push(sorted(column.finish())?);
-        }
-        columns.push(sorted(Arc::new(self.extras.finish()))?);
-        self.sources.clear();
-        self.times.clear();
-        self.arrivals.clear();
-        let batch = RecordBatch::try_new(self.dataset.columns().clone(), columns)?;
-        Ok(SortedRows { batch, sources, times })
+        let order = UInt32Array::from(self.order(known, &ids));
+        let columns = self.columns.iter_mut().map(Column::finish).collect::<Result<_, _>>()?;
+        Ok(Sorted {
+            schema: self.dataset.columns().clone(),
+            order,
+            ids,
+            types: self.types.finish(),
+            sources: std::mem::take(&mut self.sources),
+            times: std::mem::take(&mut self.times),
+            arrivals: std::mem::take(&mut self.arrivals),
+            columns,
+            extras: self.extras.finish(),
+        })
     }
 
     /// The rows' numbers by source, time and id; rows that are equal in all three keep the order in which they came.
@@ -145,6 +165,43 @@ impl Rows {
             }
         }
         keys.into_iter().map(row_of).collect()
+    }
+}
+
+impl Sorted {
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Some of the rows, as a RecordBatch of the dataset's columns.
+    ///
+    /// # Errors
+    ///
+    /// When Arrow refuses the columns, which would be a defect.
+    pub(crate) fn slice(&self, rows: Range<usize>, known: &Sources) -> Result<SortedRows, ArrowError> {
+        let order = self.order.slice(rows.start, rows.len());
+        let in_order =
+            |values: &[Micros]| -> Vec<Micros> { order.values().iter().map(|row| values[*row as usize]).collect() };
+        let (times, arrivals) = (in_order(&self.times), in_order(&self.arrivals));
+        let sources: Vec<SourceIndex> = order.values().iter().map(|row| self.sources[*row as usize]).collect();
+        let mut columns: Vec<ArrayRef> = vec![
+            take(&self.ids, &order, None)?,
+            Arc::new(StringArray::from_iter_values(sources.iter().map(|index| known.pair(*index).1))),
+            self.types.take(&order)?,
+            timestamps(times.clone()),
+            Arc::new(Date32Array::from_iter_values(times.iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32))),
+            timestamps(arrivals),
+            Arc::new(StringArray::from_iter_values(sources.iter().map(|index| known.pair(*index).0))),
+        ];
+        for column in &self.columns {
+            columns.push(column.take(&order)?);
+        }
+        columns.push(if self.extras.null_count() == self.extras.len() {
+            new_null_array(&DataType::Utf8, order.len())
+        } else {
+            take(&self.extras, &order, None)?
+        });
+        Ok(SortedRows { batch: RecordBatch::try_new(self.schema.clone(), columns)?, sources, times })
     }
 }
 

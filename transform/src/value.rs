@@ -7,6 +7,7 @@
 
 use alluvium_core::dataset::{Bounds, ListRule, NumberRule, Repeats, TextRule};
 
+use crate::decimal;
 use crate::draft::{Cell, Draft};
 use crate::judge::Reading;
 use crate::plan::{KindPlan, ValuePlan};
@@ -179,7 +180,7 @@ fn read_number(
     reading: Reading,
 ) -> Result<Cell, Misfit> {
     let (text, _) = number_text(draft, event, value, reading)?;
-    let number = text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or(Misfit::Range)?;
+    let number = Some(decimal::read(text)).filter(|number| number.is_finite()).ok_or(Misfit::Range)?;
     if rule.bounds.contain(number) { Ok(Cell::Number(number)) } else { Err(Misfit::Bounds) }
 }
 
@@ -194,7 +195,7 @@ fn read_integer(
     let integer = match number_text(draft, event, value, reading)? {
         (text, Kind::Integer) => text.parse::<i64>().map_err(|_| Misfit::Range)?,
         (text, _) => {
-            let number = text.parse::<f64>().map_err(|_| Misfit::Range)?;
+            let number = decimal::read(text);
             if number.abs() >= EXACT_BELOW {
                 return Err(Misfit::Range);
             }

@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use alluvium_core::dataset::{ValueKind, Values};
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, StringBuilder,
-    StructArray, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, StructArray,
+    TimestampMicrosecondBuilder, UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
+use arrow::compute::take;
 use arrow::datatypes::{Field, Fields};
+use arrow::error::ArrowError;
 
+use super::texts::{FinishedTexts, Texts};
 use crate::draft::{Cell, Draft};
 
 /// A column of one kind of value.
 #[derive(Debug)]
 pub(super) enum Column {
-    Text(StringBuilder),
+    Text(Texts),
     Integer(Int64Builder),
     Number(Float64Builder),
     Boolean(BooleanBuilder),
@@ -44,7 +47,7 @@ pub(super) struct ListColumn {
 impl Column {
     pub(super) fn new(values: &Values) -> Self {
         match &values.kind {
-            ValueKind::Text(_) => Self::Text(StringBuilder::new()),
+            ValueKind::Text(_) => Self::Text(Texts::new()),
             ValueKind::Integer(_) => Self::Integer(Int64Builder::new()),
             ValueKind::Number(_) => Self::Number(Float64Builder::new()),
             ValueKind::Boolean(_) => Self::Boolean(BooleanBuilder::new()),
@@ -66,7 +69,7 @@ impl Column {
     /// The bytes that its values take, roughly.
     pub(super) fn size_bytes(&self) -> usize {
         match self {
-            Self::Text(texts) => texts.values_slice().len() + size_of_val(texts.offsets_slice()),
+            Self::Text(texts) => texts.size_bytes(),
             Self::Integer(values) => size_of_val(values.values_slice()),
             Self::Number(values) => size_of_val(values.values_slice()),
             Self::Boolean(values) => values.values_slice().len(),
@@ -81,7 +84,7 @@ impl Column {
     #[inline]
     pub(super) fn push(&mut self, cell: Cell, draft: &Draft, event: &str) {
         match (self, cell) {
-            (Self::Text(texts), Cell::Text(place)) => texts.append_value(draft.resolve(event, place)),
+            (Self::Text(texts), Cell::Text(place)) => texts.push(draft.resolve(event, place)),
             (Self::Integer(values), Cell::Integer(value)) => values.append_value(value),
             (Self::Number(values), Cell::Number(value)) => values.append_value(value),
             (Self::Boolean(values), Cell::Boolean(value)) => values.append_value(value),
@@ -98,7 +101,7 @@ impl Column {
 
     fn push_null(&mut self) {
         match self {
-            Self::Text(texts) => texts.append_null(),
+            Self::Text(texts) => texts.push_null(),
             Self::Integer(values) => values.append_null(),
             Self::Number(values) => values.append_null(),
             Self::Boolean(values) => values.append_null(),
@@ -115,17 +118,45 @@ impl Column {
         }
     }
 
-    /// The column's values as an array; leaves none.
-    pub(super) fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Text(texts) => Arc::new(texts.finish()),
+    /// The whole column; leaves none.
+    ///
+    /// # Errors
+    ///
+    /// When Arrow refuses it, which would be a defect.
+    pub(super) fn finish(&mut self) -> Result<Finished, ArrowError> {
+        Ok(Finished::Array(match self {
+            Self::Text(texts) => return Ok(Finished::Texts(texts.finish())),
             Self::Integer(values) => Arc::new(values.finish()),
             Self::Number(values) => Arc::new(values.finish()),
             Self::Boolean(values) => Arc::new(values.finish()),
             Self::Timestamp(values) => Arc::new(values.finish()),
             Self::Date(values) => Arc::new(values.finish()),
-            Self::Object(object) => object.finish(),
-            Self::List(list) => list.finish(),
+            Self::Object(object) => object.finish()?,
+            Self::List(list) => list.finish()?,
+        }))
+    }
+
+    fn finish_array(&mut self) -> Result<ArrayRef, ArrowError> {
+        match self.finish()? {
+            Finished::Texts(texts) => texts.all(),
+            Finished::Array(array) => Ok(array),
+        }
+    }
+}
+
+/// A finished column whose rows can be taken in any order.
+#[derive(Debug)]
+pub(super) enum Finished {
+    Texts(FinishedTexts),
+    Array(ArrayRef),
+}
+
+impl Finished {
+    /// The rows of these numbers, in their order.
+    pub(super) fn take(&self, rows: &UInt32Array) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Texts(texts) => texts.take(rows),
+            Self::Array(array) => take(array, rows, None),
         }
     }
 }
@@ -138,11 +169,11 @@ impl ObjectColumn {
         self.present.append_non_null();
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        let arrays: Vec<ArrayRef> = self.fields.iter_mut().map(Column::finish).collect();
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let arrays = self.fields.iter_mut().map(Column::finish_array).collect::<Result<Vec<_>, _>>()?;
         let fields = self.names.iter().zip(&arrays);
         let fields: Fields = fields.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
-        Arc::new(StructArray::new(fields, arrays, self.present.finish()))
+        Ok(Arc::new(StructArray::try_new(fields, arrays, self.present.finish())?))
     }
 }
 
@@ -156,10 +187,10 @@ impl ListColumn {
         self.present.append_non_null();
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        let items = self.items.finish();
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let items = self.items.finish_array()?;
         let element = Arc::new(Field::new("element", items.data_type().clone(), true));
         let ends = OffsetBuffer::new(std::mem::replace(&mut self.ends, vec![0]).into());
-        Arc::new(ListArray::new(element, ends, items, self.present.finish()))
+        Ok(Arc::new(ListArray::try_new(element, ends, items, self.present.finish())?))
     }
 }
