@@ -1,7 +1,9 @@
 //! The transform alone, file to file: NDJSON in, one Parquet file out, sorted, in bounded memory.
 
+mod lines;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
@@ -10,7 +12,7 @@ use alluvium_core::{Dataset, ReasonCode};
 use parquet::errors::ParquetError;
 
 use crate::draft::Draft;
-use crate::encode::{FileWriter, Layout};
+use crate::encode::{FileWriter, Layout, ROW_GROUP_ROWS};
 use crate::error::TransformError;
 use crate::fault::Fault;
 use crate::judge::{Judged, judge};
@@ -21,6 +23,7 @@ use crate::settings::TransformSettings;
 use crate::skeleton::recognise;
 use crate::sources::Sources;
 use crate::tape::Tape;
+use lines::Lines;
 
 /// How many dead events a report describes.
 pub const DEAD_LINES: usize = 20;
@@ -85,24 +88,20 @@ pub fn convert(
     output: impl Write + Send,
 ) -> Result<ConvertReport, TransformError> {
     let plan = Plan::compile(dataset);
-    let mut lines = Lines {
-        input: BufReader::with_capacity(256 * 1024, input),
-        limit: settings.event_limit(),
-        number: 0,
-        cut_bytes: 0,
-    };
+    let mut lines = Lines::new(input, settings.event_limit());
     let output = FileWriter::new(output, &Layout::of(dataset), None).map_err(|source| parquet(dataset, source))?;
-    let mut file = File { dataset, output, rows: Rows::new(dataset), sources: Sources::default() };
-    let (mut report, mut line) = (ConvertReport::default(), Vec::new());
+    let mut file = File { dataset, output, rows: Rows::new(dataset), sources: Sources::default(), settings };
+    let mut report = ConvertReport::default();
     let (mut tape, mut draft) = (Tape::default(), Draft::default());
-    while let Some(bytes) = lines.next(&mut line)? {
-        report.bytes += bytes;
-        let element = line.trim_ascii();
-        if element.is_empty() {
+    while let Some(line) = lines.next()? {
+        report.bytes += line.bytes;
+        let element = line.text.trim_ascii();
+        if element.is_empty() && !line.is_too_long {
             continue;
         }
         report.received += 1;
-        let read = if lines.cut_bytes > 0 { Err(too_large(bytes, settings)) } else { reading::text(element, settings) };
+        let read =
+            if line.is_too_long { Err(too_large(line.bytes, settings)) } else { reading::text(element, settings) };
         let judged = read.and_then(|event| {
             if recognise(&mut draft, &plan, event, arrival) {
                 return Ok((Judged::Row, event));
@@ -114,9 +113,9 @@ pub fn convert(
             Ok((Judged::Filtered, _)) => report.filtered += 1,
             Ok((Judged::Row, event)) => {
                 report.rows += 1;
-                file.push(&draft, event, lines.number, settings, arrival)?;
+                file.push(&draft, event, line.number, arrival)?;
             }
-            Err(fault) => report.bury(lines.number, fault),
+            Err(fault) => report.bury(line.number, fault),
         }
     }
     file.finish()?;
@@ -132,62 +131,18 @@ impl ConvertReport {
     }
 }
 
-/// Reads lines, and of a line that is too long only as much as shows that it is.
-struct Lines<R> {
-    input: BufReader<R>,
-    limit: usize,
-    number: u64,
-    /// How many bytes of the last line were left out.
-    cut_bytes: usize,
-}
-
-impl<R: Read> Lines<R> {
-    /// The next line, and how many bytes it has with its end; `None` at the end of the input.
-    fn next(&mut self, line: &mut Vec<u8>) -> Result<Option<u64>, TransformError> {
-        line.clear();
-        self.cut_bytes = 0;
-        let mut bytes = 0;
-        loop {
-            let buffer = match self.input.fill_buf() {
-                Ok(buffer) => buffer,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(source) => return Err(TransformError::Input { line: self.number, source }),
-            };
-            let end = memchr::memchr(b'\n', buffer);
-            let part = &buffer[..end.unwrap_or(buffer.len())];
-            // Room for one byte that shows an event to be too large, and for the carriage return of one that is not.
-            let room = part.len().min((self.limit + 2).saturating_sub(line.len()));
-            line.extend_from_slice(&part[..room]);
-            self.cut_bytes += part.len() - room;
-            let consumed = part.len() + usize::from(end.is_some());
-            bytes += consumed as u64;
-            self.input.consume(consumed);
-            if consumed == 0 || end.is_some() {
-                self.number += u64::from(bytes > 0);
-                return Ok((bytes > 0).then_some(bytes));
-            }
-        }
-    }
-}
-
 /// The file under way: rows that wait to be sorted, and the writer of those before.
 struct File<'a, W: Write + Send> {
     dataset: &'a Arc<Dataset>,
     output: FileWriter<W>,
     rows: Rows,
     sources: Sources,
+    settings: &'a TransformSettings,
 }
 
 impl<W: Write + Send> File<'_, W> {
-    fn push(
-        &mut self,
-        draft: &Draft,
-        event: &str,
-        line: u64,
-        settings: &TransformSettings,
-        arrival: Micros,
-    ) -> Result<(), TransformError> {
-        let owner = settings.stream_owner.as_str();
+    fn push(&mut self, draft: &Draft, event: &str, line: u64, arrival: Micros) -> Result<(), TransformError> {
+        let owner = self.settings.stream_owner.as_str();
         let source = match draft.source {
             Some(place) => draft.resolve(event, place),
             None if owner.is_empty() => "anonymous",
@@ -202,7 +157,7 @@ impl<W: Write + Send> File<'_, W> {
                 self.rows.push(draft, event, &id, source, arrival);
             }
         }
-        if self.rows.len().is_multiple_of(WEIGHED_EVERY) && self.rows.size_bytes() >= settings.sort_bytes {
+        if self.rows.len().is_multiple_of(WEIGHED_EVERY) && self.rows.size_bytes() >= self.settings.sort_bytes {
             self.write_run()?;
         }
         Ok(())
@@ -212,9 +167,14 @@ impl<W: Write + Send> File<'_, W> {
     fn write_run(&mut self) -> Result<(), TransformError> {
         let dataset = self.dataset.name.as_str();
         let arrow = |source| TransformError::Arrow { dataset: dataset.to_owned(), source };
-        let rows = self.rows.sort(&self.sources).map_err(arrow)?;
+        let sorted = self.rows.sorted(&self.sources).map_err(arrow)?;
+        for first in (0..sorted.len()).step_by(ROW_GROUP_ROWS) {
+            let end = sorted.len().min(first + ROW_GROUP_ROWS);
+            let rows = sorted.slice(first..end, &self.sources).map_err(arrow)?;
+            self.output.write_row_group(&rows.batch).map_err(|source| parquet(self.dataset, source))?;
+        }
         self.sources = Sources::default();
-        self.output.write_row_group(&rows.batch).map_err(|source| parquet(self.dataset, source))
+        Ok(())
     }
 
     fn finish(mut self) -> Result<(), TransformError> {

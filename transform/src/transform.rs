@@ -281,7 +281,7 @@ impl<'a> Run<'a> {
     /// The plan whose dataset an event belongs to that is built like an earlier one; the draft holds its row.
     fn recognised(&mut self, sender: &Sender<'_>, event: &str) -> Option<PlanIndex> {
         let guess = sender.routed.or(self.last)?;
-        if !recognise(&mut self.draft, &self.transform.plans[guess.0], event, sender.record.arrival) {
+        if !recognise(&mut self.draft, &self.transform.plans[guess.0], event, sender.arrival) {
             return None;
         }
         let leads_there = || {
