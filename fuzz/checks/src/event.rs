@@ -24,7 +24,7 @@ const SCHEMAS: [(&str, &str); 3] = [
 static EVERY: LazyLock<Dataset> = LazyLock::new(|| dataset("every", SCHEMAS[1].1));
 
 /// Transforms with three datasets: events without a type that names one go to `every`.
-static TRANSFORM: LazyLock<Transform> = LazyLock::new(|| transform(TransformSettings::default()));
+pub(crate) static TRANSFORM: LazyLock<Transform> = LazyLock::new(|| transform(TransformSettings::default()));
 
 /// A transform with the datasets of these checks.
 pub(crate) fn transform(settings: TransformSettings) -> Transform {
