@@ -7,6 +7,7 @@ use alluvium_transform::{Transform, TransformSettings};
 use arrow::array::{Array, AsArray};
 use serde_json::{Map, Value};
 
+use crate::company;
 use crate::delivery::{Outcome, run_one};
 
 /// First bytes after which a record is no plain text: envelope, gzip, zstd, KPL aggregate.
@@ -49,6 +50,16 @@ pub fn event(bytes: &[u8]) {
     if text.starts_with(b"{") && !text.contains(&b'\n') {
         one(text, &outcome);
     }
+    if let Some(lines) = few_lines(bytes) {
+        company::check(&lines);
+    }
+}
+
+/// The lines of a record with few of them.
+fn few_lines(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    const MOST: usize = 6;
+    let lines: Vec<_> = bytes.split(|byte| *byte == b'\n').filter(|line| !trimmed(line).is_empty()).collect();
+    (2..=MOST).contains(&lines.len()).then_some(lines)
 }
 
 /// Without the white space of JSON at its ends.

@@ -7,15 +7,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a check says by panicking that something does not hold")]
 
+mod aggregate;
+mod company;
 mod compressed;
 mod delivery;
 mod event;
 mod pick;
 mod schema;
 
+pub use aggregate::aggregate;
 pub use compressed::{gzip, zstd};
 pub use event::event;
 pub use schema::schema;
 
 /// Every check under the name of its fuzz target and of its folder in the corpus.
-pub const CHECKS: [(&str, fn(&[u8])); 4] = [("event", event), ("gzip", gzip), ("schema", schema), ("zstd", zstd)];
+pub const CHECKS: [(&str, fn(&[u8])); 5] =
+    [("aggregate", aggregate), ("event", event), ("gzip", gzip), ("schema", schema), ("zstd", zstd)];

@@ -30,6 +30,11 @@ fn replay(target: &str) {
 }
 
 #[test]
+fn every_aggregate_of_the_corpus_holds() {
+    replay("aggregate");
+}
+
+#[test]
 fn every_event_of_the_corpus_holds() {
     replay("event");
 }
