@@ -7,6 +7,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 ALLUVIUM := $(TARGET)/debug/alluvium
 VENV := $(TARGET)/interop-venv
+PEERS_VENV := $(TARGET)/peers-venv
 PYTHON ?= python3
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/bin/cargo-deny
@@ -19,7 +20,7 @@ FUZZ_TOOLCHAIN ?= nightly
 FUZZ_WORK := $(abspath $(TARGET))/fuzz
 FUZZ_BUILD ?= $(FUZZ_WORK)/build
 
-.PHONY: help demo build test test-interop check deny-installed advisories docs bench crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build test test-interop check deny-installed advisories docs bench bench-peers crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +67,15 @@ docs: build ## Write the documentation that is generated.
 
 bench: build $(VENV)/installed ## Measure end to end, beside DuckDB on the same events in the same run.
 	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python benches/end_to_end.py
+
+bench-peers: $(PEERS_VENV)/installed ## Measure the conversion beside six other tools, each on one core.
+	$(CARGO) build --release --package alluvium-peers
+	ALLUVIUM_RELEASE=$(abspath $(TARGET))/release $(PEERS_VENV)/bin/python benches/peers/run.py
+
+$(PEERS_VENV)/installed: benches/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/pip install --quiet --disable-pip-version-check -r benches/peers/requirements.txt
+	touch $@
 
 crash: build ## Kill the program ROUNDS times under load and audit each time.
 	ALLUVIUM_CRASH_ROUNDS=$(ROUNDS) $(CARGO) test -p alluvium-cli --test crash -- --nocapture

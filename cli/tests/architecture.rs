@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 /// Each room, and the rooms that it may import.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("alluvium-core", &[]),
     ("alluvium-ingest", &["alluvium-core"]),
     ("alluvium-transform", &["alluvium-core"]),
@@ -30,6 +30,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
             "alluvium-transform",
         ],
     ),
+    ("alluvium-peers", &["alluvium-core", "alluvium-transform"]),
 ];
 
 /// What each of these crates may not reach, by name, through any chain of dependencies.
