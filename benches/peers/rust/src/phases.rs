@@ -19,17 +19,18 @@ struct Seen {
 }
 
 impl Phases {
-    /// Seconds in the system's calls to read and to write, and, where all input is read before the first byte is written, until
-    /// the input's end (reading, scanning, judging), from there to the first byte (sorting), and from there on (encoding).
+    /// Seconds in the system's calls to read and to write; and, where all input is read before anything is written, until the
+    /// input's end (reading, scanning, judging), from there to the first bytes of output (sorting, and encoding what fills the
+    /// first buffer), and from there on (encoding).
     pub fn report(&self, started: Instant, ended: Instant) -> Value {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut report = json!({"reading": seen.reading.as_secs_f64(), "writing": seen.writing.as_secs_f64()});
         if let (Some(input_ended), Some(output_began)) = (seen.input_ended, seen.output_began)
             && input_ended <= output_began
         {
-            report["read_scan_judge"] = (input_ended - started).as_secs_f64().into();
-            report["sort"] = (output_began - input_ended).as_secs_f64().into();
-            report["encode"] = (ended - output_began).as_secs_f64().into();
+            report["to_end_of_input"] = (input_ended - started).as_secs_f64().into();
+            report["to_first_output"] = (output_began - input_ended).as_secs_f64().into();
+            report["to_end"] = (ended - output_began).as_secs_f64().into();
         }
         report
     }

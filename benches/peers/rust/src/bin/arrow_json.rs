@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::sync::Arc;
 
 use alluvium_peers::Measured;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StructArray};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::json::ReaderBuilder;
