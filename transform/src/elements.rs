@@ -129,15 +129,18 @@ impl<'a> Opener<'a> {
         let allowed = limit.min(self.room_bytes).min(self.readable_bytes);
         let read = match format {
             "gzip" => read_capped(MultiGzDecoder::new(record.as_ref()), allowed),
-            _ => zstd_decoder(record, allowed).and_then(|decoder| read_capped(decoder, allowed)),
+            _ => match zstd_decoder(record, allowed) {
+                Ok(decoder) => read_capped(decoder, allowed),
+                Err(error) => Expanded::Broken { read_bytes: 0, error },
+            },
         };
         match read {
-            Ok(Expanded::Whole(text)) => {
+            Expanded::Whole(text) => {
                 self.readable_bytes -= text.len();
                 let bytes = text.len();
                 Ok((text.into(), bytes))
             }
-            Ok(Expanded::TooFar { read_bytes }) => {
+            Expanded::TooFar { read_bytes } => {
                 self.readable_bytes -= read_bytes.min(allowed);
                 if allowed < limit {
                     return Err(self.no_room());
@@ -145,9 +148,8 @@ impl<'a> Opener<'a> {
                 let detail = format!("the {format} record expands to more than {limit} bytes; send less in one record");
                 Err(Fault::new(ReasonCode::ExpandsTooFar, detail).into())
             }
-            Err(error) => {
-                // How far it was read is not known; it was no further than this.
-                self.readable_bytes -= allowed.min(record.len().saturating_mul(READINGS));
+            Expanded::Broken { read_bytes, error } => {
+                self.readable_bytes -= read_bytes.min(allowed);
                 let detail = format!("the record begins like {format} and cannot be decompressed: {error}");
                 Err(Fault::new(ReasonCode::UnreadableRecord, detail).into())
             }
@@ -175,7 +177,14 @@ fn too_many() -> Fault {
 
 enum Expanded {
     Whole(Vec<u8>),
-    TooFar { read_bytes: usize },
+    TooFar {
+        read_bytes: usize,
+    },
+    /// After so many bytes it was no such format.
+    Broken {
+        read_bytes: usize,
+        error: std::io::Error,
+    },
 }
 
 /// A decoder of all frames of a record.
@@ -187,14 +196,14 @@ fn zstd_decoder(record: &[u8], limit_bytes: usize) -> std::io::Result<impl Read>
     Ok(decoder)
 }
 
-fn read_capped(mut decoder: impl Read, limit_bytes: usize) -> std::io::Result<Expanded> {
+fn read_capped(mut decoder: impl Read, limit_bytes: usize) -> Expanded {
     const FIRST_BYTES: usize = 32 * 1024;
     let mut expanded = Vec::new();
     let mut filled = 0;
     loop {
         if filled == expanded.len() {
             if filled > limit_bytes {
-                return Ok(Expanded::TooFar { read_bytes: filled });
+                return Expanded::TooFar { read_bytes: filled };
             }
             // Twice as much each time, but never more than shows that it is too much.
             let larger = (filled * 2).max(FIRST_BYTES).min(limit_bytes.saturating_add(1));
@@ -204,11 +213,11 @@ fn read_capped(mut decoder: impl Read, limit_bytes: usize) -> std::io::Result<Ex
         match decoder.read(&mut expanded[filled..]) {
             Ok(0) => {
                 expanded.truncate(filled);
-                return Ok(Expanded::Whole(expanded));
+                return Expanded::Whole(expanded);
             }
             Ok(read) => filled += read,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Expanded::Broken { read_bytes: filled, error },
         }
     }
 }

@@ -152,3 +152,17 @@ fn records_that_are_refused_after_reading_are_not_read_for_ever() {
     assert!(refusals.is_sorted_by(|one, other| one >= other), "first they are read, then not any more: {refusals:?}");
     opener.open(&"{}".into()).unwrap();
 }
+
+#[test]
+fn records_that_break_after_much_was_read_are_not_read_for_ever() {
+    let settings =
+        TransformSettings { batch_expanded_bytes: 3000, record_expanded_bytes: 2000, ..TransformSettings::default() };
+    let mut opener = Opener::new(&settings);
+    let mut broken = gzip(&[b' '; 1900]);
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    assert!(broken.len() * READINGS < 1900, "it expands to far more than it is");
+    let broken = Bytes::from(broken);
+    let read = (0..20).filter(|_| matches!(opener.open(&broken).unwrap_err(), Refusal::OfRecord(_))).count();
+    assert_eq!(read, 3000 * READINGS / 1900);
+}
