@@ -89,7 +89,7 @@ async fn expiring_takes_more_than_one_transaction_when_there_is_much() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 10))]
 
     /// Bytes changed anywhere in the file never stop the node from starting.
     #[test]

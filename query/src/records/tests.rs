@@ -291,8 +291,6 @@ async fn walk(story: &Story) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     /// QR-1: a walk over all pages gives each event that was visible when it began once, in order, or says that it may not.
     #[test]
     fn a_walk_gives_each_visible_event_once_in_order(story in story()) {

@@ -75,8 +75,6 @@ fn too_many_user_records_are_one_fault() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn whatever_was_aggregated_comes_out_again(
         sent in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20)

@@ -106,8 +106,6 @@ fn check(fields: &Map<String, Value>, row: &RecordBatch) -> Result<(), TestCaseE
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     #[test]
     fn no_field_of_an_event_is_lost(fields in prop::collection::hash_map(name(), value(), 0..8)) {
         let mut fields: Map<String, Value> = fields.into_iter().collect();
