@@ -23,6 +23,14 @@ impl ShardId {
         Self(format!("shardId-{n:012}").into())
     }
 
+    /// The name under which records are known that came in by no stream, but were put directly. Kinesis names no shard so.
+    pub const DIRECT_PUT: &'static str = "direct-put";
+
+    /// Whether it is no shard of a stream, but stands for records that were put directly.
+    pub fn is_direct_put(&self) -> bool {
+        self.as_str() == Self::DIRECT_PUT
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -56,6 +64,14 @@ impl SequenceNumber {
         if self.high == 0 { u64::try_from(self.low).ok() } else { None }
     }
 
+    /// A number made of a hash's first bits: as many of them as 57 digits hold, which are 189.
+    fn of_hash(hash: &[u8; 32]) -> Self {
+        const KEPT: u64 = u64::MAX >> 3;
+        let (high, rest) = hash.split_first_chunk().expect("32 bytes are more than 8");
+        let (low, _) = rest.split_first_chunk().expect("24 bytes are more than 16");
+        Self { high: u64::from_be_bytes(*high) & KEPT, low: u128::from_be_bytes(*low) }
+    }
+
     fn to_be_bytes(self) -> [u8; 24] {
         let mut bytes = [0; 24];
         bytes[..8].copy_from_slice(&self.high.to_be_bytes());
@@ -63,13 +79,14 @@ impl SequenceNumber {
         bytes
     }
 
-    /// `self * 10 + digit`, or `None` past 192 bits.
-    fn push_digit(self, digit: u8) -> Option<Self> {
+    /// `self * power + digits`, or `None` past 192 bits.
+    fn push_digits(self, power: u64, digits: u64) -> Option<Self> {
         const HALF: u32 = 64;
         let mask = u128::from(u64::MAX);
-        let bottom = (self.low & mask) * 10 + u128::from(digit);
-        let middle = (self.low >> HALF) * 10 + (bottom >> HALF);
-        let top = u128::from(self.high) * 10 + (middle >> HALF);
+        let power = u128::from(power);
+        let bottom = (self.low & mask) * power + u128::from(digits);
+        let middle = (self.low >> HALF) * power + (bottom >> HALF);
+        let top = u128::from(self.high) * power + (middle >> HALF);
         Some(Self { high: u64::try_from(top).ok()?, low: (middle << HALF) | (bottom & mask) })
     }
 
@@ -99,11 +116,17 @@ impl FromStr for SequenceNumber {
         if text.is_empty() || text.len() > 57 {
             return Err(refused());
         }
-        text.bytes().try_fold(Self::default(), |number, byte| {
-            if !byte.is_ascii_digit() {
-                return Err(refused());
+        // As many digits at a time as 64 bits hold.
+        text.as_bytes().chunks(19).try_fold(Self::default(), |number, chunk| {
+            let (mut power, mut digits) = (1, 0);
+            for byte in chunk {
+                if !byte.is_ascii_digit() {
+                    return Err(refused());
+                }
+                power *= 10;
+                digits = digits * 10 + u64::from(byte - b'0');
             }
-            number.push_digit(byte - b'0').ok_or_else(refused)
+            number.push_digits(power, digits).ok_or_else(refused)
         })
     }
 }
@@ -149,6 +172,15 @@ pub struct RecordIdentity {
 }
 
 impl RecordIdentity {
+    /// The identity of a record that came in by no stream and is known by its sender's own id for it.
+    pub fn of_direct_put(record_id: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"direct-put");
+        hash.update(record_id.as_bytes());
+        let sequence = SequenceNumber::of_hash(&hash.finalize().into());
+        Self { shard: ShardId::new(ShardId::DIRECT_PUT), sequence, subsequence: 0 }
+    }
+
     /// 128 bits that stand for the `index`th event of this record, the same however often it is delivered: the id of an
     /// event that was sent without one.
     pub fn derived_event_id(&self, index: u32) -> String {

@@ -42,6 +42,11 @@ struct UserRecord {
     data: Option<Bytes>,
 }
 
+/// Whether a record begins as an aggregate does.
+pub(crate) fn looks_like_one(record: &[u8]) -> bool {
+    record.starts_with(&MAGIC)
+}
+
 /// The user records of a stream record, in order; `None`: it is no aggregate, but one plain record.
 ///
 /// # Errors
@@ -68,7 +73,7 @@ fn flatten(records: Vec<Bytes>, deeper: usize, flat: &mut Vec<Bytes>) -> Result<
 /// The user records of an aggregate, each a slice of it; `None` when it is none.
 fn take_apart(record: &Bytes) -> Option<Vec<Bytes>> {
     let message = MAGIC.len()..record.len().checked_sub(MD5_BYTES)?;
-    if !record.starts_with(&MAGIC) || message.start > message.end {
+    if !looks_like_one(record) || message.start > message.end {
         return None;
     }
     if Md5::digest(&record[message.clone()]).as_slice() != &record[message.end..] {

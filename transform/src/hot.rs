@@ -8,6 +8,7 @@ use alluvium_core::hot_block::{EXPANDED_BYTES, HotBlockError, HotBlockWriter};
 use alluvium_core::{BatchIdentity, limits};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
+use rustc_hash::FxHashMap;
 
 use crate::plan::{Plan, micros};
 use crate::rows::SortedRows;
@@ -63,7 +64,11 @@ impl Belongs {
     }
 }
 
-/// The chunks of a batch's rows of one dataset.
+/// The next part of each chunk of a batch's rows of one dataset, as they come run by run.
+#[derive(Debug, Default)]
+pub(crate) struct Parts(FxHashMap<u64, u16>);
+
+/// Adds the chunks of a run of a batch's rows of one dataset.
 ///
 /// # Errors
 ///
@@ -73,25 +78,27 @@ pub(crate) fn chunks(
     known: &Sources,
     settings: &HotSettings<'_>,
     blocks: &mut HotBlockWriter,
-) -> Result<Vec<HotChunk>, HotBlockError> {
+    parts: &mut Parts,
+    chunks: &mut Vec<HotChunk>,
+) -> Result<(), HotBlockError> {
     let (buckets, ranks) = (known.buckets(), known.pair_ranks());
     let hot = rows.times.iter().zip(&rows.sources).enumerate().filter(|(_, (time, _))| **time >= settings.since);
     let mut order: Vec<Belongs> = hot
         .map(|(row, (time, source))| Belongs::new(buckets[source.at()], *time, ranks.of(*source), row as u32))
         .collect();
     if order.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     order.sort_unstable();
     let indices = UInt32Array::from_iter_values(order.iter().map(|belongs| belongs.row()));
     let batch = take_record_batch(&rows.batch, &indices)?;
-    let mut chunks = Cutter { batch, times: &rows.times, order: &order, settings, blocks, chunks: Vec::new() };
+    let mut cutter = Cutter { batch, times: &rows.times, order: &order, settings, blocks, chunks };
     let mut start = 0;
     for group in order.chunk_by(|one, next| one.chunk() == next.chunk()) {
-        chunks.cut(start..start + group.len(), &mut 0)?;
+        cutter.cut(start..start + group.len(), parts.0.entry(group[0].chunk()).or_default())?;
         start += group.len();
     }
-    Ok(chunks.chunks)
+    Ok(())
 }
 
 struct Cutter<'a> {
@@ -102,7 +109,7 @@ struct Cutter<'a> {
     order: &'a [Belongs],
     settings: &'a HotSettings<'a>,
     blocks: &'a mut HotBlockWriter,
-    chunks: Vec<HotChunk>,
+    chunks: &'a mut Vec<HotChunk>,
 }
 
 impl Cutter<'_> {

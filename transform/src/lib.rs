@@ -24,6 +24,7 @@ mod elements;
 mod encode;
 mod error;
 mod fault;
+pub mod firehose;
 mod hot;
 mod judge;
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::envelope::{EnvelopeHeader, EnvelopeWriter};
 use alluvium_core::hot::{bucket_of, time_bucket_of};
 use alluvium_core::hot_block::{EXPANDED_BYTES, read_block};
-use alluvium_core::{Dataset, RecordIdentity, ShardId, limits};
-use arrow::array::{Array, AsArray};
+use alluvium_core::identity::idempotent_event_id;
+use alluvium_core::{BatchIdentity, Dataset, LedgerEntry, ReasonCode, RecordIdentity, ShardId, StreamRecord, limits};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 

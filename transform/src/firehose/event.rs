@@ -1,0 +1,242 @@
+//! From the event's JSON to records: one pass that finds them, then base64 decoded where it stands.
+
+use std::hash::BuildHasher as _;
+
+use alluvium_core::clock::Micros;
+use alluvium_core::{RecordIdentity, SequenceNumber, ShardId, StreamRecord};
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use super::json::{Cursor, Scalar, bytes, unescaped};
+use super::{InvocationError, Place};
+use crate::time;
+
+/// What one pass over an event finds.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// The records, without their data.
+    pub(super) records: Vec<StreamRecord>,
+    /// Where each record's id stands, without its quotes.
+    pub(super) ids: Vec<Place>,
+    /// Where each record's data stands, without its quotes; `None`: it is no string.
+    pub(super) data: Vec<Option<Place>>,
+    /// Whether records come from a Kinesis stream.
+    pub(super) kinesis: bool,
+}
+
+/// What one record says of itself.
+#[derive(Debug, Default)]
+struct Said {
+    id: Option<Place>,
+    data: Option<Place>,
+    arrival: Option<Micros>,
+    kinesis: Kinesis,
+}
+
+#[derive(Debug, Default)]
+struct Kinesis {
+    shard: Option<Place>,
+    partition_key: Option<Place>,
+    arrival: Option<Micros>,
+    sequence: Option<SequenceNumber>,
+    subsequence: u64,
+}
+
+/// Reads an event.
+///
+/// # Errors
+///
+/// When it is not JSON, has no records, or one has no id.
+pub(super) fn read(event: &[u8]) -> Result<Reading, InvocationError> {
+    let mut cursor = Cursor::new(event);
+    let mut reading = None;
+    cursor.object(|cursor, key| match name(cursor, &key).as_ref() {
+        b"records" if cursor.peek() == Some(b'[') => {
+            reading = Some(records(cursor)?);
+            Ok(())
+        }
+        _ => cursor.skip(),
+    })?;
+    cursor.end()?;
+    reading.ok_or(InvocationError::NoRecords)
+}
+
+/// A key, without its escapes if it has any.
+fn name<'a>(cursor: &Cursor<'a>, key: &Place) -> std::borrow::Cow<'a, [u8]> {
+    let sent = bytes(cursor.event, key);
+    if memchr::memchr(b'\\', sent).is_none() {
+        return sent.into();
+    }
+    unescaped(cursor.event, key).map_or(sent.into(), |text| text.into_owned().into_bytes().into())
+}
+
+fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
+    let mut reading = Reading::default();
+    let mut shard = ShardId::new("");
+    // Records that do not say when they arrived.
+    let mut timeless = Vec::new();
+    cursor.array(|cursor| {
+        let index = reading.records.len();
+        let said = record(cursor)?;
+        let event = cursor.event;
+        let id = said.id.filter(|id| !id.is_empty()).ok_or(InvocationError::MissingRecordId { index })?;
+        // An id is given back as it was sent, so it must be JSON; control characters are only when they are escaped.
+        let written = bytes(event, &id).iter().all(|byte| *byte >= b' ');
+        let text = unescaped(event, &id).filter(|_| written).ok_or(InvocationError::MissingRecordId { index })?;
+        let arrival = said.kinesis.arrival.or(said.arrival);
+        if arrival.is_none() {
+            timeless.push(index);
+        }
+        let identity = match (said.kinesis.shard, said.kinesis.sequence) {
+            (Some(name), Some(sequence)) => {
+                if shard.as_str().as_bytes() != bytes(event, &name) {
+                    shard = ShardId::new(unescaped(event, &name).unwrap_or_default().as_ref());
+                }
+                reading.kinesis = true;
+                RecordIdentity { shard: shard.clone(), sequence, subsequence: said.kinesis.subsequence }
+            }
+            _ => RecordIdentity::of_direct_put(&text),
+        };
+        let partition_key = said.kinesis.partition_key.and_then(|key| unescaped(event, &key)).unwrap_or_default();
+        reading.records.push(StreamRecord {
+            identity,
+            arrival: arrival.unwrap_or(Micros::MIN),
+            partition_key: partition_key.into_owned(),
+            data: Bytes::new(),
+        });
+        reading.ids.push(id);
+        reading.data.push(said.data);
+        Ok(())
+    })?;
+    if !timeless.is_empty() {
+        // As late as any beside it: nothing arrived after that.
+        let latest = reading.records.iter().map(|record| record.arrival).max().filter(|latest| *latest > Micros::MIN);
+        let latest = latest.ok_or(InvocationError::NoArrival)?;
+        timeless.into_iter().for_each(|index| reading.records[index].arrival = latest);
+    }
+    Ok(reading)
+}
+
+fn record(cursor: &mut Cursor<'_>) -> Result<Said, InvocationError> {
+    let mut said = Said::default();
+    cursor.object(|cursor, key| {
+        match name(cursor, &key).as_ref() {
+            b"recordId" => said.id = text(cursor.scalar()?),
+            b"data" => said.data = text(cursor.scalar()?),
+            b"approximateArrivalTimestamp" => said.arrival = arrival(cursor)?,
+            b"kinesisRecordMetadata" if cursor.peek() == Some(b'{') => said.kinesis = kinesis(cursor)?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(said)
+}
+
+fn kinesis(cursor: &mut Cursor<'_>) -> Result<Kinesis, InvocationError> {
+    let mut said = Kinesis::default();
+    cursor.object(|cursor, key| {
+        match name(cursor, &key).as_ref() {
+            b"shardId" => said.shard = text(cursor.scalar()?).filter(|name| !name.is_empty()),
+            b"partitionKey" => said.partition_key = text(cursor.scalar()?),
+            b"approximateArrivalTimestamp" => said.arrival = arrival(cursor)?,
+            b"sequenceNumber" => said.sequence = digits(cursor)?.and_then(|digits| digits.parse().ok()),
+            b"subsequenceNumber" => {
+                said.subsequence = digits(cursor)?.and_then(|digits| digits.parse().ok()).unwrap_or(0);
+            }
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(said)
+}
+
+fn text(value: Scalar) -> Option<Place> {
+    match value {
+        Scalar::Text(place) => Some(place),
+        _ => None,
+    }
+}
+
+/// A number, or the text of one.
+fn digits<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a str>, InvocationError> {
+    Ok(match cursor.scalar()? {
+        Scalar::Text(place) | Scalar::Bare(place) => std::str::from_utf8(bytes(cursor.event, &place)).ok(),
+        Scalar::Nothing => None,
+    })
+}
+
+/// A time: milliseconds since 1970 as a number or its text, or an ISO text.
+fn arrival(cursor: &mut Cursor<'_>) -> Result<Option<Micros>, InvocationError> {
+    let value = cursor.scalar()?;
+    Ok(match &value {
+        Scalar::Bare(place) => std::str::from_utf8(bytes(cursor.event, place))
+            .ok()
+            .and_then(|number| millis(number).or_else(|| time::from_number(number))),
+        Scalar::Text(place) => {
+            unescaped(cursor.event, place).and_then(|text| millis(&text).or_else(|| time::from_text(&text)))
+        }
+        Scalar::Nothing => None,
+    })
+}
+
+fn millis(digits: &str) -> Option<Micros> {
+    (digits.len() == 13)
+        .then(|| digits.parse::<Micros>().ok())
+        .flatten()
+        .filter(|millis| *millis >= 0)
+        .map(|millis| millis * 1000)
+}
+
+/// Checks that every id stands once.
+///
+/// # Errors
+///
+/// When one stands twice.
+pub(super) fn check_ids(event: &[u8], ids: &[Place]) -> Result<(), InvocationError> {
+    let key = |id: &Place| (id.len(), bytes(event, id));
+    let escaped = |id: &Place| memchr::memchr(b'\\', bytes(event, id)).is_some();
+    // Firehose counts its ids up.
+    if ids.is_sorted_by(|one, other| key(one) < key(other)) && !ids.iter().any(escaped) {
+        return Ok(());
+    }
+    let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
+    let mut known: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
+    for (second, id) in ids.iter().enumerate() {
+        let text = unescaped(event, id).unwrap_or_default();
+        let alike = known.entry(hasher.hash_one(text.as_ref())).or_default();
+        let first = alike.iter().find(|first| unescaped(event, &ids[**first as usize]).unwrap_or_default() == text);
+        if let Some(first) = first {
+            return Err(InvocationError::DoubledRecordId { first: *first as usize, second });
+        }
+        alike.push(second as u32);
+    }
+    Ok(())
+}
+
+/// Decodes a record's data where it stands, and says where the bytes are.
+///
+/// # Errors
+///
+/// When it is no base64: where it is left as it was sent, and a sentence.
+pub(super) fn decode(event: &mut [u8], data: Option<Place>) -> Result<Place, (Place, String)> {
+    let Some(mut data) = data else {
+        return Err((0..0, "the record has no `data`; expected a text in base64".to_owned()));
+    };
+    if memchr::memchr(b'\\', bytes(event, &data)).is_some() {
+        // An encoder may escape `/`, `+` or `=`. Without escapes a text is never longer.
+        let text = unescaped(event, &data).map(std::borrow::Cow::into_owned);
+        let Some(text) = text.filter(|text| text.len() <= data.len()) else {
+            return Err((data, "the record's `data` has an escape that is none; expected a text in base64".to_owned()));
+        };
+        let end = data.start as usize + text.len();
+        event[data.start as usize..end].copy_from_slice(text.as_bytes());
+        data.end = end as u32;
+    }
+    let sent = &mut event[data.start as usize..data.end as usize];
+    // Checked first, because what does not decode is to be kept as it was sent.
+    if base64_simd::STANDARD.check(sent).is_err() {
+        return Err((data, "the record's `data` is no base64 with padding (RFC 4648, section 4)".to_owned()));
+    }
+    let decoded = base64_simd::STANDARD.decode_inplace(sent).map_or(0, |bytes| bytes.len());
+    Ok(data.start..data.start + decoded as u32)
+}

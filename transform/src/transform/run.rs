@@ -1,0 +1,355 @@
+//! One batch under way: its records become rows and dead letters, which are written as they fill.
+
+use std::collections::BTreeMap;
+
+use alluvium_core::clock::Micros;
+use alluvium_core::identity::idempotent_event_id;
+use alluvium_core::{DeliveryBatch, LedgerEntry, ReasonCode, RecordIdentity, ShardRange, StreamRecord};
+use bytes::Bytes;
+
+use super::output::Output;
+use super::tally::Tally;
+use super::{BatchOutput, PlanIndex, Transform};
+use crate::aggregate;
+use crate::dead::{DeadLetter, DeadLetters};
+use crate::draft::Draft;
+use crate::elements::{Opener, Refusal};
+use crate::error::TransformError;
+use crate::fault::Fault;
+use crate::judge::{Judged, judge};
+use crate::reading::{self, top_level_text};
+use crate::rows::Rows;
+use crate::skeleton::recognise;
+use crate::sources::{OwnerIndex, Sources};
+use crate::tape::Tape;
+
+/// How much rows and dead letters may take before some are written: more than one event of Firehose holds in realistic records,
+/// so that it becomes one row group, and little beside what a Lambda function has.
+const COLLECTED_BYTES: usize = 8 * 1024 * 1024;
+/// How much they may have gained before they are weighed again.
+const WEIGHED_EVERY_BYTES: usize = 256 * 1024;
+/// What a row takes beside the text of its event, and each of its values, at least.
+const ROW_BYTES: usize = 80;
+const VALUE_BYTES: usize = 8;
+
+/// One batch under way.
+pub(super) struct Run<'a> {
+    transform: &'a Transform,
+    /// By plan; `None` before the first row.
+    rows: Vec<Option<Rows>>,
+    /// By plan; the last counts the events that belong to no dataset.
+    tallies: Vec<Tally>,
+    dead: DeadLetters,
+    output: Output<'a>,
+    /// The bytes that rows and dead letters may have gained since they were last weighed.
+    unweighed_bytes: usize,
+    opener: Opener<'a>,
+    sources: Sources,
+    tape: Tape,
+    draft: Draft,
+    /// The dataset of the last event, which the next one's may be too.
+    last: Option<PlanIndex>,
+}
+
+/// What all elements of a record share.
+struct Sender<'a> {
+    identity: &'a RecordIdentity,
+    arrival: Micros,
+    owner: &'a str,
+    owner_index: OwnerIndex,
+    idempotency_key: Option<&'a str>,
+    first_index: u32,
+    routed: Option<PlanIndex>,
+}
+
+/// An element on its way to the dead letters.
+struct Element<'a> {
+    /// Its place in its record.
+    index: u32,
+    bytes: &'a [u8],
+    plan: Option<PlanIndex>,
+    /// Its text, when its members could be read.
+    event: Option<&'a str>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(transform: &'a Transform, batch: &DeliveryBatch) -> Self {
+        Self {
+            transform,
+            rows: transform.plans.iter().map(|_| None).collect(),
+            tallies: vec![Tally::default(); transform.plans.len() + 1],
+            dead: DeadLetters::default(),
+            output: Output::new(transform, batch),
+            unweighed_bytes: 0,
+            opener: Opener::new(&transform.settings),
+            sources: Sources::default(),
+            tape: Tape::default(),
+            draft: Draft::default(),
+            last: None,
+        }
+    }
+
+    pub(super) fn record(&mut self, record: &StreamRecord) -> Result<(), TransformError> {
+        match aggregate::user_records(&record.data) {
+            Ok(None) => self.user_record(&record.identity, record.arrival, &record.data),
+            Ok(Some(user_records)) => {
+                for (index, data) in user_records.iter().enumerate() {
+                    self.user_record(&record.identity.user_record(index as u64), record.arrival, data)?;
+                }
+                Ok(())
+            }
+            Err(fault) => self.refuse(&record.identity, record.arrival, &record.data, fault.into()),
+        }
+    }
+
+    /// Makes one dead letter of a record whose bytes could not be had.
+    pub(super) fn unreadable(&mut self, record: &StreamRecord, detail: &str) -> Result<(), TransformError> {
+        let fault = Fault::new(ReasonCode::UnreadableRecord, detail);
+        self.refuse(&record.identity, record.arrival, &record.data, fault.into())
+    }
+
+    fn user_record(&mut self, identity: &RecordIdentity, arrival: Micros, data: &Bytes) -> Result<(), TransformError> {
+        let opened = match self.opener.open(data) {
+            Ok(opened) => opened,
+            Err(refusal) => return self.refuse(identity, arrival, data, refusal),
+        };
+        let header = opened.header();
+        let owner = if header.owner.is_empty() { self.transform.settings.stream_owner.as_str() } else { &header.owner };
+        let sender = Sender {
+            identity,
+            arrival,
+            owner,
+            owner_index: self.sources.owner(owner),
+            idempotency_key: header.idempotency_key.as_deref(),
+            first_index: header.first_index,
+            routed: self.transform.by_name.get(header.dataset.as_str()).copied(),
+        };
+        for (index, element) in opened.elements().enumerate() {
+            self.element(&sender, index as u32, element);
+            if self.unweighed_bytes >= WEIGHED_EVERY_BYTES {
+                self.weigh()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one dead letter of a record that cannot be told into events.
+    #[cold]
+    fn refuse(
+        &mut self,
+        identity: &RecordIdentity,
+        arrival: Micros,
+        data: &[u8],
+        refusal: Refusal,
+    ) -> Result<(), TransformError> {
+        let owner = self.transform.settings.stream_owner.as_str();
+        let owner_index = self.sources.owner(owner);
+        let sender =
+            Sender { identity, arrival, owner, owner_index, idempotency_key: None, first_index: 0, routed: None };
+        self.tally(None).receive(data.len());
+        let element = Element { index: 0, bytes: data, plan: None, event: None };
+        match refusal {
+            Refusal::OfRecord(fault) => self.bury(&sender, &element, fault),
+            Refusal::OfBatch(fault) => self.bury_whole(&sender, &element, fault),
+        }
+        if self.unweighed_bytes >= WEIGHED_EVERY_BYTES { self.weigh() } else { Ok(()) }
+    }
+
+    fn tally(&mut self, plan: Option<PlanIndex>) -> &mut Tally {
+        let last = self.tallies.len() - 1;
+        &mut self.tallies[plan.map_or(last, |plan| plan.0)]
+    }
+
+    fn element(&mut self, sender: &Sender<'_>, index: u32, element: &[u8]) {
+        let text = reading::text(element, &self.transform.settings);
+        if let Ok(event) = &text
+            && let Some(plan) = self.recognised(sender, event)
+        {
+            self.tally(Some(plan)).receive(element.len());
+            return self.keep(sender, index, event, plan.0);
+        }
+        let read = text.and_then(|event| {
+            reading::scan(event, &self.transform.settings, &mut self.tape)?;
+            Ok(event)
+        });
+        let of_event = |event: &&str| self.transform.plan_of_event(event, &self.tape);
+        let plan = sender.routed.or_else(|| read.as_ref().ok().and_then(of_event));
+        self.last = plan.or(self.last);
+        self.tally(plan).receive(element.len());
+        match read {
+            Err(fault) => self.bury(sender, &Element { index, bytes: element, plan, event: None }, fault),
+            Ok(event) => {
+                let sent = Element { index, bytes: element, plan, event: Some(event) };
+                let Some(PlanIndex(at)) = plan else {
+                    let fault = self.no_dataset(event);
+                    return self.bury(sender, &sent, fault);
+                };
+                match judge(&mut self.draft, &self.transform.plans[at], event, &self.tape, sender.arrival) {
+                    Ok(Judged::Row) => self.keep(sender, index, event, at),
+                    Ok(Judged::Filtered) => self.tally(plan).filter(),
+                    Err(fault) => self.bury(sender, &sent, fault),
+                }
+            }
+        }
+    }
+
+    /// The plan whose dataset an event belongs to that is built like an earlier one; the draft holds its row.
+    fn recognised(&mut self, sender: &Sender<'_>, event: &str) -> Option<PlanIndex> {
+        let guess = sender.routed.or(self.last)?;
+        if !recognise(&mut self.draft, &self.transform.plans[guess.0], event, sender.arrival) {
+            return None;
+        }
+        let leads_there = || {
+            let event_type = self.draft.resolve(event, self.draft.event_type?);
+            Some(self.transform.by_type.get(event_type) == Some(&guess))
+        };
+        (sender.routed.is_some() || leads_there() == Some(true)).then_some(guess)
+    }
+
+    /// Makes a row of the event that the draft holds.
+    fn keep(&mut self, sender: &Sender<'_>, index: u32, event: &str, plan: usize) {
+        let draft = &self.draft;
+        let source = match draft.source {
+            Some(place) => draft.resolve(event, place),
+            None if sender.owner.is_empty() => "anonymous",
+            None => sender.owner,
+        };
+        let source = self.sources.source(sender.owner_index, source);
+        let arrival = sender.arrival;
+        let compiled = &self.transform.plans[plan];
+        self.unweighed_bytes += event.len() + ROW_BYTES + compiled.dataset.columns().fields().len() * VALUE_BYTES;
+        let rows = self.rows[plan].get_or_insert_with(|| Rows::new(&compiled.dataset));
+        match (draft.id, sender.idempotency_key) {
+            (Some(place), _) => {
+                rows.push(draft, event, draft.resolve(event, place), source, arrival);
+            }
+            (None, Some(key)) => {
+                let id = idempotent_event_id(key, sender.first_index.wrapping_add(index));
+                rows.push(draft, event, &id, source, arrival);
+            }
+            (None, None) => {
+                let id = sender.identity.derived_event_id(index);
+                rows.push(draft, event, &id, source, arrival);
+            }
+        }
+    }
+
+    /// Makes a dead letter of an element, with as much of its bytes as the settings allow.
+    #[cold]
+    fn bury(&mut self, sender: &Sender<'_>, element: &Element<'_>, fault: Fault) {
+        let cap = self.transform.settings.dead_letter_original_bytes;
+        self.bury_with(&element.bytes[..element.bytes.len().min(cap)], sender, element, fault);
+    }
+
+    /// Makes a dead letter of an element, with all of its bytes.
+    #[cold]
+    fn bury_whole(&mut self, sender: &Sender<'_>, element: &Element<'_>, fault: Fault) {
+        self.bury_with(element.bytes, sender, element, fault);
+    }
+
+    fn bury_with(&mut self, original: &[u8], sender: &Sender<'_>, element: &Element<'_>, fault: Fault) {
+        self.tally(element.plan).bury(fault.reason);
+        let readable = |name| top_level_text(element.event?, &self.tape, name);
+        let dataset = element.plan.map(|PlanIndex(at)| self.transform.plans[at].dataset.name.as_str());
+        self.unweighed_bytes += self.dead.push(&DeadLetter {
+            event_id: &sender.identity.derived_event_id(element.index),
+            source: readable("source").as_deref(),
+            event_type: readable("type").as_deref(),
+            arrival: sender.arrival,
+            owner: sender.owner,
+            dataset,
+            fault: &fault,
+            record: sender.identity,
+            index: element.index,
+            original,
+            original_bytes: element.bytes.len(),
+        });
+    }
+
+    #[cold]
+    fn no_dataset(&self, event: &str) -> Fault {
+        let sent = match top_level_text(event, &self.tape, "type") {
+            Some(name) => format!("the type `{}` belongs to none", crate::fault::shown(&name)),
+            None => "the event has no type".to_owned(),
+        };
+        let detail = format!(
+            "no route names a dataset, {sent}, and there is no default; send it to a dataset's route or set its type"
+        );
+        Fault::new(ReasonCode::NoDataset, detail)
+    }
+
+    /// Writes row groups of what is collected until it takes little again. The same events are always weighed at the same
+    /// places, so that the same batch gives the same bytes.
+    fn weigh(&mut self) -> Result<(), TransformError> {
+        self.unweighed_bytes = 0;
+        loop {
+            let weights = self.rows.iter().map(|rows| rows.as_ref().map_or(0, Rows::size_bytes));
+            let mut weights: Vec<usize> = weights.collect();
+            weights.push(self.dead.size_bytes());
+            if weights.iter().sum::<usize>() < COLLECTED_BYTES {
+                return Ok(());
+            }
+            let heaviest = (0..weights.len()).max_by_key(|at| weights[*at]).expect("dead letters are always weighed");
+            self.write(heaviest)?;
+        }
+    }
+
+    /// Writes what is collected of one plan's rows, or of the dead letters, which come after all plans.
+    fn write(&mut self, at: usize) -> Result<(), TransformError> {
+        match self.transform.plans.get(at) {
+            None => self.output.write_dead(&mut self.dead),
+            Some(plan) => {
+                let Some(rows) = self.rows[at].as_mut().filter(|rows| rows.len() > 0) else { return Ok(()) };
+                self.output.write_rows(at, plan, rows, &self.sources)
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self, batch: &DeliveryBatch) -> Result<BatchOutput, TransformError> {
+        for at in 0..self.transform.plans.len() {
+            self.write(at)?;
+            self.rows[at] = None;
+        }
+        if self.dead.len() > 0 {
+            self.write(self.transform.plans.len())?;
+        }
+        let covers = covers(&batch.records);
+        let ledger = self.ledger(&covers);
+        self.output.finish(covers, ledger)
+    }
+
+    fn ledger(&self, covers: &[ShardRange]) -> Vec<LedgerEntry> {
+        let plans = (0..self.transform.plans.len()).map(|index| Some(PlanIndex(index))).chain([None]);
+        let tallies = plans.zip(&self.tallies).filter(|(_, tally)| tally.received > 0);
+        let mut ledger: Vec<LedgerEntry> = tallies
+            .map(|(plan, tally)| LedgerEntry {
+                batch: self.output.identity().clone(),
+                dataset: self.transform.name_of(plan),
+                received: tally.received,
+                written: tally.received - tally.filtered - tally.dead,
+                filtered: tally.filtered,
+                dead: tally.dead,
+                bytes: tally.bytes,
+                dead_by_reason: tally.dead_by_reason.clone(),
+                arrival: self.output.arrival(),
+                covers: covers.to_vec(),
+            })
+            .collect();
+        ledger.sort_by(|one, other| one.dataset.cmp(&other.dataset));
+        debug_assert!(ledger.iter().all(LedgerEntry::balances), "TR-2");
+        ledger
+    }
+}
+
+/// The runs of records that a batch covers, by shard. Records that were put directly are of none.
+fn covers(records: &[StreamRecord]) -> Vec<ShardRange> {
+    let mut covers: BTreeMap<_, ShardRange> = BTreeMap::new();
+    for record in records.iter().filter(|record| !record.identity.shard.is_direct_put()) {
+        let (shard, sequence) = (&record.identity.shard, record.identity.sequence);
+        let new = || ShardRange { shard: shard.clone(), first: sequence, last: sequence };
+        let range = covers.entry(shard).or_insert_with(new);
+        range.first = range.first.min(sequence);
+        range.last = range.last.max(sequence);
+    }
+    covers.into_values().collect()
+}
