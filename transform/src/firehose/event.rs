@@ -1,7 +1,5 @@
 //! From the event's JSON to records: one pass that finds them, then base64 decoded where it stands.
 
-use std::hash::BuildHasher as _;
-
 use alluvium_core::clock::Micros;
 use alluvium_core::{RecordIdentity, SequenceNumber, ShardId, StreamRecord};
 use bytes::Bytes;
