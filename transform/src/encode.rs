@@ -1,46 +1,66 @@
-//! From sorted rows to one Parquet data file.
+//! From sorted rows to one Parquet data file, row group by row group.
 //!
-//! Encodings: times and integers as packed deltas, doubles split into byte streams, texts plain, and a dictionary wherever a
-//! sample of the column shows that values repeat. Pages are compressed with zstd. Statistics stand in the page index for every
-//! column that a query can filter by. The bytes depend on the rows alone: no time, no version, no machine.
+//! Flat columns are encoded here (`column` tells by which encoder); nested ones by the `parquet` crate. Footer, page headers
+//! and indexes are the crate's for all of them. Times, integers and lengths of texts are packed deltas, doubles are plain,
+//! and a dictionary stands wherever values repeat: encodings that every reader in use knows (ADR 0008). Pages are compressed
+//! with zstd. Statistics stand in the footer and in the page index for every column of which anything may be told
+//! (`Layout`). The bytes depend on the rows alone: no time, no version, no machine.
 
+mod bloom;
+mod bounds;
+mod chunk;
+mod column;
+mod delta;
+mod dictionary;
+mod hybrid;
 mod layout;
+mod nested;
+mod number;
+mod pages;
+mod text;
+mod validity;
 
-use std::hash::{BuildHasher, Hash};
-use std::io::{Write, sink};
+use std::io::Write;
 use std::sync::Arc;
 
 use alluvium_core::BatchIdentity;
 use alluvium_core::dataset::fingerprint;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::RecordBatch;
+use arrow::datatypes::Field;
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnPath, SchemaDescriptor};
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use parquet::schema::types::SchemaDescriptor;
 
-use crate::rows::primitive;
 use crate::stats::FileStatistics;
+
+use bloom::Bloom;
+use chunk::{Told, Zstd};
+use column::Column;
+use dictionary::Repeats;
+use nested::Nested;
 
 pub(crate) use layout::Layout;
 
-/// Rows of one row group: enough that a column chunk compresses well, few enough that a reader needs little memory.
+/// Rows of one row group: enough that a dictionary pays, few enough that a reader needs little memory.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 * 1024;
-const PAGE_BYTES: usize = 256 * 1024;
-const ZSTD_LEVEL: i32 = 1;
-/// How many values of a column are looked at, to see whether they repeat.
-const SAMPLE: usize = 512;
+/// Columns whose values are known not to repeat.
+const DISTINCT: [&str; 2] = ["event_id", "event_time"];
 
 /// A data file that is being written, row group by row group.
 pub(crate) struct FileWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
-    layout: Layout,
+    columns: Vec<TopLevel>,
+    zstd: Zstd,
     statistics: FileStatistics,
+}
+
+/// A column of the RecordBatch.
+enum TopLevel {
+    Flat(Column),
+    Nested(Nested),
 }
 
 /// What became of a data file.
@@ -69,7 +89,8 @@ impl<W: Write + Send> FileWriter<W> {
             .set_key_value_metadata(Some(batch.into_iter().chain([fingerprint]).collect()))
             .set_sorting_columns(Some(sorting_columns(layout, &schema)));
         let file = SerializedFileWriter::new(output, schema.root_schema_ptr(), Arc::new(properties.build()))?;
-        Ok(Self { file, layout: layout.clone(), statistics: FileStatistics::new(layout) })
+        let columns = columns(layout, &schema)?;
+        Ok(Self { file, columns, zstd: Zstd::new()?, statistics: FileStatistics::new(layout) })
     }
 
     /// Writes rows, sorted, as one row group, or as several when there are more than [`ROW_GROUP_ROWS`]; none of no rows.
@@ -81,10 +102,19 @@ impl<W: Write + Send> FileWriter<W> {
         self.statistics.add(rows);
         for first in (0..rows.num_rows()).step_by(ROW_GROUP_ROWS) {
             let rows = rows.slice(first, ROW_GROUP_ROWS.min(rows.num_rows() - first));
-            let chunks = chunks(&rows, &self.layout, self.file.schema_descr())?;
             let mut row_group = self.file.next_row_group()?;
-            for chunk in chunks {
-                chunk.append_to_row_group(&mut row_group)?;
+            for (column, values) in self.columns.iter().zip(rows.columns()) {
+                match column {
+                    TopLevel::Flat(column) => {
+                        let (pages, closed) = column.encode(values, &mut self.zstd)?;
+                        row_group.append_column(&pages, closed)?;
+                    }
+                    TopLevel::Nested(column) => {
+                        for chunk in column.encode(values)? {
+                            chunk.append_to_row_group(&mut row_group)?;
+                        }
+                    }
+                }
             }
             row_group.close()?;
         }
@@ -116,94 +146,23 @@ fn sorting_columns(layout: &Layout, schema: &SchemaDescriptor) -> Vec<SortingCol
     known.map(|leaf| SortingColumn { column_idx: leaf as i32, descending: false, nulls_first: false }).collect()
 }
 
-/// Encodes the columns of one row group, leaf by leaf.
-fn chunks(
-    rows: &RecordBatch,
-    layout: &Layout,
-    schema: &SchemaDescriptor,
-) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-    let properties = properties(rows, layout, schema)?;
-    let schema = schema.root_schema().clone();
-    let file = SerializedFileWriter::new(sink(), Arc::new(schema), Arc::new(properties))?;
-    let mut writers = ArrowRowGroupWriterFactory::new(&file, rows.schema()).create_column_writers(0)?.into_iter();
-    let mut chunks = Vec::new();
-    for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
-        for leaf in compute_leaves(field, column)? {
-            let mut writer = writers.next().expect("a writer for each leaf");
-            writer.write(&leaf)?;
-            chunks.push(writer.close()?);
+/// How each column of the RecordBatch is encoded.
+fn columns(layout: &Layout, schema: &SchemaDescriptor) -> Result<Vec<TopLevel>, ParquetError> {
+    let mut leaves = schema.columns().iter();
+    let of = |field: &Arc<Field>| {
+        if !column::is_flat(field.data_type()) {
+            let nested = Nested::new(field, layout)?;
+            leaves.by_ref().take(nested.leaves()).for_each(drop);
+            return Ok(TopLevel::Nested(nested));
         }
-    }
-    Ok(chunks)
-}
-
-/// How the columns of these rows are encoded.
-fn properties(
-    rows: &RecordBatch,
-    layout: &Layout,
-    schema: &SchemaDescriptor,
-) -> Result<WriterProperties, ParquetError> {
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_data_page_size_limit(PAGE_BYTES)
-        .set_statistics_enabled(EnabledStatistics::Page);
-    for leaf in schema.columns().iter().filter(|leaf| layout.is_silent(&leaf.path().string())) {
-        properties = properties.set_column_statistics_enabled(leaf.path().clone(), EnabledStatistics::None);
-    }
-    for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
-        let path = ColumnPath::from(field.name().as_str());
-        let encoding = match column.data_type() {
-            DataType::Float64 => Encoding::BYTE_STREAM_SPLIT,
-            DataType::Int64 | DataType::Timestamp(..) | DataType::Date32 => Encoding::DELTA_BINARY_PACKED,
-            DataType::Struct(_) | DataType::List(_) => continue,
-            _ => Encoding::PLAIN,
-        };
-        let dictionary = match field.name().as_str() {
-            "event_id" | "event_time" => false,
-            _ => repeats(column),
-        };
-        properties = properties.set_column_encoding(path.clone(), encoding);
-        properties = properties.set_column_dictionary_enabled(path, dictionary);
-    }
-    Ok(properties.build())
-}
-
-/// Whether the values of a column repeat so often that a dictionary pays, told by a sample spread over all rows.
-fn repeats(column: &ArrayRef) -> bool {
-    match column.data_type() {
-        DataType::Utf8 => {
-            let texts = column.as_string::<i32>();
-            sample_repeats(column, |row| texts.value(row))
-        }
-        DataType::Float64 => {
-            let numbers = primitive::<Float64Type>(column);
-            sample_repeats(column, |row| numbers.value(row).to_bits())
-        }
-        DataType::Int64 => {
-            let numbers = primitive::<Int64Type>(column);
-            sample_repeats(column, |row| numbers.value(row))
-        }
-        DataType::Timestamp(..) => {
-            let times = primitive::<TimestampMicrosecondType>(column);
-            sample_repeats(column, |row| times.value(row))
-        }
-        DataType::Date32 => {
-            let days = primitive::<Date32Type>(column);
-            sample_repeats(column, |row| days.value(row))
-        }
-        _ => false,
-    }
-}
-
-fn sample_repeats<V: Hash>(column: &ArrayRef, value: impl Fn(usize) -> V) -> bool {
-    let step = column.len().div_ceil(SAMPLE).max(1);
-    let rows = (0..column.len()).step_by(step).filter(|row| column.is_valid(*row));
-    let (mut seen, mut looked_at) = (FxHashSet::default(), 0);
-    for row in rows {
-        looked_at += 1;
-        seen.insert(FxBuildHasher.hash_one(value(row)));
-    }
-    seen.len() * 2 <= looked_at
+        let name = field.name().as_str();
+        let leaf = leaves.next().expect("a flat column is one leaf").clone();
+        let told = if layout.is_silent(name) { Told::Nothing } else { Told::Bounds };
+        let bloom = if layout.bloom_filters.contains(name) { Bloom::Filter } else { Bloom::None };
+        let repeats = if DISTINCT.contains(&name) { Repeats::Never } else { Repeats::Perhaps };
+        Ok(TopLevel::Flat(Column { leaf, told, bloom, repeats }))
+    };
+    layout.columns.fields().iter().map(of).collect()
 }
 
 #[cfg(test)]

@@ -163,8 +163,8 @@ impl End {
             Self::Text(text) => Some(text.as_str().into()),
             Self::Integer(number) => Some((*number).into()),
             Self::Number(number) => finite(*number),
-            Self::Days(day) => Some(instant(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d").into()),
-            Self::Micros(time) => Some(instant(time.div_euclid(1000) * 1000, "%Y-%m-%dT%H:%M:%S.%3fZ").into()),
+            Self::Days(day) => instant(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d"),
+            Self::Micros(time) => instant(time.div_euclid(1000) * 1000, "%Y-%m-%dT%H:%M:%S.%3fZ"),
         }
     }
 }
@@ -173,9 +173,10 @@ fn finite(number: f64) -> Option<Value> {
     serde_json::Number::from_f64(number).map(Value::Number)
 }
 
-fn instant(micros: i64, format: &str) -> String {
-    let time = jiff::Timestamp::from_microsecond(micros).expect("times are held to the years 0001 to 9999");
-    time.strftime(format).to_string()
+/// `None` outside the years that the log can write; cleaning lets none of those through.
+fn instant(micros: i64, format: &str) -> Option<Value> {
+    let time = jiff::Timestamp::from_microsecond(micros).ok()?;
+    Some(time.strftime(format).to_string().into())
 }
 
 /// The first characters of a text: never after the text itself.
