@@ -3,6 +3,7 @@
 //! A draft is used for one event after another and allocates nothing once it has grown. Its texts are places in the event
 //! itself, or in a scratch text when they had escapes or were changed by cleaning.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::plan::{DefaultCell, FieldPlan};
@@ -233,11 +234,16 @@ impl Draft {
 
     /// `_event`, with more underscores before it for as long as the fields' text holds that name anywhere.
     fn framing_key(&self) -> String {
-        let mut key = "_event".to_owned();
-        while self.fields.contains(&format!("\"{key}\"")) {
-            key.insert(0, '_');
-        }
-        key
+        let underscores = |at: usize| {
+            let before = &self.fields[..at];
+            let name = before.trim_end_matches('_');
+            name.ends_with('"').then_some(before.len() - name.len())
+        };
+        // In one pass, however many such names were sent.
+        let taken: BTreeSet<usize> =
+            self.fields.match_indices("event\"").filter_map(|(at, _)| underscores(at)).collect();
+        let free = (1..).find(|count| !taken.contains(count)).expect("a text holds finitely many names");
+        format!("{}event", "_".repeat(free))
     }
 }
 
@@ -258,7 +264,15 @@ fn push_key(members: &mut String, event: &str, key: Token) {
     if !members.is_empty() && !members.ends_with('{') {
         members.push(',');
     }
-    members.push_str(key.raw(event));
+    match key.kind {
+        // Without escapes that it does not need, so that a name has one spelling in `extra`.
+        Kind::EscapedText => {
+            let mut name = String::new();
+            unescape(key.text(event), &mut name);
+            members.push_str(&serde_json::Value::from(name).to_string());
+        }
+        _ => members.push_str(key.raw(event)),
+    }
     members.push(':');
 }
 

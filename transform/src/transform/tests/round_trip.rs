@@ -105,6 +105,25 @@ fn check(fields: &Map<String, Value>, row: &RecordBatch) -> Result<(), TestCaseE
     Ok(())
 }
 
+#[test]
+fn what_came_beside_data_has_a_name_of_its_own_in_extra() {
+    let cases = [
+        (r#"{"a":1}"#, "_event"),
+        (r#"{"_event":1}"#, "__event"),
+        (r#"{"\u005fevent":1}"#, "__event"),
+        (r#"{"_event":1,"___event":2}"#, "__event"),
+        (r#"{"__event":1,"_\u005f_event":2,"event":3,"x_event":4,"_event":"_event"}"#, "____event"),
+    ];
+    for (fields, name) in cases {
+        let row = row_of(&format!(r#"{{"subject":"s","data":{fields}}}"#));
+        let extra: Map<String, Value> = serde_json::from_str(&texts(&row, "extra")[0]).unwrap();
+        let sent: Map<String, Value> = serde_json::from_str(fields).unwrap();
+        assert_eq!(extra.len(), sent.len() + 1, "{extra:?}");
+        assert_eq!(extra[name], json!({"subject": "s"}));
+        assert!(sent.iter().all(|(name, value)| extra[name] == *value), "{extra:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_field_of_an_event_is_lost(fields in prop::collection::hash_map(name(), value(), 0..8)) {
