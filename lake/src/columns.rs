@@ -54,9 +54,8 @@ pub(crate) fn create(table: &str, columns: &Schema, now: Micros) -> Commit {
 pub(crate) fn fit(log: &TableLog, metadata: &Metadata, wanted: &Schema) -> Result<Fit> {
     let present = arrow_columns(log, metadata)?;
     let evolution = Evolution::between(&present, wanted);
-    if let Some(conflict) = evolution.conflicts.into_iter().next() {
-        let dataset = log.name().to_owned();
-        return Err(LakeError::Columns { dataset, column: conflict.column, problem: conflict.detail });
+    if !evolution.conflicts.is_empty() {
+        return Err(LakeError::Columns { dataset: log.name().to_owned(), conflicts: evolution.conflicts });
     }
     if evolution.added.is_empty() {
         return Ok(Fit::Fits);

@@ -1,5 +1,6 @@
 //! What can go wrong with the tables, and what the caller can do about it.
 
+use alluvium_core::dataset::ColumnChange;
 use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::{SequenceNumber, ShardId};
 
@@ -69,14 +70,12 @@ pub enum LakeError {
         writer: i64,
     },
     /// A schema's columns cannot become those of the table that is already there.
-    #[error("dataset `{dataset}`, column `{column}`: {problem}")]
+    #[error("dataset `{dataset}`, {}", told(conflicts))]
     Columns {
         /// The dataset.
         dataset: String,
-        /// The column.
-        column: String,
-        /// What does not fit, and the way out.
-        problem: String,
+        /// What does not fit, at least one, and the ways out.
+        conflicts: Vec<ColumnChange>,
     },
     /// There is no such table.
     #[error("there is no table `{0}` in the lake")]
@@ -119,6 +118,11 @@ pub enum LakeError {
     /// The stream could not be asked during an audit.
     #[error("the stream cannot be asked: {0}")]
     Stream(#[from] PortError),
+}
+
+fn told(conflicts: &[ColumnChange]) -> String {
+    let told = conflicts.iter().map(|ColumnChange { column, detail }| format!("column `{column}`: {detail}"));
+    told.collect::<Vec<_>>().join("; ")
 }
 
 impl LakeError {

@@ -25,6 +25,7 @@
 //! time. The first arrival itself is never hidden.
 
 mod boundary;
+mod conform;
 mod cursor;
 mod hot;
 mod lake;

@@ -6,12 +6,13 @@
 //!  "next": "…", "complete": true}
 //! ```
 //!
-//! `type` is null when the event had none. `data` holds the declared properties that are not null, in the schema's order;
-//! `extra` what was undeclared or did not fit, as it was sent. Times are UTC, with as many fractional digits as they need. Bytes
+//! `type` is null when the event had none. `data` holds the declared properties that are not null, in the schema's order, and so
+//! does every object within it; an array keeps its nulls, which have places there. `extra` holds what was undeclared or did not
+//! fit, as it was sent. Times are UTC, with as many fractional digits as they need. Bytes
 //! (a dead letter's `original`) are text where they are UTF-8, else base64 under the name with `_base64` behind it.
 
 use alluvium_core::dataset::{COMMON_COLUMNS, EXTRA_COLUMN};
-use arrow::array::{Array, ArrayRef, AsArray as _};
+use arrow::array::{Array, ArrayRef, AsArray as _, StructArray};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use base64::Engine as _;
@@ -36,6 +37,8 @@ struct Record<'a>(&'a RecordBatch, usize);
 struct Data<'a>(&'a RecordBatch, usize);
 struct Extra<'a>(Option<&'a ArrayRef>, usize);
 struct Cell<'a>(&'a ArrayRef, usize);
+struct Object<'a>(&'a StructArray, usize);
+struct List<'a>(&'a ArrayRef);
 
 impl Serialize for Page<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -130,11 +133,35 @@ impl Serialize for Cell<'_> {
                     Err(_) => serializer.serialize_str(&STANDARD.encode(bytes)),
                 }
             }
+            DataType::Struct(_) => Object(column.as_struct(), row).serialize(serializer),
+            DataType::List(_) => List(&column.as_list::<i32>().value(row)).serialize(serializer),
             other => Err(serde::ser::Error::custom(format!("no table of ours has a column of type {other}"))),
         }
+    }
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(fields, row) = *self;
+        let mut map = serializer.serialize_map(None)?;
+        for (field, column) in fields.fields().iter().zip(fields.columns()).filter(|(_, column)| column.is_valid(row)) {
+            map.serialize_entry(field.name(), &Cell(column, row))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for List<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut items = serializer.serialize_seq(Some(self.0.len()))?;
+        (0..self.0.len()).try_for_each(|item| items.serialize_element(&Cell(self.0, item)))?;
+        items.end()
     }
 }
 
 fn date(days: i32) -> Date {
     Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(days))
 }
+
+#[cfg(test)]
+mod tests;

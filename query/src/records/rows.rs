@@ -6,13 +6,13 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
-use arrow::array::{Array, ArrayRef, AsArray as _, StringArray, TimestampMicrosecondArray, new_null_array};
-use arrow::compute::{cast, interleave_record_batch};
+use arrow::array::{ArrayRef, AsArray as _, StringArray, TimestampMicrosecondArray};
+use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::PAGE_READS_ROWS;
+use super::conform::conform;
 use super::cursor::Cursor;
 use crate::error::QueryError;
 
@@ -182,17 +182,4 @@ impl Block {
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a ArrayRef {
     batch.column_by_name(name).expect("every table has the common columns")
-}
-
-/// The rows with exactly these columns.
-fn conform(batch: &RecordBatch, columns: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    if batch.schema_ref() == columns {
-        return Ok(batch.clone());
-    }
-    let conformed = columns.fields().iter().map(|field| match batch.column_by_name(field.name()) {
-        Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
-        Some(array) => cast(array, field.data_type()),
-        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
-    });
-    RecordBatch::try_new(Arc::clone(columns), conformed.collect::<Result<_, _>>()?)
 }
