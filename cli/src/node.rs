@@ -191,6 +191,7 @@ fn routes(
     let records = Records::new(pipeline.hot.clone(), sql.clone(), datasets, pipeline.clock(), lag)
         .with_hot_margin(settings.hot.margin);
     let records = RecordsApi { records, owner: Some(settings.owner.clone()) };
+    describe_metrics();
     let admin = Admin { pipeline: pipeline.clone(), metrics };
     let app = Router::new()
         .route("/health", get(health))
@@ -233,6 +234,15 @@ async fn render_metrics(State(admin): State<Admin>) -> impl IntoResponse {
         metrics::gauge!("alluvium_commit_lag_seconds").set(lag.as_secs_f64());
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.render())
+}
+
+fn describe_metrics() {
+    metrics::describe_gauge!("alluvium_log_bytes", metrics::Unit::Bytes, "What the log takes on disk.");
+    metrics::describe_gauge!(
+        "alluvium_commit_lag_seconds",
+        metrics::Unit::Seconds,
+        "How long the oldest event that is not yet committed has waited."
+    );
 }
 
 async fn run_audit(State(admin): State<Admin>) -> Response {

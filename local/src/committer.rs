@@ -78,6 +78,7 @@ impl Committer {
     ///
     /// Dropping the future may leave some tables ahead of others; the next start continues each where it is.
     pub async fn run(mut self, finish: CancellationToken) -> Result<(), PortError> {
+        describe_metrics();
         loop {
             // Asked before the queue is, so that what was enqueued before `finish` is never left in it.
             let finishing = finish.is_cancelled();
@@ -147,4 +148,10 @@ impl Committer {
         metrics::counter!("alluvium_events_committed_total").increment(events);
         metrics::histogram!("alluvium_commit_seconds").record(started.elapsed().as_secs_f64());
     }
+}
+
+fn describe_metrics() {
+    metrics::describe_counter!("alluvium_events_committed_total", "Events in the lake's ledger.");
+    metrics::describe_counter!("alluvium_commit_failures_total", "Commit cycles that failed and were tried again.");
+    metrics::describe_histogram!("alluvium_commit_seconds", metrics::Unit::Seconds, "One commit cycle.");
 }

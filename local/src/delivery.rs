@@ -101,6 +101,7 @@ impl Delivery {
         cuts: CutPoints,
         drain: CancellationToken,
     ) -> Result<(), DeliveryError> {
+        describe_metrics();
         let batcher = Batcher::new(self.stream.clone(), self.settings.clone(), from, cuts, drain);
         let batches = futures::stream::try_unfold(batcher, |mut batcher| async {
             Ok::<_, DeliveryError>(batcher.next().await?.map(|batch| (batch, batcher)))
@@ -145,8 +146,24 @@ impl Delivery {
             let dataset = entry.dataset.clone();
             metrics::counter!("alluvium_events_transformed_total", "dataset" => dataset).increment(entry.received);
             for (reason, count) in &entry.dead_by_reason {
-                metrics::counter!("alluvium_dead_letters_total", "reason" => reason.as_str()).increment(*count);
+                let labels = [("dataset", entry.dataset.clone()), ("reason", reason.as_str().to_owned())];
+                metrics::counter!("alluvium_dead_letters_total", &labels).increment(*count);
             }
         }
     }
+}
+
+fn describe_metrics() {
+    metrics::describe_counter!("alluvium_batches_total", "Delivery batches stored and enqueued.");
+    metrics::describe_counter!("alluvium_events_transformed_total", "Events that left the transform, by dataset.");
+    metrics::describe_counter!(
+        "alluvium_dead_letters_total",
+        "Events that became dead letters, by dataset (`dead_letters`: none) and reason code."
+    );
+    metrics::describe_counter!("alluvium_storage_failures_total", "Storage calls that failed and were tried again.");
+    metrics::describe_histogram!(
+        "alluvium_transform_seconds",
+        metrics::Unit::Seconds,
+        "The transform of one delivery batch."
+    );
 }
