@@ -226,6 +226,56 @@ async fn a_dataset_may_gain_columns_and_neither_lose_nor_change_any() {
 }
 
 #[tokio::test]
+async fn nested_columns_are_declared_as_delta_has_them_and_may_gain_fields() {
+    let store = memory();
+    let with = |place: &str, part: &str| {
+        let readings = format!(
+            r#""value": {{"type": "number"}},
+               "place": {{"type": "object", "properties": {{"room": {{"type": "string"}}{place}}}}},
+               "parts": {{"type": "array", "items": {{"type": "object", "properties": {{"n": {{"type": "integer"}}{part}}}}}}}"#
+        );
+        Datasets::of([dataset(READINGS, &readings), dataset(NOTES, r#""text": {"type": "string"}"#)], None).unwrap()
+    };
+    let first = with("", "");
+    let (mut lake, _) = open_with(&store, &first, 2).await.unwrap();
+    let stats = r#"{"numRecords":2,"minValues":{"value":1.5,"place":{"room":"a"}},"maxValues":{"value":2.5,"place":{"room":"b"}},
+        "nullCount":{"value":0,"place":{"room":1},"parts":0}}"#;
+    let mut message = deliver(&store, vec![range(0, 1, 6)]).await;
+    message.files.iter_mut().filter(|file| file.dataset == READINGS).for_each(|file| {
+        file.stats = stats.replace("\"numRecords\":2", &format!("\"numRecords\":{}", file.rows));
+    });
+    lake.commit(&[message]).await.unwrap();
+    lake.commit(&[deliver(&store, vec![range(0, 7, 9)]).await]).await.unwrap();
+    assert!(lake.tables[READINGS].state.checkpoint.is_some(), "a checkpoint with nested statistics was written");
+    drop(lake);
+
+    let geo = r#", "geo": {"type": "object", "properties": {"lat": {"type": "number"}}}"#;
+    let wider = with(geo, r#", "colour": {"type": "string"}"#);
+    let (mut lake, recovery) = open_with(&store, &wider, 2).await.unwrap();
+    assert_eq!(recovery.evolved, [READINGS]);
+    lake.commit(&[deliver(&store, vec![range(0, 10, 16)]).await]).await.unwrap();
+    lake.commit(&[deliver(&store, vec![range(0, 17, 20)]).await]).await.unwrap();
+    let ours = LakeReader::new(store.clone(), root()).snapshot(READINGS).await.unwrap();
+    assert_eq!(ours.columns, *wider.get(READINGS).unwrap().columns());
+    let theirs = library_table(&store, READINGS).await;
+    assert_eq!(theirs.snapshot().unwrap().snapshot().arrow_schema(), ours.columns);
+    let declared = theirs.snapshot().unwrap().schema();
+    let declared: serde_json::Value = serde_json::to_value(declared.as_ref()).unwrap();
+    let parts = declared["fields"].as_array().unwrap().iter().find(|field| field["name"] == "parts").unwrap();
+    assert_eq!(parts["nullable"], true);
+    assert_eq!((&parts["type"]["type"], &parts["type"]["containsNull"]), (&"array".into(), &true.into()));
+    assert_eq!(parts["type"]["elementType"]["fields"][1]["name"], "colour");
+    assert_eq!(parts["type"]["elementType"]["fields"][1]["nullable"], true);
+
+    let error = open_with(&store, &with(geo, r#", "colour": {"type": "integer"}"#), 2).await.unwrap_err().to_string();
+    assert!(error.starts_with("dataset `readings`, column `parts[].colour`: the table has string"), "{error}");
+    let error = open_with(&store, &first, 2).await.unwrap_err().to_string();
+    assert!(error.contains("column `place.geo`") && error.contains("; column `parts[].colour`"), "{error}");
+    let (_, recovery) = open_with(&store, &wider, 2).await.unwrap();
+    assert_eq!(recovery, LakeRecovery::default(), "a refusal changes nothing");
+}
+
+#[tokio::test]
 async fn checkpoints_are_written_and_opening_starts_from_them() {
     let store = memory();
     let stream = TestStream::new([400, 400]);

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod lake;
+mod nested;
 mod records;
 
 use std::time::Instant as Stopwatch;
