@@ -1,8 +1,11 @@
 //! What goes to standard output: tables for people, JSON for machines.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -59,7 +62,8 @@ pub fn rows(batches: &[RecordBatch], most: usize) -> anyhow::Result<()> {
     let mut shown = 0;
     let total: usize = batches.iter().map(RecordBatch::num_rows).sum();
     for batch in batches {
-        let columns = formatters(batch)?;
+        let batch = with_nested_as_json(batch)?;
+        let columns = formatters(&batch)?;
         for row in 0..batch.num_rows().min(most - shown) {
             table.add_row(columns.iter().map(|column| column.value(row).to_string()));
         }
@@ -90,8 +94,6 @@ pub fn ndjson(batches: &[RecordBatch]) -> anyhow::Result<()> {
 
 /// The same rows with every binary column as text, as far as it is text.
 fn readable_binaries(batch: &RecordBatch) -> anyhow::Result<RecordBatch> {
-    use arrow::array::AsArray as _;
-    use arrow::datatypes::{DataType, Field, Schema};
     let schema = batch.schema();
     let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = schema
         .fields()
@@ -102,12 +104,41 @@ fn readable_binaries(batch: &RecordBatch) -> anyhow::Result<RecordBatch> {
                 let texts = binary.iter().map(|bytes| bytes.map(String::from_utf8_lossy));
                 let texts: StringArray = texts.collect();
                 let field = Field::new(field.name(), DataType::Utf8, field.is_nullable());
-                (field, std::sync::Arc::new(texts) as ArrayRef)
+                (field, Arc::new(texts) as ArrayRef)
             }
             None => (field.as_ref().clone(), column.clone()),
         })
         .unzip();
-    Ok(RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), columns)?)
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+/// The same rows with every object and array as its JSON text.
+fn with_nested_as_json(batch: &RecordBatch) -> anyhow::Result<RecordBatch> {
+    let schema = batch.schema();
+    let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| match json_texts(field, column) {
+            Some(texts) => (Arc::new(Field::new(field.name(), DataType::Utf8, true)), Arc::new(texts) as ArrayRef),
+            None => (field.clone(), column.clone()),
+        })
+        .unzip();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+/// Each value of a nested column as JSON, null members left out; `None`: the column is not nested, or of a type that JSON lacks.
+fn json_texts(field: &FieldRef, column: &ArrayRef) -> Option<StringArray> {
+    let options = EncoderOptions::default();
+    let mut encoder = field.data_type().is_nested().then(|| make_encoder(field, column, &options).ok())??;
+    let texts = (0..column.len()).map(|row| {
+        let mut text = Vec::new();
+        (!encoder.is_null(row)).then(|| {
+            encoder.encode(row, &mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        })
+    });
+    Some(texts.collect())
 }
 
 fn formatters(batch: &RecordBatch) -> anyhow::Result<Vec<ArrayFormatter<'_>>> {
@@ -153,3 +184,6 @@ pub fn bytes(count: u64) -> String {
 pub fn seconds(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,9 +268,9 @@ async fn nested_columns_are_declared_as_delta_has_them_and_may_gain_fields() {
     assert_eq!(parts["type"]["elementType"]["fields"][1]["nullable"], true);
 
     let error = open_with(&store, &with(geo, r#", "colour": {"type": "integer"}"#), 2).await.unwrap_err().to_string();
-    assert!(error.starts_with("dataset `readings`, column `parts[].colour`: the table has string"), "{error}");
+    assert!(error.starts_with("dataset `readings`, column `parts.colour`: the table has string"), "{error}");
     let error = open_with(&store, &first, 2).await.unwrap_err().to_string();
-    assert!(error.contains("column `place.geo`") && error.contains("; column `parts[].colour`"), "{error}");
+    assert!(error.contains("column `place.geo`") && error.contains("; column `parts.colour`"), "{error}");
     let (_, recovery) = open_with(&store, &wider, 2).await.unwrap();
     assert_eq!(recovery, LakeRecovery::default(), "a refusal changes nothing");
 }
