@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use alluvium_core::envelope::{EnvelopeHeader, EnvelopeWriter};
 use alluvium_core::ports::{PutVerdict, Stream as _};
+use alluvium_core::record::hash_key;
 use alluvium_core::{Datasets, ManualClock, PutBatch, PutRecord};
 use alluvium_lake::{LakeReader, LakeSettings};
 use alluvium_local::committer::CommitterSettings;
@@ -26,6 +27,7 @@ use alluvium_local::log::LogSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings};
 use alluvium_transform::TransformSettings;
 use arrow::array::AsArray as _;
+use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -46,19 +48,42 @@ fn settings() -> PipelineSettings {
 
 /// One record of good events of one dataset and a broken one, so that every cycle commits to several tables.
 fn record(first: u64) -> PutRecord {
-    let to_data = (first / EVENTS_PER_RECORD).is_multiple_of(3);
-    let (dataset, data) = if to_data {
-        ("data", r#"{"informationOne":"a","informationTwo":"b"}"#)
-    } else {
-        ("telemetry", r#"{"value":1}"#)
+    let data = match first / EVENTS_PER_RECORD % 4 {
+        0 => enveloped(first, "data", r#"{"informationOne":"a","informationTwo":"b"}"#),
+        1 => aggregate(first),
+        _ => enveloped(first, "telemetry", r#"{"value":1}"#),
     };
+    PutRecord { partition_key: first.to_string(), explicit_hash_key: None, data }
+}
+
+/// As the gateway writes it.
+fn enveloped(first: u64, dataset: &str, data: &str) -> Bytes {
     let header = EnvelopeHeader { owner: "o".to_owned(), dataset: dataset.to_owned(), ..EnvelopeHeader::default() };
     let mut envelope = EnvelopeWriter::new(&header, 0);
     for id in first..first + EVENTS_PER_RECORD {
         envelope.push(format!(r#"{{"id":"{id}","source":"s{}","data":{data}}}"#, id % 3).as_bytes());
     }
     envelope.push(b"broken");
-    PutRecord { partition_key: first.to_string(), explicit_hash_key: None, data: envelope.finish() }
+    envelope.finish()
+}
+
+/// As the Kinesis Producer Library puts it straight into a stream: one user record for each event.
+///
+/// Source: amazon-kinesis-producer, "KPL Aggregated Record Format".
+fn aggregate(first: u64) -> Bytes {
+    let events = (first..first + EVENTS_PER_RECORD)
+        .map(|id| format!(r#"{{"id":"{id}","source":"s{}","type":"reading","value":1}}"#, id % 3))
+        .chain(["broken".to_owned()]);
+    let mut message = "\n\u{1}k".to_owned();
+    for event in events {
+        // Lengths below 128 are one byte, and the whole message is text.
+        let field =
+            |tag: char, content: &str| format!("{tag}{}{content}", char::from(u8::try_from(content.len()).unwrap()));
+        message.push_str(&field('\u{1a}', &format!("\u{8}\0{}", field('\u{1a}', &event))));
+    }
+    assert!(message.is_ascii());
+    let md5 = hash_key(&message).to_be_bytes();
+    [&[0xF3, 0x89, 0x9A, 0xC2], message.as_bytes(), &md5].concat().into()
 }
 
 /// How often each event is in the two tables, and how many dead letters there are.

@@ -20,10 +20,10 @@ def alluvium(*args):
 
 
 class Node:
-    def __init__(self, data):
+    def __init__(self, data, *args):
         self.data = data
         self.process = subprocess.Popen(
-            [ALLUVIUM, "--json", "up", "--listen", "127.0.0.1:0", "--data", str(data)],
+            [ALLUVIUM, "--json", "up", "--listen", "127.0.0.1:0", "--data", str(data), *map(str, args)],
             stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
         )
         self.url = json.loads(self.process.stdout.readline())["listening"]
