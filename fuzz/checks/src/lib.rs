@@ -12,14 +12,22 @@ mod company;
 mod compressed;
 mod delivery;
 mod event;
+mod firehose;
 mod pick;
 mod schema;
 
 pub use aggregate::aggregate;
 pub use compressed::{gzip, zstd};
 pub use event::event;
+pub use firehose::firehose;
 pub use schema::schema;
 
 /// Every check under the name of its fuzz target and of its folder in the corpus.
-pub const CHECKS: [(&str, fn(&[u8])); 5] =
-    [("aggregate", aggregate), ("event", event), ("gzip", gzip), ("schema", schema), ("zstd", zstd)];
+pub const CHECKS: [(&str, fn(&[u8])); 6] = [
+    ("aggregate", aggregate),
+    ("event", event),
+    ("firehose", firehose),
+    ("gzip", gzip),
+    ("schema", schema),
+    ("zstd", zstd),
+];

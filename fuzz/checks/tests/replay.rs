@@ -40,6 +40,11 @@ fn every_event_of_the_corpus_holds() {
 }
 
 #[test]
+fn every_firehose_event_of_the_corpus_holds() {
+    replay("firehose");
+}
+
+#[test]
 fn every_gzip_record_of_the_corpus_holds() {
     replay("gzip");
 }
