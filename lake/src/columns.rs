@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use alluvium_core::DatasetName;
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::Evolution;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 use deltalake_core::kernel::{Action, Metadata, StructType};
-use serde_json::json;
+use serde_json::{Map, json};
 use uuid::Uuid;
 
 use crate::commit::Commit;
@@ -29,12 +30,14 @@ const PROPERTIES: [(&str, &str); 3] = [
 #[derive(Debug)]
 pub(crate) enum Fit {
     Fits,
-    /// This commit, which adds columns.
+    /// This commit, which adds columns or says which have bounds.
     Evolve(Commit),
 }
 
 /// The commit that makes a table: version 0.
 pub(crate) fn create(table: &str, columns: &Schema, now: Micros) -> Commit {
+    let (bounded, names) = bounded_columns(table, columns);
+    let properties = PROPERTIES.into_iter().chain([(bounded, names.as_str())]);
     let protocol = json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } });
     let metadata = json!({ "metaData": {
         "id": Uuid::new_v4().to_string(),
@@ -43,7 +46,7 @@ pub(crate) fn create(table: &str, columns: &Schema, now: Micros) -> Commit {
         "format": { "provider": "parquet", "options": {} },
         "schemaString": schema_string(columns),
         "partitionColumns": [],
-        "configuration": serde_json::Map::from_iter(PROPERTIES.map(|(key, value)| (key.to_owned(), json!(value)))),
+        "configuration": Map::from_iter(properties.map(|(key, value)| (key.to_owned(), json!(value)))),
         "createdTime": now / 1_000,
     } });
     let actions = [protocol, metadata].map(action).into();
@@ -57,12 +60,35 @@ pub(crate) fn fit(log: &TableLog, metadata: &Metadata, wanted: &Schema) -> Resul
     if !evolution.conflicts.is_empty() {
         return Err(LakeError::Columns { dataset: log.name().to_owned(), conflicts: evolution.conflicts });
     }
-    if evolution.added.is_empty() {
+    let mut changed = serde_json::to_value(metadata).expect("a table's metadata was read from JSON");
+    let (bounded, names) = bounded_columns(log.name(), wanted);
+    if evolution.added.is_empty() && changed["configuration"][bounded] == names {
         return Ok(Fit::Fits);
     }
-    let mut changed = serde_json::to_value(metadata).expect("a table's metadata was read from JSON");
-    changed["schemaString"] = json!(schema_string(wanted));
+    if !evolution.added.is_empty() {
+        changed["schemaString"] = json!(schema_string(wanted));
+    }
+    changed["configuration"][bounded] = json!(names);
     Ok(Fit::Evolve(Commit { actions: vec![action(json!({ "metaData": changed }))], ledger: Vec::new() }))
+}
+
+/// The table property that says which columns have bounds in the log, and its value.
+///
+/// What writes our files keeps the bounds of most texts to itself, since they may be identities. A reader that is not told takes
+/// bounds that are not there for null, and finds nothing (deltalake for Python 1.6, when it filters through pyarrow); a writer
+/// that is not told, when it compacts, puts them into the log.
+///
+/// Source: Delta Lake documentation, "Table properties reference".
+fn bounded_columns(table: &str, columns: &Schema) -> (&'static str, String) {
+    if table == DatasetName::ledger().as_str() {
+        return ("delta.dataSkippingNumIndexedCols", "0".to_owned());
+    }
+    let bounded = columns.fields().iter().filter(|field| match field.data_type() {
+        DataType::Utf8 => ["source", "type"].contains(&field.name().as_str()),
+        data_type => data_type.is_numeric() || data_type.is_temporal(),
+    });
+    let names: Vec<String> = bounded.map(|field| format!("`{}`", field.name())).collect();
+    ("delta.dataSkippingStatsColumns", names.join(","))
 }
 
 /// The columns that a table's log declares.

@@ -259,6 +259,8 @@ async fn nested_columns_are_declared_as_delta_has_them_and_may_gain_fields() {
     assert_eq!(ours.columns, *wider.get(READINGS).unwrap().columns());
     let theirs = library_table(&store, READINGS).await;
     assert_eq!(theirs.snapshot().unwrap().snapshot().arrow_schema(), ours.columns);
+    let bounded = &theirs.snapshot().unwrap().metadata().configuration()["delta.dataSkippingStatsColumns"];
+    assert_eq!(bounded, "`source`,`type`,`event_time`,`event_date`,`ingest_time`,`value`");
     let declared = theirs.snapshot().unwrap().schema();
     let declared: serde_json::Value = serde_json::to_value(declared.as_ref()).unwrap();
     let parts = declared["fields"].as_array().unwrap().iter().find(|field| field["name"] == "parts").unwrap();
@@ -273,6 +275,31 @@ async fn nested_columns_are_declared_as_delta_has_them_and_may_gain_fields() {
     assert!(error.contains("column `place.geo`") && error.contains("; column `parts.colour`"), "{error}");
     let (_, recovery) = open_with(&store, &wider, 2).await.unwrap();
     assert_eq!(recovery, LakeRecovery::default(), "a refusal changes nothing");
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_say_which_columns_have_bounds_is_made_to() {
+    let store = memory();
+    open(&store).await.unwrap();
+    let first = Path::from("readings/_delta_log/00000000000000000000.json");
+    let entry = store.get(&first).await.unwrap().bytes().await.unwrap();
+    let older = std::str::from_utf8(&entry).unwrap().lines().map(|line| {
+        let mut action: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let Some(configuration) = action.pointer_mut("/metaData/configuration") {
+            configuration.as_object_mut().unwrap().remove("delta.dataSkippingStatsColumns").unwrap();
+        }
+        action.to_string()
+    });
+    let older = older.collect::<Vec<_>>().join("\n");
+    store.put(&first, older.into()).await.unwrap();
+    let (_, recovery) = open(&store).await.unwrap();
+    assert_eq!(recovery.evolved, [READINGS]);
+    let table = library_table(&store, READINGS).await;
+    let bounded = &table.snapshot().unwrap().metadata().configuration()["delta.dataSkippingStatsColumns"];
+    assert!(bounded.ends_with(",`value`"), "{bounded}");
+    assert_eq!(open(&store).await.unwrap().1, LakeRecovery::default());
+    let ledger = library_table(&store, LEDGER).await;
+    assert_eq!(ledger.snapshot().unwrap().metadata().configuration()["delta.dataSkippingNumIndexedCols"], "0");
 }
 
 #[tokio::test]
