@@ -14,6 +14,7 @@ mod observe;
 mod output;
 mod records;
 mod replay;
+mod schema;
 mod send;
 mod sending;
 mod settings;
@@ -56,6 +57,7 @@ enum Command {
     Generate(generate::Args),
     Replay(replay::Args),
     Convert(convert::Args),
+    Schema(schema::Args),
     Sql(sql::Args),
     Records(records::Args),
     Audit(audit::Args),
@@ -86,6 +88,7 @@ async fn run() -> ExitCode {
         Command::Generate(args) => generate::run(&common, args).await,
         Command::Replay(args) => replay::run(&common, args).await,
         Command::Convert(args) => convert::run(&common, args),
+        Command::Schema(args) => schema::run(&common, &args),
         Command::Sql(args) => sql::run(&common, args).await,
         Command::Records(args) => records::run(&common, args).await,
         Command::Audit(args) => audit::run(&common, args).await,

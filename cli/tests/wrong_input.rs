@@ -48,7 +48,10 @@ fn what_the_gateway_refuses() {
     refused(&node.post("/v1/telemetry", json, &vec![b' '; 11 << 20]), 413, "10485760");
     refused(&node.post("/v1/telemetry", json, b""), 400, "no event");
     refused(&node.post("/v1/telemetry", json, b"[{\"value\": 1}, {"), 400, "array");
-    refused(&node.post("/v1/nothing", json, b"{}"), 404, "telemetry");
+    for words in ["telemetry", "`alluvium schema infer FILES…", "`alluvium schema check`"] {
+        refused(&node.post("/v1/nothing", json, b"{}"), 404, words);
+        refused(&node.get("/v1/nothing"), 404, words);
+    }
     refused(&node.request("PUT", "/v1/telemetry", &[], b"{}"), 405, "PUT");
     refused(&node.get("/v2/telemetry"), 404, "/v2/telemetry");
     let answer = node.request("POST", "/v1/telemetry", &[("Content-Type", json), ("Content-Encoding", "br")], b"{}");

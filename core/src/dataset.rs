@@ -32,6 +32,10 @@ pub use property::{
 pub use rule::{NumberFault, TextFault};
 pub use schema::SchemaError;
 
+/// How a dataset is added, for a message about one that is not there.
+pub const HOW_TO_ADD: &str = "`alluvium schema infer FILES… > datasets/NAME.json` makes a schema out of events, \
+                              `alluvium schema check` says whether it holds, and `alluvium up --datasets datasets` takes it";
+
 /// One dataset: a schema, compiled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {

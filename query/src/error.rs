@@ -1,6 +1,7 @@
 //! What can go wrong when somebody reads.
 
 use alluvium_core::Problem;
+use alluvium_core::dataset::HOW_TO_ADD;
 use alluvium_core::hot_block::HotBlockError;
 use alluvium_core::ports::{Advice, PortError};
 use arrow::error::ArrowError;
@@ -9,7 +10,7 @@ use arrow::error::ArrowError;
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// There is no such dataset.
-    #[error("there is no dataset `{name}`; known: {known}")]
+    #[error("there is no dataset `{name}`; known: {known}. To add one: {HOW_TO_ADD}")]
     UnknownDataset {
         /// The name asked for.
         name: String,

@@ -45,4 +45,5 @@ mod value;
 pub use convert::{ConvertReport, DEAD_LINES, DeadLine, convert};
 pub use error::TransformError;
 pub use settings::TransformSettings;
+pub use time::is_event_time;
 pub use transform::{BatchOutput, DataFile, Transform};

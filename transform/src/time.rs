@@ -20,6 +20,16 @@ const FIRST: i64 = -62_135_596_800 * MICROS_PER_SECOND;
 /// 9999-12-31T23:59:59.999999Z.
 const LAST: i64 = 253_402_300_800 * MICROS_PER_SECOND - 1;
 
+/// Whether a value can be the time of an event. Texts are read as RFC 3339 and its everyday variants, numbers as a count since
+/// the epoch.
+pub fn is_event_time(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => from_text(text).is_some(),
+        serde_json::Value::Number(number) => from_number(&number.to_string()).is_some(),
+        _ => false,
+    }
+}
+
 /// Reads a time from a text; `None` when it is none.
 pub(crate) fn from_text(text: &str) -> Option<Micros> {
     let text = text.trim_ascii();

@@ -5,6 +5,7 @@
 
 mod cursor;
 mod fits;
+mod json;
 pub(super) mod names;
 mod object;
 mod patterns;
@@ -15,7 +16,6 @@ mod times;
 mod values;
 
 use cursor::At;
-use serde_json::Value;
 use values::{Compiler, check_annotations};
 
 pub(super) use scalar::TEXT_FORMATS;
@@ -51,7 +51,7 @@ pub(super) fn compile(name: DatasetName, schema: &str) -> Result<Dataset> {
         let problem = format!("the schema has {} bytes; at most {} are taken", schema.len(), limits::SCHEMA_BYTES);
         return Err(nowhere(problem));
     }
-    let parsed: Value = serde_json::from_str(schema).map_err(|error| nowhere(format!("not JSON: {error}")))?;
+    let parsed = json::parse(schema).map_err(|error| nowhere(format!("not JSON: {error}")))?;
     let root = At::root(&parsed);
     let mut compiler = Compiler::new(root.clone());
     let object_at = root_object(&root, &mut compiler)?;

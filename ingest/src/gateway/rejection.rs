@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alluvium_core::Problem;
+use alluvium_core::dataset::HOW_TO_ADD;
 
 use crate::delimit::DelimitError;
 
@@ -19,7 +20,7 @@ pub(super) enum Rejection {
         "the requests being worked on hold {limit} bytes, the most that this server buffers; send the request again"
     )]
     TooManyBytes { limit: usize },
-    #[error("there is no dataset {name:?}; the datasets here are: {known}")]
+    #[error("there is no dataset {name:?}; the datasets here are: {known}. To add one: {HOW_TO_ADD}")]
     UnknownDataset { name: String, known: String },
     #[error("{method} is not allowed here; events are sent with POST")]
     Method { method: String },

@@ -100,6 +100,8 @@ async fn every_wrong_request_is_answered_with_a_problem_document() {
     for (path, status, names) in [
         ("/v1/nothing", 404, "telemetry, dead_letters"),
         ("/data", 404, "there is no dataset `data`"),
+        ("/v1/nothing", 404, "`alluvium schema infer FILES… > datasets/NAME.json`"),
+        ("/v1/nothing", 404, "`alluvium schema check`"),
         ("/v1/telemetry?sauce=a", 400, "`sauce`: there is no such parameter; known: source, from"),
         ("/v1/telemetry?source=a&source=b", 400, "`source`: it is given twice"),
         ("/v1/telemetry?from=yesterday", 400, "`yesterday` is no time"),

@@ -13,7 +13,7 @@ use crate::dataset::{Dataset, Misfits, ObjectRule, Property, ValueKind};
 use crate::limits;
 
 /// In the order in which they are applied, so that each finds what those before it have set.
-const SETTINGS: [&str; 12] = [
+pub(super) const SETTINGS: [&str; 12] = [
     "aliases",
     "types",
     "strict",

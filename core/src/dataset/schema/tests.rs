@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::dataset::{
@@ -305,6 +305,36 @@ fn limits_hold_however_a_schema_is_written() {
     assert!(Dataset::from_schema(name.clone(), &long).unwrap_err().problem.contains("1048578 bytes"));
     let nested = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(Dataset::from_schema(name, &nested).unwrap_err().problem.contains("recursion limit"));
+}
+
+#[test]
+fn a_keyword_that_stands_twice_is_refused() {
+    let name = DatasetName::new("mine").unwrap();
+    let twice = "{\"properties\": {},\n \"required\": [], \"properties\": {}}";
+    let error = Dataset::from_schema(name, twice).unwrap_err();
+    assert!(error.problem.contains("`properties` stands twice in one object at line 2"), "{error}");
+}
+
+#[test]
+fn the_page_about_datasets_says_what_is_implemented() {
+    let page = include_str!("../../../../docs/datasets.md");
+    let example = page.split("```json").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let dataset = Dataset::from_schema(DatasetName::new("sensors").unwrap(), example).unwrap();
+    assert_eq!(dataset.object.properties.len(), 5);
+    let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    let documented: Vec<_> = rows
+        .iter()
+        .flat_map(|row| row.split(" | ").next().unwrap().split(", "))
+        .map(|name| name.trim_matches('`'))
+        .collect();
+    let mut implemented: Vec<&str> = values::known().chain(ROOT).chain(settings::SETTINGS).collect();
+    implemented.retain(|name| *name != "x-alluvium");
+    for name in &implemented {
+        assert!(documented.contains(name), "`{name}` is implemented and not documented");
+    }
+    for name in &documented {
+        assert!(implemented.contains(name), "`{name}` is documented and not implemented");
+    }
 }
 
 #[test]

@@ -125,12 +125,14 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// The keywords that any schema of a value may have.
+pub(super) fn known() -> impl Iterator<Item = &'static str> {
+    let of_types = [&TEXT[..], &NUMBER, &OBJECT, &LIST];
+    ["type", "$ref"].into_iter().chain(ANNOTATIONS).chain(of_types.into_iter().flatten().copied())
+}
+
 /// Refuses a keyword that no type has.
 fn check_known(at: &At<'_>) -> Result<()> {
-    let known = || {
-        let of_types = [&TEXT[..], &NUMBER, &OBJECT, &LIST];
-        ["type", "$ref"].into_iter().chain(ANNOTATIONS).chain(of_types.into_iter().flatten().copied())
-    };
     for (keyword, member) in at.members()? {
         if !known().any(|name| name == keyword) {
             let mut names: Vec<_> = known().collect();
