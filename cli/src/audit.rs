@@ -60,7 +60,7 @@ async fn audit_folder(settings: &Settings) -> anyhow::Result<AuditReport> {
         log_settings.shards = shards;
     }
     let (log, _) = Log::open(Arc::new(RealDisk), &folder.log(), log_settings, Arc::new(SystemClock))?;
-    let transform = Arc::new(Transform::new(datasets.clone(), node::transform_settings(settings)));
+    let transform = Arc::new(Transform::new(datasets.clone(), node::transform_settings(settings)?)?);
     of_parts(&sql::reader(&folder)?, &datasets, &Arc::new(log), &transform).await
 }
 

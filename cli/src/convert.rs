@@ -10,7 +10,8 @@ use alluvium_transform::{TransformSettings, convert};
 use anyhow::Context as _;
 use serde_json::json;
 
-use crate::{Common, Outcome, output};
+use crate::settings::{self, Flags};
+use crate::{Common, Outcome, node, output};
 
 /// Clean, validate and encode a file of events into one Parquet file, with nothing else running.
 ///
@@ -33,6 +34,7 @@ pub struct Args {
 
 pub fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let dataset = dataset(&args.schema)?;
+    let pseudonym_key = node::pseudonym_key(&settings::load(common.config.as_deref(), &Flags::default())?.settings)?;
     let input: Box<dyn Read> = if args.input == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
@@ -40,7 +42,7 @@ pub fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     };
     let output = File::create_new(&args.output).with_context(|| format!("cannot make {}", args.output.display()))?;
     let arrival = SystemClock.now_micros();
-    let settings = TransformSettings { sort_bytes: args.sort_bytes, ..TransformSettings::default() };
+    let settings = TransformSettings { sort_bytes: args.sort_bytes, pseudonym_key, ..TransformSettings::default() };
     let report = convert(input, &Arc::new(dataset), &settings, arrival, output)
         .inspect_err(|_| drop(std::fs::remove_file(&args.output)))?;
     if common.json {

@@ -15,6 +15,7 @@ use alluvium_local::pipeline::{Pipeline, PipelineSettings, StartReport};
 use alluvium_local::{committer::CommitterSettings, sql::DataFusionSql};
 use alluvium_query::api::{RecordsApi, records_routes, sql_routes};
 use alluvium_query::{CommitLag, Records};
+use alluvium_transform::{PseudonymKey, TransformSettings};
 use anyhow::Context as _;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
@@ -28,7 +29,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit;
-use crate::settings::Settings;
+use crate::settings::{Secret, Settings};
 
 /// How long requests that are under way may take once the node stops.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -65,7 +66,7 @@ impl Node {
         })?;
         let listen = listener.local_addr()?;
         let (pipeline, report) =
-            Pipeline::start(folder, Arc::new(RealDisk), datasets.clone(), pipeline_settings(settings), clock).await?;
+            Pipeline::start(folder, Arc::new(RealDisk), datasets.clone(), pipeline_settings(settings)?, clock).await?;
         let pipeline = Arc::new(pipeline);
         let gateway = Gateway::new(pipeline.log.clone(), datasets, gateway_settings(settings))?;
         let stop_serving = CancellationToken::new();
@@ -128,9 +129,23 @@ fn gateway_settings(settings: &Settings) -> gateway::GatewaySettings {
     }
 }
 
+/// The key that pseudonyms are made with, if there is one.
+///
+/// # Errors
+///
+/// When it cannot be read or is none.
+pub fn pseudonym_key(settings: &Settings) -> anyhow::Result<Option<PseudonymKey>> {
+    let read = |secret: &Secret| -> anyhow::Result<PseudonymKey> { Ok(PseudonymKey::from_text(&secret.read()?)?) };
+    settings.pseudonym_key.as_ref().map(read).transpose().context("the setting `pseudonym_key` cannot be used")
+}
+
 /// The transform's share of the settings.
-pub fn transform_settings(settings: &Settings) -> alluvium_transform::TransformSettings {
-    alluvium_transform::TransformSettings {
+///
+/// # Errors
+///
+/// When the key for pseudonyms cannot be used.
+pub fn transform_settings(settings: &Settings) -> anyhow::Result<TransformSettings> {
+    Ok(TransformSettings {
         stream_owner: settings.owner.clone(),
         event_bytes: settings.limits.event_bytes,
         json_depth: settings.limits.json_depth,
@@ -140,8 +155,9 @@ pub fn transform_settings(settings: &Settings) -> alluvium_transform::TransformS
         batch_expanded_bytes: usize::MAX,
         dead_letter_original_bytes: settings.limits.dead_letter_original_bytes,
         hot_margin: settings.hot.margin,
-        ..alluvium_transform::TransformSettings::default()
-    }
+        pseudonym_key: pseudonym_key(settings)?,
+        ..TransformSettings::default()
+    })
 }
 
 /// The log's share of the settings.
@@ -155,10 +171,10 @@ pub fn log_settings(settings: &Settings) -> LogSettings {
     }
 }
 
-fn pipeline_settings(settings: &Settings) -> PipelineSettings {
-    PipelineSettings {
+fn pipeline_settings(settings: &Settings) -> anyhow::Result<PipelineSettings> {
+    Ok(PipelineSettings {
         log: log_settings(settings),
-        transform: transform_settings(settings),
+        transform: transform_settings(settings)?,
         delivery: DeliverySettings {
             buffer_bytes: settings.delivery.buffer_bytes,
             buffer: settings.delivery.buffer,
@@ -168,7 +184,7 @@ fn pipeline_settings(settings: &Settings) -> PipelineSettings {
         lake: alluvium_lake::LakeSettings { checkpoint_every: settings.commit.checkpoint_every },
         hot_cache_bytes: settings.hot.cache_bytes,
         hot_expire_every: settings.hot.expire_every,
-    }
+    })
 }
 
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! The program's settings: defaults, then `alluvium.toml`, then `ALLUVIUM_…` variables, then flags.
 
 mod reference;
+mod secret;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -14,6 +15,7 @@ use figment::{Figment, Metadata};
 use serde::{Deserialize, Serialize};
 
 pub use reference::{keys, markdown};
+pub use secret::Secret;
 
 /// The file that is read when `--config` names none and it is there.
 pub const DEFAULT_FILE: &str = "alluvium.toml";
@@ -32,6 +34,8 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_dataset: Option<String>,
     pub owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pseudonym_key: Option<Secret>,
     pub verbosity: String,
     pub limits: Limits,
     pub log: Log,
@@ -113,6 +117,7 @@ impl Default for Settings {
             datasets: None,
             default_dataset: None,
             owner: "anonymous".to_owned(),
+            pseudonym_key: None,
             verbosity: "info".to_owned(),
             limits: Limits::default(),
             log: Log::default(),

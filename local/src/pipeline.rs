@@ -9,7 +9,7 @@ use std::time::Duration;
 use alluvium_core::ports::{HotIndex, PortError, ShardState, Stream};
 use alluvium_core::{Clock, Datasets, SequenceNumber};
 use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings};
-use alluvium_transform::{Transform, TransformSettings};
+use alluvium_transform::{Transform, TransformError, TransformSettings};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -97,6 +97,9 @@ pub enum PipelineError {
         /// The newest record in the lake.
         in_lake: SequenceNumber,
     },
+    /// The datasets need a setting that is not there.
+    #[error(transparent)]
+    Transform(#[from] TransformError),
     /// The hot index cannot be opened.
     #[error(transparent)]
     Hot(#[from] HotIndexError),
@@ -163,6 +166,7 @@ impl Pipeline {
         settings: PipelineSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, StartReport), PipelineError> {
+        let transform = Arc::new(Transform::new(datasets.clone(), settings.transform)?);
         let opening = (disk.clone(), folder.log(), clock.clone());
         let (log, log_report) =
             tokio::task::spawn_blocking(move || Log::open(opening.0, &opening.1, settings.log, opening.2)).await??;
@@ -174,7 +178,6 @@ impl Pipeline {
             Lake::open(store.clone(), lake_url.clone(), &datasets, clock.clone(), settings.lake).await?;
         let shards = log.shards().await?;
         check_that_log_and_lake_agree(&shards, &lake)?;
-        let transform = Arc::new(Transform::new(datasets.clone(), settings.transform));
         let (hot, hot_opened) = RedbHotIndex::open(&folder.hot(), settings.hot_cache_bytes)?;
         if let Opened::SetAside { kept, why } = &hot_opened {
             tracing::warn!(kept = %kept.display(), why, "the hot index was damaged and was set aside");

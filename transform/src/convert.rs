@@ -79,7 +79,8 @@ pub struct DeadLine {
 ///
 /// # Errors
 ///
-/// When the input cannot be read or the output cannot be written; never for a bad event, which the report describes.
+/// When the input cannot be read or the output cannot be written, or the dataset pseudonymises properties and there is no key
+/// for it; never for a bad event, which the report describes.
 pub fn convert(
     input: impl Read,
     dataset: &Arc<Dataset>,
@@ -87,7 +88,7 @@ pub fn convert(
     arrival: Micros,
     output: impl Write + Send,
 ) -> Result<ConvertReport, TransformError> {
-    let plan = Plan::compile(dataset);
+    let plan = Plan::compile(dataset, settings.pseudonym_key.as_ref())?;
     let mut lines = Lines::new(input, settings.event_limit());
     let output = FileWriter::new(output, &Layout::of(dataset), None).map_err(|source| parquet(dataset, source))?;
     let mut file = File { dataset, output, rows: Rows::new(dataset), sources: Sources::default(), settings };

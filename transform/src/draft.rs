@@ -21,6 +21,21 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// A part of the text.
+    pub(crate) fn part(self, part: std::ops::Range<usize>) -> Self {
+        let within = |start: u32| (start + part.start as u32, start + part.end as u32);
+        match self {
+            Self::Sent { start, .. } => {
+                let (start, end) = within(start);
+                Self::Sent { start, end }
+            }
+            Self::Scratch { start, .. } => {
+                let (start, end) = within(start);
+                Self::Scratch { start, end }
+            }
+        }
+    }
+
     /// Whether the text has so many bytes.
     pub(crate) fn fits(self, bytes: std::ops::RangeInclusive<u32>) -> bool {
         let (Self::Sent { start, end } | Self::Scratch { start, end }) = self;
@@ -75,6 +90,7 @@ pub(crate) struct Draft {
     /// How this one is built.
     pub(crate) trace: Trace,
     scratch: String,
+    rewritten: String,
     fields: String,
     framing: String,
 }
@@ -143,6 +159,16 @@ impl Draft {
         Place::Scratch { start, end: self.scratch.len() as u32 }
     }
 
+    /// A place for another text that is made of the one at a place.
+    pub(crate) fn rewrite(&mut self, event: &str, place: Place, write: impl FnOnce(&str, &mut String)) -> Place {
+        let mut rewritten = std::mem::take(&mut self.rewritten);
+        rewritten.clear();
+        write(self.resolve(event, place), &mut rewritten);
+        let place = self.write(|scratch| scratch.push_str(&rewritten));
+        self.rewritten = rewritten;
+        place
+    }
+
     /// The text at a place.
     #[inline]
     pub(crate) fn resolve<'a>(&'a self, event: &'a str, place: Place) -> &'a str {
@@ -157,10 +183,10 @@ impl Draft {
         push_member(&mut self.fields, event, key, value);
     }
 
-    /// Keeps a field for the column `extra` with another text as its value.
-    pub(crate) fn keep_text(&mut self, event: &str, key: Token, value: &str) {
+    /// Keeps a field for the column `extra` with another value, which `write` appends as JSON.
+    pub(crate) fn keep_written(&mut self, event: &str, key: Token, write: impl FnOnce(&mut String)) {
         push_key(&mut self.fields, event, key);
-        self.fields.push_str(&serde_json::Value::from(value).to_string());
+        write(&mut self.fields);
     }
 
     /// Opens an object in the column `extra`, for what a nested object leaves over.

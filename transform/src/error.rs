@@ -7,6 +7,14 @@ use parquet::errors::ParquetError;
 /// A failure of the transform itself. A bad event is never one: it becomes a dead letter.
 #[derive(Debug, thiserror::Error)]
 pub enum TransformError {
+    /// A dataset pseudonymises a property and the settings have no key for it; nothing is transformed without one.
+    #[error(
+        "the dataset `{dataset}` pseudonymises properties, and no `pseudonym_key` is set; make one with `openssl rand -hex 32`"
+    )]
+    NoPseudonymKey {
+        /// The dataset.
+        dataset: String,
+    },
     /// Arrow refused columns that the transform built; a defect of the transform, trying again does not help.
     #[error("the columns of `{dataset}` do not make a RecordBatch: {source}")]
     Arrow {

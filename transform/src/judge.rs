@@ -20,20 +20,21 @@
 //! **Faults.** What is wrong with attributes and names that stand twice decides before violations of the schema, and these
 //! before the distance of `time` from the arrival; of several violations the first is described and the others are counted.
 
+mod hidden;
 mod violation;
 
 use std::sync::Arc;
 
 use alluvium_core::ReasonCode;
 use alluvium_core::clock::Micros;
-use alluvium_core::dataset::{Identity, Misfits, Nulls, Required, Undeclared};
+use alluvium_core::dataset::{Misfits, Nulls, Required, Undeclared, all_differ};
 
 use crate::draft::{Cell, Draft, Place};
 use crate::fault::{Fault, shown};
 use crate::plan::{FieldPlan, KindPlan, Meaning, Names, ObjectPlan, Plan, ValuePlan};
 use crate::skeleton::{self, Target};
 use crate::tape::{At, Kind, Tape, Token};
-use crate::value::{self, Misfit};
+use crate::value::{self, Misfit, Read};
 use violation::{Breach, Violation};
 
 /// The longest `id`, `source` or `type`, in bytes.
@@ -73,7 +74,11 @@ pub(crate) fn judge(
     skeleton::prepare(draft, plan);
     draft.begin(plan.object.fields.len());
     let mut judge = Judge::new(draft, plan, event, tape, Reading::Cleaned);
-    judge.event()?;
+    let fits = judge.event()?;
+    if plan.filters.drop(judge.draft, event) {
+        return Ok(Judged::Filtered);
+    }
+    judge.allow(fits)?;
     judge.time_near(arrival)?;
     skeleton::learn(draft, plan, event);
     Ok(Judged::Row)
@@ -149,18 +154,23 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn event(&mut self) -> Result<(), Fault> {
+    /// Reads the event; returns whether its data fits.
+    fn event(&mut self) -> Result<bool, Fault> {
         let plan = self.plan;
-        let fits = match self.envelope_form() {
-            None => self.object(&plan.object, &plan.bare, Tape::EVENT, 0)?,
+        match self.envelope_form() {
+            None => self.object(&plan.object, &plan.bare, Tape::EVENT, 0),
             Some(data) => {
                 self.frame()?;
                 match data {
-                    Some(data) => self.object(&plan.object, &plan.object.names, data, 0)?,
-                    None => self.missing(&plan.object, violation::ABSENT_DATA, 0),
+                    Some(data) => self.object(&plan.object, &plan.object.names, data, 0),
+                    None => Ok(self.missing(&plan.object, violation::ABSENT_DATA, 0)),
                 }
             }
-        };
+        }
+    }
+
+    /// Lets an event pass whose data fits.
+    fn allow(&self, fits: bool) -> Result<(), Fault> {
         if fits && !self.closed {
             return Ok(());
         }
@@ -204,6 +214,7 @@ impl<'a> Judge<'a> {
                         self.draft.trace.note(key, token, || Target::Dropped);
                     }
                 }
+                Meaning::Dropped => self.dropped(key),
                 attribute => self.attribute(attribute, key, token)?,
             }
         }
@@ -245,7 +256,8 @@ impl<'a> Judge<'a> {
                     let cell = first + field as usize;
                     fits &= self.field(&object.fields[field as usize], cell, key, value)?;
                 }
-                Meaning::Undeclared => self.undeclared(object, at, key, value),
+                Meaning::Dropped if self.reading == Reading::Cleaned => self.dropped(key),
+                Meaning::Dropped | Meaning::Undeclared => self.undeclared(object, at, key, value),
                 attribute => self.attribute(attribute, key, self.tape.token(value))?,
             }
         }
@@ -263,9 +275,7 @@ impl<'a> Judge<'a> {
             return Err(self.repeated_field(field, key, at));
         }
         let token = self.tape.token(at);
-        if field.clean.is_some() || field.identity == Identity::Pseudonymised {
-            self.draft.trace.spoil();
-        } else if !matches!(token.kind, Kind::Object | Kind::Array) {
+        if !matches!(token.kind, Kind::Object | Kind::Array) {
             self.draft.trace.note(key, token, || Target::Cell(cell as u32, field.clone()));
         }
         if token.kind == Kind::Null {
@@ -275,7 +285,7 @@ impl<'a> Judge<'a> {
         let violations_before = self.violations.len();
         let read = match &field.values.kind {
             KindPlan::Object(_) | KindPlan::List(..) => self.nested_field(field, key, at)?,
-            _ => self.scalar(field, at),
+            _ => self.scalar(field, key, at),
         };
         if let Some(read) = read {
             self.draft.cells[cell] = read;
@@ -288,13 +298,24 @@ impl<'a> Judge<'a> {
         self.draft.cells[cell] = Cell::Null;
         self.violations.truncate(violations_before);
         self.draft.trace.spoil();
-        self.keep(key, token);
+        self.keep_value(&field.values, key, at);
         Ok(true)
     }
 
-    fn scalar(&mut self, field: &'a FieldPlan, at: At) -> Option<Cell> {
-        let read = value::read(self.draft, self.event, &field.values, self.tape.token(at), self.reading);
-        read.map_err(|misfit| self.violated(&field.values, misfit, at)).ok()
+    #[inline]
+    fn scalar(&mut self, field: &'a FieldPlan, key: Token, at: At) -> Option<Cell> {
+        match value::read_field(self.draft, self.event, field, self.tape.token(at), self.reading) {
+            Ok(Read::Cell(cell)) => Some(cell),
+            Ok(Read::Beside(cell)) => {
+                self.draft.trace.spoil();
+                self.keep_value(&field.values, key, at);
+                Some(cell)
+            }
+            Err(misfit) => {
+                self.violated(&field.values, misfit, at);
+                None
+            }
+        }
     }
 
     /// Reads an object or array that is a field's value. What is left over in an object is kept in `extra` under its names.
@@ -308,7 +329,7 @@ impl<'a> Judge<'a> {
             self.left_over = false;
             let read = self.nested(&field.values, at)?;
             if read.is_some() && self.left_over {
-                self.draft.keep_field(self.event, key, token);
+                self.keep_value(&field.values, key, at);
             }
             return Ok(read);
         }
@@ -373,10 +394,7 @@ impl<'a> Judge<'a> {
     fn differ(&self, at: At) -> bool {
         let text = self.tape.token(at).raw(self.event);
         // What the reference cannot hold, a number beyond its range, cannot be told apart either.
-        serde_json::from_str::<Vec<serde_json::Value>>(text).is_ok_and(|items| {
-            let written: std::collections::HashSet<String> = items.iter().map(ToString::to_string).collect();
-            written.len() == items.len()
-        })
+        serde_json::from_str::<Vec<serde_json::Value>>(text).is_ok_and(|items| all_differ(&items))
     }
 
     /// Whether null fits: unless it is listed, cleaning takes it for a value that is not there.
@@ -399,6 +417,23 @@ impl<'a> Judge<'a> {
         } else {
             self.draft.keep_field(self.event, key, value);
         }
+    }
+
+    /// Keeps a field's value in `extra`, with pseudonyms in place of what must not stand there.
+    fn keep_value(&mut self, values: &ValuePlan, key: Token, at: At) {
+        let (tape, event) = (self.tape, self.event);
+        if values.hidden_by.is_none() || self.arrays > 0 {
+            self.keep(key, tape.token(at));
+        } else {
+            self.draft.keep_written(event, key, |out| hidden::write(values, event, tape, at, out));
+        }
+    }
+
+    /// Leaves a field out, which only must not stand twice.
+    fn dropped(&mut self, key: Token) {
+        self.draft.trace.spoil();
+        let place = self.draft.text(self.event, key);
+        self.draft.names.push(place);
     }
 
     fn undeclared(&mut self, object: &ObjectPlan, object_at: At, key: Token, at: At) {

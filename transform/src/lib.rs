@@ -16,6 +16,7 @@
 //! - **TR-2** every ledger entry balances: `received = written + filtered + dead`.
 
 mod aggregate;
+mod clean;
 mod convert;
 mod dead;
 mod decimal;
@@ -24,12 +25,14 @@ mod elements;
 mod encode;
 mod error;
 mod fault;
+mod filter;
 pub mod firehose;
 mod hot;
 mod judge;
 #[cfg(test)]
 mod measure;
 mod plan;
+mod pseudonym;
 mod reading;
 mod rows;
 mod scan;
@@ -44,6 +47,7 @@ mod value;
 
 pub use convert::{ConvertReport, DEAD_LINES, DeadLine, convert};
 pub use error::TransformError;
+pub use pseudonym::{PseudonymKey, PseudonymKeyError};
 pub use settings::TransformSettings;
 pub use time::is_event_time;
 pub use transform::{BatchOutput, DataFile, Transform};

@@ -52,7 +52,7 @@ fn telemetry() -> Arc<Dataset> {
 fn steps() {
     let text = std::fs::read_to_string(std::env::var("EVENTS").unwrap()).unwrap();
     let dataset = telemetry();
-    let plan = Plan::compile(&dataset);
+    let plan = Plan::compile(&dataset, None).unwrap();
     let settings = TransformSettings::default();
     let (mut tape, mut draft) = (Tape::default(), Draft::default());
     let events = || text.lines();

@@ -10,6 +10,10 @@ use alluvium_core::dataset::{
 };
 use rustc_hash::FxHashMap;
 
+use crate::error::TransformError;
+use crate::filter::Filters;
+use crate::pseudonym::{PseudonymKey, Pseudonyms};
+
 /// What a member's name means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -27,6 +31,8 @@ pub(crate) enum Meaning {
     Data,
     /// `specversion` or `datacontenttype`, of an event in the envelope form.
     Framing,
+    /// A field that is not kept.
+    Dropped,
     /// None of these.
     Undeclared,
 }
@@ -63,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) bare: Names,
     /// What the data of an event is held to; its names are those of the members of `data`.
     pub(crate) object: ObjectPlan,
+    /// Which events are dropped.
+    pub(crate) filters: Filters,
 }
 
 /// What an object is held to.
@@ -87,7 +95,8 @@ pub(crate) struct FieldPlan {
     pub(crate) values: ValuePlan,
     /// `None`: nothing is cleaned.
     pub(crate) clean: Option<Box<Clean>>,
-    pub(crate) identity: Identity,
+    /// What makes a text its pseudonym; `None`: the column holds the text itself.
+    pub(crate) pseudonyms: Option<Arc<Pseudonyms>>,
     pub(crate) default: Option<DefaultCell>,
 }
 
@@ -107,6 +116,8 @@ pub(crate) enum DefaultCell {
 pub(crate) struct ValuePlan {
     pub(crate) kind: KindPlan,
     pub(crate) nulls: Nulls,
+    /// Set when it is pseudonymised or holds what is: then it must not stand anywhere as it was sent.
+    pub(crate) hidden_by: Option<Arc<Pseudonyms>>,
 }
 
 /// A value's type, and what bounds it.
@@ -124,19 +135,37 @@ pub(crate) enum KindPlan {
 
 impl Plan {
     /// The plans of all datasets of one program.
-    pub(crate) fn compile_all<'a>(datasets: impl IntoIterator<Item = &'a Arc<Dataset>>) -> Vec<Self> {
-        let mut compiler = Compiler { plans: 0, lists: 0, misfits: Misfits::Kept };
+    ///
+    /// # Errors
+    ///
+    /// When one of them pseudonymises properties and there is no key.
+    pub(crate) fn compile_all<'a>(
+        datasets: impl IntoIterator<Item = &'a Arc<Dataset>>,
+        key: Option<&PseudonymKey>,
+    ) -> Result<Vec<Self>, TransformError> {
+        let mut compiler = Compiler {
+            plans: 0,
+            lists: 0,
+            misfits: Misfits::Kept,
+            pseudonyms: key.map(|key| Arc::new(Pseudonyms::new(key))),
+            lacks_key: false,
+        };
         datasets.into_iter().map(|dataset| compiler.plan(dataset)).collect()
     }
 
     /// The plan of a dataset that is the only one of its program.
-    pub(crate) fn compile(dataset: &Arc<Dataset>) -> Self {
-        Compiler { plans: 0, lists: 0, misfits: Misfits::Kept }.plan(dataset)
+    ///
+    /// # Errors
+    ///
+    /// When it pseudonymises properties and there is no key.
+    pub(crate) fn compile(dataset: &Arc<Dataset>, key: Option<&PseudonymKey>) -> Result<Self, TransformError> {
+        let mut plans = Self::compile_all([dataset], key)?;
+        Ok(plans.remove(0))
     }
 
     /// Whether the dataset declares a property, or an alias of one, of this name.
     pub(crate) fn declares(&self, name: &str) -> bool {
-        self.object.names.by_name.contains_key(name)
+        matches!(self.object.names.meaning(name), Meaning::Field(_))
     }
 }
 
@@ -144,28 +173,43 @@ struct Compiler {
     plans: usize,
     lists: usize,
     misfits: Misfits,
+    pseudonyms: Option<Arc<Pseudonyms>>,
+    /// Whether a property is pseudonymised and there is nothing to do it with.
+    lacks_key: bool,
 }
 
 impl Compiler {
-    fn plan(&mut self, dataset: &Arc<Dataset>) -> Plan {
+    fn plan(&mut self, dataset: &Arc<Dataset>) -> Result<Plan, TransformError> {
         self.misfits = dataset.misfits;
-        let object = self.object(&dataset.object);
+        let mut object = self.object(&dataset.object);
+        if self.lacks_key {
+            return Err(TransformError::NoPseudonymKey { dataset: dataset.name.as_str().to_owned() });
+        }
+        let dropped = || dataset.dropped_fields.iter().map(|name| Box::from(name.as_str()));
+        for name in dropped() {
+            object.names.by_name.entry(name).or_insert(Meaning::Dropped);
+        }
         let attributes = || ATTRIBUTES.iter().map(|(name, meaning)| (Box::from(*name), *meaning));
         let framing =
             [("data", Meaning::Data), ("specversion", Meaning::Framing), ("datacontenttype", Meaning::Framing)];
-        let frame = attributes().chain(framing.map(|(name, meaning)| (Box::from(name), meaning))).collect();
+        let mut frame: FxHashMap<Box<str>, Meaning> =
+            attributes().chain(framing.map(|(name, meaning)| (Box::from(name), meaning))).collect();
+        for name in dropped() {
+            frame.entry(name).or_insert(Meaning::Dropped);
+        }
         let mut bare: FxHashMap<Box<str>, Meaning> = attributes().collect();
         bare.extend(object.names.by_name.iter().map(|(name, meaning)| (name.clone(), *meaning)));
         self.plans += 1;
-        Plan {
+        Ok(Plan {
             number: self.plans - 1,
             max_past_micros: micros(dataset.max_past),
             max_future_micros: micros(dataset.max_future),
             frame: self.names(frame),
             bare: self.names(bare),
             object,
+            filters: Filters::compile(dataset, self.pseudonyms.as_deref()),
             dataset: dataset.clone(),
-        }
+        })
     }
 
     fn names(&mut self, by_name: FxHashMap<Box<str>, Meaning>) -> Names {
@@ -192,14 +236,20 @@ impl Compiler {
     }
 
     fn field(&mut self, property: &Property) -> FieldPlan {
+        let pseudonymised = property.identity == Identity::Pseudonymised;
+        self.lacks_key |= pseudonymised && self.pseudonyms.is_none();
+        let mut values = self.values(&property.values);
+        if pseudonymised {
+            values.hidden_by = self.pseudonyms.clone();
+        }
         FieldPlan {
             name: property.name.as_str().into(),
             aliases: property.aliases.clone(),
             required: property.required,
             misfits: self.misfits,
-            values: self.values(&property.values),
+            values,
             clean: (property.clean != Clean::default()).then(|| Box::new(property.clean.clone())),
-            identity: property.identity,
+            pseudonyms: self.pseudonyms.clone().filter(|_| pseudonymised),
             default: property.default.as_ref().and_then(|value| default(value, &property.values.kind)),
         }
     }
@@ -215,7 +265,13 @@ impl Compiler {
             ValueKind::Object(object) => KindPlan::Object(self.object(object)),
             ValueKind::List(rule) => KindPlan::List(Box::new(self.values(&rule.items)), rule.clone()),
         };
-        ValuePlan { kind, nulls: values.nulls }
+        let hides = match &kind {
+            KindPlan::Object(object) => object.fields.iter().any(|field| field.values.hidden_by.is_some()),
+            KindPlan::List(items, _) => items.hidden_by.is_some(),
+            _ => false,
+        };
+        let hidden_by = self.pseudonyms.clone().filter(|_| hides);
+        ValuePlan { kind, nulls: values.nulls, hidden_by }
     }
 }
 

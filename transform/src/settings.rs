@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alluvium_core::limits;
 
+use crate::pseudonym::PseudonymKey;
 use crate::scan::SCANNED_BYTES;
 
 /// The deepest nesting that can be allowed, whatever the settings say: what common JSON readers take, and so what can still
@@ -29,6 +30,8 @@ pub struct TransformSettings {
     pub sort_bytes: usize,
     /// How much longer than the dataset's hot retention a hot chunk is kept, to cover the lag of commits. Default one hour.
     pub hot_margin: Duration,
+    /// What pseudonyms are made with; needed when a dataset pseudonymises a property.
+    pub pseudonym_key: Option<PseudonymKey>,
 }
 
 impl Default for TransformSettings {
@@ -42,6 +45,7 @@ impl Default for TransformSettings {
             dead_letter_original_bytes: limits::DEAD_LETTER_ORIGINAL_BYTES,
             sort_bytes: 1 << 30,
             hot_margin: Duration::from_secs(3600),
+            pseudonym_key: None,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::judge::{Reading, attribute_place, is_near};
 use crate::plan::{FieldPlan, Plan};
 use crate::scan::Scanner;
 use crate::tape::{Kind, Token};
-use crate::value;
+use crate::value::{self, Read};
 
 /// How many skeletons are kept for each dataset, the one last used first.
 const KEPT: usize = 8;
@@ -201,7 +201,10 @@ impl Skeleton {
                     let read = if is_null {
                         (field.required == Required::No || field.values.nulls == Nulls::Listed).then_some(Cell::Null)?
                     } else {
-                        value::read(draft, event, &field.values, value, Reading::Cleaned).ok()?
+                        match value::read_field(draft, event, field, value, Reading::Cleaned) {
+                            Ok(Read::Cell(cell)) => cell,
+                            _ => return None,
+                        }
                     };
                     draft.cells[*cell as usize] = read;
                 }

@@ -59,8 +59,12 @@ pub struct DataFile {
 
 impl Transform {
     /// A transform for these datasets.
-    pub fn new(datasets: Arc<Datasets>, settings: TransformSettings) -> Self {
-        let plans = Plan::compile_all(datasets.iter());
+    ///
+    /// # Errors
+    ///
+    /// When a dataset pseudonymises properties and the settings have no key for it.
+    pub fn new(datasets: Arc<Datasets>, settings: TransformSettings) -> Result<Self, TransformError> {
+        let plans = Plan::compile_all(datasets.iter(), settings.pseudonym_key.as_ref())?;
         let indexed = || plans.iter().enumerate().map(|(index, plan)| (PlanIndex(index), &plan.dataset));
         let by_name: FxHashMap<Box<str>, PlanIndex> =
             indexed().map(|(index, dataset)| (dataset.name.as_str().into(), index)).collect();
@@ -69,7 +73,7 @@ impl Transform {
         };
         let by_type = indexed().flat_map(types).collect();
         let default = datasets.default_dataset().map(|dataset| by_name[dataset.name.as_str()]);
-        Self { settings, by_name, by_type, default, plans }
+        Ok(Self { settings, by_name, by_type, default, plans })
     }
 
     /// Transforms a batch: every event of it becomes a row or a dead letter (TR-1), and the ledger balances (TR-2).

@@ -5,15 +5,21 @@
 //! exact; an integer is a number; `true`, `false`, `yes`, `no`, `on` and `off` as texts, in any case, are booleans; times are
 //! read as [`time`](crate::time) says; a time at midnight UTC is a date.
 
-use alluvium_core::dataset::{Bounds, ListRule, NumberRule, Repeats, TextRule};
+use alluvium_core::dataset::{
+    Bounds, Clean, ListRule, NumberFault, NumberRule, Repeats, TextFault, TextFormat, TextRule,
+};
 
+use crate::clean::{self, CleanText, Moved};
 use crate::decimal;
-use crate::draft::{Cell, Draft};
+use crate::draft::{Cell, Draft, Place};
 use crate::judge::Reading;
-use crate::plan::{KindPlan, ValuePlan};
+use crate::plan::{FieldPlan, KindPlan, ValuePlan};
 use crate::scan::number_kind;
 use crate::tape::{Kind, Token};
 use crate::time;
+
+/// Up to here, every integer is a number.
+const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
 
 /// Why a value does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +34,10 @@ pub(crate) enum Misfit {
     Length,
     /// It does not match the pattern.
     Pattern,
+    /// It is not written as its format says.
+    Format,
+    /// It is no multiple of what it must be one of.
+    NotMultiple,
     /// It is none of the values allowed.
     NotListed,
     /// It has too few or too many items.
@@ -55,6 +65,21 @@ impl Misfit {
             (Self::NotListed, KindPlan::Text(rule)) => {
                 format!("is none of the values allowed: {}", crate::fault::shown(&rule.one_of.join(", ")))
             }
+            (Self::NotListed, KindPlan::Integer(rule) | KindPlan::Number(rule)) => {
+                let listed: Vec<_> = rule.one_of.iter().map(ToString::to_string).collect();
+                format!("is none of the values allowed: {}", crate::fault::shown(&listed.join(", ")))
+            }
+            (Self::NotListed, KindPlan::Boolean(one_of)) => {
+                let listed: Vec<_> = one_of.iter().map(ToString::to_string).collect();
+                format!("is not the value allowed: {}", listed.join(", "))
+            }
+            (Self::Format, KindPlan::Text(TextRule { format: Some(format), .. })) => {
+                format!("is not {}", written_as(*format))
+            }
+            (Self::NotMultiple, KindPlan::Integer(rule) | KindPlan::Number(rule)) => {
+                let divisor = rule.multiple_of.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("is no multiple of {divisor}")
+            }
             (Self::Items, KindPlan::List(_, rule)) => {
                 format!("has the wrong length: expected {} items", count_in_words(rule.min_items, rule.max_items))
             }
@@ -77,6 +102,16 @@ fn wanted(kind: &KindPlan) -> &'static str {
     }
 }
 
+fn written_as(format: TextFormat) -> &'static str {
+    match format {
+        TextFormat::Uuid => "a UUID such as f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+        TextFormat::Email => "an e-mail address",
+        TextFormat::Ipv4 => "an IPv4 address",
+        TextFormat::Ipv6 => "an IPv6 address",
+        TextFormat::Uri => "a URI with a scheme",
+    }
+}
+
 fn bounds_in_words(bounds: &Bounds) -> String {
     let words = [
         ("at least", bounds.minimum),
@@ -91,6 +126,106 @@ fn bounds_in_words(bounds: &Bounds) -> String {
 fn count_in_words(least: Option<u64>, most: Option<u64>) -> String {
     let most = most.map_or_else(|| "any number of".to_owned(), |most| most.to_string());
     format!("{} to {most}", least.unwrap_or(0))
+}
+
+impl From<TextFault> for Misfit {
+    fn from(fault: TextFault) -> Self {
+        match fault {
+            TextFault::Length => Self::Length,
+            TextFault::NotListed => Self::NotListed,
+            TextFault::Pattern => Self::Pattern,
+            TextFault::Format => Self::Format,
+        }
+    }
+}
+
+impl From<NumberFault> for Misfit {
+    fn from(fault: NumberFault) -> Self {
+        match fault {
+            NumberFault::Bounds => Self::Bounds,
+            NumberFault::NotListed => Self::NotListed,
+            NumberFault::NotMultiple => Self::NotMultiple,
+        }
+    }
+}
+
+/// What a field's value becomes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Read {
+    /// This cell.
+    Cell(Cell),
+    /// This cell; what was sent is kept in the column `extra` beside it.
+    Beside(Cell),
+}
+
+/// Reads a field's value that is neither null nor of a nested kind: cleaned as the field asks for, held to its rule, and
+/// pseudonymised if it is to be.
+#[inline]
+pub(crate) fn read_field(
+    draft: &mut Draft,
+    event: &str,
+    field: &FieldPlan,
+    token: Token,
+    reading: Reading,
+) -> Result<Read, Misfit> {
+    if field.clean.is_none() && field.pseudonyms.is_none() || reading != Reading::Cleaned {
+        return read(draft, event, &field.values, token, reading).map(Read::Cell);
+    }
+    read_changed(draft, event, field, token)
+}
+
+fn read_changed(draft: &mut Draft, event: &str, field: &FieldPlan, token: Token) -> Result<Read, Misfit> {
+    let unchanged = Clean::default();
+    let clean = field.clean.as_deref().unwrap_or(&unchanged);
+    match &field.values.kind {
+        KindPlan::Text(rule) => {
+            let Some(place) = clean_text(draft, event, clean, token)? else { return Ok(Read::Beside(Cell::Null)) };
+            rule.check(draft.resolve(event, place))?;
+            let place = match &field.pseudonyms {
+                Some(pseudonyms) => draft.rewrite(event, place, |text, pseudonym| pseudonyms.write(text, pseudonym)),
+                None => place,
+            };
+            Ok(Read::Cell(Cell::Text(place)))
+        }
+        KindPlan::Number(rule) => {
+            let (number, moved) = clean::number(clean, parse_number(draft, event, token, Reading::Cleaned)?.0);
+            if !number.is_finite() {
+                return Err(Misfit::Range);
+            }
+            rule.check_number(number)?;
+            Ok(moved.into_read(Cell::Number(number)))
+        }
+        KindPlan::Integer(rule) => {
+            let (integer, moved) = clean::integer(clean, parse_integer(draft, event, token, Reading::Cleaned)?);
+            rule.check_integer(integer)?;
+            Ok(moved.into_read(Cell::Integer(integer)))
+        }
+        _ => read(draft, event, &field.values, token, Reading::Cleaned).map(Read::Cell),
+    }
+}
+
+impl Moved {
+    fn into_read(self, cell: Cell) -> Read {
+        match self {
+            Self::Yes => Read::Beside(cell),
+            Self::No => Read::Cell(cell),
+        }
+    }
+}
+
+/// The place of a text after cleaning; `None`: it stands for null.
+fn clean_text(draft: &mut Draft, event: &str, clean: &Clean, token: Token) -> Result<Option<Place>, Misfit> {
+    if !token.is_text() {
+        return Err(Misfit::Type);
+    }
+    let place = draft.text(event, token);
+    let mut cleaned = CleanText::Null;
+    let written = draft.rewrite(event, place, |text, scratch| cleaned = clean::text(clean, text, scratch));
+    Ok(match cleaned {
+        CleanText::Part(part) => Some(place.part(part)),
+        CleanText::Written => Some(written),
+        CleanText::Null => None,
+    })
 }
 
 /// Reads a value that is neither null nor of a nested kind.
@@ -133,24 +268,8 @@ fn read_text(draft: &mut Draft, event: &str, rule: &TextRule, value: Token) -> R
         return Err(Misfit::Type);
     }
     let place = draft.text(event, value);
-    check_text(rule, draft.resolve(event, place))?;
+    rule.check(draft.resolve(event, place))?;
     Ok(Cell::Text(place))
-}
-
-fn check_text(rule: &TextRule, text: &str) -> Result<(), Misfit> {
-    // A text has no more characters than bytes, so most need no counting.
-    if rule.max_chars.is_some_and(|most| text.len() as u64 > most && text.chars().count() as u64 > most)
-        || rule.min_chars.is_some_and(|least| (text.chars().count() as u64) < least)
-    {
-        return Err(Misfit::Length);
-    }
-    if !rule.one_of.is_empty() && rule.one_of.binary_search_by(|allowed| allowed.as_str().cmp(text)).is_err() {
-        return Err(Misfit::NotListed);
-    }
-    if rule.pattern.as_ref().is_some_and(|pattern| !pattern.matches(text)) {
-        return Err(Misfit::Pattern);
-    }
-    Ok(())
 }
 
 /// The text of a number, whether it was sent as one or as a string, and whether it has a fraction or exponent.
@@ -179,9 +298,21 @@ fn read_number(
     value: Token,
     reading: Reading,
 ) -> Result<Cell, Misfit> {
-    let (text, _) = number_text(draft, event, value, reading)?;
+    let (number, sent) = parse_number(draft, event, value, reading)?;
+    match sent {
+        Some(sent) => rule.check_integer(sent)?,
+        None => rule.check_number(number)?,
+    }
+    Ok(Cell::Number(number))
+}
+
+/// A number; and the integer that it was sent as, if that is one of 64 bits which the number may only be a neighbour of.
+#[inline]
+fn parse_number(draft: &mut Draft, event: &str, value: Token, reading: Reading) -> Result<(f64, Option<i64>), Misfit> {
+    let (text, kind) = number_text(draft, event, value, reading)?;
     let number = Some(decimal::read(text)).filter(|number| number.is_finite()).ok_or(Misfit::Range)?;
-    if rule.bounds.contain(number) { Ok(Cell::Number(number)) } else { Err(Misfit::Bounds) }
+    let sent = if kind == Kind::Integer && number.abs() >= EXACT_BELOW { text.parse().ok() } else { None };
+    Ok((number, sent))
 }
 
 fn read_integer(
@@ -191,21 +322,26 @@ fn read_integer(
     value: Token,
     reading: Reading,
 ) -> Result<Cell, Misfit> {
-    const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
-    let integer = match number_text(draft, event, value, reading)? {
-        (text, Kind::Integer) => text.parse::<i64>().map_err(|_| Misfit::Range)?,
+    let integer = parse_integer(draft, event, value, reading)?;
+    rule.check_integer(integer)?;
+    Ok(Cell::Integer(integer))
+}
+
+#[inline]
+fn parse_integer(draft: &mut Draft, event: &str, value: Token, reading: Reading) -> Result<i64, Misfit> {
+    match number_text(draft, event, value, reading)? {
+        (text, Kind::Integer) => text.parse::<i64>().map_err(|_| Misfit::Range),
         (text, _) => {
             let number = decimal::read(text);
-            if number.abs() >= EXACT_BELOW {
-                return Err(Misfit::Range);
-            }
             if number.fract() != 0.0 {
                 return Err(Misfit::Type);
             }
-            number as i64
+            if number.abs() >= EXACT_BELOW {
+                return Err(Misfit::Range);
+            }
+            Ok(number as i64)
         }
-    };
-    if rule.bounds.contain(integer as f64) { Ok(Cell::Integer(integer)) } else { Err(Misfit::Bounds) }
+    }
 }
 
 fn read_boolean(
@@ -238,8 +374,7 @@ fn boolean_word(word: &str) -> Option<bool> {
 
 /// Holds an array of so many items to its rule; `differ` says whether no two of them are equal.
 pub(crate) fn check_list(rule: &ListRule, items: usize, differ: impl FnOnce() -> bool) -> Result<(), Misfit> {
-    let items = items as u64;
-    if rule.min_items.is_some_and(|least| items < least) || rule.max_items.is_some_and(|most| items > most) {
+    if !rule.takes(items as u64) {
         return Err(Misfit::Items);
     }
     if rule.repeats == Repeats::Refused && !differ() {

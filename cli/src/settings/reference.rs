@@ -24,6 +24,10 @@ const KEYS: &[Key] = &[
     ),
     key("owner", "Whose data it is that comes in."),
     key(
+        "pseudonym_key",
+        "What pseudonyms are made with: at least 32 random bytes (`openssl rand -hex 32`) as hexadecimal digits or in base64, or `file:PATH` of a file that holds them. Needed when a dataset pseudonymises properties; never printed.",
+    ),
+    key(
         "verbosity",
         "What is logged to standard error: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,alluvium_local=debug`.",
     ),

@@ -19,6 +19,7 @@ fn every_setting_is_documented_and_nothing_else_is() {
     let settings = Settings {
         datasets: Some("schemas".into()),
         default_dataset: Some("telemetry".to_owned()),
+        pseudonym_key: Some(toml::Value::from("5a".repeat(32)).try_into().unwrap()),
         ..Settings::default()
     };
     let mut found = Vec::new();
@@ -34,6 +35,23 @@ fn the_documentation_is_what_the_program_would_write() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let written = std::fs::read_to_string(path).unwrap();
     assert_eq!(written, markdown().unwrap(), "run: make docs");
+}
+
+#[test]
+#[allow(clippy::result_large_err, reason = "figment's Jail fixes the error type")]
+fn a_secret_is_read_and_never_shown() {
+    figment::Jail::expect_with(|jail| {
+        jail.set_env("ALLUVIUM_PSEUDONYM_KEY", "5a5b5c");
+        let loaded = load(None, &Flags::default()).unwrap();
+        assert_eq!(loaded.settings.pseudonym_key.as_ref().unwrap().read().unwrap(), "5a5b5c");
+        assert!(values(&loaded.settings).unwrap().contains(&("pseudonym_key", Some("set".to_owned()))));
+        assert!(!format!("{:?}", loaded.settings).contains("5a5b5c"));
+        jail.create_file("key", "6a6b\n")?;
+        jail.set_env("ALLUVIUM_PSEUDONYM_KEY", "file:key");
+        let loaded = load(None, &Flags::default()).unwrap();
+        assert_eq!(loaded.settings.pseudonym_key.unwrap().read().unwrap(), "6a6b\n");
+        Ok(())
+    });
 }
 
 #[test]

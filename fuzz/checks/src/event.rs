@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use alluvium_core::{Dataset, DatasetName, Datasets};
-use alluvium_transform::{Transform, TransformSettings};
+use alluvium_transform::{PseudonymKey, Transform, TransformSettings};
 use arrow::array::{Array, AsArray};
 use serde_json::{Map, Value};
 
@@ -27,10 +27,11 @@ static EVERY: LazyLock<Dataset> = LazyLock::new(|| dataset("every", SCHEMAS[1].1
 /// Transforms with three datasets: events without a type that names one go to `every`.
 pub(crate) static TRANSFORM: LazyLock<Transform> = LazyLock::new(|| transform(TransformSettings::default()));
 
-/// A transform with the datasets of these checks.
+/// A transform with the datasets of these checks, and a key for their pseudonyms.
 pub(crate) fn transform(settings: TransformSettings) -> Transform {
+    let settings = TransformSettings { pseudonym_key: PseudonymKey::from_text(&"5a".repeat(32)).ok(), ..settings };
     let datasets = SCHEMAS.map(|(name, schema)| dataset(name, schema));
-    Transform::new(Arc::new(Datasets::of(datasets, Some("every")).unwrap()), settings)
+    Transform::new(Arc::new(Datasets::of(datasets, Some("every")).unwrap()), settings).unwrap()
 }
 
 fn dataset(name: &str, schema: &str) -> Dataset {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alluvium_core::{Dataset, DatasetName, Datasets};
-use alluvium_transform::{Transform, TransformSettings};
+use alluvium_transform::{PseudonymKey, Transform, TransformSettings};
 use serde_json::Value;
 
 use crate::delivery::run_one;
@@ -31,7 +31,9 @@ pub fn schema(bytes: &[u8]) {
     };
     assert!(dataset.columns().fields().len() <= MOST_COLUMNS);
     let datasets = Datasets::of([dataset], Some("mine")).unwrap();
-    let transform = Transform::new(Arc::new(datasets), TransformSettings::default());
+    let key = PseudonymKey::from_text(&"5a".repeat(32)).ok();
+    let settings = TransformSettings { pseudonym_key: key, ..TransformSettings::default() };
+    let transform = Transform::new(Arc::new(datasets), settings).unwrap();
     run_one(&transform, record.to_vec());
     run_one(&transform, &b"{}\n{\"a\":1,\"b\":\"x\",\"c\":{},\"d\":[1],\"e\":null}"[..]);
 }

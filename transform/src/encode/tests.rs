@@ -24,7 +24,7 @@ const ARRIVAL: i64 = 1_700_000_000_000_000;
 fn telemetry(events: impl IntoIterator<Item = String>) -> RecordBatch {
     let datasets = Datasets::load(None, None).unwrap();
     let dataset = datasets.get("telemetry").unwrap();
-    let (plan, mut rows) = (Plan::compile(dataset), Rows::new(dataset));
+    let (plan, mut rows) = (Plan::compile(dataset, None).unwrap(), Rows::new(dataset));
     let (mut tape, mut draft, mut sources) = (Tape::default(), Draft::default(), Sources::default());
     let owner = sources.owner("anna");
     for event in events {

@@ -40,7 +40,7 @@ fn refusal(event: impl Into<Vec<u8>>) -> InvocationError {
 
 fn run(invocation: &Invocation) -> BatchOutput {
     let datasets = Datasets::load(None, Some("telemetry")).unwrap();
-    Transform::new(Arc::new(datasets), TransformSettings::default()).run_invocation(invocation).unwrap()
+    Transform::new(Arc::new(datasets), TransformSettings::default()).unwrap().run_invocation(invocation).unwrap()
 }
 
 /// A column of texts of a dataset's data file.

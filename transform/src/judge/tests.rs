@@ -26,7 +26,8 @@ const SCHEMA: &str = r#"{
 }"#;
 
 fn plan(schema: &str) -> Plan {
-    Plan::compile(&Arc::new(Dataset::from_schema(DatasetName::new("readings").unwrap(), schema).unwrap()))
+    let dataset = Dataset::from_schema(DatasetName::new("readings").unwrap(), schema).unwrap();
+    Plan::compile(&Arc::new(dataset), None).unwrap()
 }
 
 /// What the judge makes of an event, written out: attributes and cells that are there, then `extra`.

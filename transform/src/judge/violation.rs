@@ -40,7 +40,10 @@ impl Violation<'_> {
         match self.breach {
             Breach::Misfit(values, misfit) => {
                 let pointer = tape.pointer(event, self.at);
-                let sent = shown(tape.token(self.at).raw(event));
+                let sent = match values.hidden_by {
+                    None => shown(tape.token(self.at).raw(event)),
+                    Some(_) => "a value that is not shown".to_owned(),
+                };
                 let detail = format!("`{}` is {sent}, which {}", named(&pointer), misfit.sentence(&values.kind));
                 Fault::new(ReasonCode::SchemaViolated, detail).at(pointer)
             }

@@ -26,7 +26,8 @@ const SCHEMA: &str = r#"{
 }"#;
 
 fn plan() -> Plan {
-    Plan::compile(&Arc::new(Dataset::from_schema(DatasetName::new("readings").unwrap(), SCHEMA).unwrap()))
+    let dataset = Dataset::from_schema(DatasetName::new("readings").unwrap(), SCHEMA).unwrap();
+    Plan::compile(&Arc::new(dataset), None).unwrap()
 }
 
 /// All that a draft holds, written out.
@@ -94,7 +95,7 @@ fn datasets_do_not_share_skeletons() {
         Dataset::from_schema(DatasetName::new("other").unwrap(), r#"{"properties": {"a": {"type": "string"}}}"#);
     let first =
         Dataset::from_schema(DatasetName::new("first").unwrap(), r#"{"properties": {"a": {"type": "number"}}}"#);
-    let plans = Plan::compile_all(&[Arc::new(first.unwrap()), Arc::new(other.unwrap())]);
+    let plans = Plan::compile_all(&[Arc::new(first.unwrap()), Arc::new(other.unwrap())], None).unwrap();
     let mut draft = Draft::default();
     judged(&mut draft, &plans[0], r#"{"a":1}"#).unwrap();
     assert!(recognise(&mut draft, &plans[0], r#"{"a":2}"#, ARRIVAL));

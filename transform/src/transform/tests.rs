@@ -15,12 +15,13 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::*;
 use crate::aggregate::tests::aggregate;
 
+mod cleaning;
 mod round_trip;
 
 const ARRIVAL: Micros = 1_700_000_000_000_000;
 
 fn transform(default_dataset: Option<&str>) -> Transform {
-    Transform::new(Arc::new(Datasets::load(None, default_dataset).unwrap()), TransformSettings::default())
+    Transform::new(Arc::new(Datasets::load(None, default_dataset).unwrap()), TransformSettings::default()).unwrap()
 }
 
 fn record(shard: u32, sequence: u64, data: impl Into<Bytes>) -> StreamRecord {
@@ -359,7 +360,7 @@ fn a_record_for_which_the_batch_has_no_room_is_kept_whole() {
         dead_letter_original_bytes: 4,
         ..TransformSettings::default()
     };
-    let transform = Transform::new(Arc::new(Datasets::load(None, Some("telemetry")).unwrap()), settings);
+    let transform = Transform::new(Arc::new(Datasets::load(None, Some("telemetry")).unwrap()), settings).unwrap();
     let output = run(&transform, &batch([record(0, 1, first), record(0, 2, second.clone()), record(0, 3, "{}")]));
     let dead = rows(&output, "dead_letters");
     let at = texts(&dead, "reason").iter().position(|reason| reason == "expands_too_far").unwrap();

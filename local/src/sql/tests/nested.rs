@@ -59,7 +59,7 @@ impl VisitsLake {
             data: event.to_string().into(),
         };
         let records = events.iter().enumerate().map(record).collect();
-        let transform = Transform::new(datasets(schema), TransformSettings::default());
+        let transform = Transform::new(datasets(schema), TransformSettings::default()).unwrap();
         let output = transform.run(&DeliveryBatch { records }).unwrap();
         let [file] = output.files.as_slice() else { panic!("an event became a dead letter") };
         let entry = &output.message.files[0];

@@ -76,7 +76,7 @@ fn stands_for(held: &Value, sent: &Value, property: &str) -> bool {
 fn row_of(event: &str) -> RecordBatch {
     let dataset = Dataset::from_schema(DatasetName::new("mine").unwrap(), SCHEMA).unwrap();
     let transform =
-        Transform::new(Arc::new(Datasets::of([dataset], Some("mine")).unwrap()), TransformSettings::default());
+        Transform::new(Arc::new(Datasets::of([dataset], Some("mine")).unwrap()), TransformSettings::default()).unwrap();
     let output = transform.run(&batch([record(0, 1, sealed("anna", "mine", None, 0, &[event]))])).unwrap();
     rows(&output, "mine")
 }
