@@ -23,6 +23,8 @@ const MOST_SHOWN: usize = 1000;
 /// what could not become a row, `ledger` what became of every batch. A statement sees what is committed: a few seconds behind
 /// what was acknowledged.
 ///
+/// A field of an object is `place.room`, one of an item `parts[1]['n']`; `unnest(parts)` makes a row of each item.
+///
 /// With a node running on the folder the statement goes through it; else the folder is opened here.
 #[derive(Debug, clap::Args)]
 pub struct Args {
