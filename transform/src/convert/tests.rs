@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod inferred;
+
 use alluvium_core::Datasets;
 use arrow::array::AsArray;
 use bytes::Bytes;

@@ -5,12 +5,18 @@
 
 use jiff::civil;
 
-/// Whether a text is an RFC 3339 `date-time`, of a year that every reader of the lake can show.
+/// Whether a text is an RFC 3339 `date-time`, in UTC of a year that every reader of the lake can show.
 pub(crate) fn is_date_time(text: &str) -> bool {
     let Some((date, rest)) = text.split_at_checked(10) else { return false };
     let Some((clock, rest)) = rest.split_at_checked(9) else { return false };
     let (fraction, offset) = rest.split_at(rest.find(['Z', 'z', '+', '-']).unwrap_or(0));
-    is_date(date)
+    let in_utc_too = match date {
+        "0001-01-01" => !offset.starts_with('+'),
+        "9999-12-31" => !offset.starts_with('-') && !clock.ends_with("60"),
+        _ => true,
+    };
+    in_utc_too
+        && is_date(date)
         && clock.starts_with(['T', 't'])
         && is_clock(&clock[1..], 60)
         && (fraction.is_empty() || fraction.strip_prefix('.').is_some_and(is_digits))
