@@ -39,6 +39,37 @@ pub(crate) fn read(text: &str) -> f64 {
     if negative { -number } else { number }
 }
 
+/// Reads a number at the beginning of a text, if it is one by JSON's grammar and of the kind that needs one division; returns it
+/// and its length. `None` says nothing about the text: it may hold another kind of number.
+#[inline]
+pub(crate) fn at_start(text: &[u8]) -> Option<(f64, usize)> {
+    let (digits, sign) = match text {
+        [b'-', digits @ ..] => (digits, 1),
+        digits => (digits, 0),
+    };
+    let (mut integer, mut length, mut point) = (0_u64, 0, 0);
+    let end = loop {
+        match digits.get(length)? {
+            byte @ b'0'..=b'9' => integer = integer.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')),
+            b'.' if point == 0 && length > 0 => point = length,
+            end => break *end,
+        }
+        length += 1;
+        if length > 19 {
+            return None;
+        }
+    };
+    let decimals = if point == 0 { 0 } else { length - point - 1 };
+    let whole = length - decimals - usize::from(point > 0);
+    let ends_well = !matches!(end, b'.' | b'e' | b'E') && (point == 0 || decimals > 0);
+    let begins_well = whole == 1 || whole > 1 && digits[0] != b'0';
+    if !ends_well || !begins_well || integer > EXACT {
+        return None;
+    }
+    let number = integer as f64 / POWERS[decimals];
+    Some((if sign == 1 { -number } else { number }, length + sign))
+}
+
 #[cold]
 fn standard(text: &str) -> f64 {
     text.parse().expect("a number by JSON's grammar is one by the standard library's")

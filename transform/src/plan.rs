@@ -100,6 +100,13 @@ pub(crate) struct FieldPlan {
     pub(crate) default: Option<DefaultCell>,
 }
 
+impl FieldPlan {
+    /// Whether its column holds what was sent, as it was sent.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.clean.is_none() && self.identity == Identity::Plain
+    }
+}
+
 /// What a column holds when the event does not have the property.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum DefaultCell {

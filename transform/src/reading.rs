@@ -22,7 +22,7 @@ pub(crate) fn text<'a>(element: &'a [u8], settings: &TransformSettings) -> Resul
     if element.len() > settings.event_limit() {
         return Err(too_large(element.len() as u64, settings));
     }
-    std::str::from_utf8(element).map_err(|error| {
+    simdutf8::compat::from_utf8(element).map_err(|error| {
         let detail = format!("not UTF-8 at byte {}; JSON is sent as UTF-8", error.valid_up_to());
         Fault::new(ReasonCode::NotJson, detail)
     })

@@ -7,6 +7,7 @@
 //! the tape, and the depth is a counter that is checked at every opening bracket.
 
 mod escape;
+pub(crate) mod plain;
 
 pub(crate) use escape::unescape;
 
@@ -240,7 +241,7 @@ impl<'a> Scanner<'a> {
         let start = self.at as u32;
         let mut kind = Kind::Text;
         loop {
-            self.skip_plain_text();
+            self.at = plain::end(self.bytes, self.at);
             match self.peek() {
                 Some(b'"') => {
                     let end = self.at as u32;
@@ -251,35 +252,9 @@ impl<'a> Scanner<'a> {
                     kind = Kind::EscapedText;
                     self.escape()?;
                 }
-                Some(0..=0x1F) => return self.fault("a control character to be escaped"),
-                Some(_) => self.at += 1,
+                Some(_) => return self.fault("a control character to be escaped"),
                 None => return self.fault("a closing `\"`"),
             }
-        }
-    }
-
-    /// Moves, eight bytes at a time, to the next byte that ends or breaks a plain run of text; near the end of the event it
-    /// may stop before.
-    #[inline]
-    fn skip_plain_text(&mut self) {
-        const ONES: u64 = u64::from_le_bytes([1; 8]);
-        const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-        const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
-        const BACKSLASHES: u64 = u64::from_le_bytes([b'\\'; 8]);
-        const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
-        while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
-            let word = u64::from_le_bytes(*chunk);
-            let (quote, backslash) = (word ^ QUOTES, word ^ BACKSLASHES);
-            // The lowest byte that is marked is right; a borrow can mark wrong ones only above it.
-            let quotes = quote.wrapping_sub(ONES) & !quote;
-            let backslashes = backslash.wrapping_sub(ONES) & !backslash;
-            let controls = word.wrapping_sub(SPACES) & !word;
-            let marked = (quotes | backslashes | controls) & HIGH;
-            if marked != 0 {
-                self.at += marked.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += 8;
         }
     }
 

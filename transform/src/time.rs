@@ -32,6 +32,9 @@ pub fn is_event_time(value: &serde_json::Value) -> bool {
 
 /// Reads a time from a text; `None` when it is none.
 pub(crate) fn from_text(text: &str) -> Option<Micros> {
+    if let Some(time) = calendar(text.as_bytes()) {
+        return Some(time);
+    }
     let text = text.trim_ascii();
     let may_be_a_date = text.len() <= 8 && text.bytes().all(|byte| byte.is_ascii_digit());
     calendar(text.as_bytes()).or_else(|| if may_be_a_date { None } else { from_number(text) })

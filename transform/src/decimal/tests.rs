@@ -34,7 +34,44 @@ fn numbers_at_the_edges_are_the_nearest() {
     }
 }
 
+#[test]
+fn what_is_no_plain_decimal_is_left_to_others() {
+    for text in [
+        "",
+        "-",
+        "-,",
+        "1",
+        ".5,",
+        "1.,",
+        "01,",
+        "-01,",
+        "1e3,",
+        "1.5E3,",
+        "1.5.2,",
+        "00,",
+        "12345678901234567890,",
+        "x",
+    ] {
+        assert_eq!(at_start(text.as_bytes()), None, "{text}");
+    }
+    for (text, number, length) in
+        [("0,", 0.0, 1), ("-0}", -0.0, 2), ("1.50 ", 1.5, 4), ("10]", 10.0, 2), ("-0.25,", -0.25, 5)]
+    {
+        let read = at_start(text.as_bytes());
+        assert_eq!(read.map(|(read, length)| (read.to_bits(), length)), Some((f64::to_bits(number), length)), "{text}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn what_is_read_at_the_start_is_what_stands_there(text in "-?[0-9]{1,4}(\\.[0-9]{0,4})?[,.eE} ]") {
+        if let Some((number, length)) = at_start(text.as_bytes()) {
+            prop_assert!(crate::scan::number_kind(&text[..length]).is_some());
+            prop_assert_eq!(number.to_bits(), text[..length].parse::<f64>().map_or(1, f64::to_bits));
+            prop_assert!(!text[length..].starts_with(['.', 'e', 'E']));
+        }
+    }
+
     #[test]
     fn any_decimal_is_read_as_the_standard_library_reads_it(text in "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,19})?") {
         prop_assert!(same(&text), "{}", text);
