@@ -264,6 +264,7 @@ struct Literal {
     /// Its first bytes as a word, and which of the word's bits are its own.
     first: u64,
     mask: u64,
+    middle: u64,
     last: u64,
 }
 
@@ -275,6 +276,7 @@ impl Literal {
         Self {
             first: u64::from_le_bytes(padded),
             mask: if short == 8 { u64::MAX } else { (1 << (8 * short)) - 1 },
+            middle: text.get(8..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes)),
             last: text.last_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes)),
             text: text.into(),
         }
@@ -291,9 +293,14 @@ impl Literal {
         if length <= 8 {
             return true;
         }
-        let last = bytes.get(length - 8..length).and_then(<[u8]>::first_chunk::<8>);
-        let ends = last.is_some_and(|last| u64::from_le_bytes(*last) == self.last);
-        ends && (length <= 16 || bytes[8..length - 8] == self.text[8..length - 8])
+        let Some(found) = bytes.get(..length) else { return false };
+        let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        word(found.last_chunk()) == self.last
+            && match length {
+                ..=16 => true,
+                ..=24 => word(found[8..].first_chunk()) == self.middle,
+                _ => *found == *self.text,
+            }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A text column as it is built: as codes of its few values, or value by value when it has many.
 
 use ahash::AHashMap;
-use arrow::array::{ArrayRef, NullBufferBuilder, StringArray, StringBuilder, UInt32Array};
+use arrow::array::{ArrayRef, StringArray, StringBuilder, UInt32Array};
 use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::compute::take;
 use arrow::error::ArrowError;
@@ -38,17 +38,17 @@ pub(super) struct Coded {
     short: [Short; SHORT_VALUES],
 }
 
-/// A value of at most eight bytes, and its code.
+/// A value of at most sixteen bytes as two words, and its code.
 #[derive(Debug, Clone, Copy)]
 struct Short {
-    word: u64,
-    bytes: u32,
+    words: [u64; 2],
+    bytes: usize,
     code: u32,
 }
 
 impl Texts {
     pub(super) fn new() -> Self {
-        let short = [Short { word: 0, bytes: u32::MAX, code: NULL }; SHORT_VALUES];
+        let short = [Short { words: [0; 2], bytes: usize::MAX, code: NULL }; SHORT_VALUES];
         let (values, code_of) = (StringBuilder::new(), AHashMap::new());
         Self::Coded(Box::new(Coded { codes: Vec::new(), values, code_of, short }))
     }
@@ -97,20 +97,16 @@ impl Coded {
     /// The code of a value, a new one if it is new; `None`: there are too many.
     #[inline]
     fn code(&mut self, text: &str) -> Option<u32> {
-        if text.len() > 8 {
-            return self.look_up(text);
-        }
-        let mut word = [0; 8];
-        word[..text.len()].copy_from_slice(text.as_bytes());
-        let (word, bytes) = (u64::from_le_bytes(word), text.len() as u32);
+        let Some(words) = words(text.as_bytes()) else { return self.look_up(text) };
         // The multiplier is 2⁶⁴ divided by the golden ratio, which spreads neighbours; the top bits are the best mixed.
-        let slot = word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SHORT_VALUES.ilog2());
-        let known = self.short[slot as usize];
-        if known.word == word && known.bytes == bytes {
+        let mixed = (words[0] ^ words[1].rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let slot = (mixed >> (64 - SHORT_VALUES.ilog2())) as usize;
+        let known = self.short[slot];
+        if known.words == words && known.bytes == text.len() {
             return Some(known.code);
         }
         let code = self.look_up(text)?;
-        self.short[slot as usize] = Short { word, bytes, code };
+        self.short[slot] = Short { words, bytes: text.len(), code };
         Some(code)
     }
 
@@ -139,32 +135,57 @@ impl Coded {
     }
 }
 
+/// Two words that tell apart all texts of the same length, of at most sixteen bytes.
+#[inline]
+fn words(text: &[u8]) -> Option<[u64; 2]> {
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) if text.len() <= 16 => return Some([word(first), word(last)]),
+        (Some(_), _) => return None,
+        _ => {}
+    }
+    Some(match (text.first_chunk::<4>(), text.last_chunk::<4>(), text) {
+        (Some(first), Some(last), _) => [half(first), half(last)],
+        (.., [one, two, three]) => [u64::from(*one), u64::from(*two) << 8 | u64::from(*three)],
+        (.., [one, two]) => [u64::from(*one), u64::from(*two)],
+        (.., [one]) => [u64::from(*one), 0],
+        _ => [0, 0],
+    })
+}
+
+/// The most bytes of a value that is copied in one piece of this size.
+const PIECE: usize = 16;
+
+/// Values in a form that is quick to copy: each padded to one piece.
+struct Pieces(Vec<([u8; PIECE], u32)>);
+
+impl Pieces {
+    /// `None` when a value is longer than a piece.
+    fn of(values: &StringArray) -> Option<Self> {
+        let piece = |text: Option<&str>| {
+            let text = text.unwrap_or_default().as_bytes();
+            let mut piece = [0; PIECE];
+            piece.get_mut(..text.len())?.copy_from_slice(text);
+            Some((piece, text.len() as u32))
+        };
+        values.iter().map(piece).collect::<Option<Vec<_>>>().map(Self)
+    }
+}
+
 impl FinishedTexts {
     /// The rows of these numbers, in their order.
     pub(super) fn take(&self, rows: &UInt32Array) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Plain(texts) => take(texts, rows, None),
             Self::Coded { codes, values } => {
-                let codes = || rows.values().iter().map(|row| codes[*row as usize]);
-                let length = |code: u32| if code == NULL { 0 } else { values.value_length(code as usize) as usize };
-                let (mut ends, mut end) = (Vec::with_capacity(rows.len() + 1), 0);
-                ends.push(0);
-                for code in codes() {
-                    end += length(code);
-                    ends.push(i32::try_from(end).map_err(|_| ArrowError::OffsetOverflowError(end))?);
-                }
-                let mut bytes = Vec::with_capacity(end);
-                let mut present = NullBufferBuilder::new(rows.len());
-                for code in codes() {
-                    if code == NULL {
-                        present.append_null();
-                    } else {
-                        bytes.extend_from_slice(values.value(code as usize).as_bytes());
-                        present.append_non_null();
-                    }
-                }
-                let ends = OffsetBuffer::new(ends.into());
-                Ok(Arc::new(StringArray::try_new(ends, Buffer::from_vec(bytes), present.finish())?))
+                let codes: Vec<u32> = rows.values().iter().map(|row| codes[*row as usize]).collect();
+                let (ends, bytes) = match Pieces::of(values) {
+                    Some(pieces) => copy_pieces(&codes, &pieces),
+                    None => copy(&codes, values),
+                }?;
+                let nulls = codes.contains(&NULL).then(|| codes.iter().map(|code| *code != NULL).collect());
+                Ok(Arc::new(StringArray::try_new(OffsetBuffer::new(ends.into()), Buffer::from_vec(bytes), nulls)?))
             }
         }
     }
@@ -176,6 +197,42 @@ impl FinishedTexts {
             Self::Coded { codes, .. } => self.take(&UInt32Array::from_iter_values(0..codes.len() as u32)),
         }
     }
+}
+
+type Copied = Result<(Vec<i32>, Vec<u8>), ArrowError>;
+
+/// The values of these codes one after another, and where each ends.
+fn copy(codes: &[u32], values: &StringArray) -> Copied {
+    let (mut ends, mut bytes) = (Vec::with_capacity(codes.len() + 1), Vec::new());
+    ends.push(0);
+    for code in codes {
+        if *code != NULL {
+            bytes.extend_from_slice(values.value(*code as usize).as_bytes());
+        }
+        ends.push(end_at(bytes.len())?);
+    }
+    Ok((ends, bytes))
+}
+
+/// The same for values that fit a piece: whole pieces are copied, and what is too much is cut off again.
+fn copy_pieces(codes: &[u32], pieces: &Pieces) -> Copied {
+    let (mut ends, mut bytes) = (Vec::with_capacity(codes.len() + 1), Vec::with_capacity(codes.len() * 8 + PIECE));
+    ends.push(0);
+    for code in codes {
+        if *code != NULL {
+            let (piece, length) = &pieces.0[*code as usize];
+            let end = bytes.len() + *length as usize;
+            bytes.extend_from_slice(piece);
+            bytes.truncate(end);
+        }
+        ends.push(end_at(bytes.len())?);
+    }
+    Ok((ends, bytes))
+}
+
+#[inline]
+fn end_at(bytes: usize) -> Result<i32, ArrowError> {
+    i32::try_from(bytes).map_err(|_| ArrowError::OffsetOverflowError(bytes))
 }
 
 #[cfg(test)]

@@ -39,7 +39,24 @@ fn a_column_of_many_values_goes_over_to_plain_texts() {
 
 #[test]
 fn short_values_that_differ_in_length_alone_are_told_apart() {
-    let texts = ["", "\0", "\0\0", "a", "a\0", "12345678", "123456789"].map(|text| Some(text.to_owned()));
+    let texts = [
+        "",
+        "\0",
+        "\0\0",
+        "a",
+        "a\0",
+        "aab",
+        "aba",
+        "1234",
+        "1235",
+        "123 456",
+        "12345678",
+        "123456789",
+        "0123456789abcdef",
+        "0123456789abcdeX",
+        "0123456789abcdef0",
+    ]
+    .map(|text| Some(text.to_owned()));
     let order: Vec<u32> = (0..texts.len() as u32).collect();
     assert_eq!(taken(&texts, &order).1, texts);
 }
@@ -47,7 +64,7 @@ fn short_values_that_differ_in_length_alone_are_told_apart() {
 proptest! {
     #[test]
     fn what_was_pushed_is_taken(
-        texts in prop::collection::vec(prop::option::of("[a-cé]{0,10}"), 1..60),
+        texts in prop::collection::vec(prop::option::of("[a-cé]{0,10}|[ab]{0,3}|[a-b]{14,18}"), 1..60),
         order in prop::collection::vec(any::<prop::sample::Index>(), 0..80),
     ) {
         let order: Vec<u32> = order.iter().map(|at| at.index(texts.len()) as u32).collect();
