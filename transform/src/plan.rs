@@ -103,7 +103,7 @@ pub(crate) struct FieldPlan {
 impl FieldPlan {
     /// Whether its column holds what was sent, as it was sent.
     pub(crate) fn is_plain(&self) -> bool {
-        self.clean.is_none() && self.identity == Identity::Plain
+        self.clean.is_none() && self.pseudonyms.is_none()
     }
 }
 

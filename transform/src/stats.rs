@@ -163,7 +163,7 @@ impl End {
             Self::Text(text) => Some(text.as_str().into()),
             Self::Integer(number) => Some((*number).into()),
             Self::Number(number) => finite(*number),
-            Self::Days(day) => instant(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d"),
+            Self::Days(day) => instant(i64::from(*day).checked_mul(MICROS_PER_DAY)?, "%Y-%m-%d"),
             Self::Micros(time) => instant(time.div_euclid(1000) * 1000, "%Y-%m-%dT%H:%M:%S.%3fZ"),
         }
     }
