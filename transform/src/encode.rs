@@ -166,4 +166,8 @@ fn columns(layout: &Layout, schema: &SchemaDescriptor) -> Result<Vec<TopLevel>, 
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod measure;
+#[cfg(test)]
 mod tests;

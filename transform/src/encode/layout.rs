@@ -17,7 +17,7 @@ pub(crate) struct Layout {
     /// The columns that have a bloom filter.
     pub(crate) bloom_filters: FxHashSet<String>,
     /// Paths (`a.b`) of columns of which nothing is told outside their pages: no bounds, no counts, no bloom filter.
-    silent: FxHashSet<String>,
+    pub(super) silent: FxHashSet<String>,
 }
 
 impl Layout {
