@@ -1,10 +1,10 @@
 //! From sorted rows to one Parquet data file, row group by row group.
 //!
-//! Flat columns are encoded here (`column` tells by which encoder); nested ones by the `parquet` crate. Footer, page headers
-//! and indexes are the crate's for all of them. Times, integers and lengths of texts are packed deltas, doubles are plain,
-//! and a dictionary stands wherever values repeat: encodings that every reader in use knows (ADR 0008). Pages are compressed
-//! with zstd. Statistics stand in the footer and in the page index for every column of which anything may be told
-//! (`Layout`). The bytes depend on the rows alone: no time, no version, no machine.
+//! Flat columns are encoded here (`column` tells by which encoder); nested ones by the `parquet` crate. Footer, page
+//! headers and indexes are the crate's for all of them. Times, integers and lengths of texts are packed deltas, doubles
+//! are plain, and a dictionary stands wherever values repeat: encodings that every reader in use knows (ADR 0008).
+//! Pages are compressed with zstd. Statistics stand in the footer and in the page index for every column of which
+//! anything may be told (`Layout`). The bytes depend on the rows alone: no time, no version, no machine.
 
 mod bloom;
 mod bounds;
@@ -93,7 +93,8 @@ impl<W: Write + Send> FileWriter<W> {
         Ok(Self { file, columns, zstd: Zstd::new()?, statistics: FileStatistics::new(layout) })
     }
 
-    /// Writes rows, sorted, as one row group, or as several when there are more than [`ROW_GROUP_ROWS`]; none of no rows.
+    /// Writes rows, sorted, as one row group, or as several when there are more than [`ROW_GROUP_ROWS`]; none of no
+    /// rows.
     ///
     /// # Errors
     ///
@@ -136,7 +137,8 @@ impl<W: Write + Send> FileWriter<W> {
     }
 }
 
-/// Where the columns that rows are sorted by stand among the leaves of the schema; ascending, nulls first as the sort has it.
+/// Where the columns that rows are sorted by stand among the leaves of the schema; ascending, nulls first as the sort
+/// has it.
 fn sorting_columns(layout: &Layout, schema: &SchemaDescriptor) -> Vec<SortingColumn> {
     let leaf = |name: &String| {
         let mut leaves = schema.columns().iter();
@@ -158,7 +160,8 @@ fn columns(layout: &Layout, schema: &SchemaDescriptor) -> Result<Vec<TopLevel>, 
         let name = field.name().as_str();
         let leaf = leaves.next().expect("a flat column is one leaf").clone();
         let told = if layout.is_silent(name) { Told::Nothing } else { Told::Bounds };
-        let bloom = if layout.bloom_filters.contains(name) { Bloom::Filter } else { Bloom::None };
+        let filtered = told == Told::Bounds && layout.bloom_filters.contains(name);
+        let bloom = if filtered { Bloom::Filter } else { Bloom::None };
         let repeats = if DISTINCT.contains(&name) { Repeats::Never } else { Repeats::Perhaps };
         Ok(TopLevel::Flat(Column { leaf, told, bloom, repeats }))
     };

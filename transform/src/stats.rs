@@ -1,11 +1,11 @@
 //! A data file's statistics as the Delta log holds them.
 //!
 //! Only columns that say nothing about persons have minimum and maximum: `source`, `type`, the times and dates, and the
-//! dataset's numbers. The owner, the event's id, `extra` and every other text are left out, because the log is kept longer than
-//! the rows.
+//! dataset's numbers. The owner, the event's id, `extra` and every other text are left out, because the log is kept
+//! longer than the rows.
 //!
-//! Source: Delta Transaction Log Protocol, "Per-file Statistics". Timestamps are cut to milliseconds there; readers add the
-//! missing 999 µs to a maximum. Strings are cut to 32 characters, a maximum then being rounded up.
+//! Source: Delta Transaction Log Protocol, "Per-file Statistics". Timestamps are cut to milliseconds there; readers add
+//! the missing 999 µs to a maximum. Strings are cut to 32 characters, a maximum then being rounded up.
 
 use std::cmp::Ordering;
 

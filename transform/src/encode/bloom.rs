@@ -13,8 +13,8 @@ pub(super) enum Bloom {
 }
 
 impl Bloom {
-    /// The filter of these values, each given once or few times, sized by their number. None for fewer than two: the bounds of
-    /// the row group say as much.
+    /// The filter of these values, each given once or few times, sized by their number. None for fewer than two: the
+    /// bounds of the row group say as much.
     pub(super) fn filter<'a>(self, values: impl ExactSizeIterator<Item = &'a [u8]>) -> Option<Sbbf> {
         if self == Self::None || values.len() < 2 {
             return None;

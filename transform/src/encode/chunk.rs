@@ -139,7 +139,8 @@ impl<'a, T: DataType> Chunk<'a, T> {
         }
     }
 
-    /// Enters a page into the column index. A page with values but without bounds (all are NaN) leaves the chunk without one.
+    /// Enters a page into the column index. A page with values but without bounds (all are NaN) leaves the chunk
+    /// without one.
     fn index(&mut self, content: &PageContent<T>) {
         if !self.column_index.valid() {
             return;

@@ -1,7 +1,7 @@
 //! Integers as packed differences.
 //!
-//! Source: Apache Parquet, "Encodings", DELTA_BINARY_PACKED = 5. Blocks of 128 values, each of four miniblocks, so that one
-//! leap widens no more than 32 values.
+//! Source: Apache Parquet, "Encodings", DELTA_BINARY_PACKED = 5. Blocks of 128 values, each of four miniblocks, so that
+//! one leap widens no more than 32 values.
 
 use super::hybrid::{bits, varint, width};
 

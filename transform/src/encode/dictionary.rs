@@ -1,7 +1,7 @@
 //! Whether the values of a column repeat, and their codes if they do.
 //!
-//! Codes are given in the order in which values first appear, so they depend on the rows alone. Equal neighbours, which sorted
-//! rows have many of, cost one comparison; a text of up to eight bytes is compared as one integer.
+//! Codes are given in the order in which values first appear, so they depend on the rows alone. Equal neighbours, which
+//! sorted rows have many of, cost one comparison; a text of up to eight bytes is compared as one integer.
 
 use std::cmp::Ordering;
 
@@ -148,7 +148,8 @@ struct Codes<E> {
     slots: Vec<Slot>,
     values: Vec<E>,
     bytes: usize,
-    /// How many slots may still be passed by. Values that were chosen to meet in the same slots make the dictionary end.
+    /// How many slots may still be passed by. Values that were chosen to meet in the same slots make the dictionary
+    /// end.
     patience: u64,
 }
 

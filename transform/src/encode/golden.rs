@@ -1,14 +1,14 @@
 //! The golden files: what a data file says of itself, held to a committed description.
 //!
-//! `testdata/golden/NAME.parquet` is a file as it was written once, `NAME.txt` its description: schema, encodings, pages, row
-//! groups, order, statistics, bloom filters and page index, but no bytes, which another version of zstd may change. A file that
-//! is written today must have the same description, and the committed one must still have the same rows. After a change that
-//! is meant, `ALLUVIUM_BLESS=1 cargo test -p alluvium-transform golden` writes both anew.
+//! `testdata/golden/NAME.parquet` is a file as it was written once, `NAME.txt` its description: schema, encodings,
+//! pages, row groups, order, statistics, bloom filters and page index, but no bytes, which another version of zstd may
+//! change. A file that is written today must have the same description, and the committed one must still have the same
+//! rows. After a change that is meant, `ALLUVIUM_BLESS=1 cargo test -p alluvium-transform golden` writes both anew.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod describe;
-mod rows;
+pub(super) mod rows;
 
 use std::fs;
 use std::path::PathBuf;
@@ -35,7 +35,11 @@ const NESTED: &str = r#"{
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"code": {"type": "string"}, "since": {"type": "string", "format": "date-time"}, "open": {"type": "boolean"}}
+                "properties": {
+                    "code": {"type": "string"},
+                    "since": {"type": "string", "format": "date-time"},
+                    "open": {"type": "boolean"}
+                }
             }
         },
         "count": {"type": "integer"},

@@ -1,7 +1,7 @@
 //! The run-length and bit-packed hybrid, in which Parquet holds levels and dictionary codes.
 //!
-//! Source: Apache Parquet, "Encodings", RLE = 3. Runs of eight and more equal values become one run; what lies between is packed
-//! in groups of eight.
+//! Source: Apache Parquet, "Encodings", RLE = 3. Runs of eight and more equal values become one run; what lies between
+//! is packed in groups of eight.
 
 /// Appends `values`, each less than 2 to the power of `width`, without their width or length.
 pub(super) fn encode(values: &[u32], width: u8, out: &mut Vec<u8>) {

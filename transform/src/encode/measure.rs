@@ -1,5 +1,5 @@
-//! What each column of a file takes, in bytes and in time, by our encoders and by the crate's writer with each of its encodings.
-//! It asserts nothing and is run by hand, optimised, on a Parquet file such as `alluvium convert` writes:
+//! What each column of a file takes, in bytes and in time, by our encoders and by the crate's writer with each of its
+//! encodings. It asserts nothing and is run by hand, optimised, on a Parquet file such as `alluvium convert` writes:
 //!
 //! ```text
 //! ROWS=rows.parquet cargo test --release -p alluvium-transform --lib encode::measure -- --ignored --nocapture

@@ -57,7 +57,8 @@ impl Number for DoubleType {
         values.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
     }
 
-    /// NaN has no place among bounds, and zero is bounded by both of its signs (Apache Parquet, `parquet.thrift`, TypeDefinedOrder).
+    /// NaN has no place among bounds, and zero is bounded by both of its signs (Apache Parquet, `parquet.thrift`,
+    /// TypeDefinedOrder).
     fn bounds(values: &[f64]) -> Option<(f64, f64)> {
         let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
             (if *value < low { *value } else { low }, if *value > high { *value } else { high })

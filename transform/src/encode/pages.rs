@@ -15,8 +15,8 @@ pub(super) const PAGE_ROWS: usize = 20_000;
 /// The bytes that a page of texts has before it is compressed, but for its last row.
 pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
-/// Writes all rows. `end` tells where the page that begins with a row may end; `values` appends the values of a range, counted
-/// without nulls, and says how they are encoded and what bounds them.
+/// Writes all rows. `end` tells where the page that begins with a row may end; `values` appends the values of a range,
+/// counted without nulls, and says how they are encoded and what bounds them.
 pub(super) fn write<T: DataType>(
     chunk: &mut Chunk<'_, T>,
     validity: Validity<'_>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium_core::{Datasets, RecordIdentity, ShardId};
+use alluvium_core::{Dataset, DatasetName, Datasets, RecordIdentity, ShardId};
 use arrow::array::AsArray;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -156,4 +156,41 @@ fn the_page_index_has_statistics_of_what_is_filtered_by() {
         assert!(column(&metadata, silent).statistics().is_none(), "{silent}");
         assert!(column(&metadata, silent).column_index_offset().is_none(), "{silent}");
     }
+}
+
+#[test]
+fn nothing_is_told_of_owners_pseudonyms_and_what_was_not_declared() {
+    let schema = r#"{
+        "type": "object",
+        "properties": {
+            "user": {"type": "string"},
+            "level": {"type": "number"},
+            "person": {
+                "type": "object",
+                "properties": {"email": {"type": "string"}, "age": {"type": "integer"}}
+            }
+        },
+        "x-alluvium": {"pseudonymise": ["user", "person.email"]}
+    }"#;
+    let dataset = Dataset::from_schema(DatasetName::new("persons").unwrap(), schema).unwrap();
+    let layout =
+        Layout { bloom_filters: ["source", "user"].map(str::to_owned).into_iter().collect(), ..Layout::of(&dataset) };
+    let rows = golden::rows::made(&layout.columns, 0..300);
+    let mut bytes = Vec::new();
+    let mut file = FileWriter::new(&mut bytes, &layout, None).unwrap();
+    file.write_row_group(&rows).unwrap();
+    let told_by_the_log = file.finish().unwrap().statistics;
+    let metadata = metadata(&bytes.into());
+    for silent in ["owner", "extra", "user", "person.email"] {
+        let column = column(&metadata, silent);
+        assert!(column.statistics().is_none(), "{silent}");
+        assert!(column.column_index_offset().is_none(), "{silent}");
+        assert!(column.bloom_filter_offset().is_none(), "{silent}");
+        assert!(!told_by_the_log.contains(&format!("\"{silent}\"")), "{silent}: {told_by_the_log}");
+    }
+    for told in ["source", "level", "person.age"] {
+        assert!(column(&metadata, told).statistics().is_some(), "{told}");
+    }
+    assert!(column(&metadata, "source").bloom_filter_offset().is_some());
+    assert!(told_by_the_log.contains("\"level\""));
 }

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 const START: i64 = 1_767_225_600_000_000;
 
 /// Rows whose values all differ a little, about every fifth null where a column may be null.
-pub(super) fn made(columns: &SchemaRef, range: Range<u64>) -> RecordBatch {
+pub(in crate::encode) fn made(columns: &SchemaRef, range: Range<u64>) -> RecordBatch {
     let numbers: Vec<u64> = range.collect();
     let columns_of = |field: &Arc<Field>| common(field, &numbers).unwrap_or_else(|| any(field, &numbers, 0));
     RecordBatch::try_new(columns.clone(), columns.fields().iter().map(columns_of).collect()).unwrap()
