@@ -586,4 +586,6 @@ fn repeated(name: &str, pointer: String) -> Fault {
 }
 
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod tests;

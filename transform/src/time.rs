@@ -65,6 +65,28 @@ pub(crate) fn from_number(text: &str) -> Option<Micros> {
     in_range(micros)
 }
 
+/// Whether a text is a `date-time` of JSON Schema (RFC 3339, section 5.6), nothing being cleaned.
+#[cfg(test)]
+pub(crate) fn is_date_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (Some(time), Some(separator)) = (calendar(bytes), bytes.get(10)) else { return false };
+    let offset = match bytes {
+        [.., b'Z' | b'z'] => 1,
+        [.., b'+' | b'-', _, _, b':', _, _] => 6,
+        _ => return false,
+    };
+    // A leap second is the last of a day, UTC.
+    let is_leap = bytes[17..].starts_with(b"60");
+    let at_midnight = time.rem_euclid(MICROS_PER_DAY) < MICROS_PER_SECOND;
+    separator.eq_ignore_ascii_case(&b'T') && !bytes[..bytes.len() - offset].contains(&b',') && (!is_leap || at_midnight)
+}
+
+/// Whether a text is a `date` of JSON Schema (RFC 3339, section 5.6), nothing being cleaned.
+#[cfg(test)]
+pub(crate) fn is_date(text: &str) -> bool {
+    text.len() == 10 && calendar(text.as_bytes()).is_some()
+}
+
 fn in_range(micros: i64) -> Option<Micros> {
     (FIRST..=LAST).contains(&micros).then_some(micros)
 }

@@ -237,6 +237,13 @@ pub(crate) fn read(
     token: Token,
     reading: Reading,
 ) -> Result<Cell, Misfit> {
+    #[cfg(test)]
+    if reading == Reading::AsSent
+        && matches!(values.kind, KindPlan::Timestamp | KindPlan::Date)
+        && !is_time_as_sent(draft, event, &values.kind, token)
+    {
+        return Err(Misfit::Type);
+    }
     match &values.kind {
         KindPlan::Text(rule) => read_text(draft, event, rule, token),
         KindPlan::Number(rule) => read_number(draft, event, rule, token, reading),
@@ -249,6 +256,17 @@ pub(crate) fn read(
         }
         KindPlan::Object(_) | KindPlan::List(..) => Err(Misfit::Type),
     }
+}
+
+/// Whether a value is a time or date as JSON Schema has it.
+#[cfg(test)]
+fn is_time_as_sent(draft: &mut Draft, event: &str, kind: &KindPlan, token: Token) -> bool {
+    if !token.is_text() {
+        return false;
+    }
+    let place = draft.text(event, token);
+    let text = draft.resolve(event, place);
+    if matches!(kind, KindPlan::Date) { time::is_date(text) } else { time::is_date_time(text) }
 }
 
 /// Reads a time out of a text or a number.

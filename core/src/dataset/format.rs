@@ -1,8 +1,8 @@
 //! The keyword `format`, asserted: how a text must be written.
 //!
 //! What is accepted agrees with the crate `jsonschema`, which the tests of the transform hold it to, but for two of its habits:
-//! it takes a display name before an e-mail address (`Ann <ann@example.org>`), which is no mailbox, and it decodes the host
-//! labels of an e-mail address that begin with `xn--`, whereas here they are labels like any other.
+//! it takes a display name before an e-mail address (`Ann <ann@example.org>`), which is no mailbox, and it holds host labels
+//! with hyphens in the third and fourth place (`xn--…`) to IDNA, whereas here, as in RFC 5321, they are labels like any other.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
