@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::tape::At;
 
 fn scan(event: &str) -> Result<Tape> {
     let mut tape = Tape::default();
@@ -187,6 +188,63 @@ proptest! {
             let mut found = String::new();
             unescape(tape.token(value).text(&event), &mut found);
             prop_assert_eq!(&found, &text);
+        }
+    }
+}
+
+/// The value that a tape holds, as the reference would have it.
+fn held(event: &str, tape: &Tape, at: At) -> Value {
+    let token = tape.token(at);
+    let text = |token: Token| {
+        let mut text = String::new();
+        unescape(token.text(event), &mut text);
+        text
+    };
+    match token.kind {
+        Kind::Null => Value::Null,
+        Kind::True => true.into(),
+        Kind::False => false.into(),
+        Kind::Text | Kind::EscapedText => text(token).into(),
+        Kind::Array => tape.items(at).map(|item| held(event, tape, item)).collect(),
+        Kind::Object => {
+            Value::Object(tape.members(at).map(|(key, value)| (text(key), held(event, tape, value))).collect())
+        }
+        Kind::Integer | Kind::Decimal => {
+            let number = token.text(event);
+            match (number.parse::<i64>(), number.parse::<u64>()) {
+                (Ok(integer), _) if number != "-0" => integer.into(),
+                (_, Ok(integer)) => integer.into(),
+                _ => crate::decimal::read(number).into(),
+            }
+        }
+    }
+}
+
+/// Numbers as devices and attackers write them: of any length, with and without fraction and exponent.
+fn number_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<f64>().prop_map(|number| Value::from(number).to_string()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn values_are_those_that_the_reference_reads(value in json(), depth in 0_usize..50, numbers in prop::collection::vec(number_text(), 0..4)) {
+        let nested = format!("{}{}{}", "[".repeat(depth), value, "]".repeat(depth));
+        for number in numbers {
+            let event = format!("{{\"v\":{nested}, \"n\" :[{number},\"\\u0041{number}\"]}}");
+            let read = serde_json::from_str::<Value>(&event);
+            let tape = scan(&event).unwrap();
+            match read {
+                Ok(read) => prop_assert_eq!(held(&event, &tape, Tape::EVENT), read),
+                // RFC 8259 sets no limit to numbers; the reference refuses what fits no f64.
+                Err(error) => {
+                    prop_assert!(error.to_string().contains("number out of range"), "{}: {}", error, event);
+                    prop_assert!(crate::decimal::read(&number).is_infinite());
+                }
+            }
         }
     }
 }

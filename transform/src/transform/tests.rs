@@ -16,6 +16,7 @@ use super::*;
 use crate::aggregate::tests::aggregate;
 
 mod cleaning;
+mod nested_round_trip;
 mod round_trip;
 
 const ARRIVAL: Micros = 1_700_000_000_000_000;

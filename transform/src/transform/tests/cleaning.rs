@@ -88,7 +88,7 @@ impl Row {
 }
 
 /// What a column holds in its first row, as JSON; times and dates as text.
-fn held(column: &ArrayRef, at: usize) -> Value {
+pub(super) fn held(column: &ArrayRef, at: usize) -> Value {
     if column.is_null(at) {
         return Value::Null;
     }
