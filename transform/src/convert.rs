@@ -21,7 +21,7 @@ use crate::reading::{self, too_large};
 use crate::rows::Rows;
 use crate::settings::TransformSettings;
 use crate::skeleton::recognise;
-use crate::sources::Sources;
+use crate::sources::{OwnerIndex, Sources};
 use crate::tape::Tape;
 use lines::Lines;
 
@@ -91,7 +91,8 @@ pub fn convert(
     let plan = Plan::compile(dataset, settings.pseudonym_key.as_ref())?;
     let mut lines = Lines::new(input, settings.event_limit());
     let output = FileWriter::new(output, &Layout::of(dataset), None).map_err(|source| parquet(dataset, source))?;
-    let mut file = File { dataset, output, rows: Rows::new(dataset), sources: Sources::default(), settings };
+    let mut file =
+        File { dataset, output, rows: Rows::new(dataset), sources: Sources::default(), owner: None, settings };
     let mut report = ConvertReport::default();
     let (mut tape, mut draft) = (Tape::default(), Draft::default());
     while let Some(line) = lines.next()? {
@@ -138,19 +139,24 @@ struct File<'a, W: Write + Send> {
     output: FileWriter<W>,
     rows: Rows,
     sources: Sources,
+    /// The one owner of all rows, once its number is known.
+    owner: Option<OwnerIndex>,
     settings: &'a TransformSettings,
 }
 
 impl<W: Write + Send> File<'_, W> {
     fn push(&mut self, draft: &Draft, event: &str, line: u64, arrival: Micros) -> Result<(), TransformError> {
         let owner = self.settings.stream_owner.as_str();
+        let owner_index = match self.owner {
+            Some(known) => known,
+            None => *self.owner.insert(self.sources.owner(owner)),
+        };
         let source = match draft.source {
             Some(place) => draft.resolve(event, place),
             None if owner.is_empty() => "anonymous",
             None => owner,
         };
-        let owner = self.sources.owner(owner);
-        let source = self.sources.source(owner, source);
+        let source = self.sources.source(owner_index, source);
         match draft.id {
             Some(place) => self.rows.push(draft, event, draft.resolve(event, place), source, arrival),
             None => {
@@ -174,7 +180,7 @@ impl<W: Write + Send> File<'_, W> {
             let rows = sorted.slice(first..end, &self.sources).map_err(arrow)?;
             self.output.write_row_group(&rows.batch).map_err(|source| parquet(self.dataset, source))?;
         }
-        self.sources = Sources::default();
+        (self.sources, self.owner) = (Sources::default(), None);
         Ok(())
     }
 

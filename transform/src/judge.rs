@@ -98,7 +98,13 @@ pub(crate) fn attribute_place(draft: &mut Draft, event: &str, name: &str, value:
         return None;
     }
     let place = draft.text(event, value);
-    place.fits(1..=ATTRIBUTE_BYTES as u32).then_some(place)
+    is_attribute(place).then_some(place)
+}
+
+/// Whether a text is as long as an attribute may be.
+#[inline]
+pub(crate) fn is_attribute(text: Place) -> bool {
+    text.fits(1..=ATTRIBUTE_BYTES as u32)
 }
 
 /// The JSON pointers of all values that break the dataset's schema as JSON Schema has it, nothing being cleaned, in order and

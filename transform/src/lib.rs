@@ -37,6 +37,7 @@ mod reading;
 mod rows;
 mod scan;
 mod settings;
+mod short;
 mod skeleton;
 mod sources;
 mod stats;

@@ -13,10 +13,11 @@ use alluvium_core::dataset::{Nulls, Required};
 
 use crate::decimal;
 use crate::draft::{Cell, Draft, Place};
-use crate::judge::{Reading, attribute_place, is_near};
+use crate::judge::{Reading, attribute_place, is_attribute, is_near};
 use crate::plan::{FieldPlan, KindPlan, Plan};
 use crate::scan::{Scanner, plain};
 use crate::tape::{Kind, Token};
+use crate::time;
 use crate::value::{self, Read};
 
 /// How many skeletons are kept for each dataset, the one last used first.
@@ -190,10 +191,8 @@ impl Skeleton {
                 return None;
             }
             scanner.at += step.before.text.len();
-            if let Target::Cell(cell, field) = &step.target
-                && let Some((read, end)) = quick_value(field, event, scanner.at)
-            {
-                draft.cells[*cell as usize] = read?;
+            if let Some((followed, end)) = step.quick(draft, event, scanner.at) {
+                followed?;
                 scanner.at = end;
                 continue;
             }
@@ -225,32 +224,46 @@ impl Skeleton {
     }
 }
 
-/// Reads a value of the most frequent kinds, a plain text or a decimal number, that is held to no more than its rule; returns
-/// its cell, none if it breaks the rule, and where it ends. `None`: it is none of these.
-#[inline]
-fn quick_value(field: &FieldPlan, event: &str, at: usize) -> Option<(Option<Cell>, usize)> {
-    if !field.is_plain() {
-        return None;
-    }
-    let bytes = event.as_bytes();
-    match &field.values.kind {
-        KindPlan::Text(rule) if bytes.get(at) == Some(&b'"') => {
+impl Step {
+    /// Reads a value of the most frequent kinds, a plain text or a decimal number, that is held to no more than a rule; returns
+    /// whether it keeps the rule, and where it ends. `None`: it is none of these, and nothing has been done.
+    #[inline]
+    fn quick(&self, draft: &mut Draft, event: &str, at: usize) -> Option<(Option<()>, usize)> {
+        let bytes = event.as_bytes();
+        let field = match &self.target {
+            Target::Cell(cell, field) if field.is_plain() => Some((*cell as usize, field)),
+            Target::Id | Target::Source | Target::Type | Target::Time => None,
+            _ => return None,
+        };
+        if bytes.get(at) == Some(&b'"') {
             let (start, end) = (at + 1, plain::end(bytes, at + 1));
             if bytes.get(end) != Some(&b'"') {
                 return None;
             }
             let place = Place::Sent { start: start as u32, end: end as u32 };
-            Some((rule.check(&event[start..end]).is_ok().then_some(Cell::Text(place)), end + 1))
+            let attribute = |slot: &mut Option<Place>| is_attribute(place).then(|| *slot = Some(place));
+            let kept = match (&self.target, field) {
+                (Target::Id, _) => attribute(&mut draft.id),
+                (Target::Source, _) => attribute(&mut draft.source),
+                (Target::Type, _) => attribute(&mut draft.event_type),
+                (Target::Time, _) => time::from_text(&event[start..end]).map(|time| draft.time = Some(time)),
+                (_, Some((cell, field))) => match &field.values.kind {
+                    KindPlan::Text(rule) => {
+                        rule.check(&event[start..end]).ok().map(|()| draft.cells[cell] = Cell::Text(place))
+                    }
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            return Some((kept, end + 1));
         }
-        KindPlan::Number(rule) => {
-            let (number, length) = decimal::at_start(&bytes[at..])?;
-            Some((rule.check_number(number).is_ok().then_some(Cell::Number(number)), at + length))
-        }
-        _ => None,
+        let (cell, field) = field?;
+        let KindPlan::Number(rule) = &field.values.kind else { return None };
+        let (number, length) = decimal::at_start(&bytes[at..])?;
+        let kept = rule.check_number(number).ok().map(|()| draft.cells[cell] = Cell::Number(number));
+        Some((kept, at + length))
     }
-}
 
-impl Step {
     /// The key of a value that starts here.
     fn key(&self, start: u32) -> Token {
         Token { kind: Kind::Text, start: start - self.key.0, end: start - self.key.1, next: 0 }

@@ -4,6 +4,8 @@ use ahash::AHashMap;
 
 use alluvium_core::hot::bucket_of;
 
+use crate::short::ShortText;
+
 /// The number of an owner within its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnerIndex(usize);
@@ -15,7 +17,8 @@ pub(crate) struct SourceIndex(u32);
 #[derive(Debug)]
 struct Owner {
     name: Box<str>,
-    sources: AHashMap<Box<str>, SourceIndex>,
+    short: AHashMap<ShortText, SourceIndex>,
+    long: AHashMap<Box<str>, SourceIndex>,
 }
 
 #[derive(Debug)]
@@ -39,7 +42,7 @@ impl Sources {
             return *known;
         }
         let index = OwnerIndex(self.owners.len());
-        self.owners.push(Owner { name: name.into(), sources: AHashMap::new() });
+        self.owners.push(Owner { name: name.into(), short: AHashMap::new(), long: AHashMap::new() });
         self.by_name.insert(name.into(), index);
         index
     }
@@ -47,14 +50,19 @@ impl Sources {
     /// The number of a source of this owner.
     #[inline]
     pub(crate) fn source(&mut self, owner: OwnerIndex, name: &str) -> SourceIndex {
-        let known = &mut self.owners[owner.0].sources;
-        if let Some(index) = known.get(name) {
-            return *index;
+        let known = &mut self.owners[owner.0];
+        let new = SourceIndex(self.sources.len() as u32);
+        let found = match ShortText::of(name) {
+            Some(short) => *known.short.entry(short).or_insert(new),
+            None => match known.long.get(name) {
+                Some(index) => *index,
+                None => *known.long.entry(name.into()).or_insert(new),
+            },
+        };
+        if found == new {
+            self.sources.push(Source { owner, name: name.into() });
         }
-        let index = SourceIndex(self.sources.len() as u32);
-        self.sources.push(Source { owner, name: name.into() });
-        known.insert(name.into(), index);
-        index
+        found
     }
 
     pub(crate) fn owner_name(&self, owner: OwnerIndex) -> &str {

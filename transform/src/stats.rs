@@ -164,7 +164,7 @@ impl End {
             Self::Integer(number) => Some((*number).into()),
             Self::Number(number) => finite(*number),
             Self::Days(day) => instant(i64::from(*day).checked_mul(MICROS_PER_DAY)?, "%Y-%m-%d"),
-            Self::Micros(time) => instant(time.div_euclid(1000) * 1000, "%Y-%m-%dT%H:%M:%S.%3fZ"),
+            Self::Micros(time) => instant(time.div_euclid(1000).checked_mul(1000)?, "%Y-%m-%dT%H:%M:%S.%3fZ"),
         }
     }
 }

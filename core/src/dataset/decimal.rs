@@ -42,7 +42,7 @@ impl Decimal {
         let (digits, divisor) = (u128::from(self.digits), u128::from(other.digits));
         match u32::try_from(self.exponent - other.exponent) {
             // Digits of 64 bits, so that no product leaves the 128 bits.
-            Ok(shift) => digits % divisor * power_of_ten(shift, divisor) % divisor == 0,
+            Ok(shift) => (digits % divisor * power_of_ten(shift, divisor)).is_multiple_of(divisor),
             Err(_) => {
                 let scale = 10_u128.checked_pow(self.exponent.abs_diff(other.exponent));
                 // A divisor that leaves the 128 bits is larger than the digits.

@@ -144,7 +144,7 @@ impl NumberRule {
 fn is_multiple_of_integer(integer: i64, divisor: &Number) -> bool {
     match divisor.as_u64() {
         Some(0) => integer == 0,
-        Some(divisor) => integer.unsigned_abs() % divisor == 0,
+        Some(divisor) => integer.unsigned_abs().is_multiple_of(divisor),
         None => Decimal::of_integer(integer).is_multiple_of(Decimal::of(divisor)),
     }
 }

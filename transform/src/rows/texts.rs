@@ -7,6 +7,8 @@ use arrow::compute::take;
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
+use crate::short::ShortText;
+
 /// How many different values a column may have and still be kept as codes.
 const CODED_VALUES: usize = 1024;
 /// The code of a row that has no value.
@@ -38,17 +40,16 @@ pub(super) struct Coded {
     short: [Short; SHORT_VALUES],
 }
 
-/// A value of at most sixteen bytes as two words, and its code.
+/// A short value and its code; the code is none when there is no value yet.
 #[derive(Debug, Clone, Copy)]
 struct Short {
-    words: [u64; 2],
-    bytes: usize,
+    text: ShortText,
     code: u32,
 }
 
 impl Texts {
     pub(super) fn new() -> Self {
-        let short = [Short { words: [0; 2], bytes: usize::MAX, code: NULL }; SHORT_VALUES];
+        let short = [Short { text: ShortText::EMPTY, code: NULL }; SHORT_VALUES];
         let (values, code_of) = (StringBuilder::new(), AHashMap::new());
         Self::Coded(Box::new(Coded { codes: Vec::new(), values, code_of, short }))
     }
@@ -97,16 +98,14 @@ impl Coded {
     /// The code of a value, a new one if it is new; `None`: there are too many.
     #[inline]
     fn code(&mut self, text: &str) -> Option<u32> {
-        let Some(words) = words(text.as_bytes()) else { return self.look_up(text) };
-        // The multiplier is 2⁶⁴ divided by the golden ratio, which spreads neighbours; the top bits are the best mixed.
-        let mixed = (words[0] ^ words[1].rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let slot = (mixed >> (64 - SHORT_VALUES.ilog2())) as usize;
+        let Some(short) = ShortText::of(text) else { return self.look_up(text) };
+        let slot = short.mixed() as usize % SHORT_VALUES;
         let known = self.short[slot];
-        if known.words == words && known.bytes == text.len() {
+        if known.text == short && known.code != NULL {
             return Some(known.code);
         }
         let code = self.look_up(text)?;
-        self.short[slot] = Short { words, bytes: text.len(), code };
+        self.short[slot] = Short { text: short, code };
         Some(code)
     }
 
@@ -133,25 +132,6 @@ impl Coded {
         }
         texts
     }
-}
-
-/// Two words that tell apart all texts of the same length, of at most sixteen bytes.
-#[inline]
-fn words(text: &[u8]) -> Option<[u64; 2]> {
-    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
-    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        (Some(first), Some(last)) if text.len() <= 16 => return Some([word(first), word(last)]),
-        (Some(_), _) => return None,
-        _ => {}
-    }
-    Some(match (text.first_chunk::<4>(), text.last_chunk::<4>(), text) {
-        (Some(first), Some(last), _) => [half(first), half(last)],
-        (.., [one, two, three]) => [u64::from(*one), u64::from(*two) << 8 | u64::from(*three)],
-        (.., [one, two]) => [u64::from(*one), u64::from(*two)],
-        (.., [one]) => [u64::from(*one), 0],
-        _ => [0, 0],
-    })
 }
 
 /// The most bytes of a value that is copied in one piece of this size.

@@ -60,7 +60,7 @@ fn common(field: &Field, rows: &[u64]) -> Option<ArrayRef> {
 }
 
 fn any(field: &Field, rows: &[u64], depth: u64) -> ArrayRef {
-    let salt = field.name().bytes().fold(depth, |salt, byte| salt * 31 + u64::from(byte));
+    let salt = field.name().bytes().fold(depth, |salt, byte| salt.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let present = |row: u64| !field.is_nullable() || drawn(row, salt + 1) % 5 != 0;
     let some = |row: &u64| present(*row).then(|| drawn(*row, salt));
     match field.data_type() {
