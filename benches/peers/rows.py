@@ -20,7 +20,7 @@ def different(one, other):
     select = "select " + ", ".join("epoch_us(event_time)" if name == "event_time" else name for name in COLUMNS)
     missing = f"select count(*) from ({select} from '{{}}' except all {select} from '{{}}')"
     pairs = [(one, other), (other, one)]
-    return sum(connection.sql(missing.format(*pair)).fetchone()[0] for pair in pairs)
+    return sum(connection.execute(missing.format(*pair)).fetchone()[0] for pair in pairs)
 
 
 def out_of_order(path):
