@@ -36,7 +36,7 @@ with timed(version=pl.__version__):
             pl.col("id").alias("event_id"),
             "source",
             "type",
-            pl.col("time").str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us").dt.replace_time_zone("UTC").alias("event_time"),
+            pl.col("time").str.to_datetime("%Y-%m-%dT%H:%M:%S%.3fZ", time_unit="us", time_zone="UTC").alias("event_time"),
             pl.col("data").struct.unnest(),
         )
         .sort("source", "event_time")

@@ -1,7 +1,8 @@
 """The conversion beside other tools: the same events from NDJSON to one sorted Parquet file, each tool on one core.
 
 Each tool runs in a process of its own that is pinned to one core, and with one thread where it can be told so. One round runs each
-tool once, so that a busy machine hits all of them; medians are over the rounds, ratios are within a round. Times are from opening the
+tool once, so that a busy machine hits all of them; medians are over the rounds, ratios are within a round. One round before them, in
+which libraries are read from disk, is not counted. Times are from opening the
 input to the closed output: imports and an engine's start are not counted. Input and output are in memory (tmpfs), so that no disk is
 measured. Afterwards each file is compared with ours, every row and every column, and its order is checked.
 
@@ -72,14 +73,13 @@ def run(command, core):
             missing = "not installed: " if "ModuleNotFoundError" in complaint[-1] else ""
             return {"failed": f"{missing}exit code {process.returncode}: {complaint[-1]}"}
         figures = json.loads(said.read().splitlines()[-1])
-    whole = {"process_seconds": took, "process_cpu_seconds": used.ru_utime + used.ru_stime}
-    return figures | whole | {"peak_bytes": used.ru_maxrss * 1024}
+    return figures | {"process_seconds": took, "process_cpu_seconds": used.ru_utime + used.ru_stime}
 
 
 def rounds(events_file, folder, count, core, wanted):
-    """Runs every tool once per round; the last output of each stays. Returns the runs by tool."""
+    """Runs every tool once per round; the last output of each stays. Returns the runs by tool, without those of round 0."""
     runs = {name: [] for name in wanted}
-    for number in range(1, count + 1):
+    for number in range(count + 1):
         for name, (_, command) in wanted.items():
             output = folder / f"{name}.parquet"
             output.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ def rounds(events_file, folder, count, core, wanted):
         took = {name: figures[-1].get("seconds") for name, figures in runs.items()}
         said = ", ".join(f"{name} {seconds:.3f}" if seconds else f"{name} failed" for name, seconds in took.items())
         print(f"round {number}: {said} (load {os.getloadavg()[0]:.1f})", flush=True)
-    return runs
+    return {name: figures[1:] for name, figures in runs.items()}
 
 
 def verdict(name, output, ours):

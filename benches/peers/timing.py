@@ -1,11 +1,11 @@
-"""What a tool's own process says of its run: versions, and wall and CPU time from opening the input to the closed output.
+"""What a tool's own process says of its run: versions, peak memory, and wall and CPU time from opening the input to the closed output.
 
 Imports and an engine's start come before, so that nobody is measured by how long an interpreter takes to load.
 """
 
 import contextlib
 import json
-import os
+import resource
 import time
 
 # What sets the tools apart is not the level of compression.
@@ -15,8 +15,19 @@ ZSTD_LEVEL = 1
 @contextlib.contextmanager
 def timed(**about):
     """Measures the block, and prints what it took with `about` as one line of JSON."""
-    before, started = os.times(), time.perf_counter()
+    before, started = cpu_seconds(), time.perf_counter()
     yield
-    seconds, after = time.perf_counter() - started, os.times()
-    cpu = after.user + after.system - before.user - before.system
-    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, **about}), flush=True)
+    seconds, cpu = time.perf_counter() - started, cpu_seconds() - before
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak_bytes(), **about}), flush=True)
+
+
+def cpu_seconds():
+    """The time that all threads of this process have spent on a core."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def peak_bytes():
+    """The most memory that this process has held, without that of the program it was forked from."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024

@@ -53,7 +53,8 @@ fn event_schema() -> SchemaRef {
         number("lon"),
         text("firmware"),
     ]);
-    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    // The name "UTC" would need a database of time zones.
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
     Arc::new(Schema::new(vec![
         text("id"),
         text("source"),

@@ -114,8 +114,7 @@ impl Took {
 
         let begun = Instant::now();
         let mut file = Vec::new();
-        let report =
-            convert(invoked.payload.as_bytes(), &dataset, &TransformSettings::default(), arrival, &mut file)?;
+        let report = convert(invoked.payload.as_bytes(), &dataset, &TransformSettings::default(), arrival, &mut file)?;
         let converted = Instant::now();
         ensure!(report.rows == invoked.records, "{} of {} events became rows", report.rows, invoked.records);
 
