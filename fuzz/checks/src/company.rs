@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alluvium_core::envelope::{EnvelopeHeader, EnvelopeWriter};
 use alluvium_core::{DeliveryBatch, ReasonCode};
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 
