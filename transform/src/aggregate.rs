@@ -12,9 +12,10 @@
 //! Source: amazon-kinesis-producer, "KPL Aggregated Record Format".
 
 use alluvium_core::ReasonCode;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use md5::{Digest, Md5};
 use prost::Message;
+use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
 
 use crate::fault::Fault;
 
@@ -26,12 +27,9 @@ const USER_RECORDS: usize = 100_000;
 /// How deep aggregates may stand in one another. What lies deeper is passed on as it is.
 const DEPTH: usize = 4;
 
-/// The message. Partition keys and hash keys chose the shard and say nothing more, so they are skipped.
-#[derive(Clone, PartialEq, Message)]
-struct AggregatedRecord {
-    #[prost(message, repeated, tag = "3")]
-    records: Vec<UserRecord>,
-}
+/// The message's field that holds its user records. Its tables of partition keys and hash keys chose the shard and say nothing
+/// more, so they are skipped.
+const RECORDS: u32 = 3;
 
 #[derive(Clone, PartialEq, Message)]
 struct UserRecord {
@@ -53,15 +51,15 @@ pub(crate) fn looks_like_one(record: &[u8]) -> bool {
 ///
 /// The fault for which the whole record becomes one dead letter.
 pub(crate) fn user_records(record: &Bytes) -> Result<Option<Vec<Bytes>>, Fault> {
-    let Some(records) = take_apart(record) else { return Ok(None) };
-    let mut flat = Vec::with_capacity(records.len().min(USER_RECORDS));
+    let Some(records) = take_apart(record)? else { return Ok(None) };
+    let mut flat = Vec::with_capacity(records.len());
     flatten(records, DEPTH - 1, &mut flat)?;
     Ok(Some(flat))
 }
 
 fn flatten(records: Vec<Bytes>, deeper: usize, flat: &mut Vec<Bytes>) -> Result<(), Fault> {
     for record in records {
-        match if deeper > 0 { take_apart(&record) } else { None } {
+        match if deeper > 0 { take_apart(&record)? } else { None } {
             Some(nested) => flatten(nested, deeper - 1, flat)?,
             None if flat.len() == USER_RECORDS => return Err(too_many()),
             None => flat.push(record),
@@ -71,17 +69,48 @@ fn flatten(records: Vec<Bytes>, deeper: usize, flat: &mut Vec<Bytes>) -> Result<
 }
 
 /// The user records of an aggregate, each a slice of it; `None` when it is none.
-fn take_apart(record: &Bytes) -> Option<Vec<Bytes>> {
-    let message = MAGIC.len()..record.len().checked_sub(MD5_BYTES)?;
-    if !looks_like_one(record) || message.start > message.end {
+///
+/// They are read one by one, so that a message of nothing but empty records takes no more memory than the limit allows.
+fn take_apart(record: &Bytes) -> Result<Option<Vec<Bytes>>, Fault> {
+    let Some(mut message) = message(record) else { return Ok(None) };
+    let mut records = Vec::new();
+    while message.has_remaining() {
+        match next_field(&mut message) {
+            None => return Ok(None),
+            Some(Field::Other) => {}
+            Some(Field::UserRecord(_)) if records.len() == USER_RECORDS => return Err(too_many()),
+            Some(Field::UserRecord(data)) => records.push(data),
+        }
+    }
+    Ok(Some(records))
+}
+
+/// What stands between magic and MD5, when both are right.
+fn message(record: &Bytes) -> Option<Bytes> {
+    let place = MAGIC.len()..record.len().checked_sub(MD5_BYTES)?;
+    if !looks_like_one(record) || place.start > place.end {
         return None;
     }
-    if Md5::digest(&record[message.clone()]).as_slice() != &record[message.end..] {
+    let message = record.slice(place.clone());
+    (Md5::digest(&message).as_slice() == &record[place.end..]).then_some(message)
+}
+
+enum Field {
+    UserRecord(Bytes),
+    Other,
+}
+
+/// Reads the next field of the message; `None` when it is none.
+fn next_field(message: &mut Bytes) -> Option<Field> {
+    let (number, wire_type) = decode_key(message).ok()?;
+    if number != RECORDS {
+        return skip_field(wire_type, number, message, DecodeContext::default()).ok().map(|()| Field::Other);
+    }
+    if wire_type != WireType::LengthDelimited {
         return None;
     }
-    let records = AggregatedRecord::decode(record.slice(message)).ok()?.records;
-    let complete = |record: UserRecord| record.partition_key_index.and(record.data);
-    records.into_iter().map(complete).collect()
+    let record = UserRecord::decode_length_delimited(message).ok()?;
+    record.partition_key_index.and(record.data).map(Field::UserRecord)
 }
 
 #[cold]

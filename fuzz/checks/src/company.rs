@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use alluvium_core::envelope::{EnvelopeHeader, EnvelopeWriter};
 use alluvium_core::{DeliveryBatch, ReasonCode};
-use arrow::array::RecordBatch;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
 
 use crate::delivery::{Outcome, record, run};
@@ -45,11 +44,17 @@ fn sealed(elements: &[&[u8]], first_index: u32) -> Bytes {
     writer.finish()
 }
 
-/// Adds a batch's rows, as text, and the reasons of its dead letters.
-fn count(rows: &mut BTreeMap<String, usize>, reasons: &mut BTreeMap<(String, ReasonCode), u64>, outcome: &Outcome) {
+/// Adds a batch's rows, by dataset and as bytes that are equal when the rows are, and the reasons of its dead letters.
+fn count(
+    rows: &mut BTreeMap<(String, Vec<u8>), usize>,
+    reasons: &mut BTreeMap<(String, ReasonCode), u64>,
+    outcome: &Outcome,
+) {
     for (dataset, batch) in outcome.rows.iter().filter(|(dataset, _)| *dataset != "dead_letters") {
-        for row in texts(batch) {
-            *rows.entry(format!("{dataset}: {row}")).or_default() += 1;
+        let fields = batch.schema().fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
+        let comparable = RowConverter::new(fields).unwrap().convert_columns(batch.columns()).unwrap();
+        for row in &comparable {
+            *rows.entry((dataset.clone(), row.as_ref().to_vec())).or_default() += 1;
         }
     }
     for entry in &outcome.output.message.ledger {
@@ -57,13 +62,4 @@ fn count(rows: &mut BTreeMap<String, usize>, reasons: &mut BTreeMap<(String, Rea
             *reasons.entry((entry.dataset.clone(), *reason)).or_default() += events;
         }
     }
-}
-
-fn texts(batch: &RecordBatch) -> Vec<String> {
-    let options = FormatOptions::default().with_null("null");
-    let columns: Vec<_> =
-        batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
-    (0..batch.num_rows())
-        .map(|row| columns.iter().map(|column| format!("{}\u{1f}", column.value(row))).collect())
-        .collect()
 }
