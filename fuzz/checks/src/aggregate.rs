@@ -4,7 +4,7 @@ use alluvium_core::DeliveryBatch;
 use md5::{Digest, Md5};
 
 use crate::delivery::{record, run, run_one};
-use crate::event::TRANSFORM;
+use crate::event::FEW_COLUMNS;
 use crate::pick::Pick;
 
 const MAGIC: &[u8] = b"\xF3\x89\x9A\xC2";
@@ -13,8 +13,8 @@ const MAGIC: &[u8] = b"\xF3\x89\x9A\xC2";
 pub fn aggregate(bytes: &[u8]) {
     let mut pick = Pick(bytes);
     match pick.byte() {
-        way if way % 4 == 0 => drop(run_one(&TRANSFORM, [MAGIC, pick.rest()].concat())),
-        way if way % 4 == 1 => drop(run_one(&TRANSFORM, sealed(pick.rest()))),
+        way if way % 4 == 0 => drop(run_one(&FEW_COLUMNS, [MAGIC, pick.rest()].concat())),
+        way if way % 4 == 1 => drop(run_one(&FEW_COLUMNS, sealed(pick.rest()))),
         way => found_again(pick, way / 4),
     }
 }
@@ -46,9 +46,9 @@ fn found_again(mut pick: Pick<'_>, form: u8) {
             message(&nested.each_ref().map(Vec::as_slice), form)
         }
     };
-    let outcome = run_one(&TRANSFORM, sealed(&aggregated));
+    let outcome = run_one(&FEW_COLUMNS, sealed(&aggregated));
     let apart = user_records.iter().zip(0..).map(|(data, subsequence)| record(1, subsequence, data.to_vec()));
-    let apart = run(&TRANSFORM, &DeliveryBatch { records: apart.collect() });
+    let apart = run(&FEW_COLUMNS, &DeliveryBatch { records: apart.collect() });
     assert!(outcome.rows == apart.rows, "an aggregate is its user records: {:?} {:?}", outcome.rows, apart.rows);
 }
 

@@ -8,17 +8,17 @@ use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
 
 use crate::delivery::{Outcome, record, run};
-use crate::event::TRANSFORM;
+use crate::event::EVERY_KIND;
 
 /// Runs elements in one record, all of them twice over, and each by itself: the rows are the same, and so are the reasons of
 /// those that become none. The transform reads an event that is built like an earlier one by a shorter way.
 pub(crate) fn check(elements: &[&[u8]]) {
     let twice: Vec<&[u8]> = elements.iter().chain(elements).copied().collect();
-    let together = run(&TRANSFORM, &batch(sealed(&twice, 0)));
+    let together = run(&EVERY_KIND, &batch(sealed(&twice, 0)));
     let mut rows = BTreeMap::new();
     let mut reasons = BTreeMap::new();
     for (index, element) in twice.iter().enumerate() {
-        let alone = run(&TRANSFORM, &batch(sealed(&[*element], index as u32)));
+        let alone = run(&EVERY_KIND, &batch(sealed(&[*element], index as u32)));
         count(&mut rows, &mut reasons, &alone);
     }
     let (mut rows_together, mut reasons_together) = (BTreeMap::new(), BTreeMap::new());

@@ -13,7 +13,7 @@ use crate::pick::Pick;
 const EXPANDED_BYTES: usize = 16 * 1024;
 
 static TRANSFORM: LazyLock<Transform> = LazyLock::new(|| {
-    transform(TransformSettings { record_expanded_bytes: EXPANDED_BYTES, ..TransformSettings::default() })
+    transform("small", TransformSettings { record_expanded_bytes: EXPANDED_BYTES, ..TransformSettings::default() })
 });
 
 /// Any bytes as gzip. The first byte says how they are used.

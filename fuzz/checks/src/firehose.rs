@@ -8,7 +8,7 @@ use base64_simd::STANDARD;
 use serde_json::Value;
 
 use crate::delivery::run;
-use crate::event::TRANSFORM;
+use crate::event::FEW_COLUMNS;
 use crate::pick::Pick;
 
 /// Any bytes as an event. The first byte says how they are used.
@@ -23,8 +23,8 @@ pub fn firehose(bytes: &[u8]) {
 /// An event is refused, or every record id of it is answered once, in order (TR-1).
 fn answered(event: &[u8]) {
     let Ok(invocation) = Invocation::read(event.to_vec()) else { return };
-    let output = TRANSFORM.run_invocation(&invocation).unwrap();
-    assert!(output == TRANSFORM.run_invocation(&invocation).unwrap(), "the same event gives the same bytes");
+    let output = FEW_COLUMNS.run_invocation(&invocation).unwrap();
+    assert!(output == FEW_COLUMNS.run_invocation(&invocation).unwrap(), "the same event gives the same bytes");
     assert!(output.message.ledger.iter().all(LedgerEntry::balances), "TR-2");
     let records = invocation.batch().records.len();
     let ids = ids_of(&invocation.stored());
@@ -74,8 +74,8 @@ fn found_again(mut pick: Pick<'_>, form: u8) {
         assert_eq!(record.data, piece);
         assert_eq!(record.arrival, 1_700_000_000_123_000);
     }
-    let outcome = run(&TRANSFORM, batch);
-    assert!(outcome.output == TRANSFORM.run_invocation(&invocation).unwrap(), "an invocation is its records");
+    let outcome = run(&FEW_COLUMNS, batch);
+    assert!(outcome.output == FEW_COLUMNS.run_invocation(&invocation).unwrap(), "an invocation is its records");
 }
 
 /// One record of an event; `form` says how it is written.
