@@ -51,6 +51,8 @@ pub enum HotBlockError {
 pub struct HotBlockWriter {
     compressor: zstd::bulk::Compressor<'static>,
     stream: Vec<u8>,
+    /// As large as the largest block could have been; a block is a copy of what it came to.
+    frame: Vec<u8>,
 }
 
 impl std::fmt::Debug for HotBlockWriter {
@@ -66,7 +68,7 @@ impl HotBlockWriter {
     ///
     /// When zstd has no memory for its state.
     pub fn new() -> Result<Self, HotBlockError> {
-        Ok(Self { compressor: zstd::bulk::Compressor::new(LEVEL)?, stream: Vec::new() })
+        Ok(Self { compressor: zstd::bulk::Compressor::new(LEVEL)?, stream: Vec::new(), frame: Vec::new() })
     }
 
     /// Writes one block of these rows. The same rows always give the same bytes.
@@ -80,7 +82,10 @@ impl HotBlockWriter {
         writer.write(rows)?;
         writer.finish()?;
         drop(writer);
-        Ok(self.compressor.compress(&self.stream)?.into())
+        self.frame.clear();
+        self.frame.reserve(zstd::zstd_safe::compress_bound(self.stream.len()));
+        self.compressor.compress_to_buffer(&self.stream, &mut self.frame)?;
+        Ok(Bytes::copy_from_slice(&self.frame))
     }
 
     /// What the block that was last written expands to.
