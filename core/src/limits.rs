@@ -20,8 +20,8 @@ pub const DEAD_LETTER_ORIGINAL_BYTES: usize = 64 * 1024;
 /// The most bytes that one compressed stream record may expand to. Our own, against compression bombs.
 pub const RECORD_EXPANDED_BYTES: usize = 16 * 1024 * 1024;
 
-/// The most bytes that the compressed records of one batch may expand to together, with 32 more for each event of the batch. Our
-/// own: what comes of them must fit the memory of a small Lambda function. An event of Amazon Data Firehose holds up to
+/// The most bytes that the compressed records of one batch may expand to together, with 32 more for each event of the batch, and
+/// one for every four columns of its dataset. Our own: what comes of them must fit the memory of a small Lambda function. An event of Amazon Data Firehose holds up to
 /// [`INVOCATION_BYTES`], about 4.5 MB of records, so it binds where all of them compress better than seven to one.
 pub const BATCH_EXPANDED_BYTES: usize = 32 * 1024 * 1024;
 

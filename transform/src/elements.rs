@@ -29,6 +29,8 @@ const MAX_WINDOW_LOG: u32 = 27;
 
 /// What an event costs of the room of its batch beside its bytes: about what its id takes in a data file and in a hot chunk.
 const EVENT_COST: usize = 32;
+/// How many columns of an event's dataset cost one byte more: what a value that is missing takes, and its share of a footer.
+const COLUMNS_PER_BYTE: usize = 4;
 /// How many times the room of a batch is read at most, so that records which are refused after reading cost a bounded time.
 const READINGS: usize = 8;
 
@@ -156,11 +158,17 @@ impl<'a> Opener<'a> {
         }
     }
 
+    /// Takes the room that an event of a dataset with so many columns costs on top. What is opened already stays so.
+    #[inline]
+    pub(crate) fn charge(&mut self, columns: usize) {
+        self.room_bytes = self.room_bytes.saturating_sub(columns / COLUMNS_PER_BYTE);
+    }
+
     #[cold]
     fn no_room(&self) -> Refusal {
         let limit = self.settings.batch_expanded_bytes;
         let detail = format!(
-            "the records of this batch expand to more than {limit} bytes together, with {EVENT_COST} for each event, and this \
+            "the records of this batch expand to more than {limit} bytes together, with {EVENT_COST} and more for each event, and this \
              record came when those before it had left too little; deliver less in one batch, and send this record again"
         );
         Refusal::OfBatch(Fault::new(ReasonCode::ExpandsTooFar, detail))

@@ -14,6 +14,9 @@ use crate::plan::{Plan, micros};
 use crate::rows::SortedRows;
 use crate::sources::Sources;
 
+/// What rows may take, roughly, to be tried as one chunk: few compress to less than a tenth.
+const LARGE_BYTES: usize = 4 * 1024 * 1024;
+
 /// What decides which rows a batch's chunks hold and how long they are kept.
 #[derive(Debug)]
 pub(crate) struct HotSettings<'a> {
@@ -90,9 +93,10 @@ pub(crate) fn chunks(
         return Ok(());
     }
     order.sort_unstable();
-    let indices = UInt32Array::from_iter_values(order.iter().map(|belongs| belongs.row()));
-    let batch = take_record_batch(&rows.batch, &indices)?;
-    let mut cutter = Cutter { batch, times: &rows.times, order: &order, settings, blocks, chunks };
+    let row_bytes = rows.batch.get_array_memory_size() / rows.batch.num_rows();
+    let most_rows = (LARGE_BYTES / row_bytes.max(1)).max(1);
+    let mut cutter =
+        Cutter { batch: &rows.batch, most_rows, times: &rows.times, order: &order, settings, blocks, chunks };
     let mut start = 0;
     for group in order.chunk_by(|one, next| one.chunk() == next.chunk()) {
         cutter.cut(start..start + group.len(), parts.0.entry(group[0].chunk()).or_default())?;
@@ -102,8 +106,10 @@ pub(crate) fn chunks(
 }
 
 struct Cutter<'a> {
-    /// The hot rows, chunk by chunk.
-    batch: RecordBatch,
+    /// The rows in the order of the data file.
+    batch: &'a RecordBatch,
+    /// More rows than this are not tried as one chunk.
+    most_rows: usize,
     /// The event times of the rows in the order of the data file.
     times: &'a [Micros],
     order: &'a [Belongs],
@@ -116,13 +122,14 @@ impl Cutter<'_> {
     /// Makes one chunk of rows that share bucket and time bucket, or several when one would be too large. A single row that is too
     /// large by itself still becomes a chunk: left out it would be a gap (QR-1).
     fn cut(&mut self, rows: Range<usize>, part: &mut u16) -> Result<(), HotBlockError> {
-        let slice = self.batch.slice(rows.start, rows.len());
-        let block = self.blocks.write(&slice)?;
+        if rows.len() > self.most_rows {
+            return self.halve(rows, part);
+        }
+        let indices = UInt32Array::from_iter_values(self.order[rows.clone()].iter().map(|belongs| belongs.row()));
+        let block = self.blocks.write(&take_record_batch(self.batch, &indices)?)?;
         let too_large = block.len() > limits::HOT_CHUNK_BYTES || self.blocks.expanded_bytes() > EXPANDED_BYTES;
         if too_large && rows.len() > 1 {
-            let middle = rows.start + rows.len() / 2;
-            self.cut(rows.start..middle, part)?;
-            return self.cut(middle..rows.end, part);
+            return self.halve(rows, part);
         }
         let first = self.order[rows.start];
         let times = self.order[rows.clone()].iter().map(|belongs| self.times[belongs.row() as usize]);
@@ -141,5 +148,11 @@ impl Cutter<'_> {
         });
         *part += 1;
         Ok(())
+    }
+
+    fn halve(&mut self, rows: Range<usize>, part: &mut u16) -> Result<(), HotBlockError> {
+        let middle = rows.start + rows.len() / 2;
+        self.cut(rows.start..middle, part)?;
+        self.cut(middle..rows.end, part)
     }
 }

@@ -22,7 +22,8 @@ pub struct TransformSettings {
     pub json_depth: usize,
     /// The most bytes that one compressed record may expand to.
     pub record_expanded_bytes: usize,
-    /// The most bytes that the compressed records of one batch may expand to together, with 32 more for each event of the batch.
+    /// The most bytes that the compressed records of one batch may expand to together, with 32 more for each event of the batch,
+    /// and one for every four columns of its dataset.
     pub batch_expanded_bytes: usize,
     /// The most bytes of an original that a dead letter keeps.
     pub dead_letter_original_bytes: usize,

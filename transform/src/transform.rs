@@ -29,6 +29,8 @@ use run::Run;
 pub struct Transform {
     settings: TransformSettings,
     plans: Vec<Plan>,
+    /// How many columns each plan's table has, nested ones counted one by one.
+    columns: Vec<usize>,
     by_name: FxHashMap<Box<str>, PlanIndex>,
     by_type: FxHashMap<Box<str>, PlanIndex>,
     default: Option<PlanIndex>,
@@ -73,7 +75,8 @@ impl Transform {
         };
         let by_type = indexed().flat_map(types).collect();
         let default = datasets.default_dataset().map(|dataset| by_name[dataset.name.as_str()]);
-        Ok(Self { settings, by_name, by_type, default, plans })
+        let columns = plans.iter().map(|plan| plan.dataset.columns().flattened_fields().len()).collect();
+        Ok(Self { settings, columns, by_name, by_type, default, plans })
     }
 
     /// Transforms a batch: every event of it becomes a row or a dead letter (TR-1), and the ledger balances (TR-2).
@@ -140,6 +143,9 @@ impl Transform {
                 let event = read_event(element, &self.settings, tape).ok()?;
                 self.plan_of_event(event, tape)
             });
+            if let Some(plan) = plan {
+                opener.charge(self.columns[plan.0]);
+            }
             counts[plan.map_or(self.plans.len(), |plan| plan.0)] += 1;
         }
     }

@@ -25,7 +25,7 @@ use crate::tape::Tape;
 
 /// How much rows and dead letters may take before some are written: more than one event of Firehose holds in realistic records,
 /// so that it becomes one row group, and little beside what a Lambda function has.
-const COLLECTED_BYTES: usize = 8 * 1024 * 1024;
+const COLLECTED_BYTES: usize = 6 * 1024 * 1024;
 /// How much they may have gained before they are weighed again.
 const WEIGHED_EVERY_BYTES: usize = 256 * 1024;
 /// What a row takes beside the text of its event, and each of its values, at least.
@@ -155,6 +155,14 @@ impl<'a> Run<'a> {
         if self.unweighed_bytes >= WEIGHED_EVERY_BYTES { self.weigh() } else { Ok(()) }
     }
 
+    /// Counts an element, and takes the room that it costs.
+    fn receive(&mut self, plan: Option<PlanIndex>, element: &[u8]) {
+        if let Some(PlanIndex(at)) = plan {
+            self.opener.charge(self.transform.columns[at]);
+        }
+        self.tally(plan).receive(element.len());
+    }
+
     fn tally(&mut self, plan: Option<PlanIndex>) -> &mut Tally {
         let last = self.tallies.len() - 1;
         &mut self.tallies[plan.map_or(last, |plan| plan.0)]
@@ -165,7 +173,7 @@ impl<'a> Run<'a> {
         if let Ok(event) = &text
             && let Some(plan) = self.recognised(sender, event)
         {
-            self.tally(Some(plan)).receive(element.len());
+            self.receive(Some(plan), element);
             return self.keep(sender, index, event, plan.0);
         }
         let read = text.and_then(|event| {
@@ -175,7 +183,7 @@ impl<'a> Run<'a> {
         let of_event = |event: &&str| self.transform.plan_of_event(event, &self.tape);
         let plan = sender.routed.or_else(|| read.as_ref().ok().and_then(of_event));
         self.last = plan.or(self.last);
-        self.tally(plan).receive(element.len());
+        self.receive(plan, element);
         match read {
             Err(fault) => self.bury(sender, &Element { index, bytes: element, plan, event: None }, fault),
             Ok(event) => {
@@ -217,7 +225,7 @@ impl<'a> Run<'a> {
         let source = self.sources.source(sender.owner_index, source);
         let arrival = sender.arrival;
         let compiled = &self.transform.plans[plan];
-        self.unweighed_bytes += event.len() + ROW_BYTES + compiled.dataset.columns().fields().len() * VALUE_BYTES;
+        self.unweighed_bytes += event.len() + ROW_BYTES + self.transform.columns[plan] * VALUE_BYTES;
         let rows = self.rows[plan].get_or_insert_with(|| Rows::new(&compiled.dataset));
         match (draft.id, sender.idempotency_key) {
             (Some(place), _) => {
