@@ -8,6 +8,7 @@
 use std::io::Cursor;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -47,12 +48,37 @@ pub enum HotBlockError {
     Batches(&'static str),
 }
 
-/// Writes blocks; keeps its compression state and its buffer from one to the next.
+/// How an Arrow IPC stream ends: a continuation and no more message.
+const END_OF_STREAM: [u8; 8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
+
+/// Writes blocks; keeps its compression state, its buffers and the columns' description from one to the next.
 pub struct HotBlockWriter {
     compressor: zstd::bulk::Compressor<'static>,
-    stream: Vec<u8>,
+    stream: Option<Stream>,
     /// As large as the largest block could have been; a block is a copy of what it came to.
     frame: Vec<u8>,
+}
+
+/// A stream that begins with its columns' description, over and over.
+struct Stream {
+    schema: SchemaRef,
+    /// How long that description is.
+    head_bytes: usize,
+    writer: StreamWriter<Vec<u8>>,
+}
+
+impl Stream {
+    fn new(schema: &SchemaRef) -> Result<Self, ArrowError> {
+        let writer = StreamWriter::try_new(Vec::new(), schema)?;
+        Ok(Self { schema: schema.clone(), head_bytes: writer.get_ref().len(), writer })
+    }
+
+    fn write(&mut self, rows: &RecordBatch) -> Result<&[u8], ArrowError> {
+        self.writer.get_mut().truncate(self.head_bytes);
+        self.writer.write(rows)?;
+        self.writer.get_mut().extend_from_slice(&END_OF_STREAM);
+        Ok(self.writer.get_ref())
+    }
 }
 
 impl std::fmt::Debug for HotBlockWriter {
@@ -68,7 +94,7 @@ impl HotBlockWriter {
     ///
     /// When zstd has no memory for its state.
     pub fn new() -> Result<Self, HotBlockError> {
-        Ok(Self { compressor: zstd::bulk::Compressor::new(LEVEL)?, stream: Vec::new(), frame: Vec::new() })
+        Ok(Self { compressor: zstd::bulk::Compressor::new(LEVEL)?, stream: None, frame: Vec::new() })
     }
 
     /// Writes one block of these rows. The same rows always give the same bytes.
@@ -77,20 +103,21 @@ impl HotBlockWriter {
     ///
     /// When Arrow or zstd refuses, which no well-formed RecordBatch makes them do.
     pub fn write(&mut self, rows: &RecordBatch) -> Result<Bytes, HotBlockError> {
-        self.stream.clear();
-        let mut writer = StreamWriter::try_new(&mut self.stream, rows.schema_ref())?;
-        writer.write(rows)?;
-        writer.finish()?;
-        drop(writer);
+        let known = self.stream.take().filter(|stream| stream.schema == *rows.schema_ref());
+        let stream = self.stream.insert(match known {
+            Some(stream) => stream,
+            None => Stream::new(rows.schema_ref())?,
+        });
+        let stream = stream.write(rows)?;
         self.frame.clear();
-        self.frame.reserve(zstd::zstd_safe::compress_bound(self.stream.len()));
-        self.compressor.compress_to_buffer(&self.stream, &mut self.frame)?;
+        self.frame.reserve(zstd::zstd_safe::compress_bound(stream.len()));
+        self.compressor.compress_to_buffer(stream, &mut self.frame)?;
         Ok(Bytes::copy_from_slice(&self.frame))
     }
 
     /// What the block that was last written expands to.
     pub fn expanded_bytes(&self) -> usize {
-        self.stream.len()
+        self.stream.as_ref().map_or(0, |stream| stream.writer.get_ref().len())
     }
 }
 

@@ -283,7 +283,7 @@ const SHAPES: &[Shape] = &[
         let mut seeded = Seeded(12);
         of_lines(move || format!(r#"{{"id":"{}","source":"{}"}}"#, seeded.text(20), seeded.text(12)))
     }),
-    ("events of 64 datasets' worth of time", "open", || {
+    ("a day of times", "open", || {
         let mut seeded = Seeded(13);
         of_lines(move || {
             format!(

@@ -28,6 +28,20 @@ fn rows_survive_the_round_trip_and_give_the_same_bytes_each_time() {
 }
 
 #[test]
+fn one_writer_writes_blocks_of_several_datasets_as_arrow_itself_does() {
+    let other = rows(10).project(&[1]).unwrap();
+    let mut writer = HotBlockWriter::new().unwrap();
+    for rows in [rows(10), other.clone(), other, rows(0), rows(1000)] {
+        let block = writer.write(&rows).unwrap();
+        let mut expected = StreamWriter::try_new(Vec::new(), rows.schema_ref()).unwrap();
+        expected.write(&rows).unwrap();
+        let expected = expected.into_inner().unwrap();
+        assert_eq!(zstd::bulk::decompress(&block, 1 << 20).unwrap(), expected);
+        assert_eq!(writer.expanded_bytes(), expected.len());
+    }
+}
+
+#[test]
 fn a_block_that_expands_past_the_limit_is_refused_before_it_is_expanded() {
     let block = HotBlockWriter::new().unwrap().write(&rows(1000)).unwrap();
     let error = read_block(&block, 100).unwrap_err();

@@ -52,3 +52,32 @@ fn derived_ids_differ_by_record_and_by_index() {
     assert_ne!(record(0, 1).derived_event_id(0), record(0, 2).derived_event_id(0));
     assert_ne!(idempotent_event_id("a", 0), idempotent_event_id("b", 0));
 }
+
+#[test]
+fn a_record_that_was_put_directly_is_known_by_its_id() {
+    let one = RecordIdentity::of_direct_put("one");
+    assert_eq!(one, RecordIdentity::of_direct_put("one"));
+    assert_ne!(one, RecordIdentity::of_direct_put("other"));
+    assert!(one.shard.is_direct_put() && !ShardId::numbered(0).is_direct_put());
+    for n in 0..200 {
+        let sequence = RecordIdentity::of_direct_put(&n.to_string()).sequence;
+        assert_eq!(sequence.to_string().parse(), Ok(sequence), "it has no more digits than a number may");
+    }
+}
+
+#[test]
+fn digits_are_read_alike_however_many_there_are() {
+    let digits = "129876543210123456789012345678901234567890123456789987654";
+    for length in 1..=digits.len() {
+        let number: SequenceNumber = digits[..length].parse().unwrap();
+        assert_eq!(number.to_string(), digits[..length]);
+    }
+    assert_eq!("0001".parse(), Ok(SequenceNumber::from(1)));
+}
+
+#[test]
+fn user_records_count_on_from_their_record() {
+    let record = RecordIdentity { subsequence: 3, ..record(0, 1) };
+    assert_eq!(record.user_record(0), record);
+    assert_eq!(record.user_record(2).to_string(), "shardId-000000000000/1/5");
+}
