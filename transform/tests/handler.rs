@@ -82,7 +82,7 @@ fn steps() {
     let datasets = Datasets::load(None, Some("telemetry")).unwrap();
     let telemetry = datasets.get("telemetry").unwrap().clone();
     let settings = TransformSettings::default();
-    let transform = Transform::new(Arc::new(datasets), settings.clone());
+    let transform = Transform::new(Arc::new(datasets), settings.clone()).unwrap();
     let (hot, cold) = (event(&payloads, NOW_MS), event(&payloads, NOW_MS + 30 * DAY_MS));
     let lines = payloads.join("\n");
     println!("{} events, {payload_bytes} bytes of payload, {} of event", payloads.len(), hot.len());

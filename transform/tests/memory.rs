@@ -307,7 +307,7 @@ fn transform(default: &str) -> Transform {
     let telemetry = include_str!("../../datasets/telemetry.json");
     let dataset = |name: &str, schema: &str| Dataset::from_schema(DatasetName::new(name).unwrap(), schema).unwrap();
     let datasets = [dataset("open", open), dataset("telemetry", telemetry), dataset("wide", &wide)];
-    Transform::new(Arc::new(Datasets::of(datasets, Some(default)).unwrap()), TransformSettings::default())
+    Transform::new(Arc::new(Datasets::of(datasets, Some(default)).unwrap()), TransformSettings::default()).unwrap()
 }
 
 #[test]
