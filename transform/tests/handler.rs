@@ -53,7 +53,7 @@ fn payloads() -> Vec<String> {
             n % 99_989,
         )
     };
-    (0..11_500).map(event).collect()
+    (0..9_500).map(event).collect()
 }
 
 /// The event that Firehose makes of them, arrived at this time.
