@@ -4,7 +4,7 @@
 //! EVENTS=events.ndjson cargo test --release -p alluvium-transform --lib measure -- --ignored --nocapture
 //! ```
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
 use alluvium_core::clock::Micros;
 use alluvium_core::{Dataset, Datasets};

@@ -133,7 +133,7 @@ pub(crate) fn prepare(draft: &mut Draft, plan: &Plan) {
     draft.trace.filled_in.clear();
     let dataset = &plan.dataset;
     let keeps_all = dataset.dropped_events.is_empty() && dataset.dropped_fields.is_empty();
-    draft.trace.wanted = known.missed % LEARNED_EVERY == 0 && keeps_all;
+    draft.trace.wanted = known.missed.is_multiple_of(LEARNED_EVERY) && keeps_all;
     known.missed = known.missed.wrapping_add(1);
 }
 
@@ -311,7 +311,7 @@ impl Literal {
         word(found.last_chunk()) == self.last
             && match length {
                 ..=16 => true,
-                ..=24 => word(found[8..].first_chunk()) == self.middle,
+                17..=24 => word(found[8..].first_chunk()) == self.middle,
                 _ => *found == *self.text,
             }
     }

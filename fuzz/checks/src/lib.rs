@@ -22,8 +22,11 @@ pub use event::event;
 pub use firehose::firehose;
 pub use schema::schema;
 
+/// What is done with the bytes that a fuzzer makes up. It panics if something does not hold.
+pub type Check = fn(&[u8]);
+
 /// Every check under the name of its fuzz target and of its folder in the corpus.
-pub const CHECKS: [(&str, fn(&[u8])); 6] = [
+pub const CHECKS: [(&str, Check); 6] = [
     ("aggregate", aggregate),
     ("event", event),
     ("firehose", firehose),

@@ -24,7 +24,7 @@ pub(super) fn low<T: DataType>(value: &T::T) -> (&[u8], bool) {
     let bytes = value.as_bytes();
     match std::str::from_utf8(bytes) {
         Ok(text) if T::get_physical_type() == Type::BYTE_ARRAY && bytes.len() > TEXT_BYTES => {
-            (text[..text.floor_char_boundary(TEXT_BYTES)].as_bytes(), false)
+            (&text.as_bytes()[..text.floor_char_boundary(TEXT_BYTES)], false)
         }
         _ => (bytes, true),
     }

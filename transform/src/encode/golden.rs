@@ -105,7 +105,7 @@ fn golden_several_pages() {
     let (wanted, all) = (["source", "event_time", "status", "value"], rows::made(&layout.columns, 0..25_000));
     let places: Vec<usize> = wanted.iter().map(|name| layout.columns.index_of(name).unwrap()).collect();
     let rows = all.project(&places).unwrap();
-    assert_golden("pages", &Layout { columns: rows.schema(), ..layout.clone() }, &[rows]);
+    assert_golden("pages", &Layout { columns: rows.schema(), ..layout }, &[rows]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn plan() -> Plan {
 fn shown(draft: &Draft, event: &str) -> String {
     let mut extra = String::new();
     draft.write_extra(&mut extra);
-    let text = |place: &crate::draft::Place| draft.resolve(event, *place).to_owned();
+    let text = |place: &Place| draft.resolve(event, *place).to_owned();
     let cells: Vec<String> = draft
         .cells
         .iter()

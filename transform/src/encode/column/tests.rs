@@ -170,7 +170,9 @@ fn many_pages_and_row_groups_come_back() {
         ("value", Arc::new((0..n).map(|n| few(n) as f64 / 8.0).collect::<Float64Array>())),
         (
             "noise",
-            Arc::new((0..n).map(|n| (n < 30_000 || n > 70_000).then(|| drawn(n) as f64)).collect::<Float64Array>()),
+            Arc::new(
+                (0..n).map(|n| (!(30_000..=70_000).contains(&n)).then(|| drawn(n) as f64)).collect::<Float64Array>(),
+            ),
         ),
         ("none", Arc::new((0..n).map(|_| None).collect::<Float64Array>())),
         ("flag", Arc::new((0..n).map(|n| (few(n) < 250).then_some(few(n) == 3)).collect::<BooleanArray>())),

@@ -61,12 +61,12 @@ fn common(field: &Field, rows: &[u64]) -> Option<ArrayRef> {
 
 fn any(field: &Field, rows: &[u64], depth: u64) -> ArrayRef {
     let salt = field.name().bytes().fold(depth, |salt, byte| salt.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    let present = |row: u64| !field.is_nullable() || drawn(row, salt + 1) % 5 != 0;
+    let present = |row: u64| !field.is_nullable() || !drawn(row, salt + 1).is_multiple_of(5);
     let some = |row: &u64| present(*row).then(|| drawn(*row, salt));
     match field.data_type() {
         DataType::Utf8 => {
             let word = |n: u64| ["", "ok", "a longer text: äöü 🙂", "warn", "x"][n as usize % 5].to_owned();
-            let of = |n: u64| if n % 7 == 0 { format!("{n:x}") } else { word(n) };
+            let of = |n: u64| if n.is_multiple_of(7) { format!("{n:x}") } else { word(n) };
             Arc::new(rows.iter().map(|row| some(row).map(of)).collect::<StringArray>())
         }
         DataType::Binary => {
@@ -77,7 +77,7 @@ fn any(field: &Field, rows: &[u64], depth: u64) -> ArrayRef {
             Arc::new(rows.iter().map(|row| some(row).map(|n| n as i64 % 100_000 - 500)).collect::<Int64Array>())
         }
         DataType::Float64 => {
-            let of = |n: u64| if n % 11 == 0 { -(n as f64) / 3.0 } else { (n % 40) as f64 / 4.0 };
+            let of = |n: u64| if n.is_multiple_of(11) { -(n as f64) / 3.0 } else { (n % 40) as f64 / 4.0 };
             Arc::new(rows.iter().map(|row| some(row).map(of)).collect::<Float64Array>())
         }
         DataType::Boolean => Arc::new(rows.iter().map(|row| some(row).map(|n| n % 3 == 0)).collect::<BooleanArray>()),

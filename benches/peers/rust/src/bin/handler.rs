@@ -99,7 +99,7 @@ impl Took {
     fn add(&mut self, invoked: &Invoked, arrival: Micros) -> anyhow::Result<()> {
         let datasets = Arc::new(Datasets::load(None, Some("telemetry"))?);
         let dataset = datasets.get("telemetry").context("a dataset that is built in")?.clone();
-        let transform = Transform::new(datasets, TransformSettings::default());
+        let transform = Transform::new(datasets, TransformSettings::default())?;
         let event = invoked.event.clone();
 
         let started = Instant::now();
