@@ -26,6 +26,7 @@ use std::sync::Arc;
 use alluvium_core::BatchIdentity;
 use alluvium_core::dataset::fingerprint;
 use arrow::array::RecordBatch;
+use arrow::compute::SortOptions;
 use arrow::datatypes::Field;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
@@ -34,6 +35,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
 
+use crate::rows::order::ASCENDING;
 use crate::stats::FileStatistics;
 
 use bloom::Bloom;
@@ -137,15 +139,15 @@ impl<W: Write + Send> FileWriter<W> {
     }
 }
 
-/// Where the columns that rows are sorted by stand among the leaves of the schema; ascending, nulls first as the sort
-/// has it.
+/// Where the columns that rows are sorted by stand among the leaves of the schema, and how they are compared.
 fn sorting_columns(layout: &Layout, schema: &SchemaDescriptor) -> Vec<SortingColumn> {
     let leaf = |name: &String| {
         let mut leaves = schema.columns().iter();
         leaves.position(|column| column.path().parts().len() == 1 && column.name() == name)
     };
     let known = layout.sorted_by.iter().map_while(leaf);
-    known.map(|leaf| SortingColumn { column_idx: leaf as i32, descending: false, nulls_first: false }).collect()
+    let SortOptions { descending, nulls_first } = ASCENDING;
+    known.map(|leaf| SortingColumn { column_idx: leaf as i32, descending, nulls_first }).collect()
 }
 
 /// How each column of the RecordBatch is encoded.

@@ -6,12 +6,12 @@ use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, TIME_BUCKET_MICROS, time_bucket_of};
 use alluvium_core::hot_block::{EXPANDED_BYTES, HotBlockError, HotBlockWriter};
 use alluvium_core::{BatchIdentity, limits};
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use rustc_hash::FxHashMap;
 
 use crate::plan::{Plan, micros};
-use crate::rows::SortedRows;
+use crate::rows::{SortedRows, order};
 use crate::sources::Sources;
 
 /// What rows may take, roughly, to be tried as one chunk: few compress to less than a tenth.
@@ -62,6 +62,11 @@ impl Belongs {
         (self.0 >> 64) as u64
     }
 
+    /// What rows of one chunk, owner and source share.
+    fn source(self) -> u128 {
+        self.0 >> 32
+    }
+
     fn row(self) -> u32 {
         self.0 as u32
     }
@@ -93,6 +98,9 @@ pub(crate) fn chunks(
         return Ok(());
     }
     order.sort_unstable();
+    if !order::is_usual(&settings.plan.dataset) {
+        sort_by_time(&mut order, rows);
+    }
     let row_bytes = rows.batch.get_array_memory_size() / rows.batch.num_rows();
     let most_rows = (LARGE_BYTES / row_bytes.max(1)).max(1);
     let mut cutter =
@@ -103,6 +111,18 @@ pub(crate) fn chunks(
         start += group.len();
     }
     Ok(())
+}
+
+/// Sorts the rows of each owner and source by `event_time` and `event_id`, where the data file has them in another order.
+fn sort_by_time(order: &mut [Belongs], rows: &SortedRows) {
+    let ids = rows.batch.column(0).as_string::<i32>();
+    let key = |belongs: &Belongs| {
+        let row = belongs.row() as usize;
+        (rows.times[row], ids.value(row))
+    };
+    for of_source in order.chunk_by_mut(|one, next| one.source() == next.source()) {
+        of_source.sort_by(|one, other| key(one).cmp(&key(other)));
+    }
 }
 
 struct Cutter<'a> {

@@ -1,6 +1,7 @@
 //! The rows of one dataset as they are collected, and the sorted RecordBatch that they make.
 
 mod column;
+pub(crate) mod order;
 mod texts;
 
 use std::ops::Range;
@@ -36,7 +37,8 @@ pub(crate) struct Rows {
     extra: String,
 }
 
-/// The rows of one dataset and the order that sorts them by source, `event_time` and `event_id`.
+/// The rows of one dataset and the order that sorts them: by what the dataset declares, then by source, `event_time` and
+/// `event_id`.
 #[derive(Debug)]
 pub(crate) struct Sorted {
     schema: SchemaRef,
@@ -51,7 +53,7 @@ pub(crate) struct Sorted {
     extras: StringArray,
 }
 
-/// The rows of one dataset, sorted by source, `event_time` and `event_id`.
+/// The rows of one dataset, sorted as it declares.
 #[derive(Debug)]
 pub(crate) struct SortedRows {
     /// The dataset's columns.
@@ -124,7 +126,7 @@ impl Rows {
         let ids = self.ids.finish();
         let order = UInt32Array::from(self.order(known, &ids));
         let columns = self.columns.iter_mut().map(Column::finish).collect::<Result<_, _>>()?;
-        Ok(Sorted {
+        let mut sorted = Sorted {
             schema: self.dataset.columns().clone(),
             order,
             ids,
@@ -134,7 +136,11 @@ impl Rows {
             arrivals: std::mem::take(&mut self.arrivals),
             columns,
             extras: self.extras.finish(),
-        })
+        };
+        if !order::is_usual(&self.dataset) {
+            sorted.sort_by(&self.dataset.sort, known)?;
+        }
+        Ok(sorted)
     }
 
     /// The rows' numbers by source, time and id; rows that are equal in all three keep the order in which they came.

@@ -135,3 +135,30 @@ fn an_input_that_cannot_be_read_is_an_error() {
     let error = convert(input, &telemetry(), &TransformSettings::default(), ARRIVAL, Vec::new()).unwrap_err();
     assert!(error.to_string().contains("after line 1: the cable is out"), "{error}");
 }
+
+#[test]
+fn an_order_that_the_dataset_declares_holds_over_the_whole_file_or_run_by_run() {
+    let schema = r#"{"properties": {"room": {"type": "string"}}, "x-alluvium": {"sort": ["room"]}}"#;
+    let name = alluvium_core::DatasetName::new("rooms").unwrap();
+    let dataset = Arc::new(Dataset::from_schema(name, schema).unwrap());
+    let line = |n: usize| format!("{{\"id\":{n},\"source\":\"s{}\",\"room\":\"r{}\"}}\n", n % 7, n % 5);
+    let input: String = (0..5000).map(line).collect();
+    for (sort_bytes, runs) in [(usize::MAX, 1..2), (100_000, 3..50)] {
+        let settings = TransformSettings { sort_bytes, ..TransformSettings::default() };
+        let mut file = Vec::new();
+        let report = convert(input.as_bytes(), &dataset, &settings, ARRIVAL, &mut file).unwrap();
+        assert_eq!(report.rows, 5000);
+        let (file, mut start) = (Bytes::from(file), 0);
+        let (groups, found) = (group_rows(&file), places(&file));
+        assert!(runs.contains(&groups.len()), "{groups:?}");
+        for rows in groups {
+            let run = &found[start..start + rows as usize];
+            start += rows as usize;
+            let key = |(source, id): &(String, usize)| (format!("r{}", id % 5), source.clone(), id.to_string());
+            assert!(run.is_sorted_by_key(key));
+        }
+        let mut ids: Vec<usize> = found.into_iter().map(|(_, id)| id).collect();
+        ids.sort_unstable();
+        assert!(ids.into_iter().eq(0..5000));
+    }
+}

@@ -18,6 +18,7 @@ use crate::aggregate::tests::aggregate;
 mod cleaning;
 mod nested_round_trip;
 mod round_trip;
+mod sorting;
 
 const ARRIVAL: Micros = 1_700_000_000_000_000;
 
