@@ -15,6 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::*;
 use crate::aggregate::tests::aggregate;
 
+mod cleaned_round_trip;
 mod cleaning;
 mod nested_round_trip;
 mod round_trip;
