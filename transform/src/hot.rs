@@ -101,10 +101,10 @@ pub(crate) fn chunks(
     if !order::is_usual(&settings.plan.dataset) {
         sort_by_time(&mut order, rows);
     }
-    let row_bytes = rows.batch.get_array_memory_size() / rows.batch.num_rows();
+    let batch = &rows.without_dictionaries()?;
+    let row_bytes = batch.get_array_memory_size() / batch.num_rows();
     let most_rows = (LARGE_BYTES / row_bytes.max(1)).max(1);
-    let mut cutter =
-        Cutter { batch: &rows.batch, most_rows, times: &rows.times, order: &order, settings, blocks, chunks };
+    let mut cutter = Cutter { batch, most_rows, times: &rows.times, order: &order, settings, blocks, chunks };
     let mut start = 0;
     for group in order.chunk_by(|one, next| one.chunk() == next.chunk()) {
         cutter.cut(start..start + group.len(), parts.0.entry(group[0].chunk()).or_default())?;

@@ -3,6 +3,7 @@
 mod column;
 pub(crate) mod order;
 mod texts;
+mod values;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,30 +11,31 @@ use std::sync::Arc;
 use alluvium_core::Dataset;
 use alluvium_core::clock::Micros;
 use arrow::array::{
-    Array, ArrayRef, Date32Array, PrimitiveArray, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Date32Array, PrimitiveArray, RecordBatch, StringArray, TimestampMicrosecondArray,
     UInt32Array, new_null_array,
 };
 use arrow::compute::take;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use crate::draft::Draft;
-use crate::sources::{SourceIndex, Sources};
+use crate::sources::{Ranks, SourceIndex, Sources};
 use crate::time::MICROS_PER_DAY;
 use column::{Column, Finished};
-use texts::{FinishedTexts, Texts};
+use texts::{FinishedTexts, Texts, dictionary};
+use values::Strings;
 
 /// The rows of one dataset, in the order in which the events came.
 #[derive(Debug)]
 pub(crate) struct Rows {
     dataset: Arc<Dataset>,
-    ids: StringBuilder,
+    ids: Strings,
     types: Texts,
     sources: Vec<SourceIndex>,
     times: Vec<Micros>,
     arrivals: Vec<Micros>,
     columns: Vec<Column>,
-    extras: StringBuilder,
+    extras: Strings,
     extra: String,
 }
 
@@ -47,6 +49,10 @@ pub(crate) struct Sorted {
     ids: StringArray,
     types: FinishedTexts,
     sources: Vec<SourceIndex>,
+    /// The sources in their order, and where each pair's stands.
+    source_names: Arc<StringArray>,
+    ranks: Ranks,
+    owner_names: Arc<StringArray>,
     times: Vec<Micros>,
     arrivals: Vec<Micros>,
     columns: Vec<Finished>,
@@ -56,8 +62,10 @@ pub(crate) struct Sorted {
 /// The rows of one dataset, sorted as it declares.
 #[derive(Debug)]
 pub(crate) struct SortedRows {
-    /// The dataset's columns.
+    /// The dataset's columns, where it pays as dictionaries (`UInt32`) of all different values.
     pub(crate) batch: RecordBatch,
+    /// The dataset's columns as it declares them.
+    schema: SchemaRef,
     /// Each row's owner and source.
     pub(crate) sources: Vec<SourceIndex>,
     /// Each row's `event_time`.
@@ -68,13 +76,13 @@ impl Rows {
     pub(crate) fn new(dataset: &Arc<Dataset>) -> Self {
         Self {
             dataset: dataset.clone(),
-            ids: StringBuilder::new(),
+            ids: Strings::new(),
             types: Texts::new(),
             sources: Vec::new(),
             times: Vec::new(),
             arrivals: Vec::new(),
             columns: dataset.object.properties.iter().map(|property| Column::new(&property.values)).collect(),
-            extras: StringBuilder::new(),
+            extras: Strings::new(),
             extra: String::new(),
         }
     }
@@ -86,13 +94,13 @@ impl Rows {
     /// The bytes that the rows take, roughly.
     pub(crate) fn size_bytes(&self) -> usize {
         let columns: usize = self.columns.iter().map(Column::size_bytes).sum();
-        let texts = self.ids.values_slice().len() + self.types.size_bytes() + self.extras.values_slice().len();
+        let texts = self.ids.text_bytes() + self.types.size_bytes() + self.extras.text_bytes();
         columns + texts + self.len() * 40
     }
 
     /// Adds the row that the judge has passed. `id` is its `event_id`; without a time of its own it has its arrival's.
     pub(crate) fn push(&mut self, draft: &Draft, event: &str, id: &str, source: SourceIndex, arrival: Micros) {
-        self.ids.append_value(id);
+        self.ids.push(id);
         match draft.event_type {
             Some(place) => self.types.push(draft.resolve(event, place)),
             None => self.types.push_null(),
@@ -104,7 +112,10 @@ impl Rows {
             column.push(*cell, draft, event);
         }
         draft.write_extra(&mut self.extra);
-        self.extras.append_option((!self.extra.is_empty()).then_some(self.extra.as_str()));
+        match self.extra.as_str() {
+            "" => self.extras.push_null(),
+            extra => self.extras.push(extra),
+        }
     }
 
     /// Sorts the rows; leaves none.
@@ -123,19 +134,23 @@ impl Rows {
     ///
     /// When Arrow refuses the columns, which would be a defect.
     pub(crate) fn sorted(&mut self, known: &Sources) -> Result<Sorted, ArrowError> {
-        let ids = self.ids.finish();
-        let order = UInt32Array::from(self.order(known, &ids));
+        let ids = self.ids.finish()?;
+        let ranks = known.source_ranks();
+        let order = UInt32Array::from(self.order(&ranks, &ids));
         let columns = self.columns.iter_mut().map(Column::finish).collect::<Result<_, _>>()?;
         let mut sorted = Sorted {
             schema: self.dataset.columns().clone(),
             order,
             ids,
-            types: self.types.finish(),
+            types: self.types.finish()?,
             sources: std::mem::take(&mut self.sources),
+            source_names: Arc::new(known.names(&ranks)),
+            owner_names: Arc::new(known.owner_names()),
+            ranks,
             times: std::mem::take(&mut self.times),
             arrivals: std::mem::take(&mut self.arrivals),
             columns,
-            extras: self.extras.finish(),
+            extras: self.extras.finish()?,
         };
         if !order::is_usual(&self.dataset) {
             sorted.sort_by(&self.dataset.sort, known)?;
@@ -144,8 +159,7 @@ impl Rows {
     }
 
     /// The rows' numbers by source, time and id; rows that are equal in all three keep the order in which they came.
-    fn order(&self, known: &Sources, ids: &StringArray) -> Vec<u32> {
-        let ranks = known.source_ranks();
+    fn order(&self, ranks: &Ranks, ids: &StringArray) -> Vec<u32> {
         // The rows are counted out by source; then those of each source, which are few, are sorted by time. One integer per
         // row, so that most comparisons touch nothing else: time (offset, so that negative times come first) and row.
         let mut ends = vec![0_u32; ranks.count() + 1];
@@ -156,21 +170,26 @@ impl Rows {
             ends[rank] += ends[rank - 1];
         }
         let starts = ends.clone();
-        let mut keys = vec![0_u128; self.len()];
-        for (row, (source, time)) in self.sources.iter().zip(&self.times).enumerate() {
+        let mut order = vec![0_u32; self.len()];
+        for (row, source) in self.sources.iter().enumerate() {
             let end = &mut ends[ranks.of(*source) as usize];
-            keys[*end as usize] = u128::from((*time as u64) ^ (1 << 63)) << 32 | row as u128;
+            order[*end as usize] = row as u32;
             *end += 1;
         }
+        let key = |row: &u32| u128::from((self.times[*row as usize] as u64) ^ (1 << 63)) << 32 | u128::from(*row);
         let row_of = |key: u128| key as u32;
+        let mut keys = Vec::new();
         for (start, end) in starts.iter().zip(&ends) {
-            let of_source = &mut keys[*start as usize..*end as usize];
-            of_source.sort_unstable();
-            for equal in of_source.chunk_by_mut(|one, next| one >> 32 == next >> 32).filter(|equal| equal.len() > 1) {
+            let of_source = &mut order[*start as usize..*end as usize];
+            keys.clear();
+            keys.extend(of_source.iter().map(key));
+            keys.sort_unstable();
+            for equal in keys.chunk_by_mut(|one, next| one >> 32 == next >> 32).filter(|equal| equal.len() > 1) {
                 equal.sort_by(|one, other| ids.value(row_of(*one) as usize).cmp(ids.value(row_of(*other) as usize)));
             }
+            of_source.iter_mut().zip(&keys).for_each(|(row, key)| *row = row_of(*key));
         }
-        keys.into_iter().map(row_of).collect()
+        order
     }
 }
 
@@ -192,12 +211,12 @@ impl Sorted {
         let sources: Vec<SourceIndex> = order.values().iter().map(|row| self.sources[*row as usize]).collect();
         let mut columns: Vec<ArrayRef> = vec![
             take(&self.ids, &order, None)?,
-            Arc::new(StringArray::from_iter_values(sources.iter().map(|index| known.pair(*index).1))),
+            dictionary(sources.iter().map(|index| self.ranks.of(*index)).collect(), self.source_names.clone())?,
             self.types.take(&order)?,
             timestamps(times.clone()),
             Arc::new(Date32Array::from_iter_values(times.iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32))),
             timestamps(arrivals),
-            Arc::new(StringArray::from_iter_values(sources.iter().map(|index| known.pair(*index).0))),
+            dictionary(sources.iter().map(|index| known.owner_of(*index)).collect(), self.owner_names.clone())?,
         ];
         for column in &self.columns {
             columns.push(column.take(&order)?);
@@ -207,7 +226,27 @@ impl Sorted {
         } else {
             take(&self.extras, &order, None)?
         });
-        Ok(SortedRows { batch: RecordBatch::try_new(self.schema.clone(), columns)?, sources, times })
+        let fields = self.schema.fields().iter().zip(&columns);
+        let fields = fields.map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()));
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.schema.metadata().clone());
+        let batch = RecordBatch::try_new(Arc::new(schema), columns)?;
+        Ok(SortedRows { batch, schema: self.schema.clone(), sources, times })
+    }
+}
+
+impl SortedRows {
+    /// The dataset's columns as it declares them, without dictionaries.
+    ///
+    /// # Errors
+    ///
+    /// When the texts of a column take more than Arrow can address, 2 GiB.
+    pub(crate) fn without_dictionaries(&self) -> Result<RecordBatch, ArrowError> {
+        let column = |column: &ArrayRef| match column.as_dictionary_opt() {
+            Some(dictionary) => texts::texts(dictionary),
+            None => Ok(column.clone()),
+        };
+        let columns = self.batch.columns().iter().map(column).collect::<Result<_, _>>()?;
+        RecordBatch::try_new(self.schema.clone(), columns)
     }
 }
 

@@ -3,6 +3,7 @@
 use ahash::AHashMap;
 
 use alluvium_core::hot::bucket_of;
+use arrow::array::StringArray;
 
 use crate::short::ShortText;
 
@@ -73,6 +74,25 @@ impl Sources {
     pub(crate) fn pair(&self, index: SourceIndex) -> (&str, &str) {
         let source = &self.sources[index.0 as usize];
         (self.owner_name(source.owner), &source.name)
+    }
+
+    /// The number of a pair's owner.
+    pub(crate) fn owner_of(&self, index: SourceIndex) -> u32 {
+        self.sources[index.at()].owner.0 as u32
+    }
+
+    /// The owners by their numbers.
+    pub(crate) fn owner_names(&self) -> StringArray {
+        StringArray::from_iter_values(self.owners.iter().map(|owner| &owner.name))
+    }
+
+    /// The names of the sources by their ranks, as [`Sources::source_ranks`] tells them.
+    pub(crate) fn names(&self, ranks: &Ranks) -> StringArray {
+        let mut names = vec![""; ranks.count()];
+        for (source, rank) in self.sources.iter().zip(&ranks.0) {
+            names[*rank as usize] = &source.name;
+        }
+        StringArray::from(names)
     }
 
     /// For each pair its place among the sources in their order; pairs of equal sources share one.

@@ -9,9 +9,9 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt32Type};
 use serde_json::{Map, Value, json};
 
 use crate::encode::Layout;
@@ -103,6 +103,7 @@ fn ends(column: &ArrayRef) -> Option<(End, End)> {
             let texts = column.as_string::<i32>();
             Some((End::Text(min_string(texts)?.to_owned()), End::Text(max_string(texts)?.to_owned())))
         }
+        DataType::Dictionary(..) => ends_of_dictionary(column.as_dictionary()),
         DataType::Int64 => {
             let numbers = primitive::<Int64Type>(column);
             Some((End::Integer(min(numbers)?), End::Integer(max(numbers)?)))
@@ -121,6 +122,15 @@ fn ends(column: &ArrayRef) -> Option<(End, End)> {
         }
         _ => None,
     }
+}
+
+/// Each value is compared once, however many rows have it.
+fn ends_of_dictionary(column: &DictionaryArray<UInt32Type>) -> Option<(End, End)> {
+    let values = column.values().as_string::<i32>();
+    let mut has_rows = vec![false; values.len()];
+    column.keys().iter().flatten().for_each(|key| has_rows[key as usize] = true);
+    let seen = || values.iter().zip(&has_rows).filter_map(|(value, has_rows)| value.filter(|_| *has_rows));
+    Some((End::Text(seen().min()?.to_owned()), End::Text(seen().max()?.to_owned())))
 }
 
 impl End {

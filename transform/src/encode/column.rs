@@ -51,6 +51,9 @@ impl Column {
         match values.data_type() {
             ArrowType::Utf8 => text::encode(values.as_string(), validity, self.repeats, self.chunk(zstd), bloom),
             ArrowType::Binary => text::encode(values.as_binary(), validity, self.repeats, self.chunk(zstd), bloom),
+            ArrowType::Dictionary(..) => {
+                text::encode_coded(values.as_dictionary(), validity, self.repeats, self.chunk(zstd), bloom)
+            }
             ArrowType::Int64 => self.numbers::<ArrowInt64, Int64Type>(values, validity, zstd),
             ArrowType::Timestamp(..) => self.numbers::<TimestampMicrosecondType, Int64Type>(values, validity, zstd),
             ArrowType::Float64 => self.numbers::<Float64Type, DoubleType>(values, validity, zstd),

@@ -90,7 +90,7 @@ pub(super) struct Dictionary<E> {
 impl<E: Entry> Dictionary<E> {
     /// The dictionary of these values; `None` if it does not pay.
     pub(super) fn of(values: &[E], repeats: Repeats) -> Option<Self> {
-        if repeats == Repeats::Never || !sample_repeats(values) {
+        if repeats == Repeats::Never || !sample_repeats(values.len(), |at| values[at]) {
             return None;
         }
         let mut codes = Codes::new();
@@ -102,7 +102,33 @@ impl<E: Entry> Dictionary<E> {
                 Some(found)
             },
         );
-        Some(Self { codes: found?, values: codes.values }).filter(|this| this.values.len() * 2 <= values.len().max(2))
+        Some(Self { codes: found?, values: codes.values }).filter(Self::pays)
+    }
+
+    /// The same of values that have codes below `count` already, each value one: these are only given anew.
+    pub(super) fn of_codes(known: &[u32], count: usize, value: impl Fn(u32) -> E, repeats: Repeats) -> Option<Self> {
+        if repeats == Repeats::Never || !sample_repeats(known.len(), |at| value(known[at])) {
+            return None;
+        }
+        let (mut renamed, mut values, mut bytes) = (vec![u32::MAX; count], Vec::new(), 0);
+        let mut codes = Vec::with_capacity(known.len());
+        for code in known {
+            let new = &mut renamed[*code as usize];
+            if *new == u32::MAX {
+                *new = values.len() as u32;
+                values.push(value(*code));
+                bytes += values[*new as usize].plain_bytes();
+                if bytes > MAX_BYTES {
+                    return None;
+                }
+            }
+            codes.push(*new);
+        }
+        Some(Self { values, codes }).filter(Self::pays)
+    }
+
+    fn pays(&self) -> bool {
+        self.values.len() * 2 <= self.codes.len().max(2)
     }
 }
 
@@ -129,18 +155,18 @@ fn equal<E: Entry>(one: E, other: E) -> bool {
 /// Whether values spread over all rows repeat so often that all of them have distinct values of at most a third.
 ///
 /// Of `n` values drawn from `d` that are equally frequent, about `n² / 2d` were drawn before.
-fn sample_repeats<E: Entry>(values: &[E]) -> bool {
+fn sample_repeats<E: Entry>(rows: usize, value: impl Fn(usize) -> E) -> bool {
     // Places drawn at random, though the same each time: sorted rows would show a regular step too few repeats.
-    let looked_at = values.len().min(SAMPLE) as u64;
+    let looked_at = rows.min(SAMPLE) as u64;
     let mut codes = Codes::new();
     for drawn in 0..looked_at {
-        let at = if values.len() <= SAMPLE { drawn } else { mixed(drawn) % values.len() as u64 };
-        if codes.of(values[at as usize]).is_none() {
+        let at = if rows <= SAMPLE { drawn } else { mixed(drawn) % rows as u64 };
+        if codes.of(value(at as usize)).is_none() {
             return false;
         }
     }
     let repeated = looked_at - codes.values.len() as u64;
-    repeated * 2 >= looked_at || repeated * 2 * values.len() as u64 >= 3 * looked_at * looked_at
+    repeated * 2 >= looked_at || repeated * 2 * rows as u64 >= 3 * looked_at * looked_at
 }
 
 /// The codes given so far: an open hash table.

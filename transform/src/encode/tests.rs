@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alluvium_core::{Dataset, DatasetName, Datasets, RecordIdentity, ShardId};
 use arrow::array::AsArray;
+use arrow::datatypes::UInt32Type;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ConvertedType, Encoding, LogicalType, TimeUnit};
@@ -13,7 +14,7 @@ use super::*;
 use crate::draft::Draft;
 use crate::judge::judge;
 use crate::plan::Plan;
-use crate::rows::Rows;
+use crate::rows::{Rows, SortedRows};
 use crate::scan::scan_event;
 use crate::sources::Sources;
 use crate::tape::Tape;
@@ -22,6 +23,10 @@ const ARRIVAL: i64 = 1_700_000_000_000_000;
 
 /// Sorted rows of the dataset `telemetry`, made of these events.
 fn telemetry(events: impl IntoIterator<Item = String>) -> RecordBatch {
+    sorted(events).without_dictionaries().unwrap()
+}
+
+fn sorted(events: impl IntoIterator<Item = String>) -> SortedRows {
     let datasets = Datasets::load(None, None).unwrap();
     let dataset = datasets.get("telemetry").unwrap();
     let (plan, mut rows) = (Plan::compile(dataset, None).unwrap(), Rows::new(dataset));
@@ -34,7 +39,7 @@ fn telemetry(events: impl IntoIterator<Item = String>) -> RecordBatch {
         let source = sources.source(owner, draft.resolve(&event, draft.source.unwrap()));
         rows.push(&draft, &event, &id, source, ARRIVAL);
     }
-    rows.sort(&sources).unwrap().batch
+    rows.sort(&sources).unwrap()
 }
 
 fn many() -> RecordBatch {
@@ -83,6 +88,32 @@ fn a_file_reads_back_with_the_same_columns_and_rows() {
     assert_eq!(read.len(), 1);
     assert_eq!(read[0], rows);
     assert_eq!(read[0].schema_ref(), rows.schema_ref());
+}
+
+#[test]
+fn a_column_that_is_a_dictionary_gives_the_same_bytes() {
+    // Sources: few, many, and too many to pay; statuses: some missing, none at all; units: none.
+    for (sources, statuses) in [(3, 2), (900, 5), (4000, 900), (3000, 0)] {
+        let sorted = sorted((0..6000_u64).map(|n| {
+            let drawn = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+            let status = match drawn % (statuses + 1) {
+                0 => "null".to_owned(),
+                status => format!(r#""status number {status}""#),
+            };
+            format!(r#"{{"id":"{n}","source":"pump-{}","time":{n},"value":1,"status":{status}}}"#, drawn % sources)
+        }));
+        let plain = sorted.without_dictionaries().unwrap();
+        assert!(plain.columns().iter().all(|column| column.as_dictionary_opt::<UInt32Type>().is_none()));
+        let dictionaries =
+            sorted.batch.columns().iter().filter(|column| column.as_dictionary_opt::<UInt32Type>().is_some());
+        assert!(dictionaries.count() >= 3, "source, type and owner at least");
+        let of = |rows: &RecordBatch| {
+            let mut statistics = FileStatistics::new(&Layout::with_columns(plain.schema()));
+            statistics.add(rows);
+            (statistics.json(), data_file(rows, &identity()).unwrap())
+        };
+        assert!(of(&sorted.batch) == of(&plain), "{sources} sources, {statuses} statuses");
+    }
 }
 
 #[test]

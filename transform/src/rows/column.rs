@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use alluvium_core::dataset::{ValueKind, Values};
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, StructArray,
-    TimestampMicrosecondBuilder, UInt32Array,
+    ArrayRef, BooleanBuilder, Date32Array, Float64Array, Int64Array, ListArray, NullBufferBuilder, StructArray,
+    TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::take;
@@ -13,17 +13,18 @@ use arrow::datatypes::{Field, Fields};
 use arrow::error::ArrowError;
 
 use super::texts::{FinishedTexts, Texts};
+use super::values::Numbers;
 use crate::draft::{Cell, Draft};
 
 /// A column of one kind of value.
 #[derive(Debug)]
 pub(super) enum Column {
     Text(Texts),
-    Integer(Int64Builder),
-    Number(Float64Builder),
+    Integer(Numbers<i64>),
+    Number(Numbers<f64>),
     Boolean(BooleanBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-    Date(Date32Builder),
+    Timestamp(Numbers<i64>),
+    Date(Numbers<i32>),
     Object(ObjectColumn),
     List(ListColumn),
 }
@@ -48,11 +49,11 @@ impl Column {
     pub(super) fn new(values: &Values) -> Self {
         match &values.kind {
             ValueKind::Text(_) => Self::Text(Texts::new()),
-            ValueKind::Integer(_) => Self::Integer(Int64Builder::new()),
-            ValueKind::Number(_) => Self::Number(Float64Builder::new()),
+            ValueKind::Integer(_) => Self::Integer(Numbers::new()),
+            ValueKind::Number(_) => Self::Number(Numbers::new()),
             ValueKind::Boolean(_) => Self::Boolean(BooleanBuilder::new()),
-            ValueKind::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            ValueKind::Date => Self::Date(Date32Builder::new()),
+            ValueKind::Timestamp => Self::Timestamp(Numbers::new()),
+            ValueKind::Date => Self::Date(Numbers::new()),
             ValueKind::Object(object) => Self::Object(ObjectColumn {
                 names: object.properties.iter().map(|property| property.name.clone()).collect(),
                 fields: object.properties.iter().map(|property| Self::new(&property.values)).collect(),
@@ -70,11 +71,10 @@ impl Column {
     pub(super) fn size_bytes(&self) -> usize {
         match self {
             Self::Text(texts) => texts.size_bytes(),
-            Self::Integer(values) => size_of_val(values.values_slice()),
-            Self::Number(values) => size_of_val(values.values_slice()),
+            Self::Integer(values) | Self::Timestamp(values) => values.size_bytes(),
+            Self::Number(values) => values.size_bytes(),
             Self::Boolean(values) => values.values_slice().len(),
-            Self::Timestamp(values) => size_of_val(values.values_slice()),
-            Self::Date(values) => size_of_val(values.values_slice()),
+            Self::Date(values) => values.size_bytes(),
             Self::Object(object) => object.fields.iter().map(Self::size_bytes).sum(),
             Self::List(list) => list.items.size_bytes() + size_of_val(list.ends.as_slice()),
         }
@@ -85,11 +85,11 @@ impl Column {
     pub(super) fn push(&mut self, cell: Cell, draft: &Draft, event: &str) {
         match (self, cell) {
             (Self::Text(texts), Cell::Text(place)) => texts.push(draft.resolve(event, place)),
-            (Self::Integer(values), Cell::Integer(value)) => values.append_value(value),
-            (Self::Number(values), Cell::Number(value)) => values.append_value(value),
+            (Self::Integer(values), Cell::Integer(value)) => values.push(value),
+            (Self::Number(values), Cell::Number(value)) => values.push(value),
             (Self::Boolean(values), Cell::Boolean(value)) => values.append_value(value),
-            (Self::Timestamp(values), Cell::Timestamp(value)) => values.append_value(value),
-            (Self::Date(values), Cell::Date(value)) => values.append_value(value),
+            (Self::Timestamp(values), Cell::Timestamp(value)) => values.push(value),
+            (Self::Date(values), Cell::Date(value)) => values.push(value),
             (Self::Object(object), Cell::Object { first }) => object.push(first as usize, draft, event),
             (Self::List(list), Cell::List { first, items }) => list.push(first as usize, items as usize, draft, event),
             (column, cell) => {
@@ -102,11 +102,10 @@ impl Column {
     fn push_null(&mut self) {
         match self {
             Self::Text(texts) => texts.push_null(),
-            Self::Integer(values) => values.append_null(),
-            Self::Number(values) => values.append_null(),
+            Self::Integer(values) | Self::Timestamp(values) => values.push_null(),
+            Self::Number(values) => values.push_null(),
             Self::Boolean(values) => values.append_null(),
-            Self::Timestamp(values) => values.append_null(),
-            Self::Date(values) => values.append_null(),
+            Self::Date(values) => values.push_null(),
             Self::Object(object) => {
                 object.fields.iter_mut().for_each(Self::push_null);
                 object.present.append_null();
@@ -125,12 +124,12 @@ impl Column {
     /// When Arrow refuses it, which would be a defect.
     pub(super) fn finish(&mut self) -> Result<Finished, ArrowError> {
         Ok(Finished::Array(match self {
-            Self::Text(texts) => return Ok(Finished::Texts(texts.finish())),
-            Self::Integer(values) => Arc::new(values.finish()),
-            Self::Number(values) => Arc::new(values.finish()),
+            Self::Text(texts) => return Ok(Finished::Texts(texts.finish()?)),
+            Self::Integer(values) => Arc::new(Int64Array::from(values.finish())),
+            Self::Number(values) => Arc::new(Float64Array::from(values.finish())),
             Self::Boolean(values) => Arc::new(values.finish()),
-            Self::Timestamp(values) => Arc::new(values.finish()),
-            Self::Date(values) => Arc::new(values.finish()),
+            Self::Timestamp(values) => Arc::new(TimestampMicrosecondArray::from(values.finish()).with_timezone("UTC")),
+            Self::Date(values) => Arc::new(Date32Array::from(values.finish())),
             Self::Object(object) => object.finish()?,
             Self::List(list) => list.finish()?,
         }))

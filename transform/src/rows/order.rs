@@ -47,8 +47,7 @@ impl Sorted {
         Ok(match name {
             "event_id" => Arc::new(self.ids.clone()),
             "source" => {
-                let ranks = known.source_ranks();
-                Arc::new(UInt32Array::from_iter_values(self.sources.iter().map(|source| ranks.of(*source))))
+                Arc::new(UInt32Array::from_iter_values(self.sources.iter().map(|source| self.ranks.of(*source))))
             }
             "type" => texts(&self.types),
             "event_time" => Arc::new(Int64Array::from(self.times.clone())),

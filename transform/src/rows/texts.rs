@@ -1,12 +1,14 @@
 //! A text column as it is built: as codes of its few values, or value by value when it has many.
 
 use ahash::AHashMap;
-use arrow::array::{ArrayRef, StringArray, StringBuilder, UInt32Array};
-use arrow::buffer::{Buffer, OffsetBuffer};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, StringArray, StringBuilder, UInt32Array};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::take;
+use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
+use super::values::Strings;
 use crate::short::ShortText;
 
 /// How many different values a column may have and still be kept as codes.
@@ -21,13 +23,13 @@ const SHORT_VALUES: usize = 64;
 pub(super) enum Texts {
     /// Rows are sorted and copied as codes, which are a fraction of the texts.
     Coded(Box<Coded>),
-    Plain(StringBuilder),
+    Plain(Strings),
 }
 
 /// A finished text column whose rows can be taken in any order.
 #[derive(Debug)]
 pub(super) enum FinishedTexts {
-    Coded { codes: Vec<u32>, values: StringArray },
+    Coded { codes: Vec<u32>, values: Arc<StringArray> },
     Plain(StringArray),
 }
 
@@ -57,12 +59,12 @@ impl Texts {
     #[inline]
     pub(super) fn push(&mut self, text: &str) {
         match self {
-            Self::Plain(texts) => texts.append_value(text),
+            Self::Plain(texts) => texts.push(text),
             Self::Coded(coded) => match coded.code(text) {
                 Some(code) => coded.codes.push(code),
                 None => {
                     let mut texts = coded.write_out();
-                    texts.append_value(text);
+                    texts.push(text);
                     *self = Self::Plain(texts);
                 }
             },
@@ -72,7 +74,7 @@ impl Texts {
     #[inline]
     pub(super) fn push_null(&mut self) {
         match self {
-            Self::Plain(texts) => texts.append_null(),
+            Self::Plain(texts) => texts.push_null(),
             Self::Coded(coded) => coded.codes.push(NULL),
         }
     }
@@ -80,17 +82,23 @@ impl Texts {
     /// The bytes that its rows take, and will take when they are written out.
     pub(super) fn size_bytes(&self) -> usize {
         match self {
-            Self::Plain(texts) => texts.values_slice().len() + size_of_val(texts.offsets_slice()),
+            Self::Plain(texts) => texts.size_bytes(),
             Self::Coded(coded) => size_of_val(coded.codes.as_slice()) + coded.values.values_slice().len(),
         }
     }
 
     /// The whole column; leaves none.
-    pub(super) fn finish(&mut self) -> FinishedTexts {
-        match std::mem::replace(self, Self::new()) {
-            Self::Plain(mut texts) => FinishedTexts::Plain(texts.finish()),
-            Self::Coded(mut coded) => FinishedTexts::Coded { codes: coded.codes, values: coded.values.finish() },
-        }
+    ///
+    /// # Errors
+    ///
+    /// When the texts take more than Arrow can address, 2 GiB.
+    pub(super) fn finish(&mut self) -> Result<FinishedTexts, ArrowError> {
+        Ok(match std::mem::replace(self, Self::new()) {
+            Self::Plain(mut texts) => FinishedTexts::Plain(texts.finish()?),
+            Self::Coded(mut coded) => {
+                FinishedTexts::Coded { codes: coded.codes, values: Arc::new(coded.values.finish()) }
+            }
+        })
     }
 }
 
@@ -124,11 +132,14 @@ impl Coded {
 
     /// The rows so far, value by value.
     #[cold]
-    fn write_out(&mut self) -> StringBuilder {
+    fn write_out(&mut self) -> Strings {
         let values = self.values.finish();
-        let mut texts = StringBuilder::with_capacity(self.codes.len() * 2, values.value_data().len() * 2);
+        let mut texts = Strings::with_capacity(self.codes.len() * 2, values.value_data().len() * 2);
         for code in &self.codes {
-            texts.append_option((*code != NULL).then(|| values.value(*code as usize)));
+            match *code {
+                NULL => texts.push_null(),
+                code => texts.push(values.value(code as usize)),
+            }
         }
         texts
     }
@@ -154,29 +165,70 @@ impl Pieces {
 }
 
 impl FinishedTexts {
-    /// The rows of these numbers, in their order.
+    /// The rows of these numbers, in their order: as a dictionary where there are codes.
+    ///
+    /// # Errors
+    ///
+    /// When Arrow refuses them, which would be a defect.
     pub(super) fn take(&self, rows: &UInt32Array) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Plain(texts) => take(texts, rows, None),
             Self::Coded { codes, values } => {
-                let codes: Vec<u32> = rows.values().iter().map(|row| codes[*row as usize]).collect();
-                let (ends, bytes) = match Pieces::of(values) {
-                    Some(pieces) => copy_pieces(&codes, &pieces),
-                    None => copy(&codes, values),
-                }?;
-                let nulls = codes.contains(&NULL).then(|| codes.iter().map(|code| *code != NULL).collect());
-                Ok(Arc::new(StringArray::try_new(OffsetBuffer::new(ends.into()), Buffer::from_vec(bytes), nulls)?))
+                dictionary(rows.values().iter().map(|row| codes[*row as usize]).collect(), values.clone())
             }
         }
     }
 
-    /// All rows, in the order in which they came.
-    pub(super) fn all(&self) -> Result<ArrayRef, ArrowError> {
+    /// All rows, in the order in which they came, as texts.
+    ///
+    /// # Errors
+    ///
+    /// When the texts take more than Arrow can address, 2 GiB.
+    pub(super) fn all(self) -> Result<ArrayRef, ArrowError> {
         match self {
-            Self::Plain(texts) => Ok(Arc::new(texts.clone())),
-            Self::Coded { codes, .. } => self.take(&UInt32Array::from_iter_values(0..codes.len() as u32)),
+            Self::Plain(texts) => Ok(Arc::new(texts)),
+            Self::Coded { codes, values } => written_out(&codes, &values),
         }
     }
+}
+
+/// A column of these codes into these values, which are all different.
+///
+/// # Errors
+///
+/// When there is a code without a value, which would be a defect.
+pub(super) fn dictionary(codes: Vec<u32>, values: Arc<StringArray>) -> Result<ArrayRef, ArrowError> {
+    let present = present(&codes);
+    Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(UInt32Array::new(codes.into(), present), values)?))
+}
+
+/// Which of these codes stand for a value; `None`: all.
+fn present(codes: &[u32]) -> Option<NullBuffer> {
+    codes.contains(&NULL).then(|| codes.iter().map(|code| *code != NULL).collect())
+}
+
+/// The texts of a dictionary's rows.
+///
+/// # Errors
+///
+/// When they take more than Arrow can address, 2 GiB.
+pub(super) fn texts(column: &DictionaryArray<UInt32Type>) -> Result<ArrayRef, ArrowError> {
+    let values = column.values().as_string::<i32>();
+    match column.nulls() {
+        None => written_out(column.keys().values(), values),
+        Some(nulls) => {
+            let keys = column.keys().values().iter().zip(nulls);
+            written_out(&keys.map(|(key, is_valid)| if is_valid { *key } else { NULL }).collect::<Vec<_>>(), values)
+        }
+    }
+}
+
+fn written_out(codes: &[u32], values: &StringArray) -> Result<ArrayRef, ArrowError> {
+    let (ends, bytes) = match Pieces::of(values) {
+        Some(pieces) => copy_pieces(codes, &pieces),
+        None => copy(codes, values),
+    }?;
+    Ok(Arc::new(StringArray::try_new(OffsetBuffer::new(ends.into()), Buffer::from_vec(bytes), present(codes))?))
 }
 
 type Copied = Result<(Vec<i32>, Vec<u8>), ArrowError>;

@@ -103,8 +103,9 @@ impl<'a> Output<'a> {
         let parquet = |source| TransformError::Parquet { dataset: dataset.to_owned(), source };
         if self.files[at].is_none() {
             let bytes = Growing::default();
-            let writer = FileWriter::new(bytes.clone(), &layout(), Some(&self.identity)).map_err(parquet)?;
-            let schema = fingerprint(rows.schema_ref());
+            let layout = layout();
+            let writer = FileWriter::new(bytes.clone(), &layout, Some(&self.identity)).map_err(parquet)?;
+            let schema = fingerprint(&layout.columns);
             self.files[at] = Some(File { dataset: dataset.to_owned(), schema, bytes, writer });
         }
         let file = self.files[at].as_mut().expect("set just before");

@@ -14,15 +14,15 @@ fn taken(texts: &[Option<String>], order: &[u32]) -> (bool, Vec<Option<String>>)
             None => column.push_null(),
         }
     }
-    let finished = column.finish();
+    let finished = column.finish().unwrap();
+    let coded = matches!(finished, FinishedTexts::Coded { .. });
     let array = finished.take(&UInt32Array::from(order.to_vec())).unwrap();
+    assert_eq!(array.as_dictionary_opt::<UInt32Type>().is_some(), coded);
+    let array = array.as_dictionary_opt().map_or(Ok(array.clone()), super::texts).unwrap();
     let all = finished.all().unwrap();
     let all: Vec<_> = all.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect();
     assert_eq!(all, texts);
-    (
-        matches!(finished, FinishedTexts::Coded { .. }),
-        array.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect(),
-    )
+    (coded, array.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
 }
 
 #[test]
