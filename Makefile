@@ -80,8 +80,9 @@ $(PEERS_VENV)/installed: benches/peers/requirements.txt
 crash: build ## Kill the program ROUNDS times under load and audit each time.
 	ALLUVIUM_CRASH_ROUNDS=$(ROUNDS) $(CARGO) test -p alluvium-cli --test crash -- --nocapture
 
-# Without a sanitizer, which would watch for what no code of ours can do: there is no `unsafe` in it. And without `cfg(fuzzing)`,
-# under which some crates check less than they do in the program.
+# Without a sanitizer: it would watch for accesses outside of memory, which safe code cannot make. The one `unsafe` of ours in what
+# is fuzzed (transform/src/scan/plain.rs) calls a function that needs SSE2 and touches no pointer. And without `cfg(fuzzing)`, under
+# which some crates check less than they do in the program.
 fuzz: fuzz-installed ## Fuzz each decoder of outside bytes for FUZZ_SECONDS (600); needs rustup's nightly and a C++ compiler.
 	@failed=; \
 	for target in $(FUZZ_TARGETS); do \

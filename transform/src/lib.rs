@@ -4,15 +4,16 @@
 //! always gives the same bytes, and a retry writes the same files over again.
 //!
 //! Each event goes through these steps: its record is taken apart if it is an aggregate (`aggregate`), opened and told into
-//! elements (`elements`); the element is scanned once, which checks that it is JSON (`scan`, `tape`); it is judged against its
-//! dataset's plan (`plan`, `judge`, `value`, `time`) into a draft of
-//! a row (`draft`), or a fault (`fault`). Rows are collected in Arrow builders and sorted (`rows`), dead letters beside them
-//! (`dead`), and the whole is encoded as Parquet (`encode`, `stats`) and as chunks for the hot index (`hot`).
+//! elements (`elements`). An element that is built like an earlier one is read straight into a draft of a row (`skeleton`,
+//! `draft`); any other is scanned once, which checks that it is JSON (`scan`, `tape`), and judged against its dataset's plan (`plan`,
+//! `judge`, `value`, `clean`, `time`, `pseudonym`, `filter`) into a draft or a fault (`fault`). Rows are collected in columns and
+//! sorted (`rows`), dead letters beside them (`dead`), and the whole is encoded as Parquet (`encode`, `stats`) and as chunks for the
+//! hot index (`hot`). `docs/hot-path.md` walks one event through all of it.
 //!
 //! Invariants that this room keeps:
 //!
-//! - **TR-1** each element that can be told from its neighbours becomes one row or one dead letter; a record that cannot be
-//!   opened or told into elements becomes one dead letter.
+//! - **TR-1** each element that can be told from its neighbours becomes one row or one dead letter, or is dropped by a rule of its
+//!   dataset; a record that cannot be opened or told into elements becomes one dead letter.
 //! - **TR-2** every ledger entry balances: `received = written + filtered + dead`.
 
 mod aggregate;

@@ -225,3 +225,28 @@ fn nothing_is_told_of_owners_pseudonyms_and_what_was_not_declared() {
     assert!(column(&metadata, "source").bloom_filter_offset().is_some());
     assert!(told_by_the_log.contains("\"level\""));
 }
+
+#[test]
+fn bloom_filters_stand_where_the_dataset_wants_them_and_know_their_values() {
+    let schema = r#"{"properties": {"room": {"type": "string"}, "note": {"type": "string"}},
+        "x-alluvium": {"bloom_filters": ["event_id", "room"]}}"#;
+    let dataset = Dataset::from_schema(DatasetName::new("rooms").unwrap(), schema).unwrap();
+    let layout = Layout::of(&dataset);
+    let rows = golden::rows::made(&layout.columns, 0..300);
+    let mut bytes = Vec::new();
+    let mut file = FileWriter::new(&mut bytes, &layout, None).unwrap();
+    file.write_row_group(&rows).unwrap();
+    file.finish().unwrap();
+    let file = Bytes::from(bytes);
+    let metadata = metadata(&file);
+    for (name, filtered) in [("event_id", true), ("source", true), ("room", true), ("note", false), ("type", false)] {
+        let column = column(&metadata, name);
+        let filter = parquet::bloom_filter::Sbbf::read_from_column_chunk(column, &file).unwrap();
+        assert_eq!(filter.is_some(), filtered, "{name}");
+        let Some(filter) = filter else { continue };
+        let values = rows.column_by_name(name).unwrap().as_string::<i32>();
+        assert!(values.iter().flatten().all(|value| filter.check(value)), "{name}");
+        let strangers = (0..1000).filter(|n| filter.check(format!("stranger {n}").as_str())).count();
+        assert!(strangers < 50, "{name}: {strangers} of 1000");
+    }
+}
