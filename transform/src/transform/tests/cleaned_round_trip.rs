@@ -73,7 +73,8 @@ fn value_of(name: &'static str) -> BoxedStrategy<Value> {
     prop_oneof![3 => fitting, 1 => value()].boxed()
 }
 
-type Members = Vec<(&'static str, Value)>;
+type Member = (&'static str, Value);
+type Members = Vec<Member>;
 
 /// Events whose members have the same names in the same order; now and then a name or what it stands for comes twice.
 fn alike() -> impl Strategy<Value = Vec<Members>> {
@@ -87,7 +88,7 @@ fn alike() -> impl Strategy<Value = Vec<Members>> {
     })
 }
 
-fn text_of(number: usize, members: &Members, enveloped: bool) -> String {
+fn text_of(number: usize, members: &[Member], enveloped: bool) -> String {
     let members = members.iter().map(|(name, value)| format!("{}:{value}", json!(name)));
     let fields = members.collect::<Vec<_>>().join(",");
     match enveloped {
@@ -156,7 +157,7 @@ fn found(path: &str, sent: &Value, held: &Value, kept: Option<&Value>) -> bool {
     }
 }
 
-fn check_row(members: &Members, rows: &RecordBatch, row: usize) -> Result<(), TestCaseError> {
+fn check_row(members: &[Member], rows: &RecordBatch, row: usize) -> Result<(), TestCaseError> {
     let extra = &texts(rows, "extra")[row];
     let extra: Map<String, Value> = if extra == "-" { Map::new() } else { serde_json::from_str(extra).unwrap() };
     for (name, sent) in members {
