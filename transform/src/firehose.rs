@@ -81,6 +81,14 @@ pub enum InvocationError {
         /// The record's place.
         index: usize,
     },
+    /// A record has an id that is no JSON text, so that no answer could hold it.
+    #[error("record {index} (from 0) has a `recordId` with {wrong}; expected the JSON of a text")]
+    InvalidRecordId {
+        /// The record's place.
+        index: usize,
+        /// What is not allowed in a text.
+        wrong: &'static str,
+    },
     /// Two records have the same id, so that they cannot be answered one by one.
     #[error("records {first} and {second} (from 0) have the same `recordId`; expected each id once")]
     DoubledRecordId {

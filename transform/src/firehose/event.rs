@@ -44,7 +44,7 @@ struct Kinesis {
 ///
 /// # Errors
 ///
-/// When it is not JSON, has no records, or one has no id.
+/// When it is not JSON, has no records, or one has no id or an id that is no text.
 pub(super) fn read(event: &[u8]) -> Result<Reading, InvocationError> {
     let mut cursor = Cursor::new(event);
     let mut reading = None;
@@ -78,9 +78,7 @@ fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
         let said = record(cursor)?;
         let event = cursor.event;
         let id = said.id.filter(|id| !id.is_empty()).ok_or(InvocationError::MissingRecordId { index })?;
-        // An id is given back as it was sent, so it must be JSON; control characters are only when they are escaped.
-        let written = bytes(event, &id).iter().all(|byte| *byte >= b' ');
-        let text = unescaped(event, &id).filter(|_| written).ok_or(InvocationError::MissingRecordId { index })?;
+        let text = id_text(event, &id).map_err(|wrong| InvocationError::InvalidRecordId { index, wrong })?;
         let arrival = said.kinesis.arrival.or(said.arrival);
         if arrival.is_none() {
             timeless.push(index);
@@ -113,6 +111,18 @@ fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
         timeless.into_iter().for_each(|index| reading.records[index].arrival = latest);
     }
     Ok(reading)
+}
+
+/// What an id stands for. It is given back as it was sent, so it must be JSON.
+///
+/// # Errors
+///
+/// What in it is none.
+fn id_text<'a>(event: &'a [u8], id: &Place) -> Result<std::borrow::Cow<'a, str>, &'static str> {
+    if bytes(event, id).iter().any(|byte| *byte < b' ') {
+        return Err("a control character that is not escaped");
+    }
+    unescaped(event, id).ok_or("bytes that are no UTF-8 or an escape that is none")
 }
 
 fn record(cursor: &mut Cursor<'_>) -> Result<Said, InvocationError> {

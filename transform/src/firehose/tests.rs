@@ -180,6 +180,27 @@ fn what_cannot_be_answered_is_an_error_that_says_so() {
 }
 
 #[test]
+fn an_id_that_no_answer_could_hold_is_an_error_that_says_so() {
+    let with_id = |id: &[u8]| {
+        let before = br#"{"records":[{"recordId":"1","approximateArrivalTimestamp":1},{"recordId":""#;
+        [&before[..], id, br#""}]}"#].concat()
+    };
+    for control in 0..b' ' {
+        let said = refusal(with_id(&[b'a', control])).to_string();
+        let expected = "record 1 (from 0) has a `recordId` with a control character that is not escaped; expected the JSON of a text";
+        assert_eq!(said, expected, "{control:#04x}");
+        let escaped = with_id(format!("a\\u{control:04x}").as_bytes());
+        let answer: Value = serde_json::from_slice(&read(escaped).stored()).unwrap();
+        assert_eq!(answer["records"][1]["recordId"], format!("a{}", char::from(control)));
+    }
+    for id in [&b"\\q"[..], b"\\ud800", b"\xFF"] {
+        let wrong = "bytes that are no UTF-8 or an escape that is none";
+        assert_eq!(refusal(with_id(id)), InvocationError::InvalidRecordId { index: 1, wrong });
+    }
+    assert_eq!(read(with_id(b"\x7F")).batch().records.len(), 2, "a text may hold DEL as it is");
+}
+
+#[test]
 fn an_invocation_without_records_is_answered() {
     assert_eq!(read(r#"{"records":[]}"#).stored(), br#"{"records":[]}"#);
 }
