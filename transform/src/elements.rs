@@ -120,6 +120,15 @@ impl<'a> Opener<'a> {
         Ok(opened)
     }
 
+    /// Takes the room of a record that is known to be one event, uncompressed; `false`: there is not enough, and nothing is
+    /// taken.
+    #[inline]
+    pub(crate) fn admit_whole(&mut self) -> bool {
+        let left = self.room_bytes.checked_sub(EVENT_COST);
+        self.room_bytes = left.unwrap_or(self.room_bytes);
+        left.is_some()
+    }
+
     /// Takes gzip or zstd off a record; says how many bytes that gave.
     fn expand(&mut self, record: &Bytes) -> Result<(Bytes, usize), Refusal> {
         let format = match record {

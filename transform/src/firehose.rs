@@ -25,6 +25,7 @@
 
 mod event;
 mod json;
+mod pattern;
 mod response;
 
 use std::ops::Range;

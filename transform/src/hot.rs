@@ -89,14 +89,19 @@ pub(crate) fn chunks(
     parts: &mut Parts,
     chunks: &mut Vec<HotChunk>,
 ) -> Result<(), HotBlockError> {
-    let (buckets, ranks) = (known.buckets(), known.pair_ranks());
-    let hot = rows.times.iter().zip(&rows.sources).enumerate().filter(|(_, (time, _))| **time >= settings.since);
-    let mut order: Vec<Belongs> = hot
-        .map(|(row, (time, source))| Belongs::new(buckets[source.at()], *time, ranks.of(*source), row as u32))
-        .collect();
-    if order.is_empty() {
+    let is_hot = |time: &Micros| *time >= settings.since;
+    if !rows.times.iter().any(is_hot) {
         return Ok(());
     }
+    let buckets = known.buckets();
+    // The rows of one owner are sorted by source already.
+    let owner = known.pair(rows.sources[0]).0;
+    let of_one = rows.sources.iter().all(|source| known.pair(*source).0 == owner);
+    let ranks = (!of_one).then(|| known.pair_ranks());
+    let rank = |source| ranks.as_ref().map_or(0, |ranks| ranks.of(source));
+    let hot = rows.times.iter().zip(&rows.sources).enumerate().filter(|(_, (time, _))| is_hot(time));
+    let mut order: Vec<Belongs> =
+        hot.map(|(row, (time, source))| Belongs::new(buckets[source.at()], *time, rank(*source), row as u32)).collect();
     order.sort_unstable();
     if !order::is_usual(&settings.plan.dataset) {
         sort_by_time(&mut order, rows);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::json::{Cursor, Scalar, bytes, unescaped};
+use super::pattern::{Member, Pattern, Said, digits};
 use super::{InvocationError, Place};
 use crate::time;
 
@@ -20,24 +21,6 @@ pub(super) struct Reading {
     pub(super) data: Vec<Option<Place>>,
     /// Whether records come from a Kinesis stream.
     pub(super) kinesis: bool,
-}
-
-/// What one record says of itself.
-#[derive(Debug, Default)]
-struct Said {
-    id: Option<Place>,
-    data: Option<Place>,
-    arrival: Option<Micros>,
-    kinesis: Kinesis,
-}
-
-#[derive(Debug, Default)]
-struct Kinesis {
-    shard: Option<Place>,
-    partition_key: Option<Place>,
-    arrival: Option<Micros>,
-    sequence: Option<SequenceNumber>,
-    subsequence: u64,
 }
 
 /// Reads an event.
@@ -70,38 +53,54 @@ fn name<'a>(cursor: &Cursor<'a>, key: &Place) -> std::borrow::Cow<'a, [u8]> {
 
 fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
     let mut reading = Reading::default();
+    let mut pattern = Pattern::default();
     let mut shard = ShardId::new("");
     // Records that do not say when they arrived.
     let mut timeless = Vec::new();
     cursor.array(|cursor| {
         let index = reading.records.len();
-        let said = record(cursor)?;
+        cursor.peek();
+        let said = match pattern.follow(cursor) {
+            Some(said) => said,
+            None => {
+                let start = cursor.at();
+                let said = record(cursor)?;
+                pattern.learn(cursor.event, start..cursor.at(), &said);
+                said
+            }
+        };
         let event = cursor.event;
-        let id = said.id.filter(|id| !id.is_empty()).ok_or(InvocationError::MissingRecordId { index })?;
-        let text = id_text(event, &id).map_err(|wrong| InvocationError::InvalidRecordId { index, wrong })?;
-        let arrival = said.kinesis.arrival.or(said.arrival);
+        let id = said.text(Member::Id).filter(|id| !id.is_empty());
+        let id = id.ok_or(InvocationError::MissingRecordId { index })?;
+        let text = id_text(event, id).map_err(|wrong| InvocationError::InvalidRecordId { index, wrong })?;
+        let arrival =
+            [Member::KinesisArrival, Member::Arrival].into_iter().find_map(|time| arrival(event, &said, time));
         if arrival.is_none() {
             timeless.push(index);
         }
-        let identity = match (said.kinesis.shard, said.kinesis.sequence) {
+        let name = said.text(Member::Shard).filter(|name| !name.is_empty());
+        let sequence: Option<SequenceNumber> =
+            digits(event, said.value(Member::Sequence)).and_then(|digits| digits.parse().ok());
+        let identity = match (name, sequence) {
             (Some(name), Some(sequence)) => {
-                if shard.as_str().as_bytes() != bytes(event, &name) {
-                    shard = ShardId::new(unescaped(event, &name).unwrap_or_default().as_ref());
+                if shard.as_str().as_bytes() != bytes(event, name) {
+                    shard = ShardId::new(unescaped(event, name).unwrap_or_default().as_ref());
                 }
                 reading.kinesis = true;
-                RecordIdentity { shard: shard.clone(), sequence, subsequence: said.kinesis.subsequence }
+                let subsequence = digits(event, said.value(Member::Subsequence)).and_then(|digits| digits.parse().ok());
+                RecordIdentity { shard: shard.clone(), sequence, subsequence: subsequence.unwrap_or(0) }
             }
             _ => RecordIdentity::of_direct_put(&text),
         };
-        let partition_key = said.kinesis.partition_key.and_then(|key| unescaped(event, &key)).unwrap_or_default();
+        let partition_key = said.text(Member::PartitionKey).and_then(|key| unescaped(event, key)).unwrap_or_default();
         reading.records.push(StreamRecord {
             identity,
             arrival: arrival.unwrap_or(Micros::MIN),
             partition_key: partition_key.into_owned(),
             data: Bytes::new(),
         });
-        reading.ids.push(id);
-        reading.data.push(said.data);
+        reading.ids.push(id.clone());
+        reading.data.push(said.text(Member::Data).cloned());
         Ok(())
     })?;
     if !timeless.is_empty() {
@@ -128,63 +127,48 @@ fn id_text<'a>(event: &'a [u8], id: &Place) -> Result<std::borrow::Cow<'a, str>,
 fn record(cursor: &mut Cursor<'_>) -> Result<Said, InvocationError> {
     let mut said = Said::default();
     cursor.object(|cursor, key| {
-        match name(cursor, &key).as_ref() {
-            b"recordId" => said.id = text(cursor.scalar()?),
-            b"data" => said.data = text(cursor.scalar()?),
-            b"approximateArrivalTimestamp" => said.arrival = arrival(cursor)?,
-            b"kinesisRecordMetadata" if cursor.peek() == Some(b'{') => said.kinesis = kinesis(cursor)?,
-            _ => cursor.skip()?,
-        }
+        let member = match name(cursor, &key).as_ref() {
+            b"recordId" => Member::Id,
+            b"data" => Member::Data,
+            b"approximateArrivalTimestamp" => Member::Arrival,
+            b"kinesisRecordMetadata" if cursor.peek() == Some(b'{') => return kinesis(cursor, &mut said),
+            _ => return cursor.skip(),
+        };
+        said.note(member, cursor.scalar()?);
         Ok(())
     })?;
     Ok(said)
 }
 
-fn kinesis(cursor: &mut Cursor<'_>) -> Result<Kinesis, InvocationError> {
-    let mut said = Kinesis::default();
+fn kinesis(cursor: &mut Cursor<'_>, said: &mut Said) -> Result<(), InvocationError> {
+    Member::OF_KINESIS.into_iter().for_each(|member| said.forget(member));
     cursor.object(|cursor, key| {
-        match name(cursor, &key).as_ref() {
-            b"shardId" => said.shard = text(cursor.scalar()?).filter(|name| !name.is_empty()),
-            b"partitionKey" => said.partition_key = text(cursor.scalar()?),
-            b"approximateArrivalTimestamp" => said.arrival = arrival(cursor)?,
-            b"sequenceNumber" => said.sequence = digits(cursor)?.and_then(|digits| digits.parse().ok()),
-            b"subsequenceNumber" => {
-                said.subsequence = digits(cursor)?.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-            }
-            _ => cursor.skip()?,
-        }
+        let member = match name(cursor, &key).as_ref() {
+            b"shardId" => Member::Shard,
+            b"partitionKey" => Member::PartitionKey,
+            b"approximateArrivalTimestamp" => Member::KinesisArrival,
+            b"sequenceNumber" => Member::Sequence,
+            b"subsequenceNumber" => Member::Subsequence,
+            _ => return cursor.skip(),
+        };
+        said.note(member, cursor.scalar()?);
         Ok(())
-    })?;
-    Ok(said)
-}
-
-fn text(value: Scalar) -> Option<Place> {
-    match value {
-        Scalar::Text(place) => Some(place),
-        _ => None,
-    }
-}
-
-/// A number, or the text of one.
-fn digits<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a str>, InvocationError> {
-    Ok(match cursor.scalar()? {
-        Scalar::Text(place) | Scalar::Bare(place) => std::str::from_utf8(bytes(cursor.event, &place)).ok(),
-        Scalar::Nothing => None,
     })
 }
 
 /// A time: milliseconds since 1970 as a number or its text, or an ISO text.
-fn arrival(cursor: &mut Cursor<'_>) -> Result<Option<Micros>, InvocationError> {
-    let value = cursor.scalar()?;
-    Ok(match &value {
-        Scalar::Bare(place) => std::str::from_utf8(bytes(cursor.event, place))
-            .ok()
-            .and_then(|number| millis(number).or_else(|| time::from_number(number))),
+fn arrival(event: &[u8], said: &Said, member: Member) -> Option<Micros> {
+    match said.value(member)? {
+        Scalar::Bare(place) => {
+            let number = std::str::from_utf8(bytes(event, place)).ok()?;
+            millis(number).or_else(|| time::from_number(number))
+        }
         Scalar::Text(place) => {
-            unescaped(cursor.event, place).and_then(|text| millis(&text).or_else(|| time::from_text(&text)))
+            let text = unescaped(event, place)?;
+            millis(&text).or_else(|| time::from_text(&text))
         }
         Scalar::Nothing => None,
-    })
+    }
 }
 
 fn millis(digits: &str) -> Option<Micros> {

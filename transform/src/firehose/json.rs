@@ -22,7 +22,7 @@ pub(super) enum Scalar {
     Nothing,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Cursor<'a> {
     pub(super) event: &'a [u8],
     at: usize,
@@ -35,6 +35,30 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn wrong(&self, expected: &'static str) -> InvocationError {
         InvocationError::NotJson { at: self.at, expected }
+    }
+
+    /// Where the cursor stands.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What has not been read.
+    pub(super) fn left(&self) -> &'a [u8] {
+        &self.event[self.at..]
+    }
+
+    /// Passes bytes that stand next; `None`: others do.
+    #[inline]
+    pub(super) fn pass(&mut self, expected: &[u8]) -> Option<()> {
+        self.left().starts_with(expected).then(|| self.at += expected.len())
+    }
+
+    /// Passes so many bytes and says where they stand. There must be as many left.
+    #[inline]
+    pub(super) fn advance(&mut self, length: usize) -> Place {
+        let start = self.at;
+        self.at += length;
+        place(start..self.at)
     }
 
     /// The next byte that is no white space.
@@ -145,8 +169,7 @@ impl<'a> Cursor<'a> {
         let rest = &self.event[start..];
         let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
         let length = rest.iter().position(ends).unwrap_or(rest.len());
-        let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
-        if length == 0 || !rest[..length].iter().all(word) {
+        if length == 0 || !rest[..length].iter().copied().all(is_word) {
             return Err(self.wrong("a value"));
         }
         self.at += length;
@@ -167,6 +190,11 @@ impl<'a> Cursor<'a> {
             _ => self.bare().map(drop),
         }
     }
+}
+
+/// Whether a byte may stand in a number or in a word such as `true`.
+pub(super) fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')
 }
 
 fn place(range: Range<usize>) -> Place {

@@ -49,6 +49,8 @@ pub(super) struct Run<'a> {
     draft: Draft,
     /// The dataset of the last event, which the next one's may be too.
     last: Option<PlanIndex>,
+    /// The number of the owner of records that say of none.
+    stream_owner: Option<OwnerIndex>,
 }
 
 /// What all elements of a record share.
@@ -86,6 +88,7 @@ impl<'a> Run<'a> {
             tape: Tape::default(),
             draft: Draft::default(),
             last: None,
+            stream_owner: None,
         }
     }
 
@@ -109,6 +112,9 @@ impl<'a> Run<'a> {
     }
 
     fn user_record(&mut self, identity: &RecordIdentity, arrival: Micros, data: &Bytes) -> Result<(), TransformError> {
+        if self.whole(identity, arrival, data) {
+            return if self.unweighed_bytes >= WEIGHED_EVERY_BYTES { self.weigh() } else { Ok(()) };
+        }
         let opened = match self.opener.open(data) {
             Ok(opened) => opened,
             Err(refusal) => return self.refuse(identity, arrival, data, refusal),
@@ -131,6 +137,30 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Makes a row of a record that is one event, built like an earlier one; `false`: it has to be opened. Such an event ends
+    /// where its record does, so that nothing has to be delimited.
+    #[inline]
+    fn whole(&mut self, identity: &RecordIdentity, arrival: Micros, data: &[u8]) -> bool {
+        if self.last.is_none() || data.first() != Some(&b'{') || data.last() != Some(&b'}') {
+            return false;
+        }
+        let Ok(event) = reading::text(data, &self.transform.settings) else { return false };
+        let owner = self.transform.settings.stream_owner.as_str();
+        let owner_index = match self.stream_owner {
+            Some(known) => known,
+            None => *self.stream_owner.insert(self.sources.owner(owner)),
+        };
+        let sender =
+            Sender { identity, arrival, owner, owner_index, idempotency_key: None, first_index: 0, routed: None };
+        let Some(plan) = self.recognised(&sender, event) else { return false };
+        if !self.opener.admit_whole() {
+            return false;
+        }
+        self.receive(Some(plan), data);
+        self.keep(&sender, 0, event, plan.0);
+        true
     }
 
     /// Makes one dead letter of a record that cannot be told into events.
