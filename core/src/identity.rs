@@ -72,6 +72,29 @@ impl SequenceNumber {
         Self { high: u64::from_be_bytes(*high) & KEPT, low: u128::from_be_bytes(*low) }
     }
 
+    /// The number that 1 to 57 decimal digits stand for; `None`: they are none, or another number of them.
+    pub fn from_digits(digits: &[u8]) -> Option<Self> {
+        const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+        if digits.is_empty() || digits.len() > 57 {
+            return None;
+        }
+        // Two words of eight digits at a time, then what is left of them digit by digit.
+        let (pairs, rest) = digits.as_chunks::<16>();
+        let number = pairs.iter().try_fold(Self::default(), |number, pair| {
+            let (high, low) = pair.split_first_chunk::<8>()?;
+            let low = low.first_chunk::<8>()?;
+            number.push_digits(10_u64.pow(16), eight_digits(*high)? * 10_u64.pow(8) + eight_digits(*low)?)
+        })?;
+        let (words, rest) = rest.as_chunks::<8>();
+        let number =
+            words.iter().try_fold(number, |number, word| number.push_digits(10_u64.pow(8), eight_digits(*word)?))?;
+        if !rest.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let last = rest.iter().fold(0, |last, digit| last * 10 + u64::from(digit - b'0'));
+        number.push_digits(POWERS[rest.len()], last)
+    }
+
     fn to_be_bytes(self) -> [u8; 24] {
         let mut bytes = [0; 24];
         bytes[..8].copy_from_slice(&self.high.to_be_bytes());
@@ -102,6 +125,22 @@ impl SequenceNumber {
     }
 }
 
+/// The number that eight decimal digits stand for; `None`: they are none. Neighbours are added up in one word: digits, then
+/// pairs of them, then fours.
+fn eight_digits(digits: [u8; 8]) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const HIGH_HALVES: u64 = 0xF0F0_F0F0_F0F0_F0F0;
+    let word = u64::from_le_bytes(digits);
+    let past_nine = word.wrapping_add(0x0606_0606_0606_0606) & HIGH_HALVES;
+    if word & HIGH_HALVES != ZEROS || past_nine != ZEROS {
+        return None;
+    }
+    let ones = word - ZEROS;
+    let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_FFFF_0000_FFFF;
+    Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
+}
+
 impl From<u64> for SequenceNumber {
     fn from(value: u64) -> Self {
         Self { high: 0, low: u128::from(value) }
@@ -113,21 +152,7 @@ impl FromStr for SequenceNumber {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || SequenceNumberError(text.chars().take(80).collect());
-        if text.is_empty() || text.len() > 57 {
-            return Err(refused());
-        }
-        // As many digits at a time as 64 bits hold.
-        text.as_bytes().chunks(19).try_fold(Self::default(), |number, chunk| {
-            let (mut power, mut digits) = (1, 0);
-            for byte in chunk {
-                if !byte.is_ascii_digit() {
-                    return Err(refused());
-                }
-                power *= 10;
-                digits = digits * 10 + u64::from(byte - b'0');
-            }
-            number.push_digits(power, digits).ok_or_else(refused)
-        })
+        Self::from_digits(text.as_bytes()).ok_or_else(refused)
     }
 }
 

@@ -23,6 +23,22 @@ fn sequence_numbers_order_as_numbers_and_not_as_text() {
 }
 
 #[test]
+fn numbers_of_any_length_are_read_digit_for_digit() {
+    let digits = "123456789012345678901234567890123456789012345678901234567";
+    for length in 1..=digits.len() {
+        let text = &digits[..length];
+        assert_eq!(text.parse::<SequenceNumber>().unwrap().to_string(), text);
+        for at in 0..length {
+            for wrong in [b'/', b':', b' ', 0, 0xFF] {
+                let mut digits = text.as_bytes().to_vec();
+                digits[at] = wrong;
+                assert_eq!(SequenceNumber::from_digits(&digits), None, "{wrong} at {at} of {length}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_no_number_is_refused() {
     for text in ["", "-1", "1.5", "abc", "９", &"9".repeat(58)] {
         assert!(text.parse::<SequenceNumber>().is_err(), "{text}");

@@ -5,7 +5,7 @@ use alluvium_core::{RecordIdentity, SequenceNumber, ShardId, StreamRecord};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use super::json::{Cursor, Scalar, bytes, unescaped};
+use super::json::{Cursor, Scalar, bytes, is_plain, unescaped};
 use super::pattern::{Member, Pattern, Said, digits};
 use super::{InvocationError, Place};
 use crate::time;
@@ -72,15 +72,19 @@ fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
         let event = cursor.event;
         let id = said.text(Member::Id).filter(|id| !id.is_empty());
         let id = id.ok_or(InvocationError::MissingRecordId { index })?;
-        let text = id_text(event, id).map_err(|wrong| InvocationError::InvalidRecordId { index, wrong })?;
+        if !is_plain(bytes(event, id)) {
+            id_text(event, id).map_err(|wrong| InvocationError::InvalidRecordId { index, wrong })?;
+        }
         let arrival =
             [Member::KinesisArrival, Member::Arrival].into_iter().find_map(|time| arrival(event, &said, time));
         if arrival.is_none() {
             timeless.push(index);
         }
         let name = said.text(Member::Shard).filter(|name| !name.is_empty());
-        let sequence: Option<SequenceNumber> =
-            digits(event, said.value(Member::Sequence)).and_then(|digits| digits.parse().ok());
+        let sequence = said.value(Member::Sequence).and_then(|sequence| match sequence {
+            Scalar::Text(place) | Scalar::Bare(place) => SequenceNumber::from_digits(bytes(event, place)),
+            Scalar::Nothing => None,
+        });
         let identity = match (name, sequence) {
             (Some(name), Some(sequence)) => {
                 if shard.as_str().as_bytes() != bytes(event, name) {
@@ -90,7 +94,7 @@ fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
                 let subsequence = digits(event, said.value(Member::Subsequence)).and_then(|digits| digits.parse().ok());
                 RecordIdentity { shard: shard.clone(), sequence, subsequence: subsequence.unwrap_or(0) }
             }
-            _ => RecordIdentity::of_direct_put(&text),
+            _ => RecordIdentity::of_direct_put(&unescaped(event, id).unwrap_or_default()),
         };
         let partition_key = said.text(Member::PartitionKey).and_then(|key| unescaped(event, key)).unwrap_or_default();
         reading.records.push(StreamRecord {

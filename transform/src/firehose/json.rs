@@ -193,8 +193,25 @@ impl<'a> Cursor<'a> {
 }
 
 /// Whether a byte may stand in a number or in a word such as `true`.
+#[inline]
 pub(super) fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')
+    const WORD: [bool; 256] = {
+        let mut word = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            word[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'+' | b'.');
+            byte += 1;
+        }
+        word
+    };
+    WORD[usize::from(byte)]
+}
+
+/// Whether a string's bytes are a text as they are: ASCII without escapes and control characters.
+#[inline]
+pub(super) fn is_plain(sent: &[u8]) -> bool {
+    // Without leaving early, so that many bytes are looked at together.
+    sent.iter().fold(true, |plain, byte| plain & byte.is_ascii() & (*byte >= b' ') & (*byte != b'\\'))
 }
 
 fn place(range: Range<usize>) -> Place {

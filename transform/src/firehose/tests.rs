@@ -180,6 +180,60 @@ fn what_cannot_be_answered_is_an_error_that_says_so() {
 }
 
 #[test]
+fn a_record_is_read_alike_whatever_was_written_before_it() {
+    let time = r#""approximateArrivalTimestamp":1700000000000"#;
+    let stream = |rest: &str| format!(r#"{{"recordId":"ID",{time},"data":"e30=","kinesisRecordMetadata":{{{rest}}}}}"#);
+    let records = [
+        format!(r#"{{"recordId":"ID",{time},"data":"e30="}}"#),
+        format!(r#"{{"recordId":"ID",{time},"data":""}}"#),
+        format!(r#"{{"recordId":"ID",{time},"data":"W\/1="}}"#),
+        format!(r#"{{"recordId":"ID",{time},"data":null}}"#),
+        format!(r#"{{"recordId":"ID",{time},"data":"e30=","data":7}}"#),
+        format!(r#"{{"recordId":"other","recordId":"ID",{time},"data":"e30=","more":{{"a":["]"]}}}}"#),
+        format!(r#"{{"recordId":"ID\u0041",{time},"data":"e30="}}"#),
+        r#"{"recordId":"ID","approximateArrivalTimestamp":"2023-11-14T22:13:20Z","data":"e30="}"#.to_owned(),
+        r#"{"recordId":"ID","approximateArrivalTimestamp":1700000000001,"data":"e30="}"#.to_owned(),
+        r#"{"recordId":"ID","approximateArrivalTimestamp":17000000000.5e2,"data":"e30="}"#.to_owned(),
+        stream(r#""shardId":"s","sequenceNumber":"7","subsequenceNumber":0,"partitionKey":"p""#),
+        stream(r#""shardId":"s","sequenceNumber":"8","subsequenceNumber":"","partitionKey":"\"""#),
+        stream(r#""shardId":"s2","sequenceNumber":"x","subsequenceNumber":1,"partitionKey":"p""#),
+        stream(r#""shardId":"","sequenceNumber":9,"subsequenceNumber":null,"partitionKey":"ü""#),
+        stream(r#""approximateArrivalTimestamp":1600000000000,"shardId":"s","sequenceNumber":"10""#),
+        stream(r#""shardId":"s","sequenceNumber":"11"},"kinesisRecordMetadata":{"shardId":"t""#),
+    ];
+    let event = |ids: &[(&str, &str)]| {
+        let records: Vec<String> = ids.iter().map(|(id, record)| record.replace("ID", id)).collect();
+        read(format!(r#"{{"records":[{}]}}"#, records.join(" , ")))
+    };
+    for before in &records {
+        for record in &records {
+            let (alone, both) = (event(&[("b", record)]), event(&[("a", before), ("b", record)]));
+            assert_eq!(alone.batch().records[0], both.batch().records[1], "{before} before {record}");
+            let problem = |invocation: &Invocation, at| {
+                invocation.unreadable().iter().find(|unreadable| unreadable.at == at).map(|found| found.detail.clone())
+            };
+            assert_eq!(problem(&alone, 0), problem(&both, 1), "{before} before {record}");
+            assert!(String::from_utf8(both.stored()).unwrap().contains(r#""recordId":"b"#));
+        }
+    }
+}
+
+#[test]
+fn a_record_between_members_that_is_broken_is_never_followed() {
+    let good = r#"{"recordId":"1","approximateArrivalTimestamp":1700000000000,"data":"e30="}"#;
+    for broken in [
+        r#"{"recordId":"2","approximateArrivalTimestamp":1700000000000,"data":"e30="]"#,
+        r#"{"recordId":"2","approximateArrivalTimestamp":,"data":"e30="}"#,
+        r#"{"recordId":"2","approximateArrivalTimestamp":17*0,"data":"e30="}"#,
+        r#"{"recordId":"2","approximateArrivalTimestamp":1700000000000,"data":"e30="#,
+        r#"{"recordId":"2","approximateArrivalTimestamp":1700000000000"#,
+    ] {
+        let refused = refusal(format!(r#"{{"records":[{good},{broken}]}}"#));
+        assert!(matches!(refused, InvocationError::NotJson { .. }), "{broken}: {refused}");
+    }
+}
+
+#[test]
 fn an_id_that_no_answer_could_hold_is_an_error_that_says_so() {
     let with_id = |id: &[u8]| {
         let before = br#"{"records":[{"recordId":"1","approximateArrivalTimestamp":1},{"recordId":""#;
