@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{Datasets, limits};
+use alluvium_core::{Dataset, Datasets, limits};
 use alluvium_transform::firehose::Invocation;
 use alluvium_transform::{Transform, TransformSettings, convert};
 use anyhow::{Context as _, ensure};
@@ -20,6 +20,8 @@ use serde_json::json;
 const SOON: Micros = 1_767_229_200_000_000;
 /// A month later, when no event is kept hot any more.
 const LATE: Micros = SOON + 30 * 86_400 * 1_000_000;
+/// How often each event is handled. Of each step the least time counts, so that what else the machine does counts little.
+const ROUNDS: usize = 5;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -95,11 +97,16 @@ struct Took {
     converting: Duration,
 }
 
-impl Took {
-    fn add(&mut self, invoked: &Invoked, arrival: Micros) -> anyhow::Result<()> {
-        let datasets = Arc::new(Datasets::load(None, Some("telemetry"))?);
-        let dataset = datasets.get("telemetry").context("a dataset that is built in")?.clone();
-        let transform = Transform::new(datasets, TransformSettings::default())?;
+/// What the steps of one event took.
+struct Round {
+    reading: Duration,
+    transforming: Duration,
+    answering: Duration,
+    converting: Duration,
+}
+
+impl Round {
+    fn of(transform: &Transform, dataset: &Arc<Dataset>, invoked: &Invoked, arrival: Micros) -> anyhow::Result<Self> {
         let event = invoked.event.clone();
 
         let started = Instant::now();
@@ -114,17 +121,33 @@ impl Took {
 
         let begun = Instant::now();
         let mut file = Vec::new();
-        let report = convert(invoked.payload.as_bytes(), &dataset, &TransformSettings::default(), arrival, &mut file)?;
+        let report = convert(invoked.payload.as_bytes(), dataset, &TransformSettings::default(), arrival, &mut file)?;
         let converted = Instant::now();
         ensure!(report.rows == invoked.records, "{} of {} events became rows", report.rows, invoked.records);
+        Ok(Self {
+            reading: read - started,
+            transforming: transformed - read,
+            answering: answered - transformed,
+            converting: converted - begun,
+        })
+    }
+}
 
+impl Took {
+    fn add(&mut self, invoked: &Invoked, arrival: Micros) -> anyhow::Result<()> {
+        let datasets = Arc::new(Datasets::load(None, Some("telemetry"))?);
+        let dataset = datasets.get("telemetry").context("a dataset that is built in")?.clone();
+        let transform = Transform::new(datasets, TransformSettings::default())?;
+        let rounds = (0..ROUNDS).map(|_| Round::of(&transform, &dataset, invoked, arrival));
+        let rounds = rounds.collect::<anyhow::Result<Vec<_>>>()?;
+        let least = |step: fn(&Round) -> Duration| rounds.iter().map(step).min().unwrap_or_default();
         self.invocations += 1;
         self.records += invoked.records;
         self.payload_bytes += invoked.payload.len();
-        self.reading += read - started;
-        self.transforming += transformed - read;
-        self.answering += answered - transformed;
-        self.converting += converted - begun;
+        self.reading += least(|round| round.reading);
+        self.transforming += least(|round| round.transforming);
+        self.answering += least(|round| round.answering);
+        self.converting += least(|round| round.converting);
         Ok(())
     }
 
