@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use crate::plan::{Plan, micros};
 use crate::rows::{SortedRows, order};
-use crate::sources::Sources;
+use crate::sources::{SourceIndex, Sources};
 
 /// What rows may take, roughly, to be tried as one chunk: few compress to less than a tenth.
 const LARGE_BYTES: usize = 4 * 1024 * 1024;
@@ -94,10 +94,10 @@ pub(crate) fn chunks(
         return Ok(());
     }
     let buckets = known.buckets();
-    // The rows of one owner are sorted by source already.
-    let owner = known.pair(rows.sources[0]).0;
-    let of_one = rows.sources.iter().all(|source| known.pair(*source).0 == owner);
-    let ranks = (!of_one).then(|| known.pair_ranks());
+    // Rows that come by owner and source, as one owner's do in the usual order, need no ranks: their places say the same.
+    let by_pair = |one: &SourceIndex, next: &SourceIndex| one == next || known.pair(*one) <= known.pair(*next);
+    let are_ranked = order::is_usual(&settings.plan.dataset) && rows.sources.is_sorted_by(by_pair);
+    let ranks = (!are_ranked).then(|| known.pair_ranks());
     let rank = |source| ranks.as_ref().map_or(0, |ranks| ranks.of(source));
     let hot = rows.times.iter().zip(&rows.sources).enumerate().filter(|(_, (time, _))| is_hot(time));
     let mut order: Vec<Belongs> =

@@ -277,6 +277,30 @@ fn hot_chunks_hold_every_hot_row_once_where_it_is_looked_for() {
 }
 
 #[test]
+fn a_record_of_one_event_is_the_same_delimited_or_not() {
+    let events = |end: &str| {
+        let event = |n: u64| {
+            let time = ARRIVAL / 1000 - (n * 7_919 % 40_000_000) as i64;
+            let id = if n % 7 == 0 { String::new() } else { format!(r#""id":"{n}","#) };
+            format!(
+                r#"{{{id}"source":"s{}","type":"reading","time":{time},"value":{n},"unit":"Cel"}}{end}"#,
+                n * 31 % 97
+            )
+        };
+        batch((0..500).map(|n| record(0, n + 1, event(n))))
+    };
+    let settled = transform(Some("telemetry"));
+    let whole = run(&settled, &events(""));
+    assert!(whole.chunks.len() > 10 && whole.message.ledger[0].written == 500);
+    assert_eq!(whole, run(&settled, &events(" \n")));
+    let in_order = |chunk: &HotChunk| {
+        let block = read_block(&chunk.block, EXPANDED_BYTES).unwrap();
+        texts(&block, "source").iter().zip(&times(&block, "event_time")).is_sorted()
+    };
+    assert!(whole.chunks.iter().all(in_order), "rows of one owner are in order of source and time");
+}
+
+#[test]
 fn a_chunk_that_grows_too_large_is_cut_into_parts() {
     // Text that does not compress, in one source and one time bucket.
     let noise = |seed: u64| -> String {

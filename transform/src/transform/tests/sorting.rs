@@ -147,3 +147,15 @@ fn the_log_tells_the_same_of_a_file_in_whatever_order() {
     assert_eq!(output.message.files[0].stats, usual.message.files[0].stats);
     assert_eq!(output.message.ledger, usual.message.ledger);
 }
+
+#[test]
+fn hot_chunks_of_one_owner_keep_their_own_order() {
+    let of_anna = batch(events().records.into_iter().step_by(2));
+    let output = run(&sorted_by(&["note"]), &of_anna);
+    assert!(output.chunks.len() > 10);
+    for chunk in &output.chunks {
+        let block = read_block(&chunk.block, EXPANDED_BYTES).unwrap();
+        assert!(texts(&block, "owner").iter().all(|owner| owner == "anna"));
+        assert!(texts(&block, "source").iter().zip(&times(&block, "event_time")).is_sorted());
+    }
+}
