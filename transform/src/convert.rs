@@ -21,7 +21,7 @@ use crate::reading::{self, too_large};
 use crate::rows::Rows;
 use crate::settings::TransformSettings;
 use crate::skeleton::recognise;
-use crate::sources::{OwnerIndex, Sources};
+use crate::sources::{OwnerIndex, Sources, Waiting};
 use crate::tape::Tape;
 use lines::Lines;
 
@@ -91,8 +91,15 @@ pub fn convert(
     let plan = Plan::compile(dataset, settings.pseudonym_key.as_ref())?;
     let mut lines = Lines::new(input, settings.event_limit());
     let output = FileWriter::new(output, &Layout::of(dataset), None).map_err(|source| parquet(dataset, source))?;
-    let mut file =
-        File { dataset, output, rows: Rows::new(dataset), sources: Sources::default(), owner: None, settings };
+    let mut file = File {
+        dataset,
+        output,
+        rows: Rows::new(dataset),
+        sources: Sources::default(),
+        owner: None,
+        waiting: Waiting::default(),
+        settings,
+    };
     let mut report = ConvertReport::default();
     let (mut tape, mut draft) = (Tape::default(), Draft::default());
     while let Some(line) = lines.next()? {
@@ -141,27 +148,27 @@ struct File<'a, W: Write + Send> {
     sources: Sources,
     /// The one owner of all rows, once its number is known.
     owner: Option<OwnerIndex>,
+    /// The sources of the newest rows.
+    waiting: Waiting,
     settings: &'a TransformSettings,
 }
 
 impl<W: Write + Send> File<'_, W> {
     fn push(&mut self, draft: &Draft, event: &str, line: u64, arrival: Micros) -> Result<(), TransformError> {
         let owner = self.settings.stream_owner.as_str();
-        let owner_index = match self.owner {
-            Some(known) => known,
-            None => *self.owner.insert(self.sources.owner(owner)),
-        };
         let source = match draft.source {
             Some(place) => draft.resolve(event, place),
             None if owner.is_empty() => "anonymous",
             None => owner,
         };
-        let source = self.sources.source(owner_index, source);
+        if self.waiting.push(source) {
+            self.look_up();
+        }
         match draft.id {
-            Some(place) => self.rows.push(draft, event, draft.resolve(event, place), source, arrival),
+            Some(place) => self.rows.push(draft, event, draft.resolve(event, place), arrival),
             None => {
                 let id = idempotent_event_id(&content_hash(event.as_bytes()), line as u32);
-                self.rows.push(draft, event, &id, source, arrival);
+                self.rows.push(draft, event, &id, arrival);
             }
         }
         if self.rows.len().is_multiple_of(WEIGHED_EVERY) && self.rows.size_bytes() >= self.settings.sort_bytes {
@@ -170,8 +177,18 @@ impl<W: Write + Send> File<'_, W> {
         Ok(())
     }
 
+    /// Tells the rows their sources.
+    fn look_up(&mut self) {
+        let owner = match self.owner {
+            Some(known) => known,
+            None => *self.owner.insert(self.sources.owner(self.settings.stream_owner.as_str())),
+        };
+        self.waiting.look_up(&mut self.sources, owner, |source| self.rows.push_source(source));
+    }
+
     /// Sorts the rows and writes them as one or more row groups.
     fn write_run(&mut self) -> Result<(), TransformError> {
+        self.look_up();
         let dataset = self.dataset.name.as_str();
         let arrow = |source| TransformError::Arrow { dataset: dataset.to_owned(), source };
         let sorted = self.rows.sorted(&self.sources).map_err(arrow)?;

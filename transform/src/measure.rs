@@ -19,7 +19,7 @@ use crate::reading::{self, read_event};
 use crate::rows::Rows;
 use crate::settings::TransformSettings;
 use crate::skeleton::recognise;
-use crate::sources::Sources;
+use crate::sources::{Sources, Waiting};
 use crate::tape::Tape;
 
 /// 2026-01-01T00:00:00Z.
@@ -79,6 +79,7 @@ fn steps() {
         }
         let recognised = start.elapsed();
         let (mut rows, mut sources) = (Rows::new(&dataset), Sources::default());
+        let mut waiting = Waiting::default();
         let owner = sources.owner("anonymous");
         let start = Watch::start();
         for event in events() {
@@ -87,9 +88,12 @@ fn steps() {
                 reading::scan(event, &settings, &mut tape).unwrap();
                 judge(&mut draft, &plan, event, &tape, ARRIVAL).unwrap();
             }
-            let source = sources.source(owner, draft.resolve(event, draft.source.unwrap()));
-            rows.push(&draft, event, draft.resolve(event, draft.id.unwrap()), source, ARRIVAL);
+            rows.push(&draft, event, draft.resolve(event, draft.id.unwrap()), ARRIVAL);
+            if waiting.push(draft.resolve(event, draft.source.unwrap())) {
+                waiting.look_up(&mut sources, owner, |source| rows.push_source(source));
+            }
         }
+        waiting.look_up(&mut sources, owner, |source| rows.push_source(source));
         let pushed = start.elapsed();
         let start = Watch::start();
         let sorted = rows.sorted(&sources).unwrap();

@@ -98,14 +98,14 @@ impl Rows {
         columns + texts + self.len() * 40
     }
 
-    /// Adds the row that the judge has passed. `id` is its `event_id`; without a time of its own it has its arrival's.
-    pub(crate) fn push(&mut self, draft: &Draft, event: &str, id: &str, source: SourceIndex, arrival: Micros) {
+    /// Adds the row that the judge has passed. `id` is its `event_id`; without a time of its own it has its arrival's. Its source is
+    /// added by itself, now or later, in the order of the rows.
+    pub(crate) fn push(&mut self, draft: &Draft, event: &str, id: &str, arrival: Micros) {
         self.ids.push(id);
         match draft.event_type {
             Some(place) => self.types.push(draft.resolve(event, place)),
             None => self.types.push_null(),
         }
-        self.sources.push(source);
         self.times.push(draft.time.unwrap_or(arrival));
         self.arrivals.push(arrival);
         for (column, cell) in self.columns.iter_mut().zip(&draft.cells) {
@@ -116,6 +116,12 @@ impl Rows {
             "" => self.extras.push_null(),
             extra => self.extras.push(extra),
         }
+    }
+
+    /// Adds the source of the first row that has none yet.
+    #[inline]
+    pub(crate) fn push_source(&mut self, source: SourceIndex) {
+        self.sources.push(source);
     }
 
     /// Sorts the rows; leaves none.

@@ -28,6 +28,38 @@ struct Source {
     name: Box<str>,
 }
 
+/// How many names wait before they are looked up.
+const WAITING: usize = 64;
+
+/// The names of the sources of one owner's events, looked up some at a time: so the processor waits for their places in memory
+/// together and not for one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    names: String,
+    /// Where each name ends.
+    ends: Vec<usize>,
+}
+
+impl Waiting {
+    /// Adds a name; returns whether they are so many that they should be looked up.
+    #[inline]
+    pub(crate) fn push(&mut self, name: &str) -> bool {
+        self.names.push_str(name);
+        self.ends.push(self.names.len());
+        self.ends.len() >= WAITING
+    }
+
+    /// Tells the number of each name, in the order in which they were added; leaves none.
+    pub(crate) fn look_up(&mut self, known: &mut Sources, owner: OwnerIndex, mut found: impl FnMut(SourceIndex)) {
+        let mut start = 0;
+        for end in self.ends.drain(..) {
+            found(known.source(owner, &self.names[start..end]));
+            start = end;
+        }
+        self.names.clear();
+    }
+}
+
 /// Every pair of owner and source met in a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {

@@ -37,7 +37,8 @@ fn sorted(events: impl IntoIterator<Item = String>) -> SortedRows {
         judge(&mut draft, &plan, &event, &tape, ARRIVAL).unwrap();
         let id = draft.resolve(&event, draft.id.unwrap()).to_owned();
         let source = sources.source(owner, draft.resolve(&event, draft.source.unwrap()));
-        rows.push(&draft, &event, &id, source, ARRIVAL);
+        rows.push(&draft, &event, &id, ARRIVAL);
+        rows.push_source(source);
     }
     rows.sort(&sources).unwrap()
 }

@@ -71,7 +71,7 @@ fn texts(column: &FinishedTexts) -> ArrayRef {
         FinishedTexts::Plain(texts) => Arc::new(texts.clone()),
         FinishedTexts::Coded { codes, values } => {
             let places = ranks(values.iter().map(Option::unwrap_or_default));
-            let place = |code: &u32| ((*code as usize) < places.len()).then(|| places.value(*code as usize));
+            let place = |code: &u16| ((*code as usize) < places.len()).then(|| places.value(*code as usize));
             Arc::new(codes.iter().map(place).collect::<UInt32Array>())
         }
     }

@@ -14,7 +14,9 @@ use crate::short::ShortText;
 /// How many different values a column may have and still be kept as codes.
 const CODED_VALUES: usize = 1024;
 /// The code of a row that has no value.
-const NULL: u32 = u32::MAX;
+const NULL: u16 = u16::MAX;
+/// The key that stands for no value.
+const NO_KEY: u32 = u32::MAX;
 /// How many short values are found without hashing them whole.
 const SHORT_VALUES: usize = 64;
 
@@ -29,16 +31,16 @@ pub(super) enum Texts {
 /// A finished text column whose rows can be taken in any order.
 #[derive(Debug)]
 pub(super) enum FinishedTexts {
-    Coded { codes: Vec<u32>, values: Arc<StringArray> },
+    Coded { codes: Vec<u16>, values: Arc<StringArray> },
     Plain(StringArray),
 }
 
 /// Texts as codes: each different value is kept once.
 #[derive(Debug)]
 pub(super) struct Coded {
-    codes: Vec<u32>,
+    codes: Vec<u16>,
     values: StringBuilder,
-    code_of: AHashMap<Box<str>, u32>,
+    code_of: AHashMap<Box<str>, u16>,
     short: [Short; SHORT_VALUES],
 }
 
@@ -46,7 +48,7 @@ pub(super) struct Coded {
 #[derive(Debug, Clone, Copy)]
 struct Short {
     text: ShortText,
-    code: u32,
+    code: u16,
 }
 
 impl Texts {
@@ -105,7 +107,7 @@ impl Texts {
 impl Coded {
     /// The code of a value, a new one if it is new; `None`: there are too many.
     #[inline]
-    fn code(&mut self, text: &str) -> Option<u32> {
+    fn code(&mut self, text: &str) -> Option<u16> {
         let Some(short) = ShortText::of(text) else { return self.look_up(text) };
         let slot = short.mixed() as usize % SHORT_VALUES;
         let known = self.short[slot];
@@ -117,7 +119,7 @@ impl Coded {
         Some(code)
     }
 
-    fn look_up(&mut self, text: &str) -> Option<u32> {
+    fn look_up(&mut self, text: &str) -> Option<u16> {
         if let Some(code) = self.code_of.get(text) {
             return Some(*code);
         }
@@ -126,8 +128,8 @@ impl Coded {
             return None;
         }
         self.values.append_value(text);
-        self.code_of.insert(text.into(), code as u32);
-        Some(code as u32)
+        self.code_of.insert(text.into(), code as u16);
+        Some(code as u16)
     }
 
     /// The rows so far, value by value.
@@ -174,7 +176,7 @@ impl FinishedTexts {
         match self {
             Self::Plain(texts) => take(texts, rows, None),
             Self::Coded { codes, values } => {
-                dictionary(rows.values().iter().map(|row| codes[*row as usize]).collect(), values.clone())
+                dictionary(rows.values().iter().map(|row| key_of(codes[*row as usize])).collect(), values.clone())
             }
         }
     }
@@ -187,24 +189,28 @@ impl FinishedTexts {
     pub(super) fn all(self) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Plain(texts) => Ok(Arc::new(texts)),
-            Self::Coded { codes, values } => written_out(&codes, &values),
+            Self::Coded { codes, values } => written_out(&codes.into_iter().map(key_of).collect::<Vec<_>>(), &values),
         }
     }
 }
 
-/// A column of these codes into these values, which are all different.
+fn key_of(code: u16) -> u32 {
+    if code == NULL { NO_KEY } else { code.into() }
+}
+
+/// A column of these keys into these values, which are all different.
 ///
 /// # Errors
 ///
-/// When there is a code without a value, which would be a defect.
-pub(super) fn dictionary(codes: Vec<u32>, values: Arc<StringArray>) -> Result<ArrayRef, ArrowError> {
-    let present = present(&codes);
-    Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(UInt32Array::new(codes.into(), present), values)?))
+/// When there is a key without a value, which would be a defect.
+pub(super) fn dictionary(keys: Vec<u32>, values: Arc<StringArray>) -> Result<ArrayRef, ArrowError> {
+    let present = present(&keys);
+    Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(UInt32Array::new(keys.into(), present), values)?))
 }
 
-/// Which of these codes stand for a value; `None`: all.
-fn present(codes: &[u32]) -> Option<NullBuffer> {
-    codes.contains(&NULL).then(|| codes.iter().map(|code| *code != NULL).collect())
+/// Which of these keys stand for a value; `None`: all.
+fn present(keys: &[u32]) -> Option<NullBuffer> {
+    keys.contains(&NO_KEY).then(|| keys.iter().map(|key| *key != NO_KEY).collect())
 }
 
 /// The texts of a dictionary's rows.
@@ -218,28 +224,28 @@ pub(super) fn texts(column: &DictionaryArray<UInt32Type>) -> Result<ArrayRef, Ar
         None => written_out(column.keys().values(), values),
         Some(nulls) => {
             let keys = column.keys().values().iter().zip(nulls);
-            written_out(&keys.map(|(key, is_valid)| if is_valid { *key } else { NULL }).collect::<Vec<_>>(), values)
+            written_out(&keys.map(|(key, is_valid)| if is_valid { *key } else { NO_KEY }).collect::<Vec<_>>(), values)
         }
     }
 }
 
-fn written_out(codes: &[u32], values: &StringArray) -> Result<ArrayRef, ArrowError> {
+fn written_out(keys: &[u32], values: &StringArray) -> Result<ArrayRef, ArrowError> {
     let (ends, bytes) = match Pieces::of(values) {
-        Some(pieces) => copy_pieces(codes, &pieces),
-        None => copy(codes, values),
+        Some(pieces) => copy_pieces(keys, &pieces),
+        None => copy(keys, values),
     }?;
-    Ok(Arc::new(StringArray::try_new(OffsetBuffer::new(ends.into()), Buffer::from_vec(bytes), present(codes))?))
+    Ok(Arc::new(StringArray::try_new(OffsetBuffer::new(ends.into()), Buffer::from_vec(bytes), present(keys))?))
 }
 
 type Copied = Result<(Vec<i32>, Vec<u8>), ArrowError>;
 
-/// The values of these codes one after another, and where each ends.
-fn copy(codes: &[u32], values: &StringArray) -> Copied {
-    let (mut ends, mut bytes) = (Vec::with_capacity(codes.len() + 1), Vec::new());
+/// The values of these keys one after another, and where each ends.
+fn copy(keys: &[u32], values: &StringArray) -> Copied {
+    let (mut ends, mut bytes) = (Vec::with_capacity(keys.len() + 1), Vec::new());
     ends.push(0);
-    for code in codes {
-        if *code != NULL {
-            bytes.extend_from_slice(values.value(*code as usize).as_bytes());
+    for key in keys {
+        if *key != NO_KEY {
+            bytes.extend_from_slice(values.value(*key as usize).as_bytes());
         }
         ends.push(end_at(bytes.len())?);
     }
@@ -247,12 +253,12 @@ fn copy(codes: &[u32], values: &StringArray) -> Copied {
 }
 
 /// The same for values that fit a piece: whole pieces are copied, and what is too much is cut off again.
-fn copy_pieces(codes: &[u32], pieces: &Pieces) -> Copied {
-    let (mut ends, mut bytes) = (Vec::with_capacity(codes.len() + 1), Vec::with_capacity(codes.len() * 8 + PIECE));
+fn copy_pieces(keys: &[u32], pieces: &Pieces) -> Copied {
+    let (mut ends, mut bytes) = (Vec::with_capacity(keys.len() + 1), Vec::with_capacity(keys.len() * 8 + PIECE));
     ends.push(0);
-    for code in codes {
-        if *code != NULL {
-            let (piece, length) = &pieces.0[*code as usize];
+    for key in keys {
+        if *key != NO_KEY {
+            let (piece, length) = &pieces.0[*key as usize];
             let end = bytes.len() + *length as usize;
             bytes.extend_from_slice(piece);
             bytes.truncate(end);

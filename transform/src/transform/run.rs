@@ -257,17 +257,18 @@ impl<'a> Run<'a> {
         let compiled = &self.transform.plans[plan];
         self.unweighed_bytes += event.len() + ROW_BYTES + self.transform.columns[plan] * VALUE_BYTES;
         let rows = self.rows[plan].get_or_insert_with(|| Rows::new(&compiled.dataset));
+        rows.push_source(source);
         match (draft.id, sender.idempotency_key) {
             (Some(place), _) => {
-                rows.push(draft, event, draft.resolve(event, place), source, arrival);
+                rows.push(draft, event, draft.resolve(event, place), arrival);
             }
             (None, Some(key)) => {
                 let id = idempotent_event_id(key, sender.first_index.wrapping_add(index));
-                rows.push(draft, event, &id, source, arrival);
+                rows.push(draft, event, &id, arrival);
             }
             (None, None) => {
                 let id = sender.identity.derived_event_id(index);
-                rows.push(draft, event, &id, source, arrival);
+                rows.push(draft, event, &id, arrival);
             }
         }
     }
