@@ -23,7 +23,7 @@ use crate::sources::{Ranks, SourceIndex, Sources};
 use crate::time::MICROS_PER_DAY;
 use column::{Column, Finished};
 use texts::{FinishedTexts, Texts, dictionary};
-use values::Strings;
+use values::{Alike, Strings};
 
 /// The rows of one dataset, in the order in which the events came.
 #[derive(Debug)]
@@ -33,9 +33,10 @@ pub(crate) struct Rows {
     types: Texts,
     sources: Vec<SourceIndex>,
     times: Vec<Micros>,
-    arrivals: Vec<Micros>,
+    arrivals: Alike<Micros>,
     columns: Vec<Column>,
-    extras: Strings,
+    /// None as long as no row has any.
+    extras: Option<Strings>,
     extra: String,
 }
 
@@ -54,9 +55,9 @@ pub(crate) struct Sorted {
     ranks: Ranks,
     owner_names: Arc<StringArray>,
     times: Vec<Micros>,
-    arrivals: Vec<Micros>,
+    arrivals: Alike<Micros>,
     columns: Vec<Finished>,
-    extras: StringArray,
+    extras: Option<StringArray>,
 }
 
 /// The rows of one dataset, sorted as it declares.
@@ -80,9 +81,9 @@ impl Rows {
             types: Texts::new(),
             sources: Vec::new(),
             times: Vec::new(),
-            arrivals: Vec::new(),
+            arrivals: Alike::default(),
             columns: dataset.object.properties.iter().map(|property| Column::new(&property.values)).collect(),
-            extras: Strings::new(),
+            extras: None,
             extra: String::new(),
         }
     }
@@ -94,7 +95,8 @@ impl Rows {
     /// The bytes that the rows take, roughly.
     pub(crate) fn size_bytes(&self) -> usize {
         let columns: usize = self.columns.iter().map(Column::size_bytes).sum();
-        let texts = self.ids.text_bytes() + self.types.size_bytes() + self.extras.text_bytes();
+        let texts =
+            self.ids.text_bytes() + self.types.size_bytes() + self.extras.as_ref().map_or(0, Strings::text_bytes);
         columns + texts + self.len() * 40
     }
 
@@ -112,9 +114,10 @@ impl Rows {
             column.push(*cell, draft, event);
         }
         draft.write_extra(&mut self.extra);
-        match self.extra.as_str() {
-            "" => self.extras.push_null(),
-            extra => self.extras.push(extra),
+        match (self.extra.as_str(), &mut self.extras) {
+            ("", None) => {}
+            ("", Some(extras)) => extras.push_null(),
+            (extra, extras) => extras.get_or_insert_with(|| Strings::of_nulls(self.times.len() - 1)).push(extra),
         }
     }
 
@@ -156,7 +159,7 @@ impl Rows {
             times: std::mem::take(&mut self.times),
             arrivals: std::mem::take(&mut self.arrivals),
             columns,
-            extras: self.extras.finish()?,
+            extras: self.extras.take().map(|mut extras| extras.finish()).transpose()?,
         };
         if !order::is_usual(&self.dataset) {
             sorted.sort_by(&self.dataset.sort, known)?;
@@ -211,9 +214,7 @@ impl Sorted {
     /// When Arrow refuses the columns, which would be a defect.
     pub(crate) fn slice(&self, rows: Range<usize>, known: &Sources) -> Result<SortedRows, ArrowError> {
         let order = self.order.slice(rows.start, rows.len());
-        let in_order =
-            |values: &[Micros]| -> Vec<Micros> { order.values().iter().map(|row| values[*row as usize]).collect() };
-        let (times, arrivals) = (in_order(&self.times), in_order(&self.arrivals));
+        let times: Vec<Micros> = order.values().iter().map(|row| self.times[*row as usize]).collect();
         let sources: Vec<SourceIndex> = order.values().iter().map(|row| self.sources[*row as usize]).collect();
         let mut columns: Vec<ArrayRef> = vec![
             take(&self.ids, &order, None)?,
@@ -221,16 +222,15 @@ impl Sorted {
             self.types.take(&order)?,
             timestamps(times.clone()),
             Arc::new(Date32Array::from_iter_values(times.iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32))),
-            timestamps(arrivals),
+            timestamps(self.arrivals.take(order.values())),
             dictionary(sources.iter().map(|index| known.owner_of(*index)).collect(), self.owner_names.clone())?,
         ];
         for column in &self.columns {
             columns.push(column.take(&order)?);
         }
-        columns.push(if self.extras.null_count() == self.extras.len() {
-            new_null_array(&DataType::Utf8, order.len())
-        } else {
-            take(&self.extras, &order, None)?
+        columns.push(match &self.extras {
+            None => new_null_array(&DataType::Utf8, order.len()),
+            Some(extras) => take(extras, &order, None)?,
         });
         let fields = self.schema.fields().iter().zip(&columns);
         let fields = fields.map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()));

@@ -55,7 +55,7 @@ impl Sorted {
                 let days = self.times.iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32);
                 Arc::new(Int32Array::from_iter_values(days))
             }
-            "ingest_time" => Arc::new(Int64Array::from(self.arrivals.clone())),
+            "ingest_time" => Arc::new(Int64Array::from(self.arrivals.all())),
             "owner" => Arc::new(ranks(self.sources.iter().map(|source| known.pair(*source).0))),
             _ => match &self.columns[self.schema.index_of(name)? - COMMON_COLUMNS.len()] {
                 Finished::Texts(column) => texts(column),

@@ -29,6 +29,13 @@ impl Strings {
         Self::with_capacity(0, 0)
     }
 
+    /// Nothing for each of these rows.
+    pub(super) fn of_nulls(rows: usize) -> Self {
+        let mut present = NullBufferBuilder::new(rows);
+        present.append_n_nulls(rows);
+        Self { bytes: Vec::new(), ends: vec![0; rows + 1], present }
+    }
+
     pub(super) fn with_capacity(rows: usize, bytes: usize) -> Self {
         let mut ends = Vec::with_capacity(rows + 1);
         ends.push(0);
@@ -72,6 +79,43 @@ impl Strings {
     }
 }
 
+/// A number for each row, which takes no room as long as all are the same.
+#[derive(Debug, Default)]
+pub(super) struct Alike<T> {
+    rows: usize,
+    first: T,
+    /// Of all rows, once there are two that differ.
+    each: Vec<T>,
+}
+
+impl<T: Copy + PartialEq> Alike<T> {
+    #[inline]
+    pub(super) fn push(&mut self, value: T) {
+        if self.rows == 0 {
+            self.first = value;
+        } else if self.each.is_empty() && value != self.first {
+            self.each = vec![self.first; self.rows];
+        }
+        if !self.each.is_empty() {
+            self.each.push(value);
+        }
+        self.rows += 1;
+    }
+
+    /// The numbers of these rows, in their order.
+    pub(super) fn take(&self, rows: &[u32]) -> Vec<T> {
+        if self.each.is_empty() {
+            return vec![self.first; rows.len()];
+        }
+        rows.iter().map(|row| self.each[*row as usize]).collect()
+    }
+
+    /// The numbers of all rows.
+    pub(super) fn all(&self) -> Vec<T> {
+        if self.each.is_empty() { vec![self.first; self.rows] } else { self.each.clone() }
+    }
+}
+
 impl<T> Numbers<T> {
     pub(super) fn new() -> Self {
         Self { values: Vec::new(), present: NullBufferBuilder::new(0) }
@@ -102,3 +146,6 @@ impl<T: ArrowNativeType> Numbers<T> {
         PrimitiveArray::new(values.into(), present.finish())
     }
 }
+
+#[cfg(test)]
+mod tests;
