@@ -23,6 +23,19 @@ pub(super) struct Reading {
     pub(super) kinesis: bool,
 }
 
+/// The most records that room is made for before they are read.
+const EXPECTED: usize = 16 * 1024;
+
+impl Reading {
+    /// Makes room for about so many records.
+    fn expect(&mut self, records: usize) {
+        let records = records.min(EXPECTED) + 1;
+        self.records.reserve(records);
+        self.ids.reserve(records);
+        self.data.reserve(records);
+    }
+}
+
 /// Reads an event.
 ///
 /// # Errors
@@ -60,10 +73,10 @@ fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
     cursor.array(|cursor| {
         let index = reading.records.len();
         cursor.peek();
+        let start = cursor.at();
         let said = match pattern.follow(cursor) {
             Some(said) => said,
             None => {
-                let start = cursor.at();
                 let said = record(cursor)?;
                 pattern.learn(cursor.event, start..cursor.at(), &said);
                 said
@@ -96,11 +109,14 @@ fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
             }
             _ => RecordIdentity::of_direct_put(&unescaped(event, id).unwrap_or_default()),
         };
-        let partition_key = said.text(Member::PartitionKey).and_then(|key| unescaped(event, key)).unwrap_or_default();
+        if index == 0 {
+            reading.expect(cursor.left().len() / (cursor.at() - start).max(1));
+        }
         reading.records.push(StreamRecord {
             identity,
             arrival: arrival.unwrap_or(Micros::MIN),
-            partition_key: partition_key.into_owned(),
+            // Nothing asks for it any more.
+            partition_key: String::new(),
             data: Bytes::new(),
         });
         reading.ids.push(id.clone());
@@ -218,7 +234,10 @@ pub(super) fn decode(event: &mut [u8], data: Option<Place>) -> Result<Place, (Pl
     let Some(mut data) = data else {
         return Err((0..0, "the record has no `data`; expected a text in base64".to_owned()));
     };
-    if memchr::memchr(b'\\', bytes(event, &data)).is_some() {
+    // Checked first, because what does not decode is to be kept as it was sent.
+    let is_base64 = |event: &[u8], data: &Place| base64_simd::STANDARD.check(bytes(event, data)).is_ok();
+    let mut decodes = is_base64(event, &data);
+    if !decodes && memchr::memchr(b'\\', bytes(event, &data)).is_some() {
         // An encoder may escape `/`, `+` or `=`. Without escapes a text is never longer.
         let text = unescaped(event, &data).map(std::borrow::Cow::into_owned);
         let Some(text) = text.filter(|text| text.len() <= data.len()) else {
@@ -227,12 +246,12 @@ pub(super) fn decode(event: &mut [u8], data: Option<Place>) -> Result<Place, (Pl
         let end = data.start as usize + text.len();
         event[data.start as usize..end].copy_from_slice(text.as_bytes());
         data.end = end as u32;
+        decodes = is_base64(event, &data);
     }
-    let sent = &mut event[data.start as usize..data.end as usize];
-    // Checked first, because what does not decode is to be kept as it was sent.
-    if base64_simd::STANDARD.check(sent).is_err() {
+    if !decodes {
         return Err((data, "the record's `data` is no base64 with padding (RFC 4648, section 4)".to_owned()));
     }
+    let sent = &mut event[data.start as usize..data.end as usize];
     let decoded = base64_simd::STANDARD.decode_inplace(sent).map_or(0, |bytes| bytes.len());
     Ok(data.start..data.start + decoded as u32)
 }

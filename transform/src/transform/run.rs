@@ -238,10 +238,11 @@ impl<'a> Run<'a> {
             return None;
         }
         let leads_there = || {
-            let event_type = self.draft.resolve(event, self.draft.event_type?);
-            Some(self.transform.by_type.get(event_type) == Some(&guess))
+            let event_type = self.draft.event_type.map(|place| self.draft.resolve(event, place));
+            let by_type = event_type.and_then(|name| self.transform.by_type.get(name).copied());
+            by_type.or(self.transform.default) == Some(guess)
         };
-        (sender.routed.is_some() || leads_there() == Some(true)).then_some(guess)
+        (sender.routed.is_some() || leads_there()).then_some(guess)
     }
 
     /// Makes a row of the event that the draft holds.
