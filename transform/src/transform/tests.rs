@@ -281,7 +281,7 @@ fn a_record_of_one_event_is_the_same_delimited_or_not() {
     let events = |end: &str| {
         let event = |n: u64| {
             let time = ARRIVAL / 1000 - (n * 7_919 % 40_000_000) as i64;
-            let id = if n % 7 == 0 { String::new() } else { format!(r#""id":"{n}","#) };
+            let id = if n.is_multiple_of(7) { String::new() } else { format!(r#""id":"{n}","#) };
             format!(
                 r#"{{{id}"source":"s{}","type":"reading","time":{time},"value":{n},"unit":"Cel"}}{end}"#,
                 n * 31 % 97

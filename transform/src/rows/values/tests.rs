@@ -10,7 +10,7 @@ proptest! {
     fn numbers_that_may_be_alike_are_those_pushed(values in prop::collection::vec(0..2_u8, 0..8)) {
         let mut alike = Alike::default();
         values.iter().for_each(|value| alike.push(*value));
-        prop_assert_eq!(alike.all(), values.clone());
+        prop_assert_eq!(alike.all(), &values[..]);
         let backwards: Vec<u32> = (0..values.len() as u32).rev().collect();
         prop_assert_eq!(alike.take(&backwards), values.into_iter().rev().collect::<Vec<_>>());
     }
