@@ -20,7 +20,7 @@ FUZZ_TOOLCHAIN ?= nightly
 FUZZ_WORK := $(abspath $(TARGET))/fuzz
 FUZZ_BUILD ?= $(FUZZ_WORK)/build
 
-.PHONY: help demo build test test-interop check deny-installed advisories docs bench bench-peers crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build test test-interop check deny-installed advisories docs bench bench-peers bench-handler crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,11 @@ bench-peers: $(PEERS_VENV)/installed ## Measure the conversion beside six other 
 	$(CARGO) build --release --package alluvium-peers
 	ALLUVIUM_RELEASE=$(abspath $(TARGET))/release $(PEERS_VENV)/bin/python benches/peers/run.py
 
+bench-handler: ## Measure the Firehose handler beside the bare conversion of the same payloads, on one core.
+	$(CARGO) build --release --package alluvium-peers
+	$(PYTHON) -B benches/peers/events.py $(TARGET)/release/handler-events.ndjson 100000
+	taskset -c 1 $(TARGET)/release/handler $(TARGET)/release/handler-events.ndjson
+
 $(PEERS_VENV)/installed: benches/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS_VENV)
 	$(PEERS_VENV)/bin/pip install --quiet --disable-pip-version-check -r benches/peers/requirements.txt
@@ -104,7 +109,7 @@ nightly: ## What takes long: fuzzing, many cases of every property, many kills, 
 	$(MAKE) --no-print-directory fuzz
 	PROPTEST_CASES=20000 $(CARGO) test --workspace --lib --quiet
 	$(MAKE) --no-print-directory crash ROUNDS=50
-	$(MAKE) --no-print-directory bench
+	$(MAKE) --no-print-directory bench bench-peers bench-handler
 
 clean: ## Remove everything that was built.
 	$(CARGO) clean

@@ -8,6 +8,7 @@ fit `datasets/telemetry.json`. Every event is sound, so that all tools must end 
 import bisect
 import itertools
 import random
+import sys
 
 SOURCES = 10_000
 TYPES = ["reading"] * 13 + ["telemetry"] * 2 + ["alarm"]
@@ -62,3 +63,9 @@ def write(path, count, seed):
     """Writes `count` events to a file."""
     with open(path, "wb", buffering=1 << 20) as out:
         out.writelines(lines(count, seed))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: events.py FILE COUNT")
+    write(sys.argv[1], int(sys.argv[2]), seed=1)

@@ -50,9 +50,13 @@ pub(super) fn schema(inference: &Inference) -> Value {
         sentences.push(format!("{} values were no objects and were left out.", count(inference.strangers)));
     }
     sentences.extend(renderer.left_to_extra());
+    let events = match inference.events {
+        1 => "1 event".to_owned(),
+        events => format!("{} events", count(events)),
+    };
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "description": format!("Inferred from {} events. {}", count(inference.events), sentences.join(" ")).trim_end(),
+        "description": format!("Inferred from {events}. {}", sentences.join(" ")).trim_end(),
         "type": "object",
         "properties": properties,
     });
