@@ -89,11 +89,14 @@ fn elements(bytes: &[u8]) -> Option<u64> {
     }
 }
 
-/// Whether serde_json takes it, numbers that fit no f64 included, which RFC 8259 allows.
+/// Whether serde_json takes it, numbers that fit no f64 included, which RFC 8259 allows: those it is to leave unread.
 fn is_json(text: &[u8]) -> bool {
     match serde_json::from_slice::<Value>(text) {
         Ok(_) => true,
-        Err(error) => error.to_string().contains("number out of range"),
+        Err(error) if error.to_string().contains("number out of range") => {
+            serde_json::from_slice::<&serde_json::value::RawValue>(text).is_ok()
+        }
+        Err(_) => false,
     }
 }
 
