@@ -75,7 +75,7 @@ bench-peers: $(PEERS_VENV)/installed ## Measure the conversion beside six other 
 bench-handler: ## Measure the Firehose handler beside the bare conversion of the same payloads, on one core.
 	$(CARGO) build --release --package alluvium-peers
 	$(PYTHON) -B benches/peers/events.py $(TARGET)/release/handler-events.ndjson 100000
-	taskset -c 1 $(TARGET)/release/handler $(TARGET)/release/handler-events.ndjson
+	taskset -c $$($(PYTHON) -c 'import os; print(max(os.sched_getaffinity(0)))') $(TARGET)/release/handler $(TARGET)/release/handler-events.ndjson
 
 $(PEERS_VENV)/installed: benches/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS_VENV)

@@ -154,7 +154,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--events", type=int, default=1_000_000)
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--runs", type=int, default=7)
+    arguments.add_argument("--runs", type=int, default=9)
     arguments.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     arguments.add_argument("--only", help="names of tools, with commas between; ours always runs")
     arguments.add_argument("--json", help="write the figures of every run to this file")

@@ -21,8 +21,9 @@ pub const DEAD_LETTER_ORIGINAL_BYTES: usize = 64 * 1024;
 pub const RECORD_EXPANDED_BYTES: usize = 16 * 1024 * 1024;
 
 /// The most bytes that the compressed records of one batch may expand to together, with 32 more for each event of the batch, and
-/// one for every four columns of its dataset. Our own: what comes of them must fit the memory of a small Lambda function. An event of Amazon Data Firehose holds up to
-/// [`INVOCATION_BYTES`], about 4.5 MB of records, so it binds where all of them compress better than seven to one.
+/// one for every four columns of its dataset. Our own: what comes of them must fit the memory of a small Lambda function. An event
+/// of Amazon Data Firehose holds up to [`INVOCATION_BYTES`], about 4.5 MB of records, so it binds where all of them compress better
+/// than seven to one.
 pub const BATCH_EXPANDED_BYTES: usize = 32 * 1024 * 1024;
 
 /// The most bytes of a synchronous invocation's event, and of its response. AWS Lambda Developer Guide, "Lambda quotas": 6 MB

@@ -171,10 +171,14 @@ impl<W: Write + Send> File<'_, W> {
                 self.rows.push(draft, event, &id, arrival);
             }
         }
-        if self.rows.len().is_multiple_of(WEIGHED_EVERY) && self.rows.size_bytes() >= self.settings.sort_bytes {
+        if self.rows.len().is_multiple_of(WEIGHED_EVERY) && self.size_bytes() >= self.settings.sort_bytes {
             self.write_run()?;
         }
         Ok(())
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.rows.size_bytes() + self.sources.size_bytes()
     }
 
     /// Tells the rows their sources.

@@ -143,6 +143,7 @@ impl Rows {
     ///
     /// When Arrow refuses the columns, which would be a defect.
     pub(crate) fn sorted(&mut self, known: &Sources) -> Result<Sorted, ArrowError> {
+        assert_eq!(self.sources.len(), self.len(), "each row has been told its source");
         let ids = self.ids.finish()?;
         let ranks = known.source_ranks();
         let order = UInt32Array::from(self.order(&ranks, &ids));

@@ -60,9 +60,13 @@ impl Waiting {
     }
 }
 
+/// How often the name of a source is held at most: twice here, and in what a file is encoded from.
+const COPIES: usize = 4;
+
 /// Every pair of owner and source met in a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
+    size_bytes: usize,
     owners: Vec<Owner>,
     by_name: AHashMap<Box<str>, OwnerIndex>,
     sources: Vec<Source>,
@@ -93,9 +97,15 @@ impl Sources {
             },
         };
         if found == new {
+            self.size_bytes += COPIES * name.len();
             self.sources.push(Source { owner, name: name.into() });
         }
         found
+    }
+
+    /// The bytes that the names take, and may take when rows are written, roughly.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.size_bytes
     }
 
     pub(crate) fn owner_name(&self, owner: OwnerIndex) -> &str {

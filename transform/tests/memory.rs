@@ -16,6 +16,10 @@ use alluvium_transform::{Transform, TransformSettings};
 use md5::{Digest, Md5};
 
 const ALLOWED_BYTES: usize = 96_000_000;
+/// What the zstd library, which allocates past the counter, has for its two encoders of the fastest level: more than they take.
+const ENCODERS_BYTES: usize = 4_000_000;
+/// The same for its decoder, with the largest window that it is allowed, where a record is compressed with zstd.
+const DECODER_BYTES: usize = 17_000_000;
 
 struct Counting;
 
@@ -43,8 +47,14 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // As if old and new were held at once, which large blocks never are and small ones may be.
-        count(size, layout.size());
+        // A block that is aligned to more than the allocator does by itself is copied, so that old and new are held at once; a large
+        // one that is not is moved by mapping it anew.
+        if layout.align() > 16 {
+            count(size, 0);
+            count(0, layout.size());
+        } else {
+            count(size, layout.size());
+        }
         // SAFETY: the caller keeps the contract of `realloc`.
         unsafe { System.realloc(at, layout, size) }
     }
@@ -283,6 +293,18 @@ const SHAPES: &[Shape] = &[
         let mut seeded = Seeded(12);
         of_lines(move || format!(r#"{{"id":"{}","source":"{}"}}"#, seeded.text(20), seeded.text(12)))
     }),
+    ("zstd of lines of long sources", "open", || {
+        let mut next = 0;
+        event(|n| {
+            let mut lines = String::new();
+            for _ in 0..15_000 {
+                next += 1;
+                writeln!(lines, r#"{{"source":"{}{next:08}"}}"#, "x".repeat(1000)).unwrap();
+            }
+            (n < 2).then(|| zstd(lines.as_bytes()))
+        })
+    }),
+    ("lines of {} that get a long default", "default", || of_lines(|| "{}".to_owned())),
     ("a day of times", "open", || {
         let mut seeded = Seeded(13);
         of_lines(move || {
@@ -299,15 +321,18 @@ const SHAPES: &[Shape] = &[
     ("aggregates of empty user records", "open", || event(|_| Some(aggregate(|_| Vec::new(), 10_000)))),
 ];
 
-fn transform(default: &str) -> Transform {
+fn transform(default_dataset: &str) -> Transform {
     let open = r#"{"properties": {"value": {"type": "number"}, "note": {"type": "string"}}}"#;
     let kinds = [r#"{"type": "integer"}"#, r#"{"type": "number"}"#, r#"{"type": "string"}"#, r#"{"type": "boolean"}"#];
     let wide: Vec<String> = (0..500).map(|n| format!("\"p{n}\": {}", kinds[n % 4])).collect();
     let wide = format!("{{\"properties\": {{{}}}}}", wide.join(","));
+    let default = format!(r#"{{"properties": {{"note": {{"type": "string", "default": "{}"}}}}}}"#, "x".repeat(1000));
     let telemetry = include_str!("../../datasets/telemetry.json");
     let dataset = |name: &str, schema: &str| Dataset::from_schema(DatasetName::new(name).unwrap(), schema).unwrap();
-    let datasets = [dataset("open", open), dataset("telemetry", telemetry), dataset("wide", &wide)];
-    Transform::new(Arc::new(Datasets::of(datasets, Some(default)).unwrap()), TransformSettings::default()).unwrap()
+    let datasets =
+        [dataset("open", open), dataset("telemetry", telemetry), dataset("wide", &wide), dataset("default", &default)];
+    Transform::new(Arc::new(Datasets::of(datasets, Some(default_dataset)).unwrap()), TransformSettings::default())
+        .unwrap()
 }
 
 #[test]
@@ -339,9 +364,10 @@ fn no_shape_of_event_takes_more_than_a_small_function_has() {
             chunks as f64 / 1e6,
             response.len() as f64 / 1e6,
         );
-        if peak > ALLOWED_BYTES {
+        let decoder = if name.contains("zstd") { DECODER_BYTES } else { 0 };
+        if peak + ENCODERS_BYTES + decoder > ALLOWED_BYTES {
             too_much.push((name, peak));
         }
     }
-    assert!(too_much.is_empty(), "more than {ALLOWED_BYTES} bytes: {too_much:?}");
+    assert!(too_much.is_empty(), "more than {ALLOWED_BYTES} bytes with the zstd library's: {too_much:?}");
 }

@@ -39,6 +39,8 @@ pub(super) enum FinishedTexts {
 #[derive(Debug)]
 pub(super) struct Coded {
     codes: Vec<u16>,
+    /// The bytes of all rows' texts.
+    text_bytes: usize,
     values: StringBuilder,
     code_of: AHashMap<Box<str>, u16>,
     short: [Short; SHORT_VALUES],
@@ -55,7 +57,7 @@ impl Texts {
     pub(super) fn new() -> Self {
         let short = [Short { text: ShortText::EMPTY, code: NULL }; SHORT_VALUES];
         let (values, code_of) = (StringBuilder::new(), AHashMap::new());
-        Self::Coded(Box::new(Coded { codes: Vec::new(), values, code_of, short }))
+        Self::Coded(Box::new(Coded { codes: Vec::new(), text_bytes: 0, values, code_of, short }))
     }
 
     #[inline]
@@ -63,7 +65,10 @@ impl Texts {
         match self {
             Self::Plain(texts) => texts.push(text),
             Self::Coded(coded) => match coded.code(text) {
-                Some(code) => coded.codes.push(code),
+                Some(code) => {
+                    coded.codes.push(code);
+                    coded.text_bytes += text.len();
+                }
                 None => {
                     let mut texts = coded.write_out();
                     texts.push(text);
@@ -85,7 +90,7 @@ impl Texts {
     pub(super) fn size_bytes(&self) -> usize {
         match self {
             Self::Plain(texts) => texts.size_bytes(),
-            Self::Coded(coded) => size_of_val(coded.codes.as_slice()) + coded.values.values_slice().len(),
+            Self::Coded(coded) => coded.codes.len() * (size_of::<u16>() + size_of::<i32>()) + coded.text_bytes,
         }
     }
 

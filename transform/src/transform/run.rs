@@ -26,6 +26,8 @@ use crate::tape::Tape;
 /// How much rows and dead letters may take before some are written: more than one event of Firehose holds in realistic records,
 /// so that it becomes one row group, and little beside what a Lambda function has.
 const COLLECTED_BYTES: usize = 6 * 1024 * 1024;
+/// How much the names of sources may take.
+const SOURCES_BYTES: usize = 8 * 1024 * 1024;
 /// How much they may have gained before they are weighed again.
 const WEIGHED_EVERY_BYTES: usize = 256 * 1024;
 /// What a row takes beside the text of its event, and each of its values, at least.
@@ -121,7 +123,7 @@ impl<'a> Run<'a> {
         };
         let header = opened.header();
         let owner = if header.owner.is_empty() { self.transform.settings.stream_owner.as_str() } else { &header.owner };
-        let sender = Sender {
+        let mut sender = Sender {
             identity,
             arrival,
             owner,
@@ -134,6 +136,7 @@ impl<'a> Run<'a> {
             self.element(&sender, index as u32, element);
             if self.unweighed_bytes >= WEIGHED_EVERY_BYTES {
                 self.weigh()?;
+                sender.owner_index = self.sources.owner(owner);
             }
         }
         Ok(())
@@ -318,10 +321,17 @@ impl<'a> Run<'a> {
         Fault::new(ReasonCode::NoDataset, detail)
     }
 
-    /// Writes row groups of what is collected until it takes little again. The same events are always weighed at the same
+    /// Writes row groups of what is collected until it takes little again; all rows, when their sources take much, which then are
+    /// forgotten. The same events are always weighed at the same
     /// places, so that the same batch gives the same bytes.
     fn weigh(&mut self) -> Result<(), TransformError> {
         self.unweighed_bytes = 0;
+        if self.sources.size_bytes() >= SOURCES_BYTES {
+            for at in 0..self.transform.plans.len() {
+                self.write(at)?;
+            }
+            (self.sources, self.stream_owner) = (Sources::default(), None);
+        }
         loop {
             let weights = self.rows.iter().map(|rows| rows.as_ref().map_or(0, Rows::size_bytes));
             let mut weights: Vec<usize> = weights.collect();

@@ -93,6 +93,39 @@ fn times(rows: &RecordBatch, column: &str) -> Vec<Micros> {
 }
 
 #[test]
+fn records_that_are_one_event_go_where_the_same_records_with_a_line_end_go() {
+    let types = [
+        r#""type":"reading","#,
+        r#""type":"telemetry","#,
+        r#""type":"data","#,
+        r#""type":"alarm","#,
+        r#""type":null,"#,
+        "",
+    ];
+    let event = |n: usize| {
+        let event_type = types[n / 3 % types.len()];
+        let value = if n % 7 == 6 { r#""high""# } else { "1.5" };
+        format!(r#"{{"id":"{n}","source":"s{}",{event_type}"value":{value}}}"#, n % 4)
+    };
+    for default in [None, Some("telemetry"), Some("data")] {
+        for expanded in [TransformSettings::default().batch_expanded_bytes, 2_000] {
+            let settings = TransformSettings { batch_expanded_bytes: expanded, ..TransformSettings::default() };
+            let datasets = Arc::new(Datasets::load(None, default).unwrap());
+            let transform = Transform::new(datasets, settings).unwrap();
+            let outcome = |end: &str| {
+                let output = run(&transform, &batch((0..120).map(|n| record(0, n as u64, event(n) + end))));
+                let has = |name: &str| output.message.files.iter().any(|file| file.dataset == name);
+                let ids = |name: &str| if has(name) { texts(&rows(&output, name), "event_id") } else { Vec::new() };
+                (ids("telemetry"), ids("data"), ids("dead_letters").len())
+            };
+            let (whole, delimited) = (outcome(""), outcome("\n"));
+            assert_eq!(whole, delimited, "{default:?}, {expanded}");
+            assert!(whole.0.len() + whole.1.len() >= 20, "{default:?}, {expanded}: {whole:?}");
+        }
+    }
+}
+
+#[test]
 fn events_go_where_route_type_or_default_send_them() {
     let elements = [r#"{"id":"1","value":1,"type":"data"}"#];
     let typed = r#"{"id":"2","type":"reading","value":2}
