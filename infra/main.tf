@@ -1,0 +1,140 @@
+# The whole stack, along the path of one event: stream, transform, lake, and what serves the API.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  prefix = "${var.name}-${var.stage}"
+
+  account = {
+    id        = data.aws_caller_identity.current.account_id
+    region    = data.aws_region.current.name
+    partition = data.aws_partition.current.partition
+  }
+
+  bucket_suffix = "${local.account.id}-${local.account.region}"
+
+  functions = {
+    architecture     = var.architecture
+    package_dir      = coalesce(var.package_dir, "${path.root}/../target/package/${var.architecture}")
+    live_versions    = var.live_versions
+    memory_megabytes = var.memory_megabytes
+    log_days         = var.log_days
+
+    environment = merge(
+      { ALLUVIUM_VERBOSITY = var.verbosity },
+      var.endpoint_url == null ? {} : { AWS_ENDPOINT_URL = var.endpoint_url },
+    )
+  }
+
+  # A dataset's own columns are the outermost properties of its schema.
+  datasets = {
+    for file in fileset(var.datasets_dir, "*.json") :
+    trimsuffix(file, ".json") => keys(jsondecode(file("${var.datasets_dir}/${file}")).properties)
+  }
+}
+
+module "stream" {
+  source = "./modules/stream"
+
+  prefix          = local.prefix
+  shards          = var.stream_shards
+  retention_hours = var.stream_hours
+}
+
+module "lake" {
+  source = "./modules/lake"
+
+  prefix             = local.prefix
+  bucket_suffix      = local.bucket_suffix
+  account            = local.account
+  functions          = local.functions
+  datasets           = local.datasets
+  commit_seconds     = var.commit_seconds
+  checkpoint_every   = var.checkpoint_every
+  on_destroy         = var.on_destroy
+  undelete_days      = var.undelete_days
+  sql_scan_megabytes = var.sql_scan_megabytes
+  sql_result_days    = var.sql_result_days
+}
+
+module "serving" {
+  source = "./modules/serving"
+
+  prefix    = local.prefix
+  functions = local.functions
+  stream    = { name = module.stream.name, arn = module.stream.arn }
+
+  lake = {
+    bucket_arn     = module.lake.bucket.arn
+    data_files_arn = module.lake.data_files_arn
+    results_arn    = module.lake.results.arn
+    catalog_arns   = module.lake.catalog_arns
+    database       = module.lake.database
+    workgroup      = module.lake.workgroup.name
+    workgroup_arn  = module.lake.workgroup.arn
+  }
+
+  on_destroy           = var.on_destroy
+  sql_time             = var.sql_time
+  requests_per_second  = var.requests_per_second
+  request_burst        = var.request_burst
+  cors_origins         = var.cors_origins
+  auth                 = var.auth
+  secret_version       = var.secret_version
+  secret_recovery_days = var.secret_recovery_days
+}
+
+module "transform" {
+  source = "./modules/transform"
+
+  prefix               = local.prefix
+  bucket_suffix        = local.bucket_suffix
+  account              = local.account
+  functions            = local.functions
+  stream_arn           = module.stream.arn
+  lake_url             = module.lake.lake_url
+  data_files_arn       = module.lake.data_files_arn
+  commit_queue         = module.lake.commit_queue
+  hot_table            = module.serving.hot_table
+  delivery             = var.delivery
+  buffer_seconds       = var.buffer_seconds
+  buffer_megabytes     = var.buffer_megabytes
+  raw_backup_days      = var.raw_backup_days
+  on_destroy           = var.on_destroy
+  owner                = var.owner
+  default_dataset      = var.default_dataset
+  hot_margin           = var.hot_margin
+  pseudonym_secret_arn = var.pseudonym_secret_arn
+}
+
+# What other stacks need, where they can look it up.
+
+locals {
+  shared = {
+    api_url        = module.serving.api.url
+    stream_name    = module.stream.name
+    stream_arn     = module.stream.arn
+    lake_url       = module.lake.lake_url
+    database       = module.lake.database
+    workgroup      = module.lake.workgroup.name
+    hot_table      = module.serving.hot_table.name
+    commit_queue   = module.lake.commit_queue.url
+    commits_dead   = module.lake.commit_dead_letter_queue.url
+    landing        = module.transform.landing.name
+    signing_secret = module.serving.signing_secret_arn
+  }
+}
+
+resource "aws_ssm_parameter" "shared" {
+  #checkov:skip=CKV2_AWS_34:Names and addresses, none of them secret: the secret itself is in Secrets Manager.
+  for_each = local.shared
+
+  name        = "/${var.name}/${var.stage}/${each.key}"
+  description = "${local.prefix}: ${each.key}"
+  type        = "String"
+  value       = each.value
+}

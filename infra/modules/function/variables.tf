@@ -1,0 +1,44 @@
+variable "prefix" {
+  description = "What names begin with: `<name>-<stage>`."
+  type        = string
+}
+
+variable "name" {
+  description = "The function's name within the stage, also that of its zip."
+  type        = string
+}
+
+variable "description" {
+  description = "What the function does, for people."
+  type        = string
+}
+
+variable "settings" {
+  description = "What functions share: `architecture`, `package_dir`, `live_versions`, `memory_megabytes`, `log_days`, and `environment` for all."
+  type = object({
+    architecture     = string
+    package_dir      = string
+    live_versions    = map(string)
+    memory_megabytes = map(number)
+    log_days         = number
+    environment      = map(string)
+  })
+}
+
+variable "timeout_seconds" {
+  description = "How long one invocation may take."
+  type        = number
+}
+
+variable "environment" {
+  description = "The function's own variables. Null: left out."
+  type        = map(string)
+}
+
+variable "statements" {
+  description = "What the function may do, beside writing its log: actions on resources."
+  type = list(object({
+    actions   = list(string)
+    resources = list(string)
+  }))
+}

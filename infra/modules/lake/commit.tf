@@ -1,0 +1,106 @@
+# The commit queue, where what it cannot deliver ends, and the function that adds data files to the tables.
+
+locals {
+  commit_timeout_seconds = 60
+}
+
+resource "aws_sqs_queue" "commits" {
+  name                    = "${var.prefix}-commits"
+  sqs_managed_sse_enabled = true
+
+  # As long as SQS keeps anything. A message that is lost would leave acknowledged events out of the tables (IN-1).
+  message_retention_seconds = 14 * 24 * 3600
+
+  # Lambda's own advice for a queue that it polls: six times the function's time-out, and the window.
+  visibility_timeout_seconds = 6 * local.commit_timeout_seconds + var.commit_seconds
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.commits_dead.arn
+    maxReceiveCount     = 5
+  })
+}
+
+resource "aws_sqs_queue" "commits_dead" {
+  name                      = "${var.prefix}-commits-dead"
+  sqs_managed_sse_enabled   = true
+  message_retention_seconds = 14 * 24 * 3600
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "commits_dead" {
+  queue_url = aws_sqs_queue.commits_dead.id
+
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.commits.arn]
+  })
+}
+
+resource "aws_sqs_queue_policy" "only_tls" {
+  for_each = {
+    commits      = aws_sqs_queue.commits
+    commits_dead = aws_sqs_queue.commits_dead
+  }
+
+  queue_url = each.value.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "OnlyTls"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = each.value.arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}
+
+module "commit" {
+  source = "../function"
+
+  prefix          = var.prefix
+  name            = "commit"
+  description     = "Adds the data files that commit messages name to the Delta tables, each once."
+  settings        = var.functions
+  timeout_seconds = local.commit_timeout_seconds
+
+  environment = {
+    ALLUVIUM_LAKE                     = local.lake_url
+    ALLUVIUM_COMMIT__CHECKPOINT_EVERY = tostring(var.checkpoint_every)
+  }
+
+  statements = [
+    {
+      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
+      resources = [aws_sqs_queue.commits.arn]
+    },
+    {
+      actions   = ["s3:ListBucket"]
+      resources = [module.bucket.arn]
+    },
+    {
+      actions   = ["s3:GetObject", "s3:PutObject"]
+      resources = [local.tables]
+    },
+    {
+      # A commit message goes once it is committed; nothing else of the lake is this function's to remove.
+      actions   = ["s3:DeleteObject"]
+      resources = ["${module.bucket.arn}/${local.folder}/_commits/*"]
+    },
+  ]
+}
+
+resource "aws_lambda_event_source_mapping" "commits" {
+  event_source_arn = aws_sqs_queue.commits.arn
+  function_name    = module.commit.live_arn
+
+  batch_size                         = 100
+  maximum_batching_window_in_seconds = var.commit_seconds
+  function_response_types            = ["ReportBatchItemFailures"]
+
+  # Writers of one table race for its next version, so more of them commit less. Two is the least that SQS can be held to.
+  scaling_config {
+    maximum_concurrency = 2
+  }
+}

@@ -1,0 +1,58 @@
+output "lake_url" {
+  description = "Where the tables are."
+  value       = local.lake_url
+}
+
+output "bucket" {
+  description = "The lake's bucket: `name` and `arn`."
+  value       = module.bucket
+}
+
+output "results" {
+  description = "The bucket of statements' results: `name` and `arn`."
+  value       = module.results
+}
+
+output "data_files_arn" {
+  description = "What data files and commit messages are, for a policy."
+  value       = local.tables
+}
+
+output "commit_queue" {
+  description = "The commit queue: `url` and `arn`."
+  value       = { url = aws_sqs_queue.commits.id, arn = aws_sqs_queue.commits.arn }
+}
+
+output "commit_dead_letter_queue" {
+  description = "Where messages end that could not be committed: `url` and `arn`."
+  value       = { url = aws_sqs_queue.commits_dead.id, arn = aws_sqs_queue.commits_dead.arn }
+}
+
+output "database" {
+  description = "The database in the Glue catalogue."
+  value       = aws_glue_catalog_database.this.name
+}
+
+output "workgroup" {
+  description = "The Athena workgroup: `name` and `arn`."
+  value       = { name = aws_athena_workgroup.this.name, arn = aws_athena_workgroup.this.arn }
+}
+
+output "catalog_arns" {
+  description = "The catalogue, the database, and each table and view in it, for a policy."
+  value = concat(
+    [
+      "arn:${var.account.partition}:glue:${var.account.region}:${var.account.id}:catalog",
+      "arn:${var.account.partition}:glue:${var.account.region}:${var.account.id}:database/${local.database}",
+    ],
+    [
+      for table in concat(keys(local.tables_all), keys(local.view_columns)) :
+      "arn:${var.account.partition}:glue:${var.account.region}:${var.account.id}:table/${local.database}/${table}"
+    ],
+  )
+}
+
+output "functions" {
+  description = "The functions of this module, by name."
+  value       = { commit = module.commit }
+}

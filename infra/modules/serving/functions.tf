@@ -1,0 +1,98 @@
+# The three functions behind the HTTP API.
+
+locals {
+  # API Gateway waits 30 seconds at most; a function that ends before says itself what went wrong.
+  timeout_seconds = 29
+}
+
+module "gateway" {
+  source = "../function"
+
+  prefix          = var.prefix
+  name            = "gateway"
+  description     = "Takes events over HTTP and puts them into the stream."
+  settings        = var.functions
+  timeout_seconds = local.timeout_seconds
+
+  environment = {
+    ALLUVIUM_STREAM__NAME = var.stream.name
+    # An invocation takes 6 MB, in which a compressed body is base64: a third longer.
+    ALLUVIUM_LIMITS__BODY_BYTES = tostring(4 * 1024 * 1024)
+  }
+
+  statements = [{
+    actions   = ["kinesis:PutRecords"]
+    resources = [var.stream.arn]
+  }]
+}
+
+module "query" {
+  source = "../function"
+
+  prefix          = var.prefix
+  name            = "query"
+  description     = "Answers reads of records from the hot index and the lake, and runs statements."
+  settings        = var.functions
+  timeout_seconds = local.timeout_seconds
+
+  environment = {
+    ALLUVIUM_HOT__TABLE     = aws_dynamodb_table.hot.name
+    ALLUVIUM_SQL__DATABASE  = var.lake.database
+    ALLUVIUM_SQL__WORKGROUP = var.lake.workgroup
+    ALLUVIUM_SQL__TIME      = var.sql_time
+  }
+
+  statements = [
+    {
+      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
+      resources = [aws_dynamodb_table.hot.arn]
+    },
+    {
+      actions = [
+        "athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults", "athena:StopQueryExecution",
+      ]
+      resources = [var.lake.workgroup_arn]
+    },
+    {
+      actions   = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartitions"]
+      resources = var.lake.catalog_arns
+    },
+    {
+      # Athena reads the tables, and reads and writes results, with the rights of whoever asks.
+      actions   = ["s3:GetBucketLocation", "s3:ListBucket"]
+      resources = [var.lake.bucket_arn, var.lake.results_arn]
+    },
+    {
+      actions   = ["s3:GetObject"]
+      resources = [var.lake.data_files_arn]
+    },
+    {
+      actions   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+      resources = ["${var.lake.results_arn}/*"]
+    },
+  ]
+}
+
+module "authorizer" {
+  source = "../function"
+
+  prefix          = var.prefix
+  name            = "authorizer"
+  description     = "Says whether a token may call a route, and whose data it is about."
+  settings        = var.functions
+  timeout_seconds = 10
+
+  environment = {
+    # Where the secret is, never the secret.
+    ALLUVIUM_AUTH__SECRET     = "secret:${aws_secretsmanager_secret.signing.arn}"
+    ALLUVIUM_AUTH__JWKS_URL   = var.auth.jwks_url
+    ALLUVIUM_AUTH__ISSUER     = var.auth.issuer
+    ALLUVIUM_AUTH__AUDIENCE   = var.auth.audience
+    ALLUVIUM_AUTH__ROLE_CLAIM = var.auth.role_claim
+  }
+
+  statements = [{
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = [aws_secretsmanager_secret.signing.arn]
+  }]
+}

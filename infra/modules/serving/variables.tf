@@ -1,0 +1,83 @@
+variable "prefix" {
+  description = "What names begin with: `<name>-<stage>`."
+  type        = string
+}
+
+variable "functions" {
+  description = "What functions share, see the module `function`."
+  type = object({
+    architecture     = string
+    package_dir      = string
+    live_versions    = map(string)
+    memory_megabytes = map(number)
+    log_days         = number
+    environment      = map(string)
+  })
+}
+
+variable "stream" {
+  description = "The stream that the gateway writes."
+  type = object({
+    name = string
+    arn  = string
+  })
+}
+
+variable "lake" {
+  description = "What the query function asks: the lake's bucket, the results' bucket, the catalogue, the database and the workgroup."
+  type = object({
+    bucket_arn     = string
+    data_files_arn = string
+    results_arn    = string
+    catalog_arns   = list(string)
+    database       = string
+    workgroup      = string
+    workgroup_arn  = string
+  })
+}
+
+variable "on_destroy" {
+  description = "`refuse` to destroy what holds data, or `delete` it."
+  type        = string
+}
+
+variable "sql_time" {
+  description = "How long a statement for a read of records may take."
+  type        = string
+}
+
+variable "requests_per_second" {
+  description = "The most requests a second."
+  type        = number
+}
+
+variable "request_burst" {
+  description = "How many requests may come at once."
+  type        = number
+}
+
+variable "cors_origins" {
+  description = "Origins of web pages that may call the API."
+  type        = list(string)
+}
+
+variable "auth" {
+  description = "How tokens are checked."
+  type = object({
+    jwks_url      = string
+    issuer        = string
+    audience      = string
+    role_claim    = string
+    cache_seconds = number
+  })
+}
+
+variable "secret_version" {
+  description = "Raised to have a new signing secret made."
+  type        = number
+}
+
+variable "secret_recovery_days" {
+  description = "How long a destroyed signing secret can be brought back."
+  type        = number
+}

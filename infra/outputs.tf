@@ -1,0 +1,73 @@
+output "api_id" {
+  description = "The HTTP API's id."
+  value       = module.serving.api.id
+}
+
+output "api_url" {
+  description = "Where events are sent and records asked for."
+  value       = module.serving.api.url
+}
+
+output "stream_name" {
+  description = "The stream, for producers that use the Kinesis API."
+  value       = module.stream.name
+}
+
+output "lake_url" {
+  description = "Where the Delta tables are."
+  value       = module.lake.lake_url
+}
+
+output "landing_bucket" {
+  description = "The bucket of the source backup and of what Firehose put aside."
+  value       = module.transform.landing.name
+}
+
+output "results_bucket" {
+  description = "The bucket of statements' results."
+  value       = module.lake.results.name
+}
+
+output "database" {
+  description = "The database, for Athena and others that read the Glue catalogue."
+  value       = module.lake.database
+}
+
+output "workgroup" {
+  description = "The Athena workgroup."
+  value       = module.lake.workgroup.name
+}
+
+output "hot_table" {
+  description = "The DynamoDB table of the hot index."
+  value       = module.serving.hot_table.name
+}
+
+output "commit_queue_url" {
+  description = "The commit queue."
+  value       = module.lake.commit_queue.url
+}
+
+output "commit_dead_letter_queue_url" {
+  description = "Where commit messages end that could not be committed."
+  value       = module.lake.commit_dead_letter_queue.url
+}
+
+output "signing_secret_arn" {
+  description = "Where the secret is that HS256 tokens are signed with."
+  value       = module.serving.signing_secret_arn
+}
+
+output "functions" {
+  description = "Each function's name."
+  value       = { for name, function in local.every_function : name => function.name }
+}
+
+output "versions" {
+  description = "Each function's newest version; note them before a deploy, for live_versions."
+  value       = { for name, function in local.every_function : name => function.version }
+}
+
+locals {
+  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions)
+}
