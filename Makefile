@@ -8,6 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 ALLUVIUM := $(TARGET)/debug/alluvium
 VENV := $(TARGET)/interop-venv
 PEERS_VENV := $(TARGET)/peers-venv
+INFRA_VENV := $(TARGET)/infra-venv
 PYTHON ?= python3
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/bin/cargo-deny
@@ -20,7 +21,11 @@ FUZZ_TOOLCHAIN ?= nightly
 FUZZ_WORK := $(abspath $(TARGET))/fuzz
 FUZZ_BUILD ?= $(FUZZ_WORK)/build
 
-.PHONY: help demo build test test-interop check deny-installed advisories docs bench bench-peers bench-handler crash fuzz fuzz-installed nightly clean
+# Nothing of Terraform's working files lies in the tree.
+export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
+export CHECKPOINT_DISABLE ?= 1
+
+.PHONY: help demo build test test-interop check check-infra infra-checked deploy destroy rollback deny-installed advisories docs bench bench-peers bench-handler crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,12 +53,41 @@ $(VENV)/installed: tests/interop/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
 	touch $@
 
-check: ## Format, lints with warnings denied, dependency policy, architecture.
+check: ## Format, lints with warnings denied, dependency policy, architecture, infrastructure.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --quiet -p alluvium-cli --test architecture
 	$(MAKE) --no-print-directory deny-installed
 	$(DENY) --all-features check --hide-inclusion-graph bans licenses sources
+	$(MAKE) --no-print-directory check-infra
+
+check-infra: ## Terraform's format, validity and tests, and a policy scan; needs terraform 1.11 or newer.
+	@if command -v terraform >/dev/null; then \
+		$(MAKE) --no-print-directory infra-checked; \
+	else \
+		echo "check-infra: not checked, for terraform (1.11 or newer) is not installed"; \
+	fi
+
+infra-checked: $(INFRA_VENV)/installed
+	infra/init.sh -backend=false
+	terraform -chdir=infra fmt -check -recursive
+	terraform -chdir=infra validate -no-color
+	terraform -chdir=infra test -no-color
+	$(INFRA_VENV)/bin/checkov --config-file infra/.checkov.yaml
+
+$(INFRA_VENV)/installed: infra/requirements.txt
+	$(PYTHON) -m venv $(INFRA_VENV)
+	$(INFRA_VENV)/bin/pip install --quiet --disable-pip-version-check -r infra/requirements.txt
+	touch $@
+
+deploy: ## Make or change the stack of STAGE on AWS, from the zips of `make package`; Terraform asks first.
+	infra/stage.sh apply "$(STAGE)" $(ARGS)
+
+destroy: ## Remove the stack of STAGE from AWS; refused while it holds data, unless its on_destroy is delete.
+	infra/stage.sh destroy "$(STAGE)" $(ARGS)
+
+rollback: ## Put FUNCTION of STAGE back to VERSION, until the next deploy.
+	infra/stage.sh apply "$(STAGE)" -var 'live_versions={$(FUNCTION)="$(VERSION)"}' $(ARGS)
 
 deny-installed:
 	@$(DENY) --version 2>/dev/null | grep -qF ' $(DENY_VERSION)' || \

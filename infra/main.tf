@@ -24,10 +24,10 @@ locals {
     memory_megabytes = var.memory_megabytes
     log_days         = var.log_days
 
-    environment = merge(
-      { ALLUVIUM_VERBOSITY = var.verbosity },
-      var.endpoint_url == null ? {} : { AWS_ENDPOINT_URL = var.endpoint_url },
-    )
+    environment = {
+      ALLUVIUM_VERBOSITY = var.verbosity
+      AWS_ENDPOINT_URL   = var.endpoint_url
+    }
   }
 
   # A dataset's own columns are the outermost properties of its schema.

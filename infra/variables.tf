@@ -372,13 +372,13 @@ variable "auth" {
 }
 
 variable "secret_version" {
-  description = "Raise it to have a new signing secret made: every token signed with the old one is then refused."
+  description = "Change it to have a new signing secret made: every token signed with the old one is then refused. 0: you put one into Secrets Manager yourself."
   type        = number
   default     = 1
 
   validation {
-    condition     = var.secret_version >= 1 && floor(var.secret_version) == var.secret_version
-    error_message = "secret_version must be a whole number, 1 or more."
+    condition     = var.secret_version >= 0 && floor(var.secret_version) == var.secret_version
+    error_message = "secret_version must be a whole number, 0 or more."
   }
 }
 

@@ -101,30 +101,21 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   rule {
-    id     = "unfinished-uploads"
+    id     = "leftovers"
     status = "Enabled"
     filter {}
 
     abort_incomplete_multipart_upload {
       days_after_initiation = 1
     }
-  }
 
-  dynamic "rule" {
-    for_each = var.undelete_days > 0 ? [var.undelete_days] : []
+    # Without versions there is nothing for these two to remove.
+    noncurrent_version_expiration {
+      noncurrent_days = max(1, var.undelete_days)
+    }
 
-    content {
-      id     = "removed-objects"
-      status = "Enabled"
-      filter {}
-
-      noncurrent_version_expiration {
-        noncurrent_days = rule.value
-      }
-
-      expiration {
-        expired_object_delete_marker = true
-      }
+    expiration {
+      expired_object_delete_marker = true
     }
   }
 
@@ -156,4 +147,9 @@ output "name" {
 output "arn" {
   description = "The bucket's ARN."
   value       = aws_s3_bucket.this.arn
+}
+
+output "expire_days" {
+  description = "After how many days objects are removed, by prefix."
+  value       = var.expire_days
 }

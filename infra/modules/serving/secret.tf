@@ -1,10 +1,5 @@
-# The secret that HS256 tokens are signed with. AWS makes it up, and it goes straight into Secrets Manager: neither the state nor a
-# plan nor any variable of a function ever holds it.
-
-ephemeral "aws_secretsmanager_random_password" "signing" {
-  password_length     = 64
-  exclude_punctuation = true
-}
+# The secret that HS256 tokens are signed with. It goes straight into Secrets Manager: neither the state nor a plan nor any variable of
+# a function ever holds it.
 
 resource "aws_secretsmanager_secret" "signing" {
   #checkov:skip=CKV_AWS_149:Encrypted with the key that AWS manages for Secrets Manager.
@@ -16,7 +11,10 @@ resource "aws_secretsmanager_secret" "signing" {
 }
 
 resource "aws_secretsmanager_secret_version" "signing" {
+  count = var.secret_version > 0 ? 1 : 0
+
+  # Terraform's uuid() is the system's random numbers, two of them 244 bits; a write-only argument is sent and forgotten.
   secret_id                = aws_secretsmanager_secret.signing.id
-  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.signing.random_password
+  secret_string_wo         = sha256("${uuid()}${uuid()}")
   secret_string_wo_version = var.secret_version
 }

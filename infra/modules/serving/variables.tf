@@ -73,7 +73,7 @@ variable "auth" {
 }
 
 variable "secret_version" {
-  description = "Raised to have a new signing secret made."
+  description = "Changed to have a new signing secret made. 0: its value is put there by other hands."
   type        = number
 }
 

@@ -1,0 +1,113 @@
+# Inputs that cannot work are refused before anything is made: each of these by its own rule.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+run "refused" {
+  command = plan
+
+  variables {
+    stage                = "Prod"
+    name                 = "elevenchars"
+    region               = "Ireland"
+    endpoint_url         = "http://127.0.0.1:4566/x"
+    architecture         = "riscv"
+    datasets_dir         = "no-such-folder"
+    live_versions        = { other = "1" }
+    memory_megabytes     = { query = 64 }
+    log_days             = 31
+    on_destroy           = "maybe"
+    stream_shards        = 1.5
+    stream_hours         = 12
+    delivery             = "kafka"
+    buffer_seconds       = 901
+    buffer_megabytes     = 6
+    raw_backup_days      = -1
+    owner                = ""
+    pseudonym_secret_arn = "c2VjcmV0"
+    commit_seconds       = 301
+    checkpoint_every     = 0
+    undelete_days        = 0.5
+    hot_margin           = "60"
+    sql_scan_megabytes   = 9
+    sql_time             = "1d"
+    sql_result_days      = 0
+    requests_per_second  = 0
+    request_burst        = 0
+    auth                 = { jwks_url = "http://issuer.example/keys" }
+    secret_version       = -1
+    secret_recovery_days = 3
+  }
+
+  expect_failures = [
+    var.stage,
+    var.name,
+    var.region,
+    var.endpoint_url,
+    var.architecture,
+    var.datasets_dir,
+    var.live_versions,
+    var.memory_megabytes,
+    var.log_days,
+    var.on_destroy,
+    var.stream_shards,
+    var.stream_hours,
+    var.delivery,
+    var.buffer_seconds,
+    var.buffer_megabytes,
+    var.raw_backup_days,
+    var.owner,
+    var.pseudonym_secret_arn,
+    var.commit_seconds,
+    var.checkpoint_every,
+    var.undelete_days,
+    var.hot_margin,
+    var.sql_scan_megabytes,
+    var.sql_time,
+    var.sql_result_days,
+    var.requests_per_second,
+    var.request_burst,
+    var.auth,
+    var.secret_version,
+    var.secret_recovery_days,
+  ]
+}
+
+run "refused_on_the_other_side" {
+  command = plan
+
+  variables {
+    stage            = "a-stage-of-seventeen"
+    live_versions    = { query = "$LATEST" }
+    auth             = { cache_seconds = 7200 }
+    buffer_seconds   = -1
+    buffer_megabytes = 0.1
+    stream_shards    = 201
+    stream_hours     = 9000
+    memory_megabytes = { query = 20000 }
+  }
+
+  expect_failures = [
+    var.stage,
+    var.live_versions,
+    var.auth,
+    var.buffer_seconds,
+    var.buffer_megabytes,
+    var.stream_shards,
+    var.stream_hours,
+    var.memory_megabytes,
+  ]
+}
+
+run "refused_too" {
+  command = plan
+
+  variables {
+    stage = "dev-"
+  }
+
+  expect_failures = [
+    var.stage,
+  ]
+}

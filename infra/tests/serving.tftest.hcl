@@ -1,0 +1,168 @@
+# What serves the API: a hot index that is safe, a secret that nobody sees, routes that ask for a token.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  prefix               = "alluvium-test"
+  stream               = { name = "events", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/events" }
+  on_destroy           = "refuse"
+  sql_time             = "20s"
+  requests_per_second  = 10
+  request_burst        = 20
+  cors_origins         = []
+  auth                 = { jwks_url = null, issuer = null, audience = null, role_claim = "Role", cache_seconds = 60 }
+  secret_version       = 1
+  secret_recovery_days = 7
+
+  lake = {
+    bucket_arn     = "arn:aws:s3:::lake"
+    data_files_arn = "arn:aws:s3:::lake/lake/*"
+    results_arn    = "arn:aws:s3:::results"
+    catalog_arns   = ["arn:aws:glue:eu-west-1:123456789012:catalog"]
+    database       = "alluvium_test"
+    workgroup      = "alluvium-test"
+    workgroup_arn  = "arn:aws:athena:eu-west-1:123456789012:workgroup/alluvium-test"
+  }
+
+  functions = {
+    architecture     = "arm64"
+    package_dir      = "no-such-folder"
+    live_versions    = {}
+    memory_megabytes = { gateway = 256, query = 512, authorizer = 128 }
+    log_days         = 14
+    environment      = {}
+  }
+}
+
+run "promises" {
+  command = apply
+
+  module {
+    source = "./modules/serving"
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.hot.ttl[0].enabled && aws_dynamodb_table.hot.ttl[0].attribute_name == "expires_at"
+    error_message = "Chunks expire by themselves."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.hot.point_in_time_recovery[0].enabled
+    error_message = "The hot index can be put back to any second."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.hot.server_side_encryption[0].enabled
+    error_message = "The hot index is encrypted."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.hot.deletion_protection_enabled
+    error_message = "The hot index is not destroyed unless on_destroy says so."
+  }
+
+  assert {
+    condition     = "${aws_dynamodb_table.hot.hash_key} ${aws_dynamodb_table.hot.range_key}" == "pk sk"
+    error_message = "The keys are those that the functions use."
+  }
+
+  assert {
+    condition = (
+      aws_secretsmanager_secret_version.signing[0].secret_string_wo_version == 1
+      && aws_secretsmanager_secret_version.signing[0].secret_string == null
+    )
+    error_message = "A signing secret is made, and its value is not in the state."
+  }
+
+  assert {
+    condition     = module.authorizer.environment["ALLUVIUM_AUTH__SECRET"] == "secret:${aws_secretsmanager_secret.signing.arn}"
+    error_message = "The authorizer is told where the secret is, not what it is."
+  }
+
+  assert {
+    condition = [
+      for name, function in { gateway = module.gateway, query = module.query, authorizer = module.authorizer } : name
+      if strcontains(function.policy, "secretsmanager")
+    ] == ["authorizer"]
+    error_message = "Only the authorizer reads the secret."
+  }
+
+  assert {
+    condition = (
+      aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 10
+      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 20
+    )
+    error_message = "Requests are throttled."
+  }
+
+  assert {
+    condition = alltrue([
+      for key, route in aws_apigatewayv2_route.this :
+      route.authorization_type == (key == "GET /health" ? "NONE" : "CUSTOM")
+      && (key == "GET /health" || route.authorizer_id == aws_apigatewayv2_authorizer.this.id)
+    ]) && length(aws_apigatewayv2_route.this) == 9
+    error_message = "Every route but GET /health asks the authorizer."
+  }
+
+  assert {
+    condition     = contains(aws_apigatewayv2_authorizer.this.identity_sources, "$context.routeKey")
+    error_message = "A verdict that is remembered holds for one route: what a token may do differs by route."
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_authorizer.this.enable_simple_responses && aws_apigatewayv2_authorizer.this.authorizer_payload_format_version == "2.0"
+    error_message = "The authorizer answers yes or no, with the owner as context."
+  }
+
+  assert {
+    condition = alltrue([
+      for permission in concat(values(aws_lambda_permission.route), [aws_lambda_permission.authorizer]) :
+      permission.qualifier == "live" && startswith(permission.source_arn, aws_apigatewayv2_api.this.execution_arn)
+    ])
+    error_message = "Only this API calls these functions, and only their alias live."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_log_group.requests.retention_in_days == 14
+      && !can(regex("(?i)authorization|querystring|sourceIp|authorizer\\.owner", aws_apigatewayv2_stage.this.access_log_settings[0].format))
+    )
+    error_message = "The request log ends, and holds no token, address, owner or query."
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_api.this.cors_configuration) == 0
+    error_message = "No web page may call the API unless its origin is named."
+  }
+}
+
+run "a_secret_of_ones_own" {
+  command = apply
+
+  module {
+    source = "./modules/serving"
+  }
+
+  variables {
+    secret_version = 0
+    on_destroy     = "delete"
+    cors_origins   = ["https://console.example"]
+  }
+
+  assert {
+    condition     = length(aws_secretsmanager_secret_version.signing) == 0
+    error_message = "With secret_version = 0 no secret is made."
+  }
+
+  assert {
+    condition     = !aws_dynamodb_table.hot.deletion_protection_enabled
+    error_message = "on_destroy = delete lets the hot index go."
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_api.this.cors_configuration[0].allow_origins == toset(["https://console.example"])
+    error_message = "The origins named, and no others, may call the API."
+  }
+}

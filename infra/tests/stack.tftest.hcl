@@ -1,0 +1,120 @@
+# The whole stack as its defaults make it: what holds across modules.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  stage                = "test"
+  pseudonym_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:pseudonyms-AbCdEf"
+}
+
+run "defaults" {
+  command = apply
+
+  assert {
+    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,query,transform"
+    error_message = "The stack has five functions: authorizer, commit, gateway, query and transform."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) : [
+        for statement in jsondecode(policy).Statement : [
+          for action in statement.Action : !strcontains(action, "*")
+        ]
+      ]
+    ]))
+    error_message = "A role has a wildcard among its actions."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) : [
+        for statement in jsondecode(policy).Statement : [
+          # What follows the account or the bucket is named; only objects of a folder and streams of a log group are not.
+          for resource in statement.Resource : can(regex("^arn:aws:[a-z0-9]+:[a-z0-9-]*:[0-9]*:[^*]*[^*:/](/\\*|:\\*)?$", resource))
+        ]
+      ]
+    ]))
+    error_message = "A role reaches resources that are not named."
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) :
+      length(jsondecode(policy).Statement) >= 2
+    ])
+    error_message = "A role can do nothing but log, so the tests of its rights above prove nothing."
+  }
+
+  assert {
+    condition = tomap({
+      for name, function in local.every_function :
+      name => join(" ", sort(distinct([for action in flatten(jsondecode(function.policy).Statement[*].Action) : split(":", action)[0]])))
+      }) == tomap({
+      authorizer = "logs secretsmanager"
+      commit     = "logs s3 sqs"
+      gateway    = "kinesis logs"
+      query      = "athena dynamodb glue logs s3"
+      transform  = "dynamodb logs s3 secretsmanager sqs"
+    })
+    error_message = "A function's role reaches a service that it has no business with."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, function in local.every_function :
+      name == "commit" || !strcontains(function.policy, "Delete")
+    ])
+    error_message = "Only the commit function deletes anything: its own messages."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for function in values(local.every_function) : [
+        for key, value in function.environment :
+        can(regex("(?i)secret|token|password|key", key)) ? startswith(value, "secret:arn:") : true
+      ]
+    ]))
+    error_message = "A variable whose name says secret holds something else than the secret's address."
+  }
+
+  assert {
+    condition     = module.transform.functions.transform.environment["ALLUVIUM_PSEUDONYM_KEY"] == "secret:${var.pseudonym_secret_arn}"
+    error_message = "The transform is told where the key of pseudonyms is."
+  }
+
+  assert {
+    condition     = !contains(keys(module.transform.functions.transform.environment), "AWS_ENDPOINT_URL")
+    error_message = "Without endpoint_url no function is sent anywhere but to AWS."
+  }
+
+  assert {
+    condition     = alltrue([for function in values(local.every_function) : endswith(function.live_arn, ":live")])
+    error_message = "Functions are called through the alias live."
+  }
+
+  assert {
+    condition     = alltrue([for key in ["api_url", "stream_name", "lake_url", "database", "workgroup"] : contains(keys(aws_ssm_parameter.shared), key)])
+    error_message = "Other stacks look up the API, the stream, the lake, the database and the workgroup."
+  }
+
+  assert {
+    condition     = aws_ssm_parameter.shared["stream_name"].name == "/alluvium/test/stream_name"
+    error_message = "Parameters are named /<name>/<stage>/<key>."
+  }
+}
+
+run "an_emulator" {
+  command = apply
+
+  variables {
+    endpoint_url = "http://127.0.0.1:4566"
+  }
+
+  assert {
+    condition     = alltrue([for function in values(local.every_function) : function.environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"])
+    error_message = "With endpoint_url every function calls that address."
+  }
+}
