@@ -48,17 +48,18 @@ module "stream" {
 module "lake" {
   source = "./modules/lake"
 
-  prefix             = local.prefix
-  bucket_suffix      = local.bucket_suffix
-  account            = local.account
-  functions          = local.functions
-  datasets           = local.datasets
-  commit_seconds     = var.commit_seconds
-  checkpoint_every   = var.checkpoint_every
-  on_destroy         = var.on_destroy
-  undelete_days      = var.undelete_days
-  sql_scan_megabytes = var.sql_scan_megabytes
-  sql_result_days    = var.sql_result_days
+  prefix                 = local.prefix
+  bucket_suffix          = local.bucket_suffix
+  account                = local.account
+  functions              = local.functions
+  datasets               = local.datasets
+  commit_seconds         = var.commit_seconds
+  commit_timeout_seconds = var.commit_timeout_seconds
+  checkpoint_every       = var.checkpoint_every
+  on_destroy             = var.on_destroy
+  undelete_days          = var.undelete_days
+  sql_scan_megabytes     = var.sql_scan_megabytes
+  sql_result_days        = var.sql_result_days
 }
 
 module "serving" {

@@ -249,6 +249,17 @@ variable "commit_seconds" {
   }
 }
 
+variable "commit_timeout_seconds" {
+  description = "How long one invocation of the commit function may take. What it could not do is tried again after six times as long."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.commit_timeout_seconds >= 5 && var.commit_timeout_seconds <= 900
+    error_message = "commit_timeout_seconds must lie between 5 and 900."
+  }
+}
+
 variable "checkpoint_every" {
   description = "A Delta checkpoint is written every so many commits of a table."
   type        = number

@@ -106,7 +106,10 @@ run "nothing_expires_unless_told" {
   }
 
   assert {
-    condition     = alltrue([for rule in aws_s3_bucket_lifecycle_configuration.this.rule : try(rule.expiration[0].days, 0) == 0 && try(rule.expiration[0].date, null) == null])
+    condition = alltrue([
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule :
+      try(rule.expiration[0].days, 0) == 0 && try(rule.expiration[0].date, null) == null
+    ])
     error_message = "Without expire_days no object expires."
   }
 

@@ -40,12 +40,18 @@ run "promises" {
   }
 
   assert {
-    condition     = aws_lambda_function.this.runtime == "provided.al2023" && aws_lambda_function.this.architectures[0] == "arm64"
+    condition = (
+      aws_lambda_function.this.runtime == "provided.al2023"
+      && aws_lambda_function.this.architectures[0] == "arm64"
+    )
     error_message = "Functions run on Amazon Linux 2023, on the architecture chosen."
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/alluvium-test-query" && aws_cloudwatch_log_group.this.retention_in_days == 14
+    condition = (
+      aws_cloudwatch_log_group.this.name == "/aws/lambda/alluvium-test-query"
+      && aws_cloudwatch_log_group.this.retention_in_days == 14
+    )
     error_message = "The function's own log group ends after log_days."
   }
 

@@ -8,36 +8,37 @@ run "refused" {
   command = plan
 
   variables {
-    stage                = "Prod"
-    name                 = "elevenchars"
-    region               = "Ireland"
-    endpoint_url         = "http://127.0.0.1:4566/x"
-    architecture         = "riscv"
-    datasets_dir         = "no-such-folder"
-    live_versions        = { other = "1" }
-    memory_megabytes     = { query = 64 }
-    log_days             = 31
-    on_destroy           = "maybe"
-    stream_shards        = 1.5
-    stream_hours         = 12
-    delivery             = "kafka"
-    buffer_seconds       = 901
-    buffer_megabytes     = 6
-    raw_backup_days      = -1
-    owner                = ""
-    pseudonym_secret_arn = "c2VjcmV0"
-    commit_seconds       = 301
-    checkpoint_every     = 0
-    undelete_days        = 0.5
-    hot_margin           = "60"
-    sql_scan_megabytes   = 9
-    sql_time             = "1d"
-    sql_result_days      = 0
-    requests_per_second  = 0
-    request_burst        = 0
-    auth                 = { jwks_url = "http://issuer.example/keys" }
-    secret_version       = -1
-    secret_recovery_days = 3
+    stage                  = "Prod"
+    name                   = "elevenchars"
+    region                 = "Ireland"
+    endpoint_url           = "http://127.0.0.1:4566/x"
+    architecture           = "riscv"
+    datasets_dir           = "no-such-folder"
+    live_versions          = { other = "1" }
+    memory_megabytes       = { query = 64 }
+    log_days               = 31
+    on_destroy             = "maybe"
+    stream_shards          = 1.5
+    stream_hours           = 12
+    delivery               = "kafka"
+    buffer_seconds         = 901
+    buffer_megabytes       = 6
+    raw_backup_days        = -1
+    owner                  = ""
+    pseudonym_secret_arn   = "c2VjcmV0"
+    commit_seconds         = 301
+    commit_timeout_seconds = 901
+    checkpoint_every       = 0
+    undelete_days          = 0.5
+    hot_margin             = "60"
+    sql_scan_megabytes     = 9
+    sql_time               = "1d"
+    sql_result_days        = 0
+    requests_per_second    = 0
+    request_burst          = 0
+    auth                   = { jwks_url = "http://issuer.example/keys" }
+    secret_version         = -1
+    secret_recovery_days   = 3
   }
 
   expect_failures = [
@@ -60,6 +61,7 @@ run "refused" {
     var.owner,
     var.pseudonym_secret_arn,
     var.commit_seconds,
+    var.commit_timeout_seconds,
     var.checkpoint_every,
     var.undelete_days,
     var.hot_margin,

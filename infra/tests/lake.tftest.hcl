@@ -5,16 +5,17 @@ mock_provider "aws" {
 }
 
 variables {
-  prefix             = "alluvium-test"
-  bucket_suffix      = "123456789012-eu-west-1"
-  account            = { id = "123456789012", region = "eu-west-1", partition = "aws" }
-  datasets           = { telemetry = ["unit", "value"] }
-  commit_seconds     = 2
-  checkpoint_every   = 100
-  on_destroy         = "refuse"
-  undelete_days      = 7
-  sql_scan_megabytes = 50
-  sql_result_days    = 1
+  prefix                 = "alluvium-test"
+  bucket_suffix          = "123456789012-eu-west-1"
+  account                = { id = "123456789012", region = "eu-west-1", partition = "aws" }
+  datasets               = { telemetry = ["unit", "value"] }
+  commit_seconds         = 2
+  commit_timeout_seconds = 60
+  checkpoint_every       = 100
+  on_destroy             = "refuse"
+  undelete_days          = 7
+  sql_scan_megabytes     = 50
+  sql_result_days        = 1
 
   functions = {
     architecture     = "arm64"
@@ -39,7 +40,10 @@ run "promises" {
   }
 
   assert {
-    condition     = aws_sqs_queue.commits.message_retention_seconds == 1209600 && aws_sqs_queue.commits_dead.message_retention_seconds == 1209600
+    condition = (
+      aws_sqs_queue.commits.message_retention_seconds == 1209600
+      && aws_sqs_queue.commits_dead.message_retention_seconds == 1209600
+    )
     error_message = "Commit messages are kept for the 14 days that SQS keeps anything at most (IN-1)."
   }
 

@@ -44,7 +44,10 @@ run "promises" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.hot.ttl[0].enabled && aws_dynamodb_table.hot.ttl[0].attribute_name == "expires_at"
+    condition = (
+      aws_dynamodb_table.hot.ttl[0].enabled
+      && aws_dynamodb_table.hot.ttl[0].attribute_name == "expires_at"
+    )
     error_message = "Chunks expire by themselves."
   }
 
@@ -112,7 +115,10 @@ run "promises" {
   }
 
   assert {
-    condition     = aws_apigatewayv2_authorizer.this.enable_simple_responses && aws_apigatewayv2_authorizer.this.authorizer_payload_format_version == "2.0"
+    condition = (
+      aws_apigatewayv2_authorizer.this.enable_simple_responses
+      && aws_apigatewayv2_authorizer.this.authorizer_payload_format_version == "2.0"
+    )
     error_message = "The authorizer answers yes or no, with the owner as context."
   }
 

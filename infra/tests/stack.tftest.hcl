@@ -96,7 +96,10 @@ run "defaults" {
   }
 
   assert {
-    condition     = alltrue([for key in ["api_url", "stream_name", "lake_url", "database", "workgroup"] : contains(keys(aws_ssm_parameter.shared), key)])
+    condition = alltrue([
+      for key in ["api_url", "stream_name", "lake_url", "database", "workgroup"] :
+      contains(keys(aws_ssm_parameter.shared), key)
+    ])
     error_message = "Other stacks look up the API, the stream, the lake, the database and the workgroup."
   }
 
@@ -114,7 +117,10 @@ run "an_emulator" {
   }
 
   assert {
-    condition     = alltrue([for function in values(local.every_function) : function.environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"])
+    condition = alltrue([
+      for function in values(local.every_function) :
+      function.environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    ])
     error_message = "With endpoint_url every function calls that address."
   }
 }

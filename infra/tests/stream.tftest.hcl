@@ -18,7 +18,10 @@ run "promises" {
   }
 
   assert {
-    condition     = aws_kinesis_stream.this.encryption_type == "KMS" && aws_kinesis_stream.this.kms_key_id == "alias/aws/kinesis"
+    condition = (
+      aws_kinesis_stream.this.encryption_type == "KMS"
+      && aws_kinesis_stream.this.kms_key_id == "alias/aws/kinesis"
+    )
     error_message = "Records are encrypted."
   }
 

@@ -82,7 +82,10 @@ run "promises" {
   }
 
   assert {
-    condition     = !contains(keys(module.transform.environment), "ALLUVIUM_PSEUDONYM_KEY") && !strcontains(module.transform.policy, "secretsmanager")
+    condition = (
+      !contains(keys(module.transform.environment), "ALLUVIUM_PSEUDONYM_KEY")
+      && !strcontains(module.transform.policy, "secretsmanager")
+    )
     error_message = "Without a key of pseudonyms the transform may read no secret."
   }
 }

@@ -74,7 +74,7 @@ resource "aws_lambda_function" "this" {
     variables = { for key, value in merge(var.settings.environment, var.environment) : key => value if value != null }
   }
 
-  # The first invocation must find the log group that ends, or Lambda makes one that never does; and it must find its rights.
+  # The first invocation must find its rights, and the log group that ends: else Lambda makes one that never does.
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
 }
 

@@ -1,9 +1,5 @@
 # The commit queue, where what it cannot deliver ends, and the function that adds data files to the tables.
 
-locals {
-  commit_timeout_seconds = 60
-}
-
 resource "aws_sqs_queue" "commits" {
   name                    = "${var.prefix}-commits"
   sqs_managed_sse_enabled = true
@@ -12,7 +8,7 @@ resource "aws_sqs_queue" "commits" {
   message_retention_seconds = 14 * 24 * 3600
 
   # Lambda's own advice for a queue that it polls: six times the function's time-out, and the window.
-  visibility_timeout_seconds = 6 * local.commit_timeout_seconds + var.commit_seconds
+  visibility_timeout_seconds = 6 * var.commit_timeout_seconds + var.commit_seconds
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.commits_dead.arn
@@ -63,7 +59,7 @@ module "commit" {
   name            = "commit"
   description     = "Adds the data files that commit messages name to the Delta tables, each once."
   settings        = var.functions
-  timeout_seconds = local.commit_timeout_seconds
+  timeout_seconds = var.commit_timeout_seconds
 
   environment = {
     ALLUVIUM_LAKE                     = local.lake_url

@@ -1,4 +1,4 @@
-# What Athena needs: the tables by their location, the views that show each event once, and a limit to what a mistake costs.
+# What Athena needs: the tables by their location, views that show each event once, a limit to what a mistake costs.
 
 locals {
   database = replace(var.prefix, "-", "_")

@@ -39,6 +39,11 @@ variable "commit_seconds" {
   type        = number
 }
 
+variable "commit_timeout_seconds" {
+  description = "How long one invocation of the commit function may take."
+  type        = number
+}
+
 variable "checkpoint_every" {
   description = "A Delta checkpoint is written every so many commits of a table."
   type        = number

@@ -92,9 +92,8 @@ resource "aws_apigatewayv2_stage" "this" {
   auto_deploy = true
 
   default_route_settings {
-    throttling_rate_limit    = var.requests_per_second
-    throttling_burst_limit   = var.request_burst
-    detailed_metrics_enabled = true
+    throttling_rate_limit  = var.requests_per_second
+    throttling_burst_limit = var.request_burst
   }
 
   access_log_settings {

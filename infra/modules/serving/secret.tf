@@ -1,5 +1,5 @@
-# The secret that HS256 tokens are signed with. It goes straight into Secrets Manager: neither the state nor a plan nor any variable of
-# a function ever holds it.
+# The secret that HS256 tokens are signed with. It goes straight into Secrets Manager: neither the state nor a plan nor
+# any variable of a function ever holds it.
 
 resource "aws_secretsmanager_secret" "signing" {
   #checkov:skip=CKV_AWS_149:Encrypted with the key that AWS manages for Secrets Manager.
@@ -13,7 +13,7 @@ resource "aws_secretsmanager_secret" "signing" {
 resource "aws_secretsmanager_secret_version" "signing" {
   count = var.secret_version > 0 ? 1 : 0
 
-  # Terraform's uuid() is the system's random numbers, two of them 244 bits; a write-only argument is sent and forgotten.
+  # Two of Terraform's uuid() are 244 bits of the system's random numbers; a write-only argument is sent and forgotten.
   secret_id                = aws_secretsmanager_secret.signing.id
   secret_string_wo         = sha256("${uuid()}${uuid()}")
   secret_string_wo_version = var.secret_version

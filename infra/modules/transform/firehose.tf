@@ -1,4 +1,5 @@
-# Firehose: reads the stream, calls the transform, keeps every record as it came in, and puts aside what the transform never took.
+# Firehose: reads the stream, calls the transform, keeps every record as it came in, and puts aside what the transform
+# never took.
 
 # What comes here was acknowledged: nothing but the backup, a copy, expires.
 module "landing" {
