@@ -11,17 +11,24 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 /// Each room, and the rooms that it may import.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("alluvium-core", &[]),
     ("alluvium-ingest", &["alluvium-core"]),
     ("alluvium-transform", &["alluvium-core"]),
     ("alluvium-lake", &["alluvium-core"]),
     ("alluvium-query", &["alluvium-core"]),
     ("alluvium-local", &["alluvium-core", "alluvium-lake", "alluvium-transform"]),
+    ("alluvium-aws", &["alluvium-core"]),
+    ("alluvium-lambda-authorizer", &["alluvium-aws", "alluvium-core", "alluvium-query"]),
+    ("alluvium-lambda-commit", &["alluvium-aws", "alluvium-core", "alluvium-lake"]),
+    ("alluvium-lambda-gateway", &["alluvium-aws", "alluvium-core", "alluvium-ingest"]),
+    ("alluvium-lambda-query", &["alluvium-aws", "alluvium-core", "alluvium-query"]),
+    ("alluvium-lambda-transform", &["alluvium-aws", "alluvium-core", "alluvium-transform"]),
     ("alluvium-fuzz-checks", &["alluvium-core", "alluvium-transform"]),
     (
         "alluvium-cli",
         &[
+            "alluvium-aws",
             "alluvium-core",
             "alluvium-ingest",
             "alluvium-lake",
@@ -34,12 +41,18 @@ const ROOMS: [(&str, &[&str]); 9] = [
 ];
 
 /// What each of these crates may not reach, by name, through any chain of dependencies.
-const KEPT_OUT: [(&str, &[&str]); 5] = [
+const KEPT_OUT: [(&str, &[&str]); 11] = [
     ("alluvium-core", &["tokio", "axum", "object_store", "datafusion", "deltalake-core"]),
     ("alluvium-transform", &["tokio", "axum", "object_store", "datafusion", "deltalake-core"]),
     ("alluvium-ingest", &["datafusion", "deltalake-core", "parquet"]),
     ("alluvium-query", &["datafusion", "deltalake-core", "redb"]),
     ("alluvium-lake", &["datafusion", "axum", "redb"]),
+    ("alluvium-aws", &["datafusion", "deltalake-core", "axum", "parquet", "redb"]),
+    ("alluvium-lambda-authorizer", &["datafusion", "deltalake-core", "parquet", "redb"]),
+    ("alluvium-lambda-commit", &["datafusion", "axum", "redb"]),
+    ("alluvium-lambda-gateway", &["datafusion", "deltalake-core", "parquet", "redb"]),
+    ("alluvium-lambda-query", &["datafusion", "deltalake-core", "redb"]),
+    ("alluvium-lambda-transform", &["datafusion", "deltalake-core", "axum", "redb"]),
 ];
 
 fn cargo(args: &[&str]) -> String {

@@ -306,3 +306,15 @@ pub trait SqlEngine: Send + Sync {
     /// When the engine cannot be asked.
     async fn cancel(&self, statement: &StatementId) -> Result<(), PortError>;
 }
+
+/// A deployed function that answers a payload with one of its own.
+#[async_trait]
+pub trait Function: Send + Sync {
+    /// Invokes the function and waits for its answer. The function may be invoked once more than it is asked to.
+    ///
+    /// # Errors
+    ///
+    /// [`Advice::Retry`] when it failed, crashed, ran out of time or could not be reached; [`Advice::BackOff`] when it was not
+    /// run because a limit was met; [`Advice::Stop`] when there is no such function, or it never takes this payload.
+    async fn invoke(&self, payload: Bytes) -> Result<Bytes, PortError>;
+}

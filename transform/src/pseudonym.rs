@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
 
 /// The fewest bytes of a key: as many as the hash has.
