@@ -16,6 +16,7 @@ mod error;
 mod ledger;
 mod ledger_file;
 mod log;
+mod message;
 mod reader;
 mod recovery;
 mod settings;
