@@ -20,6 +20,7 @@ mod message;
 mod reader;
 mod recovery;
 mod settings;
+mod shared;
 mod sorted;
 mod state;
 mod table;
@@ -30,6 +31,7 @@ pub use error::{LakeError, Straddle};
 pub use reader::{ActiveFile, LakeReader, TableSnapshot};
 pub use recovery::{LakeRecovery, SetAside};
 pub use settings::LakeSettings;
+pub use shared::{Outcome, SharedCommit, SharedLake, SharedOpening};
 pub use table::TableCommit;
 pub use writer::{CommitReport, Lake};
 
