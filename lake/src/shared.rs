@@ -23,7 +23,6 @@ use std::sync::Arc;
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::ledger_columns;
 use alluvium_core::{Clock, CommitMessage, DatasetName, Datasets};
-use arrow::datatypes::Schema;
 use futures::future::try_join_all;
 use object_store::ObjectStore;
 use serde::Serialize;
@@ -90,7 +89,7 @@ impl SharedLake {
         let now = clock.now_micros();
         let ledger_name = DatasetName::ledger();
         let log = |name: &str| TableLog::new(&store, &root, name);
-        let (ledger, ledger_prepared) = open_table(log(ledger_name.as_str()), None, &ledger_columns(), now).await?;
+        let mut ledger = load_ledger(log(ledger_name.as_str())).await?;
         if !ledger.state.positions.is_empty() {
             return Err(ledger.log.damaged(
                 "_delta_log",
@@ -98,11 +97,13 @@ impl SharedLake {
                  begin another lake",
             ));
         }
+        let ledger_prepared = ledger.prepare(&ledger_columns(), now).await?;
         let copied = &ledger.state.copied;
         let opened = columns::of_tables(datasets).map(|(name, columns)| {
             let log = log(&name);
             async move {
-                let (table, prepared) = open_table(log, Some(copied.get(&name).copied()), &columns, now).await?;
+                let mut table = Table::load_with_uncopied(log, copied.get(&name).copied()).await?;
+                let prepared = table.prepare(&columns, now).await?;
                 Ok::<_, LakeError>((name, table, prepared))
             }
         });
@@ -184,11 +185,11 @@ impl SharedLake {
     /// Takes in what others have written since.
     async fn catch_up(&mut self, now: Micros) -> Result<()> {
         if now - self.seen > MOST_IDLE {
-            self.ledger.table.reload().await?;
+            self.ledger.table = load_ledger(self.ledger.table.log.clone()).await?;
             let copied = &self.ledger.table.state.copied;
             try_join_all(self.tables.iter_mut().map(async |(name, table)| {
-                table.reload().await?;
-                table.load_uncopied(copied.get(name).copied()).await
+                *table = Table::load_with_uncopied(table.log.clone(), copied.get(name).copied()).await?;
+                Ok::<_, LakeError>(())
             }))
             .await?;
         } else {
@@ -199,20 +200,9 @@ impl SharedLake {
     }
 }
 
-/// Loads a table, with what the ledger has yet to copy where that is wanted, and brings it up to its dataset.
-async fn open_table(
-    log: TableLog,
-    copied: Option<Option<u64>>,
-    columns: &Schema,
-    now: Micros,
-) -> Result<(Table, Prepared)> {
+async fn load_ledger(log: TableLog) -> Result<Table> {
     let files = log.list().await?;
-    let mut table = Table::load(log, &files).await?;
-    if let Some(copied) = copied {
-        table.load_uncopied(copied).await?;
-    }
-    let prepared = table.prepare(columns, now).await?;
-    Ok((table, prepared))
+    Table::load(log, &files).await
 }
 
 #[cfg(test)]

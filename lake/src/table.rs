@@ -80,6 +80,14 @@ impl Table {
         Ok(Self { log, state, uncopied: Vec::new(), checkpoint_due: 0 })
     }
 
+    /// Loads it as of now, with what the ledger has yet to copy of the commits after a version.
+    pub(crate) async fn load_with_uncopied(log: TableLog, copied: Option<u64>) -> Result<Self> {
+        let files = log.list().await?;
+        let mut table = Self::load(log, &files).await?;
+        table.load_uncopied(copied).await?;
+        Ok(table)
+    }
+
     /// Reads what the ledger has yet to copy of the commits after a version.
     pub(crate) async fn load_uncopied(&mut self, copied: Option<u64>) -> Result<()> {
         for version in copied.map_or(0, |copied| copied + 1)..self.state.next_version() {
@@ -104,13 +112,6 @@ impl Table {
         while let Some(commit) = self.log.read(self.state.next_version()).await? {
             self.take(self.state.next_version(), &commit)?;
         }
-        Ok(())
-    }
-
-    /// Reads the table anew, and forgets what the ledger has yet to copy.
-    pub(crate) async fn reload(&mut self) -> Result<()> {
-        let files = self.log.list().await?;
-        *self = Self::load(self.log.clone(), &files).await?;
         Ok(())
     }
 

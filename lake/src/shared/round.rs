@@ -38,7 +38,7 @@ impl Outcome {
 pub struct SharedCommit {
     /// What became of each message, in the order in which they were given.
     pub outcomes: Vec<Outcome>,
-    /// What kept messages unfinished; `None`: none is.
+    /// What kept the call from its end; `None`: every message that is not refused is dealt with.
     pub failure: Option<LakeError>,
     /// The commits of the datasets' tables and `dead_letters`, in the order in which they were made.
     pub tables: Vec<TableCommit>,
