@@ -22,6 +22,7 @@ use crate::error::{LakeError, Result};
 use crate::ledger_file;
 use crate::reader::{ActiveFile, TableSnapshot};
 use crate::reader::{LakeReader, snapshot_of};
+use crate::state::{Files, TableState};
 
 /// How many ledger files are read at a time.
 const READ_AHEAD: usize = 16;
@@ -33,12 +34,36 @@ const READ_AHEAD: usize = 16;
 /// When the store or the stream cannot be asked, or a table's log cannot be read. What does not balance is in the report, not an
 /// error.
 pub async fn audit(reader: &LakeReader, datasets: &Datasets, stream: &dyn StreamCounts) -> Result<AuditReport> {
-    let ledger_name = DatasetName::ledger();
-    let ledger = reader.newest(ledger_name.as_str()).await?;
+    let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
-    let mut tables = Vec::new();
+    let Examined { ledger_version, entries, tables, datasets } =
+        examine(reader, datasets, &ledger, &mut checks).await?;
+    let mut shards = coverage::check(&entries, &ledger.positions, &mut checks.coverage);
+    stream::check(stream, &entries, &mut shards, &mut checks.stream).await?;
+    let batches = entries.iter().map(|entry| &entry.batch).collect::<BTreeSet<_>>().len();
+    Ok(AuditReport { ledger_version, batches, tables, datasets, shards, checks: checks.finish() })
+}
 
-    let ledger_snapshot = snapshot_of(&reader.log(ledger_name.as_str()), &ledger)?;
+/// What the lake says of itself.
+struct Examined {
+    ledger_version: u64,
+    entries: Vec<LedgerEntry>,
+    /// Every table, the ledger first, then by name.
+    tables: Vec<TableAudit>,
+    /// The ledger's sums.
+    datasets: Vec<DatasetAudit>,
+}
+
+/// Recomputes what the lake says of itself at one version of its ledger.
+async fn examine(
+    reader: &LakeReader,
+    datasets: &Datasets,
+    ledger: &TableState<Files>,
+    checks: &mut Checks,
+) -> Result<Examined> {
+    let ledger_name = DatasetName::ledger();
+    let mut tables = Vec::new();
+    let ledger_snapshot = snapshot_of(&reader.log(ledger_name.as_str()), ledger)?;
     let (present, table) =
         files::check(reader, ledger_name.as_str(), Some(&ledger_snapshot), 0, &mut checks.files).await?;
     tables.push(table);
@@ -55,18 +80,8 @@ pub async fn audit(reader: &LakeReader, datasets: &Datasets, stream: &dyn Stream
     }
 
     rows::check_entries(&entries, &mut checks.ledger);
-    let sums = rows::check_tables(&entries, &tables, &mut checks.rows);
-    let mut shards = coverage::check(&entries, &ledger.positions, &mut checks.coverage);
-    stream::check(stream, &entries, &mut shards, &mut checks.stream).await?;
-    let batches = entries.iter().map(|entry| &entry.batch).collect::<BTreeSet<_>>().len();
-    Ok(AuditReport {
-        ledger_version: ledger_snapshot.version,
-        batches,
-        tables,
-        datasets: sums,
-        shards,
-        checks: checks.finish(),
-    })
+    let datasets = rows::check_tables(&entries, &tables, &mut checks.rows);
+    Ok(Examined { ledger_version: ledger_snapshot.version, entries, tables, datasets })
 }
 
 /// What is being found out, check by check.
@@ -174,6 +189,23 @@ async fn as_copied(reader: &LakeReader, table: &str, copied: Option<u64>) -> Res
     }
     let ahead = newest.version.unwrap_or_default() - copied;
     Ok((Some(snapshot_of(&log, &reader.at(table, copied).await?)?), ahead))
+}
+
+/// What does not balance at one version of the ledger.
+#[cfg(test)]
+pub(crate) async fn problems_at(reader: &LakeReader, datasets: &Datasets, version: u64) -> Result<Vec<String>> {
+    let ledger = reader.at(DatasetName::ledger().as_str(), version).await?;
+    let mut checks = Checks::default();
+    examine(reader, datasets, &ledger, &mut checks).await?;
+    Ok(checks.finish().into_iter().flat_map(|check| check.problems).collect())
+}
+
+/// All entries of the newest ledger.
+#[cfg(test)]
+pub(crate) async fn ledger_entries(reader: &LakeReader) -> Result<Vec<LedgerEntry>> {
+    let snapshot = reader.snapshot(DatasetName::ledger().as_str()).await?;
+    let present = snapshot.files.iter().map(|file| file.path.clone()).collect();
+    read_entries(reader, &snapshot, &present, &mut Findings::default()).await
 }
 
 #[cfg(test)]
