@@ -1,6 +1,6 @@
 //! The stream in Kinesis.
 //!
-//! Appending is `PutRecords` ([`append`](append)), reading `GetRecords` at its pace ([`read`](read)). Aggregated records are
+//! Appending is `PutRecords` (`append.rs`), reading `GetRecords` at its pace (`read.rs`, `position.rs`). Aggregated records are
 //! handed on as they are: taking them apart is the transform's.
 
 mod append;
@@ -29,7 +29,7 @@ const APPEND_TRIES: usize = 5;
 const APPEND_FIRST_PAUSE: Duration = Duration::from_millis(100);
 const APPEND_LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// One Kinesis stream. Every clone of its own paces itself: have one for each stream and process.
+/// One Kinesis stream. It keeps to its shards' pace by itself and knows of no other: have one for each stream and process.
 #[derive(Debug)]
 pub struct KinesisStream {
     client: Client,

@@ -8,6 +8,7 @@
 
 mod endpoint;
 mod kinesis;
+mod lambda;
 mod s3;
 mod secret;
 mod sqs;
