@@ -2,6 +2,7 @@
 //! delivery and commit over both.
 
 mod crashing;
+mod library;
 mod sharing;
 mod yielding;
 
@@ -21,8 +22,10 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
 pub(crate) use crashing::{Crash, Crashing};
+pub(crate) use library::{assert_the_library_reads_the_same, library_table};
 pub(crate) use sharing::{
-    Queue, assert_shared_complete, assert_the_ledger_balances, kinesis, open_shared, open_shared_with, queue, shard,
+    Queue, assert_rows_and_entries, assert_shared_complete, assert_the_ledger_balances, open_shared, open_shared_at,
+    open_shared_with, queue,
 };
 pub(crate) use yielding::Yielding;
 
