@@ -6,15 +6,19 @@
 
 mod coverage;
 mod files;
+mod identities;
 mod report;
 mod rows;
 mod stream;
+mod sweep;
 
 use std::collections::BTreeSet;
 
+use alluvium_core::ports::Stream;
 use alluvium_core::{DatasetName, Datasets, LedgerEntry};
 use futures::StreamExt as _;
 
+pub use identities::RecordReader;
 pub use report::{AuditReport, Check, DatasetAudit, ShardAudit, TableAudit};
 pub use stream::StreamCounts;
 
@@ -40,8 +44,43 @@ pub async fn audit(reader: &LakeReader, datasets: &Datasets, stream: &dyn Stream
         examine(reader, datasets, &ledger, &mut checks).await?;
     let mut shards = coverage::check(&entries, &ledger.positions, &mut checks.coverage);
     stream::check(stream, &entries, &mut shards, &mut checks.stream).await?;
-    let batches = entries.iter().map(|entry| &entry.batch).collect::<BTreeSet<_>>().len();
-    Ok(AuditReport { ledger_version, batches, tables, datasets, shards, checks: checks.finish() })
+    let checks = checks.finish(
+        "the ledger covers every record up to the position, once",
+        "the ledger has every event that the stream holds",
+    );
+    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, checks })
+}
+
+/// Recomputes what a lake that several committers share says of itself, and reads the stream for what it still holds.
+///
+/// There are no positions, and the stream's numbers may have gaps. So each record that the stream holds is looked for among the runs
+/// that the batches cover, and each batch is proven by its identity, which is a hash over those of its records. A record that no
+/// batch covers is lost, or its message is still on its way, unless it lies after everything committed of its shard; so audit
+/// when the queue is empty.
+///
+/// # Errors
+///
+/// As [`audit`].
+pub async fn audit_shared(
+    reader: &LakeReader,
+    datasets: &Datasets,
+    stream: &dyn Stream,
+    records: &dyn RecordReader,
+) -> Result<AuditReport> {
+    let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
+    let mut checks = Checks::default();
+    let Examined { ledger_version, entries, tables, datasets } =
+        examine(reader, datasets, &ledger, &mut checks).await?;
+    let shards = identities::check(stream, records, &entries, &mut checks.coverage, &mut checks.stream).await?;
+    let checks = checks.finish(
+        "every record that the stream holds is in one batch",
+        "the batches are made of the records that the stream holds, and have their events",
+    );
+    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, checks })
+}
+
+fn batches_in(entries: &[LedgerEntry]) -> usize {
+    entries.iter().map(|entry| &entry.batch).collect::<BTreeSet<_>>().len()
 }
 
 /// What the lake says of itself.
@@ -95,13 +134,13 @@ struct Checks {
 }
 
 impl Checks {
-    fn finish(self) -> Vec<Check> {
+    fn finish(self, coverage: &str, stream: &str) -> Vec<Check> {
         vec![
             self.ledger.into_check("every ledger entry balances, and each is there once"),
             self.rows.into_check("the tables' rows are those of the ledger"),
             self.files.into_check("every data file is there with its size"),
-            self.coverage.into_check("the ledger covers every record up to the position, once"),
-            self.stream.into_check("the ledger has every event that the stream holds"),
+            self.coverage.into_check(coverage),
+            self.stream.into_check(stream),
         ]
     }
 }
@@ -197,7 +236,7 @@ pub(crate) async fn problems_at(reader: &LakeReader, datasets: &Datasets, versio
     let ledger = reader.at(DatasetName::ledger().as_str(), version).await?;
     let mut checks = Checks::default();
     examine(reader, datasets, &ledger, &mut checks).await?;
-    Ok(checks.finish().into_iter().flat_map(|check| check.problems).collect())
+    Ok(checks.finish("", "").into_iter().flat_map(|check| check.problems).collect())
 }
 
 /// All entries of the newest ledger.

@@ -26,7 +26,9 @@ mod state;
 mod table;
 mod writer;
 
-pub use audit::{AuditReport, Check, DatasetAudit, ShardAudit, StreamCounts, TableAudit, audit};
+pub use audit::{
+    AuditReport, Check, DatasetAudit, RecordReader, ShardAudit, StreamCounts, TableAudit, audit, audit_shared,
+};
 pub use error::{LakeError, Straddle};
 pub use reader::{ActiveFile, LakeReader, TableSnapshot};
 pub use recovery::{LakeRecovery, SetAside};

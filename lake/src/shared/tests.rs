@@ -1,11 +1,15 @@
 #![allow(clippy::unwrap_used)]
 
+use alluvium_core::ManualClock;
+use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
+use object_store::path::Path;
 
 use super::*;
 use crate::testing::{
-    Crash, Crashing, DEAD, Dice, LEDGER, NOTES, Queue, READINGS, Yielding, assert_shared_complete,
-    assert_the_ledger_balances, open_shared, open_shared_with, queue,
+    Crash, Crashing, DEAD, Dice, LEDGER, NOTES, Queue, READINGS, Yielding, assert_rows_and_entries,
+    assert_shared_complete, assert_the_ledger_balances, assert_the_library_reads_the_same, dataset, datasets, deliver,
+    deliver_records, open, open_shared, open_shared_at, open_shared_with, queue, range, root,
 };
 
 fn memory() -> Arc<dyn ObjectStore> {
@@ -113,12 +117,9 @@ async fn whatever_write_a_committer_dies_at_every_batch_is_in_once_in_the_end() 
                 outcome.unwrap();
                 break;
             }
-            let when = format!("{crash:?} {at_write}");
-            assert_the_ledger_balances(&disk, &when).await;
             // Another one takes over and dies too.
             let dying: Arc<dyn ObjectStore> = Arc::new(Crashing::new(disk.clone(), crash, 1 + at_write % 7));
             commit_in_pairs(&dying, &queue).await.ok();
-            assert_the_ledger_balances(&disk, &when).await;
             commit_in_pairs(&disk, &queue).await.unwrap();
             assert_shared_complete(&disk, &queue).await;
             at_write += 1;
@@ -173,7 +174,6 @@ async fn hustle(seed: u64) {
         if dice.below(6) == 0 {
             paths.push(queue.messages[dice.below(batches) as usize].path());
         }
-        assert_the_ledger_balances(&disk, &format!("seed {seed}")).await;
     }
     assert_shared_complete(&disk, &queue).await;
 }
@@ -183,4 +183,231 @@ async fn committers_that_meet_and_die_lose_nothing_and_double_nothing() {
     for seed in 0..80 {
         hustle(seed).await;
     }
+}
+
+#[tokio::test]
+async fn a_refused_message_holds_no_other_back() {
+    let store = memory();
+    let mut queue = Queue::default();
+    let (one, two) = (queue.deliver(&store, &[(0, 1, 30)]).await, queue.deliver(&store, &[(1, 1, 30)]).await);
+    let bad = async |change: &dyn Fn(&mut CommitMessage)| {
+        let mut message = Queue::default().deliver(&store, &[(0, 31, 60)]).await;
+        change(&mut message);
+        message
+    };
+    let messages = [
+        bad(&|message| message.files[0].rows += 1).await,
+        one,
+        bad(&|message| message.ledger[0].received += 1).await,
+        bad(&|message| message.files[0].path = "readings/x.parquet".to_owned()).await,
+        bad(&|message| message.files[0].size_bytes = u64::MAX).await,
+        two,
+        bad(&|message| {
+            message.files.retain(|file| file.dataset != NOTES);
+            message
+                .ledger
+                .iter_mut()
+                .for_each(|entry| entry.written = if entry.dataset == NOTES { 0 } else { entry.written });
+        })
+        .await,
+        bad(&|message| {
+            let file = message.files.iter_mut().find(|file| file.dataset == NOTES).unwrap();
+            (file.dataset, file.path) = ("elsewhere".to_owned(), file.path.replace(NOTES, "elsewhere"));
+            message
+                .ledger
+                .iter_mut()
+                .filter(|entry| entry.dataset == NOTES)
+                .for_each(|entry| entry.dataset = "elsewhere".to_owned());
+        })
+        .await,
+    ];
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let commit = lake.commit(&messages).await;
+    let refused = "refused";
+    assert_eq!(told(&commit), [refused, "committed", refused, refused, refused, "committed", refused, refused]);
+    let Outcome::Refused(unknown) = &commit.outcomes[7] else { unreachable!() };
+    assert_eq!(unknown.to_string(), "there is no table `elsewhere` in the lake");
+    assert!(commit.failure.is_none() && commit.tables.len() == 3, "{commit:?}");
+    assert_shared_complete(&store, &queue).await;
+}
+
+/// The message of the same records as transformed by another release, which gives other bytes.
+async fn transformed_anew(store: &Arc<dyn ObjectStore>, queue: &Queue, message: &CommitMessage) -> CommitMessage {
+    let index = queue.messages.iter().position(|other| other == message).unwrap();
+    let anew = deliver_records(store, message.covers.clone(), &queue.batches[index], "\nby another release").await;
+    assert!(anew.batch == message.batch && anew.files != message.files);
+    anew
+}
+
+#[tokio::test]
+async fn records_that_were_transformed_anew_are_in_already() {
+    let store = memory();
+    let mut queue = Queue::default();
+    let first = queue.deliver(&store, &[(0, 1, 30)]).await;
+    let anew = transformed_anew(&store, &queue, &first).await;
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    assert_eq!(told(&lake.commit(&[first.clone(), anew.clone()]).await), ["committed", "already in"]);
+    assert_eq!(told(&lake.commit(&[anew.clone(), first]).await), ["already in", "already in"]);
+    assert_eq!(told(&open_shared(&store).await.unwrap().0.commit(&[anew]).await), ["already in"]);
+    assert_shared_complete(&store, &queue).await;
+}
+
+/// Commits with a committer that dies right after its `n`th write.
+async fn die_after(disk: &Arc<dyn ObjectStore>, n: i64, message: &CommitMessage) {
+    let dying: Arc<dyn ObjectStore> = Arc::new(Crashing::new(disk.clone(), Crash::AfterTheWrite, n));
+    let (mut lake, _) = open_shared(&dying).await.unwrap();
+    assert_eq!(told(&lake.commit(std::slice::from_ref(message)).await), ["unfinished"]);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_half_done_is_completed_by_its_own_message_only_and_holds_the_ledger_meanwhile() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let half = queue.deliver(&store, &[(0, 1, 30)]).await;
+    let next = queue.deliver(&store, &[(0, 31, 60)]).await;
+    let elsewhere = queue.deliver(&store, &[(1, 2, 2)]).await;
+    die_after(&store, 1, &half).await;
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let commit = lake.commit(&[next.clone(), elsewhere]).await;
+    assert_eq!(told(&commit), ["committed", "committed"]);
+    // The half batch's and the next one's of `dead_letters`, and what came with the next one.
+    assert_eq!((commit.ledger_version, commit.waiting), (None, 4), "{commit:?}");
+    assert_the_ledger_balances(&store, "half done").await;
+    let anew = transformed_anew(&store, &queue, &half).await;
+    let commit = lake.commit(&[anew, next]).await;
+    assert_eq!(told(&commit), ["refused", "already in"]);
+    let Outcome::Refused(error) = &commit.outcomes[0] else { unreachable!() };
+    assert!(error.to_string().contains("in in part"), "{error}");
+    let commit = lake.commit(&[half]).await;
+    assert_eq!((told(&commit), commit.waiting), (vec!["committed"], 0), "{commit:?}");
+    assert_shared_complete(&store, &queue).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_in_and_not_in_the_ledger_is_brought_there_when_it_comes_again() {
+    for message_comes_again in [true, false] {
+        let store = memory();
+        open_shared(&store).await.unwrap();
+        let mut queue = Queue::default();
+        let message = queue.deliver(&store, &[(0, 1, 30)]).await;
+        die_after(&store, 3, &message).await;
+        let again = if message_comes_again { vec![message] } else { Vec::new() };
+        let commit = open_shared(&store).await.unwrap().0.commit(&again).await;
+        assert_eq!((commit.ledger_version, commit.tables.len(), commit.waiting), (Some(1), 0, 0), "{commit:?}");
+        assert!(commit.outcomes.iter().all(|outcome| matches!(outcome, Outcome::AlreadyIn)), "{commit:?}");
+        assert_shared_complete(&store, &queue).await;
+    }
+}
+
+#[tokio::test]
+async fn checkpoints_keep_what_is_in_and_the_library_reads_the_same() {
+    let store = memory();
+    let mut dice = Dice(7);
+    let queue = queue(&store, &mut dice, 40).await;
+    let without_files = queue.messages.iter().filter(|message| message.files.is_empty()).count();
+    assert!(without_files > 2, "{without_files}");
+    let (mut one, _) = open_shared_with(&store, 4).await.unwrap();
+    let (mut two, _) = open_shared_with(&store, 4).await.unwrap();
+    for pair in queue.messages.chunks(2) {
+        let commits = [one.commit(&pair[..1]).await, two.commit(&pair[1..]).await];
+        assert!(commits.iter().all(|commit| told(commit) == ["committed"]), "{commits:?}");
+    }
+    assert_the_library_reads_the_same(&store).await;
+    for table in [READINGS, NOTES, DEAD, LEDGER] {
+        let log = TableLog::new(&store, &root(), table);
+        let files = log.list().await.unwrap();
+        let newest = files.checkpoints.keys().last().copied().unwrap();
+        assert!(files.newest().unwrap() - newest < 6, "{table}: one writes it, and the other knows: {files:?}");
+        assert!(files.checkpoints.len() as u64 <= files.newest().unwrap() / 4 + 1, "{table}: {files:?}");
+    }
+    assert_shared_complete(&store, &queue).await;
+    remove_entries_below_the_checkpoint(&store).await;
+    let (mut fresh, _) = open_shared(&store).await.unwrap();
+    let again = fresh.commit(&queue.messages).await;
+    assert!(again.outcomes.iter().all(|outcome| matches!(outcome, Outcome::AlreadyIn)), "{again:?}");
+    assert!(again.tables.is_empty() && again.ledger_version.is_none(), "{again:?}");
+    let late = Queue::default().deliver(&store, &[(0, 900, 930)]).await;
+    assert_eq!(told(&fresh.commit(&[late]).await), ["committed"]);
+    assert_the_library_reads_the_same(&store).await;
+}
+
+/// As maintenance does.
+async fn remove_entries_below_the_checkpoint(store: &Arc<dyn ObjectStore>) {
+    for table in [READINGS, NOTES, DEAD, LEDGER] {
+        let files = TableLog::new(store, &root(), table).list().await.unwrap();
+        let checkpoint = files.checkpoints.keys().last().copied().unwrap();
+        for version in files.commits.range(..checkpoint).map(|(version, _)| version) {
+            store.delete(&Path::from(format!("{table}/_delta_log/{version:020}.json"))).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_committer_that_slept_through_maintenance_looks_anew() {
+    let store = memory();
+    let mut queue = Queue::default();
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000_000));
+    let (mut sleeper, _) = open_shared_at(&store, &datasets(), clock.clone(), 100).await.unwrap();
+    let first = queue.deliver(&store, &[(0, 1, 30)]).await;
+    assert_eq!(told(&sleeper.commit(&[first.clone()]).await), ["committed"]);
+    let (mut other, _) = open_shared_with(&store, 2).await.unwrap();
+    for n in 1..8 {
+        let message = queue.deliver(&store, &[(0, n * 30 + 1, n * 30 + 30)]).await;
+        assert_eq!(told(&other.commit(&[message]).await), ["committed"]);
+    }
+    remove_entries_below_the_checkpoint(&store).await;
+    clock.advance(2 * MOST_IDLE);
+    let last = queue.deliver(&store, &[(0, 900, 930)]).await;
+    assert_eq!(told(&sleeper.commit(&[first, last]).await), ["already in", "committed"]);
+    assert_rows_and_entries(&store, &queue).await;
+}
+
+#[tokio::test]
+async fn a_lake_of_one_committer_and_a_damaged_log_are_refused_and_left_as_they_are() {
+    let store = memory();
+    let (mut lake, _) = open(&store).await.unwrap();
+    lake.commit(&[deliver(&store, vec![range(0, 1, 20)]).await]).await.unwrap();
+    let error = open_shared(&store).await.unwrap_err();
+    assert!(error.to_string().contains("one committer writes this lake"), "{error}");
+
+    let store = memory();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let message = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
+    assert_eq!(told(&lake.commit(&[message]).await), ["committed"]);
+    let newest = Path::from("notes/_delta_log/00000000000000000001.json");
+    store.put(&newest, "{\"commitInfo\":".into()).await.unwrap();
+    let error = open_shared(&store).await.unwrap_err();
+    assert!(matches!(error, LakeError::Damaged { .. }), "{error}");
+    store.head(&newest).await.expect("nothing is set aside");
+}
+
+#[tokio::test]
+async fn a_dataset_may_gain_columns_while_others_commit() {
+    let store = memory();
+    let mut queue = Queue::default();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let readings = dataset(READINGS, r#""value": {"type": "number"}, "unit": {"type": "string"}"#);
+    let wider = Datasets::of([readings, dataset(NOTES, r#""text": {"type": "string"}"#)], None).unwrap();
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000_000));
+    let (mut newer, opening) = open_shared_at(&store, &wider, clock, 100).await.unwrap();
+    assert_eq!((opening.created, opening.evolved), (vec![], vec![READINGS.to_owned()]));
+    let messages = [queue.deliver(&store, &[(0, 1, 30)]).await, queue.deliver(&store, &[(0, 31, 60)]).await];
+    assert_eq!(told(&lake.commit(&messages[..1]).await), ["committed"]);
+    assert_eq!(told(&newer.commit(&messages).await), ["already in", "committed"]);
+    assert_shared_complete(&store, &queue).await;
+}
+
+#[tokio::test]
+async fn a_committer_may_run_on_any_thread() {
+    let store = memory();
+    let mut queue = Queue::default();
+    let path = queue.deliver(&store, &[(0, 1, 30)]).await.path();
+    let disk = store.clone();
+    let task = tokio::spawn(async move {
+        let (mut lake, _) = open_shared(&disk).await.unwrap();
+        told(&lake.commit_paths(&[path]).await)
+    });
+    assert_eq!(task.await.unwrap(), ["committed"]);
+    assert_shared_complete(&store, &queue).await;
 }

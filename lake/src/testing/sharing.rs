@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use alluvium_core::{CommitMessage, LedgerEntry, ManualClock, RecordIdentity, SequenceNumber, ShardId, ShardRange};
+use alluvium_core::{
+    CommitMessage, Datasets, LedgerEntry, ManualClock, RecordIdentity, SequenceNumber, ShardId, ShardRange,
+};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
-use super::{DEAD, Dice, LEDGER, NOTES, READINGS, assert_rows, datasets, deliver_records, root, table_of};
+use super::{DEAD, Dice, LEDGER, NOTES, READINGS, Retained, assert_rows, datasets, deliver_records, root, table_of};
 use crate::error::Result;
 use crate::message::entries;
 use crate::{LakeReader, LakeSettings, SharedLake, SharedOpening};
@@ -22,17 +24,25 @@ pub(crate) async fn open_shared_with(
     store: &Arc<dyn ObjectStore>,
     checkpoint_every: u64,
 ) -> Result<(SharedLake, SharedOpening)> {
-    let clock = Arc::new(ManualClock::at(1_700_000_000_000_000));
+    open_shared_at(store, &datasets(), Arc::new(ManualClock::at(1_700_000_000_000_000)), checkpoint_every).await
+}
+
+pub(crate) async fn open_shared_at(
+    store: &Arc<dyn ObjectStore>,
+    datasets: &Datasets,
+    clock: Arc<ManualClock>,
+    checkpoint_every: u64,
+) -> Result<(SharedLake, SharedOpening)> {
     let settings = LakeSettings { checkpoint_every: NonZeroU64::new(checkpoint_every).unwrap() };
-    SharedLake::open(store.clone(), root(), &datasets(), clock, settings).await
+    SharedLake::open(store.clone(), root(), datasets, clock, settings).await
 }
 
 /// The sequence number of the `number`th record of a shard: 56 digits, with gaps between them, as Kinesis has it.
-pub(crate) fn kinesis(number: u64) -> SequenceNumber {
+fn kinesis(number: u64) -> SequenceNumber {
     format!("4959033827149025660855969253836157109592157{:013}", 900_000_000 + number * 7).parse().unwrap()
 }
 
-pub(crate) fn shard(n: u32) -> ShardId {
+fn shard(n: u32) -> ShardId {
     ShardId::numbered(n)
 }
 
@@ -63,6 +73,20 @@ impl Queue {
     pub(crate) async fn deliver_direct(&mut self, store: &Arc<dyn ObjectStore>, numbers: &[u64]) -> CommitMessage {
         let identity = |number: &u64| RecordIdentity::of_direct_put(&format!("record {number}"));
         self.push(store, Vec::new(), numbers.iter().map(|number| (identity(number), *number)).collect()).await
+    }
+
+    /// Delivers the batch of these user records of aggregates: each with its record's place in the first shard, its own place in the
+    /// record, and the number that tells its fate.
+    pub(crate) async fn deliver_user_records(
+        &mut self,
+        store: &Arc<dyn ObjectStore>,
+        records: &[(u64, u64, u64)],
+    ) -> CommitMessage {
+        let identity = |place, subsequence| RecordIdentity { shard: shard(0), sequence: kinesis(place), subsequence };
+        let (first, last) = (records[0].0, records[records.len() - 1].0);
+        let covers = vec![ShardRange { shard: shard(0), first: kinesis(first), last: kinesis(last) }];
+        let records = records.iter().map(|(place, subsequence, number)| (identity(*place, *subsequence), *number));
+        self.push(store, covers, records.collect()).await
     }
 
     async fn push(
@@ -129,8 +153,20 @@ pub(crate) async fn assert_the_ledger_balances(store: &Arc<dyn ObjectStore>, whe
     }
 }
 
-/// Asserts that every table has exactly the rows of what was delivered, each once, and the ledger exactly its entries.
+/// Asserts that every table has exactly the rows of what was delivered, each once, and every version of the ledger exactly what is
+/// in then.
 pub(crate) async fn assert_shared_complete(store: &Arc<dyn ObjectStore>, queue: &Queue) {
+    assert_rows_and_entries(store, queue).await;
+    assert_the_ledger_balances(store, "in the end").await;
+    let retained = Retained::of(queue);
+    let reader = LakeReader::new(store.clone(), root());
+    let report = crate::audit_shared(&reader, &datasets(), &retained, &retained).await.unwrap();
+    assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
+    assert!(report.shards.iter().all(|shard| shard.proven_from == Some(shard.first)), "{:?}", report.shards);
+}
+
+/// Asserts that every table has exactly the rows of what was delivered, each once, and the ledger exactly its entries.
+pub(crate) async fn assert_rows_and_entries(store: &Arc<dyn ObjectStore>, queue: &Queue) {
     assert_rows(store, queue.rows()).await;
     let mut expected: Vec<LedgerEntry> = queue.messages.iter().flat_map(entries).collect();
     let mut found = crate::audit::ledger_entries(&LakeReader::new(store.clone(), root())).await.unwrap();
@@ -138,5 +174,4 @@ pub(crate) async fn assert_shared_complete(store: &Arc<dyn ObjectStore>, queue: 
         entries.sort_by(|one, other| (&one.batch, &one.dataset).cmp(&(&other.batch, &other.dataset)));
     }
     assert_eq!(found, expected);
-    assert_the_ledger_balances(store, "in the end").await;
 }
