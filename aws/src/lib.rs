@@ -7,6 +7,9 @@
 //! Every adapter is right for AWS's documentation; where an emulator differs, its tests say so.
 
 pub mod config;
+mod dynamo;
 mod error;
+mod pauses;
 
+pub use dynamo::DynamoHotIndex;
 pub use error::port_error;
