@@ -7,6 +7,7 @@
 //! Every adapter is right for AWS's documentation; where an emulator differs, its tests say so.
 
 pub mod config;
+mod dynamo;
 mod error;
 pub mod kinesis;
 pub mod lambda;
@@ -16,6 +17,7 @@ pub mod secret;
 pub mod sqs;
 mod timer;
 
+pub use dynamo::DynamoHotIndex;
 pub use error::port_error;
 pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;

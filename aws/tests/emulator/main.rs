@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod endpoint;
+mod hot_index;
 mod kinesis;
 mod lambda;
 mod s3;
