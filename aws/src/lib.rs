@@ -8,5 +8,18 @@
 
 pub mod config;
 mod error;
+pub mod kinesis;
+pub mod lambda;
+pub mod retry;
+pub mod s3;
+pub mod secret;
+pub mod sqs;
+mod timer;
 
 pub use error::port_error;
+pub use kinesis::KinesisStream;
+pub use lambda::DeployedFunction;
+pub use retry::Retries;
+pub use s3::{LakeUrl, S3DataFiles};
+pub use secret::Secret;
+pub use sqs::SqsCommitQueue;

@@ -48,3 +48,11 @@ impl Clock for ManualClock {
         self.0.load(Ordering::SeqCst)
     }
 }
+
+#[cfg(all(test, feature = "contract"))]
+mod tests {
+    #[test]
+    fn the_machines_clock_keeps_the_contract() {
+        crate::contract::clock::it_tells_microseconds_of_the_epoch(&super::SystemClock);
+    }
+}

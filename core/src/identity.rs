@@ -253,19 +253,9 @@ impl BatchIdentity {
     pub fn of<'a>(records: impl IntoIterator<Item = &'a RecordIdentity>) -> Self {
         let mut sorted: Vec<_> = records.into_iter().collect();
         sorted.sort_unstable();
-        let mut hash = Sha256::new();
-        hash.update(b"batch");
-        // A hash takes many bytes at once faster than a few.
-        let mut bytes = Vec::with_capacity(HASHED_AT_ONCE + 256);
-        for record in sorted {
-            record.write(&mut bytes);
-            if bytes.len() >= HASHED_AT_ONCE {
-                hash.update(&bytes);
-                bytes.clear();
-            }
-        }
-        hash.update(&bytes);
-        Self(hex_of_first_16(&hash.finalize()).into())
+        let mut hasher = BatchHasher::default();
+        sorted.into_iter().for_each(|record| hasher.push(record));
+        hasher.finish()
     }
 
     /// Reads an identity back from the name of a data file, `<identity>-<content>.parquet`, with any folders before it.
@@ -285,6 +275,46 @@ impl BatchIdentity {
 impl fmt::Display for BatchIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The identity of a set of records that come one by one, and need not be held: see [`BatchIdentity::of`].
+#[derive(Debug, Clone)]
+pub struct BatchHasher {
+    hash: Sha256,
+    // A hash takes many bytes at once faster than a few.
+    bytes: Vec<u8>,
+}
+
+impl Default for BatchHasher {
+    fn default() -> Self {
+        Self { hash: Sha256::new_with_prefix(b"batch"), bytes: Vec::new() }
+    }
+}
+
+impl BatchHasher {
+    /// Adds a record, which must be greater than those before it: by shard, then by number.
+    pub fn push(&mut self, record: &RecordIdentity) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve(HASHED_AT_ONCE + 256);
+        }
+        record.write(&mut self.bytes);
+        if self.bytes.len() >= HASHED_AT_ONCE {
+            self.hash.update(&self.bytes);
+            self.bytes.clear();
+        }
+    }
+
+    /// Gives back the memory that it collects identities in; more may be added.
+    pub fn rest(&mut self) {
+        self.hash.update(&self.bytes);
+        self.bytes = Vec::new();
+    }
+
+    /// The identity of the records that were added.
+    pub fn finish(mut self) -> BatchIdentity {
+        self.hash.update(&self.bytes);
+        BatchIdentity(hex_of_first_16(&self.hash.finalize()).into())
     }
 }
 

@@ -29,7 +29,7 @@ pub mod record;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use commit::{CommitMessage, DataFileEntry};
 pub use dataset::{Dataset, DatasetName, Datasets, SchemaError};
-pub use identity::{BatchIdentity, RecordIdentity, SequenceNumber, ShardId};
+pub use identity::{BatchHasher, BatchIdentity, RecordIdentity, SequenceNumber, ShardId};
 pub use ledger::{LedgerEntry, ReasonCode, ShardRange};
 pub use problem::Problem;
 pub use record::{DeliveryBatch, PutBatch, PutRecord, StreamRecord};

@@ -86,14 +86,15 @@ pub struct ReadPage {
     pub more: bool,
 }
 
-/// Where a shard begins and ends at the moment.
+/// Where a shard begins and ends at the moment, as far as the stream can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardState {
     /// The shard.
     pub shard: ShardId,
-    /// The oldest record that it still holds; `None`: it holds none.
+    /// The oldest record that it still holds; `None`: it holds none, or the stream cannot tell.
     pub oldest: Option<SequenceNumber>,
-    /// The newest record that it has durably stored, whether it still holds it or not; `None`: there never was one.
+    /// The newest record that it has durably stored, whether it still holds it or not, or a number behind it that no record will
+    /// have; `None`: there never was one, or the stream cannot tell.
     pub newest: Option<SequenceNumber>,
 }
 

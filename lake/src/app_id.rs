@@ -7,9 +7,12 @@ use std::str::FromStr;
 
 use alluvium_core::{SequenceNumber, ShardId};
 
+use crate::state::IdentityBits;
+
 const MARK: &str = "alluvium/mark/";
 const POSITION: &str = "alluvium/position/";
 const COPIED: &str = "alluvium/copied/";
+const BATCH: &str = "alluvium/batch/";
 
 /// An application id of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub(crate) enum AppId {
     Position(ShardId),
     /// In the ledger: the entries of this table's commits are copied up to the transaction's version.
     Copied(String),
+    /// In `dead_letters`: this batch, which left no data file in any table, is in. The transaction's version says nothing.
+    Batch(IdentityBits),
 }
 
 impl fmt::Display for AppId {
@@ -28,6 +33,7 @@ impl fmt::Display for AppId {
             Self::Mark(shard) => write!(f, "{MARK}{shard}"),
             Self::Position(shard) => write!(f, "{POSITION}{shard}"),
             Self::Copied(table) => write!(f, "{COPIED}{table}"),
+            Self::Batch(batch) => write!(f, "{BATCH}{batch}"),
         }
     }
 }
@@ -46,6 +52,8 @@ impl FromStr for AppId {
             Ok(Self::Position(ShardId::new(shard)))
         } else if let Some(table) = text.strip_prefix(COPIED) {
             Ok(Self::Copied(table.to_owned()))
+        } else if let Some(batch) = text.strip_prefix(BATCH) {
+            IdentityBits::of_digits(batch).map(Self::Batch).ok_or(Foreign)
         } else {
             Err(Foreign)
         }

@@ -6,15 +6,19 @@
 
 mod coverage;
 mod files;
+mod identities;
 mod report;
 mod rows;
 mod stream;
+mod sweep;
 
 use std::collections::BTreeSet;
 
+use alluvium_core::ports::Stream;
 use alluvium_core::{DatasetName, Datasets, LedgerEntry};
 use futures::StreamExt as _;
 
+pub use identities::RecordReader;
 pub use report::{AuditReport, Check, DatasetAudit, ShardAudit, TableAudit};
 pub use stream::StreamCounts;
 
@@ -22,6 +26,7 @@ use crate::error::{LakeError, Result};
 use crate::ledger_file;
 use crate::reader::{ActiveFile, TableSnapshot};
 use crate::reader::{LakeReader, snapshot_of};
+use crate::state::{Files, TableState};
 
 /// How many ledger files are read at a time.
 const READ_AHEAD: usize = 16;
@@ -33,12 +38,71 @@ const READ_AHEAD: usize = 16;
 /// When the store or the stream cannot be asked, or a table's log cannot be read. What does not balance is in the report, not an
 /// error.
 pub async fn audit(reader: &LakeReader, datasets: &Datasets, stream: &dyn StreamCounts) -> Result<AuditReport> {
-    let ledger_name = DatasetName::ledger();
-    let ledger = reader.newest(ledger_name.as_str()).await?;
+    let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
-    let mut tables = Vec::new();
+    let Examined { ledger_version, entries, tables, datasets } =
+        examine(reader, datasets, &ledger, &mut checks).await?;
+    let mut shards = coverage::check(&entries, &ledger.positions, &mut checks.coverage);
+    stream::check(stream, &entries, &mut shards, &mut checks.stream).await?;
+    let checks = checks.finish(
+        "the ledger covers every record up to the position, once",
+        "the ledger has every event that the stream holds",
+    );
+    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, checks })
+}
 
-    let ledger_snapshot = snapshot_of(&reader.log(ledger_name.as_str()), &ledger)?;
+/// Recomputes what a lake that several committers share says of itself, and reads the stream for what it still holds.
+///
+/// There are no positions, and the stream's numbers may have gaps. So each record that the stream holds is looked for among the runs
+/// that the batches cover, and each batch is proven by its identity, which is a hash over those of its records. A record that no
+/// batch covers is lost, or its message is still on its way, unless it lies after everything committed of its shard; so audit
+/// when the queue is empty.
+///
+/// # Errors
+///
+/// As [`audit`].
+pub async fn audit_shared(
+    reader: &LakeReader,
+    datasets: &Datasets,
+    stream: &dyn Stream,
+    records: &dyn RecordReader,
+) -> Result<AuditReport> {
+    let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
+    let mut checks = Checks::default();
+    let Examined { ledger_version, entries, tables, datasets } =
+        examine(reader, datasets, &ledger, &mut checks).await?;
+    let shards = identities::check(stream, records, &entries, &mut checks.coverage, &mut checks.stream).await?;
+    let checks = checks.finish(
+        "every record that the stream holds is in one batch",
+        "the batches are made of the records that the stream holds, and have their events",
+    );
+    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, checks })
+}
+
+fn batches_in(entries: &[LedgerEntry]) -> usize {
+    entries.iter().map(|entry| &entry.batch).collect::<BTreeSet<_>>().len()
+}
+
+/// What the lake says of itself.
+struct Examined {
+    ledger_version: u64,
+    entries: Vec<LedgerEntry>,
+    /// Every table, the ledger first, then by name.
+    tables: Vec<TableAudit>,
+    /// The ledger's sums.
+    datasets: Vec<DatasetAudit>,
+}
+
+/// Recomputes what the lake says of itself at one version of its ledger.
+async fn examine(
+    reader: &LakeReader,
+    datasets: &Datasets,
+    ledger: &TableState<Files>,
+    checks: &mut Checks,
+) -> Result<Examined> {
+    let ledger_name = DatasetName::ledger();
+    let mut tables = Vec::new();
+    let ledger_snapshot = snapshot_of(&reader.log(ledger_name.as_str()), ledger)?;
     let (present, table) =
         files::check(reader, ledger_name.as_str(), Some(&ledger_snapshot), 0, &mut checks.files).await?;
     tables.push(table);
@@ -55,18 +119,8 @@ pub async fn audit(reader: &LakeReader, datasets: &Datasets, stream: &dyn Stream
     }
 
     rows::check_entries(&entries, &mut checks.ledger);
-    let sums = rows::check_tables(&entries, &tables, &mut checks.rows);
-    let mut shards = coverage::check(&entries, &ledger.positions, &mut checks.coverage);
-    stream::check(stream, &entries, &mut shards, &mut checks.stream).await?;
-    let batches = entries.iter().map(|entry| &entry.batch).collect::<BTreeSet<_>>().len();
-    Ok(AuditReport {
-        ledger_version: ledger_snapshot.version,
-        batches,
-        tables,
-        datasets: sums,
-        shards,
-        checks: checks.finish(),
-    })
+    let datasets = rows::check_tables(&entries, &tables, &mut checks.rows);
+    Ok(Examined { ledger_version: ledger_snapshot.version, entries, tables, datasets })
 }
 
 /// What is being found out, check by check.
@@ -80,13 +134,13 @@ struct Checks {
 }
 
 impl Checks {
-    fn finish(self) -> Vec<Check> {
+    fn finish(self, coverage: &str, stream: &str) -> Vec<Check> {
         vec![
             self.ledger.into_check("every ledger entry balances, and each is there once"),
             self.rows.into_check("the tables' rows are those of the ledger"),
             self.files.into_check("every data file is there with its size"),
-            self.coverage.into_check("the ledger covers every record up to the position, once"),
-            self.stream.into_check("the ledger has every event that the stream holds"),
+            self.coverage.into_check(coverage),
+            self.stream.into_check(stream),
         ]
     }
 }
@@ -174,6 +228,23 @@ async fn as_copied(reader: &LakeReader, table: &str, copied: Option<u64>) -> Res
     }
     let ahead = newest.version.unwrap_or_default() - copied;
     Ok((Some(snapshot_of(&log, &reader.at(table, copied).await?)?), ahead))
+}
+
+/// What does not balance at one version of the ledger.
+#[cfg(test)]
+pub(crate) async fn problems_at(reader: &LakeReader, datasets: &Datasets, version: u64) -> Result<Vec<String>> {
+    let ledger = reader.at(DatasetName::ledger().as_str(), version).await?;
+    let mut checks = Checks::default();
+    examine(reader, datasets, &ledger, &mut checks).await?;
+    Ok(checks.finish("", "").into_iter().flat_map(|check| check.problems).collect())
+}
+
+/// All entries of the newest ledger.
+#[cfg(test)]
+pub(crate) async fn ledger_entries(reader: &LakeReader) -> Result<Vec<LedgerEntry>> {
+    let snapshot = reader.snapshot(DatasetName::ledger().as_str()).await?;
+    let present = snapshot.files.iter().map(|file| file.path.clone()).collect();
+    read_entries(reader, &snapshot, &present, &mut Findings::default()).await
 }
 
 #[cfg(test)]

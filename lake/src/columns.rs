@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use alluvium_core::DatasetName;
 use alluvium_core::clock::Micros;
-use alluvium_core::dataset::Evolution;
+use alluvium_core::dataset::{Evolution, dead_letter_columns};
+use alluvium_core::{DatasetName, Datasets};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 use deltalake_core::kernel::{Action, Metadata, StructType};
@@ -25,6 +25,12 @@ const PROPERTIES: [(&str, &str); 3] = [
     ("delta.logRetentionDuration", "interval 1 days"),
     ("delta.enableExpiredLogCleanup", "false"),
 ];
+
+/// The tables that a lake of these datasets has, but for the ledger, with their columns.
+pub(crate) fn of_tables(datasets: &Datasets) -> impl Iterator<Item = (String, SchemaRef)> {
+    let dead_letters = (DatasetName::dead_letters().into(), dead_letter_columns());
+    datasets.iter().map(|dataset| (dataset.name.as_str().to_owned(), dataset.columns().clone())).chain([dead_letters])
+}
 
 /// What a table that exists needs before it takes a dataset's files.
 #[derive(Debug)]
@@ -50,7 +56,7 @@ pub(crate) fn create(table: &str, columns: &Schema, now: Micros) -> Commit {
         "createdTime": now / 1_000,
     } });
     let actions = [protocol, metadata].map(action).into();
-    Commit { actions, ledger: Vec::new() }
+    Commit { actions, ..Commit::default() }
 }
 
 /// Compares a dataset's columns with those of its table.
@@ -69,7 +75,7 @@ pub(crate) fn fit(log: &TableLog, metadata: &Metadata, wanted: &Schema) -> Resul
         changed["schemaString"] = json!(schema_string(wanted));
     }
     changed["configuration"][bounded] = json!(names);
-    Ok(Fit::Evolve(Commit { actions: vec![action(json!({ "metaData": changed }))], ledger: Vec::new() }))
+    Ok(Fit::Evolve(Commit { actions: vec![action(json!({ "metaData": changed }))], ..Commit::default() }))
 }
 
 /// The table property that says which columns have bounds in the log, and its value.

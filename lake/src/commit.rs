@@ -1,9 +1,9 @@
 //! One entry of a table's log: its actions, and what we say about them in `commitInfo`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{LedgerEntry, SequenceNumber, ShardId};
+use alluvium_core::{BatchIdentity, DatasetName, LedgerEntry, SequenceNumber, ShardId};
 use bytes::Bytes;
 use deltalake_core::kernel::{Action, Add, CommitInfo, Transaction};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,26 @@ pub(crate) struct Note {
     actions: usize,
     /// The ledger entries of what this commit adds to this table.
     pub(crate) ledger: Vec<LedgerEntry>,
+    /// The batches of which this commit is a part, where several committers share the lake.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) batches: Vec<BatchNote>,
+}
+
+/// What a part of a batch says of the whole: the ledger may copy the part only together with all others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BatchNote {
+    pub(crate) batch: BatchIdentity,
+    /// The paths of all its data files, under the lake's root, sorted. None: its one part is in `dead_letters`.
+    pub(crate) files: Vec<String>,
+}
+
+impl BatchNote {
+    /// The tables that the batch feeds.
+    pub(crate) fn tables(&self) -> BTreeSet<String> {
+        let tables = self.files.iter().filter_map(|path| Some(path.split_once('/')?.0.to_owned()));
+        let tables: BTreeSet<_> = tables.collect();
+        if tables.is_empty() { BTreeSet::from([String::from(DatasetName::dead_letters())]) } else { tables }
+    }
 }
 
 /// What a commit does, as Delta names it in `commitInfo.operation`.
@@ -51,12 +71,14 @@ impl Operation {
 }
 
 /// One commit, written or to be written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Commit {
     /// Its actions but for `commitInfo`.
     pub(crate) actions: Vec<Action>,
     /// The ledger entries that it carries.
     pub(crate) ledger: Vec<LedgerEntry>,
+    /// The batches of which it is a part, where several committers share the lake.
+    pub(crate) batches: Vec<BatchNote>,
 }
 
 /// Bytes that are no whole commit.
@@ -73,7 +95,12 @@ pub(crate) enum TornCommit {
 impl Commit {
     /// The bytes of the log entry: one action a line, `commitInfo` first.
     pub(crate) fn encode(&self, operation: Operation, now: Micros) -> Bytes {
-        let note = Note { version: NOTE_VERSION, actions: self.actions.len() + 1, ledger: self.ledger.clone() };
+        let note = Note {
+            version: NOTE_VERSION,
+            actions: self.actions.len() + 1,
+            ledger: self.ledger.clone(),
+            batches: self.batches.clone(),
+        };
         let note = serde_json::to_value(note).expect("a note holds only text, numbers and lists of them");
         let info = Action::CommitInfo(CommitInfo {
             timestamp: Some(now / 1_000),
@@ -115,7 +142,10 @@ impl Commit {
         }
         match note {
             Some(note) if note.actions != found => Err(TornCommit::Short { said: note.actions, found }),
-            note => Ok(Self { actions, ledger: note.unwrap_or_default().ledger }),
+            note => {
+                let Note { ledger, batches, .. } = note.unwrap_or_default();
+                Ok(Self { actions, ledger, batches })
+            }
         }
     }
 

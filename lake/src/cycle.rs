@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alluvium_core::{BatchIdentity, CommitMessage, DataFileEntry, DatasetName, LedgerEntry, SequenceNumber, ShardId};
-use serde::Deserialize;
+use alluvium_core::clock::Micros;
+use alluvium_core::{CommitMessage, DataFileEntry, LedgerEntry, SequenceNumber, ShardId, ShardRange};
 
-use crate::app_id::transaction_version;
+use crate::app_id::{AppId, transaction_version};
+use crate::commit::Commit;
 use crate::error::{LakeError, Result, Straddle};
+use crate::message::{check, entries, refused};
+use crate::table::{Table, add, transactions};
 
 /// Where a batch stands to a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +44,8 @@ impl<'a> Cycle<'a> {
     pub(crate) fn new(messages: &'a [CommitMessage], reached: &Marks) -> Result<Self> {
         let mut cycle = Self { batches: Vec::with_capacity(messages.len()), reached: reached.clone() };
         for message in messages {
-            check(message).map_err(|problem| refused(message, problem))?;
+            check(message)?;
+            check_covers(message)?;
             if standing(message, &cycle.reached, "the position")? == Standing::Below {
                 continue;
             }
@@ -57,6 +61,31 @@ impl<'a> Cycle<'a> {
         let entries = self.batches.iter().flat_map(|batch| &batch.ledger).map(|entry| entry.dataset.as_str());
         let files = self.batches.iter().flat_map(|batch| &batch.message.files).map(|file| file.dataset.as_str());
         entries.chain(files).collect()
+    }
+
+    /// What is to be added to a table: the files for it, and its marks; `None`: there is nothing that it does not have.
+    pub(crate) fn plan(&self, table: &Table, now: Micros) -> Result<Option<Commit>> {
+        let name = table.log.name();
+        let mut commit = Commit::default();
+        let mut marks = table.state.marks.clone();
+        for batch in &self.batches {
+            let (entry, file) = (batch.entry(name), batch.file(name));
+            if entry.is_none() && file.is_none() {
+                continue;
+            }
+            if standing(batch.message, &marks, &format!("the mark of `{name}`"))? == Standing::Below {
+                continue;
+            }
+            raise(&mut marks, batch.message);
+            if file.is_some_and(|file| table.state.kept.contain(&file.path)) {
+                // These records are in under this very identity (LK-1), and so is their entry.
+                continue;
+            }
+            commit.ledger.extend(entry.cloned());
+            commit.actions.extend(file.map(|file| add(name, file, now)));
+        }
+        commit.actions.extend(transactions(&table.state.marks, &marks, AppId::Mark));
+        Ok((!commit.actions.is_empty()).then_some(commit))
     }
 }
 
@@ -102,12 +131,7 @@ pub(crate) fn raise_all(marks: &mut Marks, to: &Marks) {
     }
 }
 
-fn straddles(
-    message: &CommitMessage,
-    range: &alluvium_core::ShardRange,
-    what: &str,
-    mark: SequenceNumber,
-) -> LakeError {
+fn straddles(message: &CommitMessage, range: &ShardRange, what: &str, mark: SequenceNumber) -> LakeError {
     LakeError::Straddles(Box::new(Straddle {
         batch: message.batch.to_string(),
         shard: range.shard.clone(),
@@ -134,94 +158,16 @@ fn check_no_gap(message: &CommitMessage, position: &Marks) -> Result<()> {
     Ok(())
 }
 
-fn entries(message: &CommitMessage) -> Vec<LedgerEntry> {
-    if !message.ledger.is_empty() {
-        return message.ledger.clone();
-    }
-    vec![LedgerEntry {
-        batch: message.batch.clone(),
-        dataset: DatasetName::dead_letters().as_str().to_owned(),
-        received: 0,
-        written: 0,
-        filtered: 0,
-        dead: 0,
-        bytes: 0,
-        dead_by_reason: BTreeMap::new(),
-        arrival: 0,
-        covers: message.covers.clone(),
-    }]
-}
-
-fn refused(message: &CommitMessage, problem: String) -> LakeError {
-    LakeError::Message { batch: message.batch.to_string(), problem }
-}
-
-/// What must hold of a message for its numbers to be believed (TR-2).
-fn check(message: &CommitMessage) -> std::result::Result<(), String> {
+/// What the marks and the position need of a message: records of the stream, with numbers that a Delta transaction can hold.
+fn check_covers(message: &CommitMessage) -> Result<()> {
     if message.covers.is_empty() {
-        return Err("it covers no record".to_owned());
+        return Err(refused(message, "it covers no record".to_owned()));
     }
-    let mut shards = BTreeSet::new();
-    for range in &message.covers {
-        if range.first > range.last || !shards.insert(&range.shard) {
-            return Err(format!("its runs of records are no runs, or two are of {}", range.shard));
+    match message.covers.iter().find(|range| transaction_version(range.last).is_none()) {
+        Some(ShardRange { shard, last, .. }) => {
+            Err(refused(message, format!("{last} of {shard} does not fit a Delta transaction's 63 bits")))
         }
-        if transaction_version(range.last).is_none() {
-            return Err(format!("{} of {} does not fit a Delta transaction's 63 bits", range.last, range.shard));
-        }
-    }
-    let mut datasets = BTreeSet::new();
-    for entry in &message.ledger {
-        if !entry.balances() {
-            return Err(format!("its entry for `{}` does not balance", entry.dataset));
-        }
-        if entry.batch != message.batch || entry.covers != message.covers || !datasets.insert(&entry.dataset) {
-            return Err(format!("its entry for `{}` is of another batch, or there are two", entry.dataset));
-        }
-    }
-    let dead: u64 = message.ledger.iter().map(|entry| entry.dead).sum();
-    let dead_letters = DatasetName::dead_letters();
-    let mut tables = BTreeSet::new();
-    for file in &message.files {
-        check_file(message, file)?;
-        if !tables.insert(file.dataset.as_str()) {
-            return Err(format!("it has two files for `{}`", file.dataset));
-        }
-    }
-    let written = message.ledger.iter().map(|entry| (entry.dataset.as_str(), entry.written));
-    let expected = written.filter(|(table, _)| *table != dead_letters.as_str()).chain([(dead_letters.as_str(), dead)]);
-    let expected: BTreeMap<&str, u64> = expected.collect();
-    let found = |table: &str| message.files.iter().find(|file| file.dataset == table).map_or(0, |file| file.rows);
-    let tables = expected.keys().copied().chain(message.files.iter().map(|file| file.dataset.as_str()));
-    for table in tables {
-        let (said, found) = (expected.get(table).copied().unwrap_or_default(), found(table));
-        if said != found {
-            return Err(format!("its ledger has {said} rows for `{table}`, its file {found}"));
-        }
-    }
-    Ok(())
-}
-
-fn check_file(message: &CommitMessage, file: &DataFileEntry) -> std::result::Result<(), String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Stats {
-        num_records: u64,
-    }
-    let name = file.path.strip_prefix(&file.dataset).and_then(|rest| rest.strip_prefix('/'));
-    let identity = name.filter(|name| !name.contains('/')).and_then(BatchIdentity::from_data_file_name);
-    if identity.as_ref() != Some(&message.batch) {
-        return Err(format!(
-            "its file `{}` should be named {}/{}-<content>.parquet",
-            file.path, file.dataset, message.batch
-        ));
-    }
-    match serde_json::from_str::<Stats>(&file.stats) {
-        Ok(Stats { num_records }) if num_records == file.rows => Ok(()),
-        Ok(Stats { num_records }) => {
-            Err(format!("the statistics of `{}` count {num_records} rows, the message {}", file.path, file.rows))
-        }
-        Err(error) => Err(format!("the statistics of `{}` cannot be read: {error}", file.path)),
+        None => Ok(()),
     }
 }
 

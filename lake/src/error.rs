@@ -88,6 +88,14 @@ pub enum LakeError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// At a path that the queue carries lies no commit message of that name.
+    #[error("the commit message `{path}` cannot be read: {problem}")]
+    UnreadableMessage {
+        /// The path, as it came.
+        path: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
     /// A batch lies partly below a mark: what is in already cannot be told from what is not.
     #[error(transparent)]
     Straddles(Box<Straddle>),
@@ -147,6 +155,7 @@ impl LakeError {
             | Self::Columns { .. }
             | Self::NoTable(_)
             | Self::Message { .. }
+            | Self::UnreadableMessage { .. }
             | Self::Straddles(_)
             | Self::Gap { .. } => Advice::Stop,
         }

@@ -22,7 +22,7 @@ use crate::cycle::{Marks, raise_all};
 use crate::error::Result;
 use crate::ledger_file;
 use crate::log::Wrote;
-use crate::table::{Table, add_action, transactions};
+use crate::table::{Table, Uncopied, add_action, transactions};
 
 /// What the ledger commit of one cycle came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,33 +37,44 @@ pub(crate) struct Ledger {
     pub(crate) table: Table,
 }
 
-/// What is to be copied.
+/// What the next ledger commit is to say.
 #[derive(Debug, Default)]
-struct Plan {
-    entries: Vec<LedgerEntry>,
-    copied: BTreeMap<String, u64>,
-    position: Marks,
+pub(crate) struct Plan {
+    /// The entries that it copies.
+    pub(crate) entries: Vec<LedgerEntry>,
+    /// The version up to which each table's entries are copied then.
+    pub(crate) copied: BTreeMap<String, u64>,
+    /// The position then; where several committers share the lake there is none.
+    pub(crate) position: Marks,
+}
+
+impl Plan {
+    /// Copies a table's commit, which must follow those copied of it before.
+    pub(crate) fn copy(&mut self, table: &str, commit: &Uncopied) {
+        self.copied.insert(table.to_owned(), commit.version);
+        self.entries.extend(commit.entries.iter().cloned());
+    }
 }
 
 impl Ledger {
-    /// Ends a cycle: copies what the tables' commits left and moves the position to `reached`, up to which every table has its
-    /// records. `None`: nothing has changed, or a table is still ahead.
+    /// Ends a cycle by the commit that `plan` comes to, and plans anew whenever another committer was faster. `None`: there was
+    /// nothing to say.
     pub(crate) async fn append(
         &mut self,
-        reached: &Marks,
+        plan: impl Fn(&Self, &BTreeMap<String, Table>) -> Option<Plan>,
         tables: &mut BTreeMap<String, Table>,
         now: Micros,
     ) -> Result<Option<LedgerCommit>> {
         let mut contention = Contention::default();
         let committed = loop {
-            let Some(plan) = self.plan(reached, tables) else { return Ok(None) };
+            let Some(plan) = plan(self, tables) else { return Ok(None) };
             let entries = plan.entries.len();
             let actions = self.store(plan, now).await?;
             if actions.is_empty() {
                 break None;
             }
             let version = self.table.state.next_version();
-            let commit = Commit { actions, ledger: Vec::new() };
+            let commit = Commit { actions, ..Commit::default() };
             if self.table.write(&commit, Operation::Append, now).await? == Wrote::Entry {
                 break Some(LedgerCommit { version, entries });
             }
@@ -77,24 +88,28 @@ impl Ledger {
         Ok(committed)
     }
 
-    fn plan(&self, reached: &Marks, tables: &BTreeMap<String, Table>) -> Option<Plan> {
+    /// Copies all that the tables' commits left and moves the position to `reached`, up to which every table has its records. `None`:
+    /// a table is still ahead.
+    pub(crate) fn plan_up_to(&self, reached: &Marks, tables: &BTreeMap<String, Table>) -> Option<Plan> {
         let mut plan = Plan { position: self.table.state.positions.clone(), ..Plan::default() };
         raise_all(&mut plan.position, reached);
         for (name, table) in tables {
-            let before = self.table.state.copied.get(name).copied();
-            for uncopied in
-                table.uncopied.iter().filter(|uncopied| before.is_none_or(|before| uncopied.version > before))
-            {
+            for uncopied in self.uncopied(table) {
                 let is_reached = |(shard, mark): &_| plan.position.get(shard).is_some_and(|at| at >= mark);
                 if !uncopied.marks.iter().all(is_reached) {
                     tracing::info!(table = name, "the position waits: a crash left this table ahead of the others");
                     return None;
                 }
-                plan.copied.insert(name.clone(), uncopied.version);
-                plan.entries.extend(uncopied.entries.iter().cloned());
+                plan.copy(name, uncopied);
             }
         }
         Some(plan)
+    }
+
+    /// The commits of a table that are not copied yet, oldest first.
+    pub(crate) fn uncopied<'a>(&self, table: &'a Table) -> impl Iterator<Item = &'a Uncopied> + use<'a> {
+        let before = self.table.state.copied.get(table.log.name()).copied();
+        table.uncopied.iter().filter(move |uncopied| before.is_none_or(|before| uncopied.version > before))
     }
 
     /// Stores the data file and returns the actions of the commit.

@@ -16,19 +16,24 @@ mod error;
 mod ledger;
 mod ledger_file;
 mod log;
+mod message;
 mod reader;
 mod recovery;
 mod settings;
+mod shared;
 mod sorted;
 mod state;
 mod table;
 mod writer;
 
-pub use audit::{AuditReport, Check, DatasetAudit, ShardAudit, StreamCounts, TableAudit, audit};
+pub use audit::{
+    AuditReport, Check, DatasetAudit, RecordReader, ShardAudit, StreamCounts, TableAudit, audit, audit_shared,
+};
 pub use error::{LakeError, Straddle};
 pub use reader::{ActiveFile, LakeReader, TableSnapshot};
 pub use recovery::{LakeRecovery, SetAside};
 pub use settings::LakeSettings;
+pub use shared::{Outcome, SharedCommit, SharedLake, SharedOpening};
 pub use table::TableCommit;
 pub use writer::{CommitReport, Lake};
 

@@ -222,7 +222,9 @@ impl TableLog {
     pub(crate) fn damaged_commit(&self, version: u64, torn: &TornCommit) -> LakeError {
         self.damaged(
             &commit_path(version),
-            &format!("{torn}. Opening the lake for writing mends the newest entry and no other; restore this one"),
+            &format!(
+                "{torn}. Where one committer writes the lake, opening it mends the newest entry; restore any other"
+            ),
         )
     }
 

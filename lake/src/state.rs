@@ -4,6 +4,7 @@
 //! files, and grows dearer with every commit. The tests compare the two.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
 use alluvium_core::{BatchIdentity, SequenceNumber, ShardId};
 use arrow::json::LineDelimitedWriter;
@@ -30,31 +31,69 @@ const READ_AHEAD: usize = 16;
 pub(crate) trait Keep: Default {
     fn add(&mut self, add: &Add);
     fn remove(&mut self, remove: &Remove);
+    /// A batch without a data file.
+    fn batch(&mut self, _batch: IdentityBits) {}
 }
 
-/// The identities of every data file that is or was in the table, as far as its log remembers (LK-1).
+/// A batch's identity as a number, which takes less memory than its digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct IdentityBits(u128);
+
+impl IdentityBits {
+    /// `None`: it has other than 32 lower-case hexadecimal digits, so it is nobody's identity.
+    pub(crate) fn of(batch: &BatchIdentity) -> Option<Self> {
+        Self::of_digits(batch.as_str())
+    }
+
+    pub(crate) fn of_digits(digits: &str) -> Option<Self> {
+        let hex = digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        hex.then(|| u128::from_str_radix(digits, 16).ok().map(Self)).flatten()
+    }
+
+    fn of_data_file(path: &str) -> Option<Self> {
+        Self::of(&BatchIdentity::from_data_file_name(path)?)
+    }
+}
+
+impl fmt::Display for IdentityBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The identities of every data file that is or was in the table, and of the batches without one that it stands for, as far as
+/// its log remembers (LK-1).
 #[derive(Debug, Default)]
-pub(crate) struct Identities(HashSet<u128>);
+pub(crate) struct Identities(HashSet<IdentityBits>);
 
 impl Identities {
+    /// Whether a data file of this name's batch is or was in.
     pub(crate) fn contain(&self, path: &str) -> bool {
-        identity_bits(path).is_some_and(|bits| self.0.contains(&bits))
+        IdentityBits::of_data_file(path).is_some_and(|batch| self.contain_batch(batch))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn contain_batch(&self, batch: IdentityBits) -> bool {
+        self.0.contains(&batch)
     }
 }
 
 impl Keep for Identities {
     fn add(&mut self, add: &Add) {
-        self.0.extend(identity_bits(&add.path));
+        self.0.extend(IdentityBits::of_data_file(&add.path));
     }
 
     // A file that compaction took away was in, so its records are in.
     fn remove(&mut self, remove: &Remove) {
-        self.0.extend(identity_bits(&remove.path));
+        self.0.extend(IdentityBits::of_data_file(&remove.path));
     }
-}
 
-fn identity_bits(path: &str) -> Option<u128> {
-    u128::from_str_radix(BatchIdentity::from_data_file_name(path)?.as_str(), 16).ok()
+    fn batch(&mut self, batch: IdentityBits) {
+        self.0.insert(batch);
+    }
 }
 
 /// The active files, by path.
@@ -133,7 +172,7 @@ impl<K: Keep> TableState<K> {
     }
 
     fn apply_checkpoint(&mut self, log: &TableLog, version: u64, bytes: Bytes) -> Result<()> {
-        let damaged = |error: &dyn std::fmt::Display| log.damaged_checkpoint(version, &error.to_string());
+        let damaged = |error: &dyn fmt::Display| log.damaged_checkpoint(version, &error.to_string());
         let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| damaged(&error))?;
         let schema = builder.parquet_schema();
         let wanted = (0..schema.num_columns()).filter(|leaf| {
@@ -176,6 +215,7 @@ impl<K: Keep> TableState<K> {
                 Ok(AppId::Copied(table)) => {
                     self.copied.insert(table, u64::try_from(transaction.version).unwrap_or_default());
                 }
+                Ok(AppId::Batch(batch)) => self.kept.batch(batch),
                 Err(_) => {}
             },
             Action::Cdc(_) | Action::CommitInfo(_) | Action::DomainMetadata(_) => {}

@@ -1,13 +1,15 @@
 //! One table as the writer sees it: its log, how far it is, and what the ledger has yet to copy.
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{LedgerEntry, SequenceNumber, ShardId};
+use alluvium_core::{DataFileEntry, LedgerEntry, SequenceNumber, ShardId};
+use arrow::datatypes::Schema;
 use deltalake_core::kernel::{Action, Add, Transaction};
 
 use crate::app_id::{AppId, transaction_version};
-use crate::commit::{Commit, Operation};
+use crate::columns::{self, Fit};
+use crate::commit::{BatchNote, Commit, Operation};
 use crate::contention::Contention;
-use crate::cycle::{Cycle, Marks, Standing, raise, standing};
+use crate::cycle::Marks;
 use crate::error::Result;
 use crate::log::{LogFiles, TableLog, Wrote};
 use crate::state::{Identities, TableState};
@@ -19,6 +21,8 @@ pub(crate) struct Uncopied {
     /// The skip marks that it set: the position must have come this far before it is copied.
     pub(crate) marks: Vec<(ShardId, SequenceNumber)>,
     pub(crate) entries: Vec<LedgerEntry>,
+    /// The batches of which it is a part, where several committers share the lake: it is copied with their other parts.
+    pub(crate) batches: Vec<BatchNote>,
 }
 
 /// What one cycle added to one table.
@@ -32,6 +36,32 @@ pub struct TableCommit {
     pub files: usize,
     /// Rows in them.
     pub rows: u64,
+}
+
+/// What preparing a table came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    Fits,
+    Created,
+    Evolved,
+}
+
+/// A commit that was appended to a table.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) version: u64,
+    pub(crate) commit: Commit,
+}
+
+impl Appended {
+    pub(crate) fn report(&self, table: &str) -> TableCommit {
+        TableCommit {
+            table: table.to_owned(),
+            version: self.version,
+            files: self.commit.adds().count(),
+            rows: self.commit.ledger.iter().map(|entry| entry.written).sum(),
+        }
+    }
 }
 
 /// One table that is written to.
@@ -48,6 +78,14 @@ impl Table {
     pub(crate) async fn load(log: TableLog, files: &LogFiles) -> Result<Self> {
         let state = TableState::load(&log, files, None).await?;
         Ok(Self { log, state, uncopied: Vec::new(), checkpoint_due: 0 })
+    }
+
+    /// Loads it as of now, with what the ledger has yet to copy of the commits after a version.
+    pub(crate) async fn load_with_uncopied(log: TableLog, copied: Option<u64>) -> Result<Self> {
+        let files = log.list().await?;
+        let mut table = Self::load(log, &files).await?;
+        table.load_uncopied(copied).await?;
+        Ok(table)
     }
 
     /// Reads what the ledger has yet to copy of the commits after a version.
@@ -77,57 +115,61 @@ impl Table {
         Ok(())
     }
 
-    /// Adds the cycle's files for this table and moves its marks; `None`: there is nothing that it does not have.
-    pub(crate) async fn append(&mut self, cycle: &Cycle<'_>, now: Micros) -> Result<Option<TableCommit>> {
+    /// Makes the table if it is missing, and adds the columns that it has not.
+    pub(crate) async fn prepare(&mut self, columns: &Schema, now: Micros) -> Result<Prepared> {
         let mut contention = Contention::default();
         loop {
-            let Some(commit) = self.plan(cycle, now)? else { return Ok(None) };
-            let version = self.state.next_version();
-            if self.write(&commit, Operation::Append, now).await? == Wrote::Entry {
-                let rows = |entry: &LedgerEntry| entry.written;
-                let rows = if commit.ledger.is_empty() { 0 } else { commit.ledger.iter().map(rows).sum() };
-                return Ok(Some(TableCommit {
-                    table: self.log.name().to_owned(),
-                    version,
-                    files: commit.adds().count(),
-                    rows,
-                }));
+            let (commit, operation, prepared) = match &self.state.metadata {
+                None => (columns::create(self.log.name(), columns, now), Operation::Create, Prepared::Created),
+                Some(metadata) => match columns::fit(&self.log, metadata, columns)? {
+                    Fit::Fits => return Ok(Prepared::Fits),
+                    Fit::Evolve(commit) => (commit, Operation::ChangeColumns, Prepared::Evolved),
+                },
+            };
+            if self.write(&commit, operation, now).await? == Wrote::Entry {
+                return Ok(prepared);
             }
             self.catch_up().await?;
             contention.wait(self.log.name()).await?;
         }
     }
 
-    fn plan(&self, cycle: &Cycle<'_>, now: Micros) -> Result<Option<Commit>> {
-        let table = self.log.name();
-        let mut commit = Commit { actions: Vec::new(), ledger: Vec::new() };
-        let mut marks = self.state.marks.clone();
-        for batch in &cycle.batches {
-            let (entry, file) = (batch.entry(table), batch.file(table));
-            if entry.is_none() && file.is_none() {
-                continue;
+    /// Appends what `plan` finds that the table does not have, and plans anew whenever another committer was faster; `None`: there
+    /// was nothing.
+    pub(crate) async fn append(
+        &mut self,
+        plan: impl Fn(&Self) -> Result<Option<Commit>>,
+        now: Micros,
+    ) -> Result<Option<Appended>> {
+        let mut contention = Contention::default();
+        loop {
+            let Some(commit) = plan(self)? else { return Ok(None) };
+            let version = self.state.next_version();
+            if self.write(&commit, Operation::Append, now).await? == Wrote::Entry {
+                return Ok(Some(Appended { version, commit }));
             }
-            if standing(batch.message, &marks, &format!("the mark of `{table}`"))? == Standing::Below {
-                continue;
-            }
-            raise(&mut marks, batch.message);
-            if file.is_some_and(|file| self.state.kept.contain(&file.path)) {
-                // These records are in under this very identity (LK-1), and so is their entry.
-                continue;
-            }
-            commit.ledger.extend(entry.cloned());
-            commit.actions.extend(file.map(|file| add(file.path.trim_start_matches(table), file, now)));
+            self.catch_up().await?;
+            contention.wait(self.log.name()).await?;
         }
-        commit.actions.extend(transactions(&self.state.marks, &marks, AppId::Mark));
-        Ok((!commit.actions.is_empty()).then_some(commit))
+    }
+
+    /// As [`checkpoint_if_due`](Self::checkpoint_if_due), where another committer may have written it.
+    pub(crate) async fn checkpoint_if_due_to_all(&mut self, every: u64) {
+        let Some(version) = self.is_checkpoint_due(every) else { return };
+        // A hint that cannot be had is none: a checkpoint is written that may be there.
+        let hinted = self.log.hinted_checkpoint().await.ok().flatten();
+        self.state.checkpoint = self.state.checkpoint.max(hinted.map(|hinted| hinted.min(version)));
+        self.checkpoint_if_due(every).await;
+    }
+
+    fn is_checkpoint_due(&self, every: u64) -> Option<u64> {
+        let is_due = |version: &u64| self.state.since_checkpoint() >= every && *version >= self.checkpoint_due;
+        self.state.version.filter(is_due)
     }
 
     /// Writes a checkpoint if one is due. That it failed is no failure of the commit: the log is whole without it.
     pub(crate) async fn checkpoint_if_due(&mut self, every: u64) {
-        let Some(version) = self.state.version else { return };
-        if self.state.since_checkpoint() < every || version < self.checkpoint_due {
-            return;
-        }
+        let Some(version) = self.is_checkpoint_due(every) else { return };
         self.checkpoint_due = version + every;
         match self.log.write_checkpoint(version).await {
             Ok(()) => self.state.checkpoint = Some(version),
@@ -146,15 +188,17 @@ impl Table {
     fn remember(&mut self, version: u64, commit: &Commit) {
         let marks: Vec<_> = commit.marks().collect();
         // The commits that make a table or change its columns leave nothing to copy.
-        if !marks.is_empty() || !commit.ledger.is_empty() {
-            self.uncopied.push(Uncopied { version, marks, entries: commit.ledger.clone() });
+        if !marks.is_empty() || !commit.ledger.is_empty() || !commit.batches.is_empty() {
+            let (entries, batches) = (commit.ledger.clone(), commit.batches.clone());
+            self.uncopied.push(Uncopied { version, marks, entries, batches });
         }
     }
 }
 
-/// The action that adds a data file whose path relative to the table is `path`, with or without a slash before it.
-fn add(path: &str, file: &alluvium_core::DataFileEntry, now: Micros) -> Action {
-    add_action(path.trim_start_matches('/'), file.size_bytes, file.stats.clone(), now)
+/// The action that adds a message's data file to its table.
+pub(crate) fn add(table: &str, file: &DataFileEntry, now: Micros) -> Action {
+    let path = file.path.trim_start_matches(table).trim_start_matches('/');
+    add_action(path, file.size_bytes, file.stats.clone(), now)
 }
 
 pub(crate) fn add_action(path: &str, size_bytes: u64, stats: String, now: Micros) -> Action {

@@ -2,6 +2,10 @@
 //! delivery and commit over both.
 
 mod crashing;
+mod library;
+mod retained;
+mod sharing;
+mod yielding;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
@@ -19,6 +23,13 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
 pub(crate) use crashing::{Crash, Crashing};
+pub(crate) use library::{assert_the_library_reads_the_same, library_table};
+pub(crate) use retained::Retained;
+pub(crate) use sharing::{
+    Queue, assert_rows_and_entries, assert_shared_complete, assert_the_ledger_balances, open_shared, open_shared_at,
+    open_shared_with, queue,
+};
+pub(crate) use yielding::Yielding;
 
 use crate::error::Result;
 use crate::{Lake, LakeReader, LakeRecovery, LakeSettings, StreamCounts};
@@ -27,6 +38,23 @@ pub(crate) const READINGS: &str = "readings";
 pub(crate) const NOTES: &str = "notes";
 pub(crate) const DEAD: &str = "dead_letters";
 pub(crate) const LEDGER: &str = "ledger";
+
+/// Numbers that look random and are the same in every run.
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+}
 
 pub(crate) fn root() -> Url {
     Url::parse("memory:///").unwrap()
@@ -74,6 +102,8 @@ enum Fate {
     Nowhere,
     /// Its event belongs to `readings` and is dead.
     Dead,
+    /// Its event belongs to `notes` and is dropped by a rule.
+    Filtered,
     Row(&'static str),
 }
 
@@ -82,8 +112,29 @@ fn fate(number: u64) -> Fate {
         n if n % 13 == 0 => Fate::Empty,
         n if n % 11 == 0 => Fate::Nowhere,
         n if n % 7 == 0 => Fate::Dead,
+        n if n % 17 == 0 => Fate::Filtered,
         n if n % 2 == 0 => Fate::Row(READINGS),
         _ => Fate::Row(NOTES),
+    }
+}
+
+/// The dataset that a record's event counts in; `None`: it holds none.
+fn dataset_of(number: u64) -> Option<&'static str> {
+    match fate(number) {
+        Fate::Empty => None,
+        Fate::Nowhere => Some(DEAD),
+        Fate::Dead => Some(READINGS),
+        Fate::Filtered => Some(NOTES),
+        Fate::Row(dataset) => Some(dataset),
+    }
+}
+
+/// The table that gets a row of a record; `None`: none does.
+fn table_of(number: u64) -> Option<&'static str> {
+    match fate(number) {
+        Fate::Empty | Fate::Filtered => None,
+        Fate::Nowhere | Fate::Dead => Some(DEAD),
+        Fate::Row(table) => Some(table),
     }
 }
 
@@ -110,12 +161,9 @@ impl TestStream {
     pub(crate) fn rows(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut rows: BTreeMap<_, _> = [READINGS, NOTES, DEAD].map(|t| (t.to_owned(), BTreeSet::new())).into();
         for (shard, number) in shards().into_iter().flat_map(|s| (1..=self.length(&s)).map(move |n| (s.clone(), n))) {
-            let table = match fate(number) {
-                Fate::Empty => continue,
-                Fate::Nowhere | Fate::Dead => DEAD,
-                Fate::Row(table) => table,
-            };
-            rows.get_mut(table).unwrap().insert(format!("{shard}/{number}"));
+            if let Some(table) = table_of(number) {
+                rows.get_mut(table).unwrap().insert(format!("{shard}/{number}"));
+            }
         }
         rows
     }
@@ -130,13 +178,9 @@ impl StreamCounts for TestStream {
         }
         let mut counts = BTreeMap::from([(READINGS.to_owned(), self.undelivered)]);
         for number in first..=last {
-            let dataset = match fate(number) {
-                Fate::Empty => continue,
-                Fate::Nowhere => DEAD,
-                Fate::Dead => READINGS,
-                Fate::Row(dataset) => dataset,
-            };
-            *counts.entry(dataset.to_owned()).or_default() += 1;
+            if let Some(dataset) = dataset_of(number) {
+                *counts.entry(dataset.to_owned()).or_default() += 1;
+            }
         }
         Ok(Some(counts))
     }
@@ -161,24 +205,41 @@ pub(crate) fn range(shard: u32, first: u64, last: u64) -> ShardRange {
 /// Delivers one batch as the transform would: stores its files, whose content lists their rows, and returns its message.
 pub(crate) async fn deliver(store: &Arc<dyn ObjectStore>, covers: Vec<ShardRange>) -> CommitMessage {
     let numbers = |range: &ShardRange| range.first.as_u64().unwrap()..=range.last.as_u64().unwrap();
-    let records = || covers.iter().flat_map(|range| numbers(range).map(|number| (range.shard.clone(), number)));
-    let identities: Vec<_> =
-        records().map(|(shard, number)| RecordIdentity { shard, sequence: number.into(), subsequence: 0 }).collect();
-    let batch = BatchIdentity::of(&identities);
+    let records = covers.iter().flat_map(|range| numbers(range).map(|number| (range.shard.clone(), number)));
+    let identity = |(shard, number): (ShardId, u64)| {
+        let identity = RecordIdentity { shard, sequence: number.into(), subsequence: 0 };
+        (identity, number)
+    };
+    deliver_records(store, covers.clone(), &records.map(identity).collect::<Vec<_>>(), "").await
+}
+
+/// Delivers one batch of records, each with the number that tells its fate. `release` is a part of each file's content, as what
+/// changes with the transform's release is.
+pub(crate) async fn deliver_records(
+    store: &Arc<dyn ObjectStore>,
+    covers: Vec<ShardRange>,
+    records: &[(RecordIdentity, u64)],
+    release: &str,
+) -> CommitMessage {
+    let batch = BatchIdentity::of(records.iter().map(|(identity, _)| identity));
     let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut ledger: BTreeMap<&str, LedgerEntry> = BTreeMap::new();
-    for (shard, number) in records() {
-        let (dataset, table, reason) = match fate(number) {
+    for (RecordIdentity { shard, .. }, number) in records {
+        let (dataset, table, reason) = match fate(*number) {
             Fate::Empty => continue,
-            Fate::Nowhere => (DEAD, DEAD, Some(ReasonCode::NoDataset)),
-            Fate::Dead => (READINGS, DEAD, Some(ReasonCode::SchemaViolated)),
-            Fate::Row(dataset) => (dataset, dataset, None),
+            Fate::Nowhere => (DEAD, Some(DEAD), Some(ReasonCode::NoDataset)),
+            Fate::Dead => (READINGS, Some(DEAD), Some(ReasonCode::SchemaViolated)),
+            Fate::Filtered => (NOTES, None, None),
+            Fate::Row(dataset) => (dataset, Some(dataset), None),
         };
-        rows.entry(table).or_default().push(format!("{shard}/{number}"));
+        if let Some(table) = table {
+            rows.entry(table).or_default().push(format!("{shard}/{number}"));
+        }
         let entry = ledger.entry(dataset).or_insert_with(|| empty_entry(&batch, dataset, &covers));
         entry.received += 1;
         entry.bytes += 10;
         match reason {
+            None if table.is_none() => entry.filtered += 1,
             None => entry.written += 1,
             Some(reason) => {
                 entry.dead += 1;
@@ -188,7 +249,7 @@ pub(crate) async fn deliver(store: &Arc<dyn ObjectStore>, covers: Vec<ShardRange
     }
     let mut files = Vec::new();
     for (table, rows) in rows {
-        let content = rows.join("\n");
+        let content = rows.join("\n") + release;
         let path = format!("{table}/{batch}-{}.parquet", content_hash(content.as_bytes()));
         store.put(&Path::from(path.as_str()), content.clone().into()).await.unwrap();
         files.push(DataFileEntry {
@@ -277,8 +338,20 @@ pub(crate) async fn drive_opened(mut lake: Lake, files: &Arc<dyn ObjectStore>, s
 
 /// Asserts that every table has exactly the stream's rows, each once, that the library agrees, and that the audit balances.
 pub(crate) async fn assert_complete(store: &Arc<dyn ObjectStore>, stream: &TestStream) {
+    assert_rows(store, stream.rows()).await;
     let reader = LakeReader::new(store.clone(), root());
-    for (table, expected) in stream.rows() {
+    let report = crate::audit(&reader, &datasets(), stream).await.unwrap();
+    assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
+    assert_eq!(report.total().received, stream_events(stream), "every event is in the ledger once");
+    for shard in report.shards {
+        assert_eq!(shard.records_behind, Some(0), "{}", shard.shard);
+    }
+}
+
+/// Asserts that every table has exactly these rows, each once.
+pub(crate) async fn assert_rows(store: &Arc<dyn ObjectStore>, expected: BTreeMap<String, BTreeSet<String>>) {
+    let reader = LakeReader::new(store.clone(), root());
+    for (table, expected) in expected {
         let mut found = Vec::new();
         for file in reader.snapshot(&table).await.unwrap().files {
             let content =
@@ -289,14 +362,10 @@ pub(crate) async fn assert_complete(store: &Arc<dyn ObjectStore>, stream: &TestS
         let expected: Vec<_> = BTreeSet::into_iter(expected).collect();
         assert_eq!(found, expected, "{table}");
     }
-    let report = crate::audit(&reader, &datasets(), stream).await.unwrap();
-    assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
-    assert_eq!(report.total().received, stream_events(stream), "every event is in the ledger once");
-    for shard in report.shards {
-        assert_eq!(shard.records_behind, Some(0), "{}", shard.shard);
-    }
 }
 
 fn stream_events(stream: &TestStream) -> u64 {
-    stream.rows().values().map(|rows| rows.len() as u64).sum()
+    let filtered = |shard| (1..=stream.length(&shard)).filter(|number| fate(*number) == Fate::Filtered).count() as u64;
+    let rows: u64 = stream.rows().values().map(|rows| rows.len() as u64).sum();
+    rows + shards().into_iter().map(filtered).sum::<u64>()
 }

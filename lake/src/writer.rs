@@ -3,24 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alluvium_core::dataset::{dead_letter_columns, ledger_columns};
+use alluvium_core::clock::Micros;
+use alluvium_core::dataset::ledger_columns;
 use alluvium_core::{Clock, CommitMessage, DatasetName, Datasets, SequenceNumber, ShardId};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::Schema;
 use object_store::ObjectStore;
 use serde::Serialize;
 use url::Url;
 
-use crate::columns::{self, Fit};
-use crate::commit::Operation;
-use crate::contention::Contention;
+use crate::columns;
 use crate::cycle::{Cycle, Marks, raise_all};
 use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
-use crate::log::{TableLog, Wrote};
+use crate::log::TableLog;
 use crate::recovery::{LakeRecovery, mend_newest, roll_back_ledger};
 use crate::settings::LakeSettings;
 use crate::state::TableState;
-use crate::table::{Table, TableCommit};
+use crate::table::{Prepared, Table, TableCommit};
 
 /// The tables of a lake, opened for writing. One committer per lake: a second one is noticed and waited for, not planned for.
 #[derive(Debug)]
@@ -75,7 +74,7 @@ impl Lake {
     ) -> Result<(Self, LakeRecovery)> {
         let mut recovery = LakeRecovery::default();
         let mut tables = BTreeMap::new();
-        for (name, _) in table_columns(datasets) {
+        for (name, _) in columns::of_tables(datasets) {
             let log = TableLog::new(&store, &root, &name);
             let files = mend_newest(&log, &mut recovery).await?;
             tables.insert(name, Table::load(log, &files).await?);
@@ -91,7 +90,7 @@ impl Lake {
             }
         }
         let now = lake.clock.now_micros();
-        for (name, columns) in table_columns(datasets) {
+        for (name, columns) in columns::of_tables(datasets) {
             let table = lake.tables.get_mut(&name).expect("every table was loaded above");
             prepare(table, &columns, now, &mut recovery).await?;
         }
@@ -149,10 +148,12 @@ impl Lake {
         let every = self.settings.checkpoint_every.get();
         for name in cycle.tables() {
             let table = self.tables.get_mut(name).expect("it was looked for above");
-            report.tables.extend(table.append(&cycle, now).await?);
+            let appended = table.append(|table| cycle.plan(table, now), now).await?;
+            report.tables.extend(appended.map(|appended| appended.report(name)));
         }
         self.reached = cycle.reached;
-        let ledger = self.ledger.append(&self.reached, &mut self.tables, now).await?;
+        let plan = |ledger: &Ledger, tables: &_| ledger.plan_up_to(&self.reached, tables);
+        let ledger = self.ledger.append(plan, &mut self.tables, now).await?;
         report.ledger_version = ledger.map(|commit| commit.version);
         report.ledger_entries = ledger.map_or(0, |commit| commit.entries);
         for table in self.tables.values_mut().chain([&mut self.ledger.table]) {
@@ -160,12 +161,6 @@ impl Lake {
         }
         Ok(report)
     }
-}
-
-/// The tables that a lake of these datasets has, but for the ledger.
-fn table_columns(datasets: &Datasets) -> impl Iterator<Item = (String, SchemaRef)> {
-    let dead_letters = (DatasetName::dead_letters().as_str().to_owned(), dead_letter_columns());
-    datasets.iter().map(|dataset| (dataset.name.as_str().to_owned(), dataset.columns().clone())).chain([dead_letters])
 }
 
 async fn open_ledger(log: TableLog, tables: &BTreeMap<String, Table>, recovery: &mut LakeRecovery) -> Result<Table> {
@@ -178,33 +173,13 @@ async fn open_ledger(log: TableLog, tables: &BTreeMap<String, Table>, recovery: 
     Ok(table)
 }
 
-/// Makes the table if it is missing, and adds the columns that it has not.
-async fn prepare(
-    table: &mut Table,
-    columns: &arrow::datatypes::Schema,
-    now: alluvium_core::clock::Micros,
-    recovery: &mut LakeRecovery,
-) -> Result<()> {
-    let mut contention = Contention::default();
-    loop {
-        let name = table.log.name().to_owned();
-        let (commit, operation) = match &table.state.metadata {
-            None => (columns::create(&name, columns, now), Operation::Create),
-            Some(metadata) => match columns::fit(&table.log, metadata, columns)? {
-                Fit::Fits => return Ok(()),
-                Fit::Evolve(commit) => (commit, Operation::ChangeColumns),
-            },
-        };
-        if table.write(&commit, operation, now).await? == Wrote::Entry {
-            match operation {
-                Operation::Create => recovery.created.push(name),
-                _ => recovery.evolved.push(name),
-            }
-            return Ok(());
-        }
-        table.catch_up().await?;
-        contention.wait(&name).await?;
+async fn prepare(table: &mut Table, columns: &Schema, now: Micros, recovery: &mut LakeRecovery) -> Result<()> {
+    match table.prepare(columns, now).await? {
+        Prepared::Fits => {}
+        Prepared::Created => recovery.created.push(table.log.name().to_owned()),
+        Prepared::Evolved => recovery.evolved.push(table.log.name().to_owned()),
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The delivery loop: what Firehose does on AWS. It hands the log's records to the transform in batches, stores what comes out,
 //! and enqueues the commit message.
 //!
-//! For each batch, in this order: data files, hot chunks, commit message, queue. Batches are transformed and stored several at a
+//! For each batch, in this order: data files, hot chunks, commit message ([`BatchOutput::store`]), queue. Batches are transformed and stored several at a
 //! time and enqueued in stream order, so that the committer sees each shard without a gap. A storage call that fails is
 //! tried again until it succeeds or the node stops: the log still holds the records (IN-1), and when it is full the gateway
 //! says so to its clients.
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use batcher::Batcher;
 pub use cut::CutPoints;
-pub use retry::until_stored;
+pub use retry::{UntilStored, until_stored};
 
 /// How records are gathered into batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,21 +118,11 @@ impl Delivery {
     async fn store(&self, batch: DeliveryBatch) -> Result<String, DeliveryError> {
         let started = Instant::now();
         let transform = self.transform.clone();
-        let BatchOutput { files, chunks, message } =
-            tokio::task::spawn_blocking(move || transform.run(&batch)).await??;
+        let output: BatchOutput = tokio::task::spawn_blocking(move || transform.run(&batch)).await??;
         metrics::histogram!("alluvium_transform_seconds").record(started.elapsed().as_secs_f64());
-        let puts = files
-            .iter()
-            .map(|file| until_stored(&file.path, || self.files.put_if_absent(&file.path, file.bytes.clone())));
-        futures::future::try_join_all(puts).await.map_err(DeliveryError::Storage)?;
-        until_stored("hot chunks", || self.hot.put(chunks.clone())).await.map_err(DeliveryError::Storage)?;
-        let path = message.path();
-        let encoded = message.encode();
-        until_stored(&path, || self.files.put_if_absent(&path, encoded.clone()))
-            .await
-            .map_err(DeliveryError::Storage)?;
+        let message = output.store(&*self.files, &*self.hot, &UntilStored).await.map_err(DeliveryError::Storage)?;
         self.count(&message);
-        Ok(path)
+        Ok(message.path())
     }
 
     fn count(&self, message: &alluvium_core::CommitMessage) {

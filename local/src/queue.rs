@@ -43,3 +43,25 @@ impl CommitQueue for LocalCommitQueue {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alluvium_core::contract::commit_queue;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_keeps_the_contract() {
+        commit_queue::all(&LocalCommitQueue::new(64)).await;
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_makes_its_sender_wait() {
+        let queue = LocalCommitQueue::new(1);
+        queue.enqueue("first").await.unwrap();
+        let second = tokio::time::timeout(Duration::from_millis(20), queue.enqueue("second")).await;
+        assert!(second.is_err(), "there was no room");
+        assert_eq!(queue.receive(10, Duration::ZERO).await.unwrap().len(), 1);
+        queue.enqueue("second").await.unwrap();
+    }
+}

@@ -1,6 +1,9 @@
 //! What every [`Stream`] does.
 //!
 //! Each function takes a stream that nobody else appends to, of whatever number of shards, and reads only what it appended.
+//!
+//! A stream may show a record a moment after it has stored it, and may not tell which one is a shard's newest: Kinesis does
+//! neither at once. So what was appended is waited for, and where a shard ends is found by reading to its end.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -40,7 +43,7 @@ pub fn record(key: &str, data: impl Into<Bytes>) -> PutRecord {
     PutRecord { partition_key: key.to_owned(), explicit_hash_key: None, data: data.into() }
 }
 
-/// The newest position of each shard: where a test begins to read.
+/// The newest position of each shard, where a test begins to read: what the stream says, or else what reading shows.
 ///
 /// # Panics
 ///
@@ -48,7 +51,15 @@ pub fn record(key: &str, data: impl Into<Bytes>) -> PutRecord {
 pub async fn ends(stream: &dyn Stream) -> HashMap<ShardId, Option<SequenceNumber>> {
     let shards = stream.shards().await.expect("a stream knows its shards");
     assert!(!shards.is_empty(), "a stream has a shard");
-    shards.into_iter().map(|state| (state.shard, state.newest)).collect()
+    let mut ends = HashMap::new();
+    for state in shards {
+        let newest = match state.newest {
+            Some(newest) => Some(newest),
+            None => read_all(stream, &state.shard, None, 1 << 20).await.last().map(|last| last.identity.sequence),
+        };
+        ends.insert(state.shard, newest);
+    }
+    ends
 }
 
 /// Everything that a shard holds after a position.
@@ -76,6 +87,26 @@ pub async fn read_all(
     }
 }
 
+/// The `expected` records that a shard holds after a position, as soon as it shows them; no more may follow.
+async fn read_expected(
+    stream: &dyn Stream,
+    shard: &ShardId,
+    after: Option<SequenceNumber>,
+    max_bytes: usize,
+    expected: usize,
+) -> Vec<StreamRecord> {
+    let mut records: Vec<StreamRecord> = Vec::new();
+    while records.len() < expected {
+        let at = records.last().map(|last| last.identity.sequence).or(after);
+        let page = stream.read(shard, at, max_bytes, LONG).await.expect("a known position can be read");
+        assert!(!page.records.is_empty(), "{shard} shows {} of {expected} records", records.len());
+        records.extend(page.records);
+    }
+    let at = records.last().map(|last| last.identity.sequence).or(after);
+    assert!(read_all(stream, shard, at, max_bytes).await.is_empty(), "{shard} holds more than was appended");
+    records
+}
+
 async fn append(stream: &dyn Stream, records: Vec<PutRecord>) -> Vec<(ShardId, SequenceNumber)> {
     let expected = records.len();
     let verdicts = stream.append(PutBatch { records }).await.expect("an append");
@@ -98,9 +129,8 @@ pub async fn what_was_stored_is_read_back_in_order(stream: &dyn Stream) {
     let records: Vec<_> = (0..50).map(|n| record(&format!("key {n}"), format!("data {n}"))).collect();
     let stored = append(stream, records.clone()).await;
     for (shard, end) in &before {
-        let read = read_all(stream, shard, *end, 1 << 20).await;
         let expected: Vec<_> = stored.iter().zip(&records).filter(|((at, _), _)| at == shard).collect();
-        assert_eq!(read.len(), expected.len(), "{shard}");
+        let read = read_expected(stream, shard, *end, 1 << 20, expected.len()).await;
         for (read, ((_, sequence), put)) in read.iter().zip(expected) {
             assert_eq!((&read.identity.shard, read.identity.sequence), (shard, *sequence));
             assert_eq!((&read.partition_key, &read.data), (&put.partition_key, &put.data));
@@ -180,10 +210,10 @@ pub async fn a_page_holds_what_was_asked_for_and_at_least_one_record(stream: &dy
     let stored = append(stream, (0..6).map(|_| record("one key", vec![b'x'; 1000])).collect()).await;
     let shard = &stored[0].0;
     for (max_bytes, most) in [(0, 1), (999, 1), (2500, 2), (1 << 20, 6)] {
-        let page = stream.read(shard, before[shard], max_bytes, Duration::ZERO).await.expect("a read");
+        let page = stream.read(shard, before[shard], max_bytes, LONG).await.expect("a read");
         assert!((1..=most).contains(&page.records.len()), "{} records in {max_bytes} bytes", page.records.len());
         assert!(page.more || page.records.len() == 6);
-        assert_eq!(read_all(stream, shard, before[shard], max_bytes).await.len(), 6, "pages of {max_bytes} bytes");
+        read_expected(stream, shard, before[shard], max_bytes, 6).await;
     }
 }
 
@@ -205,9 +235,8 @@ pub async fn a_reader_at_the_end_gets_nothing(stream: &dyn Stream) {
 ///
 /// When it does not.
 pub async fn a_waiting_reader_is_woken(stream: &dyn Stream) {
-    let shard = append(stream, vec![record("one key", "before")]).await.remove(0).0;
-    let newest = ends(stream).await[&shard];
-    let mut read = pin!(stream.read(&shard, newest, 1000, LONG));
+    let (shard, newest) = append(stream, vec![record("one key", "before")]).await.remove(0);
+    let mut read = pin!(stream.read(&shard, Some(newest), 1000, LONG));
     // Once, so that it waits when the record comes.
     let early = poll_fn(|context| Poll::Ready(read.as_mut().poll(context).is_ready())).await;
     assert!(!early, "a read at the end did not wait");

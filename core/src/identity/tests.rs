@@ -97,3 +97,18 @@ fn user_records_count_on_from_their_record() {
     assert_eq!(record.user_record(0), record);
     assert_eq!(record.user_record(2).to_string(), "shardId-000000000000/1/5");
 }
+
+#[test]
+fn records_that_come_one_by_one_have_the_identity_of_their_set() {
+    for count in [0, 1, 2, 200, 2_000] {
+        let records: Vec<_> = (0..count).map(|n| record((n / 900) as u32, n)).collect();
+        let mut hasher = BatchHasher::default();
+        for (place, record) in records.iter().enumerate() {
+            hasher.push(record);
+            if place % 700 == 3 {
+                hasher.rest();
+            }
+        }
+        assert_eq!(hasher.finish(), BatchIdentity::of(&records));
+    }
+}

@@ -11,7 +11,8 @@ fn commit() -> Commit {
     let entry = empty_entry(&batch, "readings", &[range(0, 1, 5)]);
     let stats = r#"{"numRecords":5}"#.to_owned();
     let mark = Transaction::new(AppId::Mark(ShardId::numbered(0)), 5);
-    Commit { actions: vec![add_action("a.parquet", 7, stats, 1_000_000), Action::Txn(mark)], ledger: vec![entry] }
+    let actions = vec![add_action("a.parquet", 7, stats, 1_000_000), Action::Txn(mark)];
+    Commit { actions, ledger: vec![entry], ..Commit::default() }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::*;
 use crate::testing::{
-    Crash, Crashing, DEAD, LEDGER, NOTES, READINGS, TestStream, assert_complete, datasets, drive, open, root,
+    Crash, Crashing, DEAD, Dice, LEDGER, NOTES, READINGS, TestStream, assert_complete, datasets, drive, open, root,
 };
 
 async fn newest_entry(store: &Arc<dyn ObjectStore>, table: &str) -> (Path, Bytes) {
@@ -114,16 +114,6 @@ async fn a_table_that_lost_more_than_its_newest_entry_is_refused() {
     }
     let error = open(&store).await.unwrap_err();
     assert!(error.to_string().contains("more than its newest entry is gone"), "{error}");
-}
-
-/// Numbers that look random and are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
 }
 
 #[tokio::test]

@@ -1,19 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
 use alluvium_core::ports::Advice;
-use deltalake_core::DeltaTable;
-use deltalake_core::logstore::{StorageConfig, default_logstore};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::prefix::PrefixStore;
 use object_store::{ObjectStoreExt as _, PutMode};
 
 use super::*;
 use crate::LakeReader;
 use crate::testing::{
-    Crash, Crashing, DEAD, LEDGER, NOTES, READINGS, TestStream, assert_complete, dataset, datasets, deliver, drive,
-    drive_opened, open, open_at, open_with, range, root,
+    Crash, Crashing, DEAD, LEDGER, NOTES, READINGS, TestStream, assert_complete, assert_the_library_reads_the_same,
+    dataset, datasets, deliver, drive, drive_opened, library_table, open, open_at, open_with, range, root,
 };
 
 fn memory() -> Arc<dyn ObjectStore> {
@@ -22,14 +19,6 @@ fn memory() -> Arc<dyn ObjectStore> {
 
 fn shard(n: u32) -> ShardId {
     ShardId::numbered(n)
-}
-
-async fn library_table(store: &Arc<dyn ObjectStore>, name: &str) -> DeltaTable {
-    let table: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(store.clone(), name));
-    let url = Url::parse(&format!("memory:///{name}/")).unwrap();
-    let mut table = DeltaTable::new(default_logstore(table, store.clone(), &url, &StorageConfig::default()));
-    table.load().await.unwrap();
-    table
 }
 
 #[tokio::test]
@@ -54,20 +43,7 @@ async fn a_stream_is_committed_whole_and_the_library_reads_the_same() {
     let (lake, _) = open(&store).await.unwrap();
     assert_eq!(lake.position(&shard(0)), Some(60.into()));
     assert_eq!(lake.position(&shard(1)), Some(43.into()));
-    let reader = LakeReader::new(store.clone(), root());
-    for name in [READINGS, NOTES, DEAD, LEDGER] {
-        let (ours, theirs) = (reader.snapshot(name).await.unwrap(), library_table(&store, name).await);
-        let state = theirs.snapshot().unwrap();
-        assert_eq!(ours.version, theirs.version().unwrap(), "{name}");
-        assert_eq!(ours.columns, state.snapshot().arrow_schema(), "{name}");
-        let mut files: Vec<_> =
-            state.log_data().iter().map(|file| (file.path().into_owned(), file.num_records())).collect();
-        files.sort();
-        let ours: Vec<_> = ours.files.iter().map(|file| (file.path.clone(), Some(file.rows as usize))).collect();
-        assert_eq!(ours, files, "{name}");
-        assert_eq!(state.protocol().min_reader_version(), 1);
-        assert_eq!(state.protocol().min_writer_version(), 2);
-    }
+    assert_the_library_reads_the_same(&store).await;
     let theirs = library_table(&store, READINGS).await;
     let snapshot = theirs.snapshot().unwrap();
     let mark = snapshot.transaction_version(theirs.log_store().as_ref(), "alluvium/mark/shardId-000000000000").await;

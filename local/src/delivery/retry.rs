@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alluvium_core::ports::{Advice, PortError};
+use alluvium_transform::Persevere;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -39,5 +40,19 @@ where
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+/// Tries each call as [`until_stored`] does.
+#[derive(Debug, Clone, Copy)]
+pub struct UntilStored;
+
+impl Persevere for UntilStored {
+    async fn persevere<T, F>(&self, what: &str, call: impl FnMut() -> F + Send) -> Result<T, PortError>
+    where
+        F: Future<Output = Result<T, PortError>> + Send,
+        T: Send,
+    {
+        until_stored(what, call).await
     }
 }

@@ -1,0 +1,30 @@
+//! The emulator that the tests run against, and names that are one test's own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use alluvium_core::clock::{Clock, SystemClock};
+use aws_config::{Region, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+
+/// The SDKs' configuration, with credentials that no emulator checks.
+#[expect(clippy::disallowed_methods, reason = "a test is an entry point")]
+pub async fn config() -> SdkConfig {
+    let endpoint = std::env::var("ALLUVIUM_TEST_ENDPOINT").expect(
+        "ALLUVIUM_TEST_ENDPOINT is not set: these tests need an emulator of AWS; start ministack or moto, and set it to \
+         its address, such as http://127.0.0.1:4566",
+    );
+    let credentials = Credentials::new("test", "test", None, None, "tests");
+    alluvium_aws::config::loader()
+        .endpoint_url(endpoint)
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .load()
+        .await
+}
+
+/// A name that no other test has, in this run or another.
+pub fn unique(kind: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("alluvium-{kind}-{}-{}-{count}", SystemClock.now_micros(), std::process::id())
+}

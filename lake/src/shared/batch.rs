@@ -1,0 +1,84 @@
+//! A batch as the tables take it: one part for each table that it feeds.
+//!
+//! The part in a table is the batch's data file there and the dataset's ledger entry. An entry of a dataset whose table gets no file
+//! (all its events were filtered, or are dead) needs a commit whose identity is remembered: it rides with the batch's file in
+//! `dead_letters`, or in the first other table by name. A batch without any file has its one part in `dead_letters`, where a
+//! transaction remembers it.
+
+use std::collections::BTreeMap;
+
+use alluvium_core::clock::Micros;
+use alluvium_core::{CommitMessage, DataFileEntry, DatasetName, LedgerEntry};
+use deltalake_core::kernel::{Action, Transaction};
+
+use crate::app_id::AppId;
+use crate::commit::{BatchNote, Commit};
+use crate::error::Result;
+use crate::message::{check, entries, refused};
+use crate::state::IdentityBits;
+use crate::table::{Table, add};
+
+/// One batch, checked.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) identity: IdentityBits,
+    pub(super) note: BatchNote,
+    parts: BTreeMap<String, Part>,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    file: Option<DataFileEntry>,
+    entries: Vec<LedgerEntry>,
+}
+
+impl Batch {
+    /// # Errors
+    ///
+    /// When the message contradicts itself (TR-2).
+    pub(super) fn of(message: &CommitMessage) -> Result<Self> {
+        check(message)?;
+        let no_identity = || refused(message, "expected an identity of 32 hexadecimal digits".to_owned());
+        let identity = IdentityBits::of(&message.batch).ok_or_else(no_identity)?;
+        let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+        for file in &message.files {
+            parts.entry(file.dataset.clone()).or_default().file = Some(file.clone());
+        }
+        let dead_letters = String::from(DatasetName::dead_letters());
+        let first = parts.keys().next().cloned();
+        let carrier = first.filter(|_| !parts.contains_key(&dead_letters)).unwrap_or(dead_letters);
+        for entry in entries(message) {
+            let table = if parts.contains_key(&entry.dataset) { &entry.dataset } else { &carrier };
+            parts.entry(table.clone()).or_default().entries.push(entry);
+        }
+        let mut files: Vec<_> = message.files.iter().map(|file| file.path.clone()).collect();
+        files.sort_unstable();
+        Ok(Self { identity, note: BatchNote { batch: message.batch.clone(), files }, parts })
+    }
+
+    /// The tables that it feeds.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.parts.keys().map(String::as_str)
+    }
+}
+
+/// The parts of these batches that a table does not have; `None`: it has all that are for it. Each batch is there once.
+pub(super) fn plan(batches: &[Batch], table: &Table, now: Micros) -> Option<Commit> {
+    let name = table.log.name();
+    let mut commit = Commit::default();
+    for batch in batches {
+        let Some(part) = batch.parts.get(name).filter(|_| !table.state.kept.contain_batch(batch.identity)) else {
+            continue;
+        };
+        commit.actions.push(match &part.file {
+            Some(file) => add(name, file, now),
+            None => Action::Txn(Transaction::new(AppId::Batch(batch.identity), 0)),
+        });
+        commit.ledger.extend(part.entries.iter().cloned());
+        commit.batches.push(batch.note.clone());
+    }
+    (!commit.batches.is_empty()).then_some(commit)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! One round of commits: the messages that came together, and what becomes of each.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use alluvium_core::CommitMessage;
+
+use super::batch::Batch;
+use crate::commit::BatchNote;
+use crate::error::{LakeError, Result};
+use crate::ledger::{Ledger, LedgerCommit};
+use crate::state::IdentityBits;
+use crate::table::{Appended, Table, TableCommit};
+
+/// What became of one message.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its batch is in, by this call.
+    Committed,
+    /// Its batch was in before, or an earlier message of this call brought it.
+    AlreadyIn,
+    /// It is never taken as it is. The error says why, and what would be right.
+    Refused(LakeError),
+    /// It must come again: see [`SharedCommit::failure`].
+    Unfinished,
+}
+
+impl Outcome {
+    /// Whether the message is dealt with, so that it need not come again.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Committed | Self::AlreadyIn)
+    }
+}
+
+/// What one call of [`SharedLake::commit`](super::SharedLake::commit) did.
+#[derive(Debug)]
+#[must_use = "it says which messages must come again"]
+pub struct SharedCommit {
+    /// What became of each message, in the order in which they were given.
+    pub outcomes: Vec<Outcome>,
+    /// What kept the call from its end; `None`: every message that is not refused is dealt with.
+    pub failure: Option<LakeError>,
+    /// The commits of the datasets' tables and `dead_letters`, in the order in which they were made.
+    pub tables: Vec<TableCommit>,
+    /// The version of the ledger that ended the call; `None`: there was nothing to copy.
+    pub ledger_version: Option<u64>,
+    /// The entries that were copied into the ledger.
+    pub ledger_entries: usize,
+    /// Commits that the ledger cannot copy yet, because a batch in one of them is half done: another committer is at it, or has
+    /// died and its message must come again.
+    pub waiting: usize,
+}
+
+/// The messages of one call.
+#[derive(Debug)]
+pub(super) struct Round {
+    /// In the order of the messages.
+    verdicts: Vec<Verdict>,
+    /// One for each identity, but for those that are in already.
+    batches: Vec<Batch>,
+    /// The batches of which a part was written.
+    written: HashSet<IdentityBits>,
+    unread: Option<LakeError>,
+    tables: Vec<TableCommit>,
+    ledger: Option<LedgerCommit>,
+}
+
+#[derive(Debug)]
+enum Verdict {
+    Refused(LakeError),
+    /// The message could not be read for now.
+    Unread,
+    /// It is the first message of this batch.
+    First(IdentityBits),
+    Repeated(IdentityBits),
+}
+
+impl Round {
+    /// Checks the messages, each by itself.
+    pub(super) fn new(
+        messages: impl Iterator<Item = Result<impl Borrow<CommitMessage>>>,
+        tables: &BTreeMap<String, Table>,
+    ) -> Self {
+        let mut round = Self {
+            verdicts: Vec::new(),
+            batches: Vec::new(),
+            written: HashSet::new(),
+            unread: None,
+            tables: Vec::new(),
+            ledger: None,
+        };
+        let mut seen = HashSet::new();
+        for message in messages {
+            let batch = message.and_then(|message| {
+                let batch = Batch::of(message.borrow())?;
+                let unknown = batch.tables().find(|table| !tables.contains_key(*table)).map(str::to_owned);
+                unknown.map_or(Ok(batch), |unknown| Err(LakeError::NoTable(unknown)))
+            });
+            round.verdicts.push(match batch {
+                Ok(batch) if seen.insert(batch.identity) => {
+                    let verdict = Verdict::First(batch.identity);
+                    round.batches.push(batch);
+                    verdict
+                }
+                Ok(batch) => Verdict::Repeated(batch.identity),
+                Err(error @ LakeError::Store { .. }) => {
+                    round.unread.get_or_insert(error);
+                    Verdict::Unread
+                }
+                Err(refusal) => Verdict::Refused(refusal),
+            });
+        }
+        round
+    }
+
+    /// The batches whose parts are to be written where they are missing.
+    pub(super) fn batches(&self) -> &[Batch] {
+        &self.batches
+    }
+
+    /// Leaves out the batches that are in, and refuses those of which other files are in in part.
+    pub(super) fn compare(&mut self, tables: &BTreeMap<String, Table>, ledger: &Ledger) {
+        let notes = notes(tables, ledger);
+        let mut contradicting = HashSet::new();
+        self.batches.retain(|batch| match standing(batch, tables, &notes) {
+            Standing::Missing => true,
+            Standing::In => false,
+            Standing::Contradicts => {
+                contradicting.insert(batch.identity);
+                false
+            }
+        });
+        for verdict in &mut self.verdicts {
+            if let Verdict::First(batch) | Verdict::Repeated(batch) = verdict
+                && contradicting.contains(batch)
+            {
+                *verdict = Verdict::Refused(LakeError::Message {
+                    batch: batch.to_string(),
+                    problem: "other files of the same records are in in part; the message that names those must come again, and \
+                              this one is left over"
+                        .to_owned(),
+                });
+            }
+        }
+    }
+
+    /// Notes what was appended to a table.
+    pub(super) fn appended(&mut self, table: &str, appended: &Appended) {
+        self.written.extend(appended.commit.batches.iter().filter_map(|note| IdentityBits::of(&note.batch)));
+        self.tables.push(appended.report(table));
+    }
+
+    /// Notes what was copied into the ledger.
+    pub(super) fn copied(&mut self, commit: Option<LedgerCommit>) {
+        self.ledger = commit;
+    }
+
+    /// What became of each message, given what is known of the tables now, and what kept the round from its end.
+    pub(super) fn finish(
+        self,
+        tables: &BTreeMap<String, Table>,
+        ledger: &Ledger,
+        failure: Option<LakeError>,
+    ) -> SharedCommit {
+        let notes = notes(tables, ledger);
+        // After a failure only what the ledger has is known to be done.
+        let is_done = |batch: IdentityBits| {
+            failure.is_none()
+                || !notes.contains_key(&batch) && tables.values().any(|table| table.state.kept.contain_batch(batch))
+        };
+        let outcome = |verdict| match verdict {
+            Verdict::Refused(error) => Outcome::Refused(error),
+            Verdict::Unread => Outcome::Unfinished,
+            Verdict::First(batch) | Verdict::Repeated(batch) if !is_done(batch) => Outcome::Unfinished,
+            Verdict::First(batch) if self.written.contains(&batch) => Outcome::Committed,
+            Verdict::First(_) | Verdict::Repeated(_) => Outcome::AlreadyIn,
+        };
+        let outcomes = self.verdicts.into_iter().map(outcome).collect();
+        SharedCommit {
+            outcomes,
+            failure: failure.or(self.unread),
+            tables: self.tables,
+            ledger_version: self.ledger.map(|commit| commit.version),
+            ledger_entries: self.ledger.map_or(0, |commit| commit.entries),
+            waiting: tables.values().map(|table| ledger.uncopied(table).count()).sum(),
+        }
+    }
+}
+
+/// Where a batch stands to what is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Parts of it are missing.
+    Missing,
+    In,
+    /// Parts of it are in, and others missing, with other files than its message names.
+    Contradicts,
+}
+
+/// What the commits that are not copied yet note of their batches.
+fn notes<'a>(tables: &'a BTreeMap<String, Table>, ledger: &Ledger) -> HashMap<IdentityBits, &'a BatchNote> {
+    let uncopied = tables.values().flat_map(|table| ledger.uncopied(table));
+    let notes = uncopied.flat_map(|commit| &commit.batches);
+    notes.filter_map(|note| Some((IdentityBits::of(&note.batch)?, note))).collect()
+}
+
+fn standing(batch: &Batch, tables: &BTreeMap<String, Table>, notes: &HashMap<IdentityBits, &BatchNote>) -> Standing {
+    let has = |table: &str| tables.get(table).is_some_and(|table| table.state.kept.contain_batch(batch.identity));
+    let is_in = |note: &BatchNote| note.tables().iter().all(|table| has(table));
+    match notes.get(&batch.identity) {
+        Some(note) if is_in(note) => Standing::In,
+        Some(note) if **note == batch.note => Standing::Missing,
+        Some(_) => Standing::Contradicts,
+        // What the ledger has copied is whole.
+        None if tables.keys().any(|table| has(table)) => Standing::In,
+        None => Standing::Missing,
+    }
+}

@@ -1,0 +1,47 @@
+"""The stack as Terraform makes it: whole, settled, and closed to whoever has no token."""
+
+import pytest
+
+
+def test_a_second_plan_is_empty(stage):
+    stage.terraform.run("plan", "-detailed-exitcode", expect=(0,))
+
+
+@pytest.mark.parametrize("method, path", [("GET", "/v1/telemetry"), ("GET", "/data"), ("POST", "/v1/telemetry"),
+                                          ("POST", "/data"), ("POST", "/v1/queries"), ("GET", "/v1/queries/x")])
+def test_nobody_is_let_in_without_a_good_token(stage, method, path):
+    assert stage.call(method, path).status_code == 401
+    other = stage.token("me", "data.read", "data.write", "data.admin", secret="another secret of thirty-two bytes")
+    for token in ["x", other, stage.token("me", "data.read", "data.write", "data.admin", seconds=-120)]:
+        assert stage.call(method, path, token).status_code == 403
+
+
+def test_a_role_opens_its_own_routes_only(stage):
+    event = {"source": "kitchen", "value": 21.5}
+    assert stage.call("POST", "/v1/telemetry", stage.token("me", "data.read"), json=event).status_code == 403
+    assert stage.call("GET", "/v1/telemetry", stage.token("me", "data.write")).status_code == 403
+    for roles in [["data.read"], ["data.write"], ["data.read", "data.write"]]:
+        assert stage.call("POST", "/v1/queries", stage.token("me", *roles), json={"sql": "select 1"}).status_code == 403
+
+
+def test_wrong_requests_are_told_what_would_be_right(stage):
+    both = stage.token("me", "data.read", "data.write")
+    for method, path, body, status, says in [
+        ("POST", "/v1/nothing", "{}", 404, "telemetry"),
+        ("POST", "/v1/telemetry", "[1", 400, ""),
+        ("GET", "/v1/nothing", None, 404, "telemetry"),
+        ("GET", "/v1/telemetry?limit=0", None, 400, "1 to 10000"),
+        ("GET", "/v1/telemetry?sauce=a", None, 400, "sauce"),
+    ]:
+        answer = stage.call(method, path, both, data=body)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
+        assert says in answer.json()["detail"]
+
+
+def test_the_secret_is_in_no_state_and_no_variable(stage):
+    assert len(stage.secret) >= 32
+    assert stage.secret not in (stage.terraform.folder / "terraform.tfstate").read_text()
+    functions = stage.emulator.client("lambda")
+    for name in stage.out["functions"].values():
+        configuration = functions.get_function_configuration(FunctionName=name)
+        assert stage.secret not in str(configuration.get("Environment"))

@@ -1,0 +1,176 @@
+"""What goes wrong on a stage, and how nothing is lost by it. Each test ends with an audit that balances."""
+
+import io
+import json
+import zipfile
+
+from stage import until
+from test_2_path import send_by_http, send_by_kinesis
+
+
+def events(word, count):
+    return [{"id": f"{word}:{n}", "source": word, "type": "reading", "time": "2026-01-31T12:00:00Z", "data": {"value": n}}
+            for n in range(count)]
+
+
+def assert_there_once(stage, word, count):
+    rows = stage.rows("telemetry").to_pylist()
+    values = sorted(row["value"] for row in rows if row["source"] == word)
+    assert values == [float(n) for n in range(count)]
+
+
+def assert_balanced(stage):
+    report = stage.audit()
+    assert all(check["passed"] for check in report["checks"]), report
+    return report
+
+
+class Broken:
+    """The transform as a deploy that went wrong: a program that ends as soon as it starts; taken back afterwards."""
+
+    def __init__(self, stage):
+        self.functions = stage.emulator.client("lambda")
+        self.name = stage.out["functions"]["transform"]
+        self.good = self.functions.get_alias(FunctionName=self.name, Name="live")["FunctionVersion"]
+
+    def __enter__(self):
+        zipped = io.BytesIO()
+        with zipfile.ZipFile(zipped, "w") as archive:
+            bootstrap = zipfile.ZipInfo("bootstrap")
+            bootstrap.external_attr = 0o755 << 16
+            archive.writestr(bootstrap, "#!/bin/sh\nexit 1\n")
+        bad = self.functions.update_function_code(FunctionName=self.name, ZipFile=zipped.getvalue(), Publish=True)
+        self.functions.update_alias(FunctionName=self.name, Name="live", FunctionVersion=bad["Version"])
+
+    def __exit__(self, *_):
+        self.functions.update_alias(FunctionName=self.name, Name="live", FunctionVersion=self.good)
+
+
+def test_a_crashing_transform_loses_nothing(stage):
+    """Retried, put aside under the error prefix, and brought in from there under its own identity."""
+    landing = stage.out["landing_bucket"]
+    send_by_http(stage, stage.token("plant", "data.write"), events("crash-http", 1_000))
+    send_by_kinesis(stage, "crash-kinesis", events("crash-kinesis", 1_000))
+    with Broken(stage):
+        report = stage.deliver()
+    assert report["failed_records"] > 0
+    assert report["retries"] >= 3 * report["failed_batches"] > 0
+    aside = stage.objects(landing, "processing-failed/")
+    assert len(aside) == report["failed_batches"]
+    s3 = stage.emulator.client("s3")
+    lines = [json.loads(line) for key in aside
+             for line in s3.get_object(Bucket=landing, Key=key)["Body"].read().decode().splitlines()]
+    assert len(lines) == report["failed_records"]
+    for line in lines:
+        assert set(line) == {"attemptsMade", "arrivalTimestamp", "errorCode", "errorMessage", "attemptEndingTimestamp",
+                             "rawData", "lambdaArn"}
+        assert line["attemptsMade"] == 4 and line["errorCode"].startswith("Lambda.")
+    # Not in the lake yet, and the audit knows: it does not balance.
+    unbalanced = stage.audit(expect=1)
+    assert not all(check["passed"] for check in unbalanced["checks"])
+    # Later records go on their way meanwhile.
+    send_by_http(stage, stage.token("plant", "data.write"), events("crash-after", 100))
+    stage.deliver()
+    drained = stage.alluvium("drain", *stage.where())
+    assert drained["records"] == report["failed_records"]
+    assert stage.objects(landing, "processing-failed/") == []
+    stage.committed()
+    for word, count in [("crash-http", 1_000), ("crash-kinesis", 1_000), ("crash-after", 100)]:
+        assert_there_once(stage, word, count)
+    assert_balanced(stage)
+
+
+def newest_message(stage):
+    """The commit message of the newest batch."""
+    bucket, prefix = stage.out["lake_url"].removeprefix("s3://").split("/", 1)
+    listed = stage.emulator.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/_commits/")["Contents"]
+    newest = max(listed, key=lambda found: found["LastModified"])
+    return bucket, newest["Key"], newest["Key"].removeprefix(f"{prefix}/")
+
+
+def test_a_commit_message_delivered_five_times_counts_once(stage):
+    send_by_http(stage, stage.token("plant", "data.write"), events("five", 500))
+    stage.deliver()
+    stage.committed()
+    before = {name: stage.rows(name).num_rows for name in ["telemetry", "dead_letters", "ledger"]}
+    _, _, path = newest_message(stage)
+    for _ in range(5):
+        stage.emulator.client("sqs").send_message(QueueUrl=stage.out["commit_queue_url"], MessageBody=path)
+    stage.committed()
+    assert {name: stage.rows(name).num_rows for name in before} == before
+    assert_there_once(stage, "five", 500)
+    assert_balanced(stage)
+
+
+def test_a_poison_message_is_set_aside_and_recovered(stage):
+    """A commit message that cannot be read ends in the dead-letter queue; once it can be read, it is sent again from there."""
+    sqs, s3 = stage.emulator.client("sqs"), stage.emulator.client("s3")
+    queue, dead = stage.out["commit_queue_url"], stage.out["commit_dead_letter_queue_url"]
+    mappings = stage.emulator.client("lambda")
+    [mapping] = mappings.list_event_source_mappings(FunctionName=stage.out["functions"]["commit"] + ":live")["EventSourceMappings"]
+    # Held back, so that the message can be spoilt before it is taken.
+    mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    send_by_http(stage, stage.token("plant", "data.write"), events("poison", 300))
+    stage.deliver()
+    bucket, key, path = newest_message(stage)
+    good = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=bucket, Key=key, Body=good[: len(good) // 2])
+    # A good message beside it is not held up by it.
+    mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    send_by_http(stage, stage.token("plant", "data.write"), events("beside", 200))
+    stage.deliver()
+
+    def arrived():
+        return int(sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]["ApproximateNumberOfMessages"])
+
+    assert until(arrived, "the message reaches the dead-letter queue", 240) == 1
+    assert_there_once(stage, "beside", 200)
+    assert_there_once(stage, "poison", 0)
+    stage.audit(expect=1)
+    # The version before is what the transform stored.
+    versions = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
+    [spoilt] = [version for version in versions if version["IsLatest"]]
+    s3.delete_object(Bucket=bucket, Key=key, VersionId=spoilt["VersionId"])
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == good
+    [message] = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=2)["Messages"]
+    assert message["Body"] == path
+    sqs.send_message(QueueUrl=queue, MessageBody=message["Body"])
+    sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+    stage.committed()
+    assert_there_once(stage, "poison", 300)
+    assert_balanced(stage)
+
+
+def test_bad_events_are_dead_letters_and_counted(stage):
+    bad = ["not json", "[]", json.dumps({"source": "bad", "value": "warm"}), json.dumps({"source": "bad"})]
+    answer = stage.call("POST", "/v1/telemetry", stage.token("plant", "data.write"), data="\n".join(bad),
+                        headers={"Content-Type": "application/x-ndjson"})
+    assert (answer.status_code, answer.json()["accepted"]) == (202, len(bad))
+    stage.deliver()
+    stage.committed()
+    letters = stage.rows("dead_letters").to_pylist()
+    assert len(letters) == len(bad)
+    assert sorted(letter["reason"] for letter in letters) == ["not_an_object", "not_json", "required_missing", "schema_violated"]
+    [telemetry] = [dataset for dataset in assert_balanced(stage)["datasets"] if dataset["dataset"] == "telemetry"]
+    assert telemetry["dead"] == len(bad)
+
+
+def test_destroy_leaves_nothing(stage):
+    stage.terraform.run("destroy", "-auto-approve")
+    client = stage.emulator.client
+    left = {
+        "buckets": client("s3").list_buckets()["Buckets"],
+        "tables": client("dynamodb").list_tables()["TableNames"],
+        "queues": client("sqs").list_queues().get("QueueUrls", []),
+        "streams": client("kinesis").list_streams()["StreamNames"],
+        "functions": client("lambda").list_functions()["Functions"],
+        "apis": client("apigatewayv2").get_apis()["Items"],
+        "databases": client("glue").get_databases()["DatabaseList"],
+        "workgroups": [group for group in client("athena").list_work_groups()["WorkGroups"] if group["Name"] != "primary"],
+        "secrets": client("secretsmanager").list_secrets()["SecretList"],
+        "roles": [role for role in client("iam").list_roles()["Roles"] if role["RoleName"].startswith("alluvium-")],
+        "parameters": client("ssm").describe_parameters()["Parameters"],
+        "log groups": client("logs").describe_log_groups()["logGroups"],
+    }
+    assert {kind: found for kind, found in left.items() if found} == {}
+    assert json.loads(stage.terraform.run("output", "-json").stdout) == {}
