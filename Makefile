@@ -103,9 +103,9 @@ package-arm64 package-x86_64: package-%: $(PACKAGE_VENV)/installed
 	$(PYTHON) -B infra/package.py --architecture $* --binaries $(TARGET)/$(TRIPLE)/lambda --datasets $(DATASETS) --out $(ZIPS)/$*
 
 # One call of cargo for the command and the functions: apart they would have other features, and compile what they share twice.
-package-local: ## Zips for an emulator on this machine, from a debug build, in target/package/local.
+package-local: ## Zips for an emulator on this machine, from a debug build, in target/package-local.
 	$(CARGO) build --package alluvium-cli --features alluvium-cli/aws $(FUNCTIONS)
-	$(PYTHON) -B infra/package.py --local --binaries $(TARGET)/debug --datasets $(DATASETS) --out $(ZIPS)/local
+	$(PYTHON) -B infra/package.py --local --binaries $(TARGET)/debug --datasets $(DATASETS) --out $(ZIPS)-local
 
 $(PACKAGE_VENV)/installed: infra/package-requirements.txt
 	$(PYTHON) -m venv $(PACKAGE_VENV)
