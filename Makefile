@@ -99,8 +99,8 @@ package-arm64 package-x86_64: package-%: $(PACKAGE_VENV)/installed
 		echo "package: Rust's standard library for $(TRIPLE) is not installed and cannot be had here;" \
 			"with \`make package ARCHITECTURES=...\` the other architecture alone is packaged" >&2; exit 1; }
 	PATH=$(abspath $(PACKAGE_VENV))/bin:$$PATH cargo-lambda lambda build --profile lambda --locked \
-		--target $(TRIPLE).2.34 --skip-target-check $(FUNCTIONS)
-	$(PYTHON) -B infra/package.py --architecture $* --binaries $(TARGET)/$(TRIPLE)/lambda --datasets $(DATASETS) --out $(ZIPS)/$*
+		--target $(TRIPLE).2.34 --skip-target-check --lambda-dir $(TARGET)/functions-$* $(FUNCTIONS)
+	$(PYTHON) -B infra/package.py --architecture $* --binaries $(TARGET)/functions-$* --datasets $(DATASETS) --out $(ZIPS)/$*
 
 # One call of cargo for the command and the functions: apart they would have other features, and compile what they share twice.
 package-local: ## Zips for an emulator on this machine, from a debug build, in target/package-local.

@@ -66,6 +66,12 @@ def write_zip(path, binary, schemas, level):
     return path.stat().st_size
 
 
+def binary_of(folder, function):
+    """Where a function's binary is: cargo leaves a file named like it, cargo-lambda a folder with `bootstrap`."""
+    named = folder / f"alluvium-lambda-{function}"
+    return named / "bootstrap" if named.is_dir() else named
+
+
 def stripped(path):
     """The bytes of a copy without symbols and debug information."""
     with tempfile.NamedTemporaryFile() as copy:
@@ -79,7 +85,7 @@ def package(arguments):
     schemas = sorted(arguments.datasets.glob("*.json"))
     if not schemas:
         return [f"{arguments.datasets} holds no schema; name the folder of your datasets"]
-    paths = {function: arguments.binaries / f"alluvium-lambda-{function}" for function in FUNCTIONS}
+    paths = {function: binary_of(arguments.binaries, function) for function in FUNCTIONS}
     if missing := [str(path) for path in paths.values() if not path.is_file()]:
         return [f"not built: {', '.join(missing)}"]
     binaries = {function: stripped(path) if arguments.local else path.read_bytes() for function, path in paths.items()}

@@ -74,6 +74,15 @@ class Packages(unittest.TestCase):
                 self.assertEqual(found.read("bootstrap"), program())
                 self.assertEqual(found.infolist()[0].external_attr >> 16, 0o100755)
 
+    def test_binaries_are_taken_as_cargo_lambda_leaves_them(self):
+        for function in package.FUNCTIONS:
+            named = self.folder / f"alluvium-lambda-{function}"
+            binary = named.read_bytes()
+            named.unlink()
+            named.mkdir()
+            (named / "bootstrap").write_bytes(binary)
+        self.assertEqual(self.run_script("--architecture", "x86_64"), (0, ""))
+
     def test_equal_contents_are_equal_zips(self):
         self.run_script("--architecture", "x86_64")
         first = (self.out / "transform.zip").read_bytes()
