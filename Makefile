@@ -9,6 +9,7 @@ ALLUVIUM := $(TARGET)/debug/alluvium
 VENV := $(TARGET)/interop-venv
 PEERS_VENV := $(TARGET)/peers-venv
 INFRA_VENV := $(TARGET)/infra-venv
+PACKAGE_VENV := $(TARGET)/package-venv
 PYTHON ?= python3
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/bin/cargo-deny
@@ -21,14 +22,20 @@ FUZZ_TOOLCHAIN ?= nightly
 FUZZ_WORK := $(abspath $(TARGET))/fuzz
 FUZZ_BUILD ?= $(FUZZ_WORK)/build
 
+FUNCTIONS := $(addprefix --package alluvium-lambda-,transform commit gateway query authorizer)
+ARCHITECTURES ?= arm64 x86_64
+DATASETS ?= datasets
+# Where Terraform looks for zips, whatever CARGO_TARGET_DIR says.
+ZIPS := target/package
+
 # Nothing of Terraform's working files lies in the tree.
 export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
 export CHECKPOINT_DISABLE ?= 1
 
-.PHONY: help demo build test test-interop check check-infra infra-checked deploy destroy rollback deny-installed advisories docs bench bench-peers bench-handler crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build test test-interop check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: ## The whole pipeline for half a minute: generate, ingest, transform, commit, query, audit.
 	@test -x $(ALLUVIUM) || echo "The first build compiles a query engine: about 7 minutes on two cores. Later ones take seconds."
@@ -53,12 +60,13 @@ $(VENV)/installed: tests/interop/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
 	touch $@
 
-check: ## Format, lints with warnings denied, dependency policy, architecture, infrastructure.
+check: ## Format, lints with warnings denied, dependency policy, architecture, packaging, infrastructure.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --quiet -p alluvium-cli --test architecture
 	$(MAKE) --no-print-directory deny-installed
 	$(DENY) --all-features check --hide-inclusion-graph bans licenses sources
+	$(PYTHON) -B -m unittest discover --quiet --start-directory infra/tests
 	$(MAKE) --no-print-directory check-infra
 
 check-infra: ## Terraform's format, validity and tests, and a policy scan; needs terraform 1.11 or newer.
@@ -79,6 +87,29 @@ infra-checked: $(INFRA_VENV)/installed
 $(INFRA_VENV)/installed: infra/requirements.txt
 	$(PYTHON) -m venv $(INFRA_VENV)
 	$(INFRA_VENV)/bin/pip install --quiet --disable-pip-version-check -r infra/requirements.txt
+	touch $@
+
+package: $(addprefix package-,$(ARCHITECTURES)) ## The functions' zips for ARCHITECTURES (arm64 x86_64) in target/package, with the schemas of DATASETS.
+
+package-arm64: TRIPLE := aarch64-unknown-linux-gnu
+package-x86_64: TRIPLE := x86_64-unknown-linux-gnu
+# Linked by zig against the glibc of Amazon Linux 2023, and for all functions at once, so that what they share compiles once.
+package-arm64 package-x86_64: package-%: $(PACKAGE_VENV)/installed
+	@test -d "$$(rustc --print target-libdir --target $(TRIPLE))" || rustup target add $(TRIPLE) || { \
+		echo "package: Rust's standard library for $(TRIPLE) is not installed and cannot be had here;" \
+			"with \`make package ARCHITECTURES=...\` the other architecture alone is packaged" >&2; exit 1; }
+	PATH=$(abspath $(PACKAGE_VENV))/bin:$$PATH cargo-lambda lambda build --profile lambda --locked \
+		--target $(TRIPLE).2.34 --skip-target-check --lambda-dir $(TARGET)/functions-$* $(FUNCTIONS)
+	$(PYTHON) -B infra/package.py --architecture $* --binaries $(TARGET)/functions-$* --datasets $(DATASETS) --out $(ZIPS)/$*
+
+# One call of cargo for the command and the functions: apart they would have other features, and compile what they share twice.
+package-local: ## Zips for an emulator on this machine, from a debug build, in target/package-local.
+	$(CARGO) build --package alluvium-cli --features alluvium-cli/aws $(FUNCTIONS)
+	$(PYTHON) -B infra/package.py --local --binaries $(TARGET)/debug --datasets $(DATASETS) --out $(ZIPS)-local
+
+$(PACKAGE_VENV)/installed: infra/package-requirements.txt
+	$(PYTHON) -m venv $(PACKAGE_VENV)
+	$(PACKAGE_VENV)/bin/pip install --quiet --disable-pip-version-check -r infra/package-requirements.txt
 	touch $@
 
 deploy: ## Make or change the stack of STAGE on AWS, from the zips of `make package`; Terraform asks first.
@@ -112,6 +143,10 @@ bench-handler: ## Measure the Firehose handler beside the bare conversion of the
 	$(PYTHON) -B benches/peers/events.py $(TARGET)/release/handler-events.ndjson 100000
 	taskset -c $$($(PYTHON) -c 'import os; print(max(os.sched_getaffinity(0)))') $(TARGET)/release/handler $(TARGET)/release/handler-events.ndjson
 
+bench-cold-start: ## Measure how fast the x86-64 zips start as Lambda starts them, and the transform's memory for 6 MB.
+	$(MAKE) --no-print-directory package ARCHITECTURES=x86_64
+	$(PYTHON) -B benches/cold_start/run.py $(ZIPS)/x86_64
+
 $(PEERS_VENV)/installed: benches/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS_VENV)
 	$(PEERS_VENV)/bin/pip install --quiet --disable-pip-version-check -r benches/peers/requirements.txt
@@ -140,11 +175,12 @@ fuzz-installed:
 	@$(FUZZ) --version 2>/dev/null | grep -qF ' $(FUZZ_VERSION)' || \
 		CARGO_TARGET_DIR=$(abspath $(TARGET))/tools-build $(CARGO) install --quiet --locked --root $(TARGET)/tools cargo-fuzz@$(FUZZ_VERSION)
 
-nightly: ## What takes long: fuzzing, many cases of every property, many kills, benchmarks.
+nightly: ## What takes long: fuzzing, many cases of every property, many kills, zips for both architectures, benchmarks.
 	$(MAKE) --no-print-directory fuzz
 	PROPTEST_CASES=20000 $(CARGO) test --workspace --lib --quiet
 	$(MAKE) --no-print-directory crash ROUNDS=50
-	$(MAKE) --no-print-directory bench bench-peers bench-handler
+	$(MAKE) --no-print-directory package
+	$(MAKE) --no-print-directory bench bench-peers bench-handler bench-cold-start
 
 clean: ## Remove everything that was built.
 	$(CARGO) clean

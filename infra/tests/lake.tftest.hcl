@@ -12,6 +12,7 @@ variables {
   commit_seconds         = 2
   commit_timeout_seconds = 60
   checkpoint_every       = 100
+  hot_table              = { name = "hot", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/hot" }
   on_destroy             = "refuse"
   undelete_days          = 7
   sql_scan_megabytes     = 50
@@ -95,9 +96,28 @@ run "promises" {
   assert {
     condition = [
       for statement in jsondecode(module.commit.policy).Statement : statement.Resource
-      if contains(statement.Action, "s3:DeleteObject")
-    ] == [["${module.bucket.arn}/lake/_commits/*"]]
-    error_message = "The commit function deletes commit messages and nothing else."
+      if anytrue([for action in statement.Action : startswith(action, "dynamodb:")])
+    ] == [[var.hot_table.arn]] && module.commit.environment["ALLUVIUM_HOT__TABLE"] == "hot"
+    error_message = "The commit function is told of the hot index, and reaches no other table."
+  }
+
+  assert {
+    condition = [
+      for action in flatten(jsondecode(module.commit.policy).Statement[*].Action) : action if startswith(action, "dynamodb:")
+    ] == ["dynamodb:PutItem"]
+    error_message = "The commit function sets marks in the hot index and does nothing else there."
+  }
+
+  assert {
+    condition     = module.bucket.expire_days == tomap({ "lake/_commits/" = 40 })
+    error_message = "Of the lake only commit messages expire by age."
+  }
+
+  assert {
+    condition = module.bucket.expire_days["lake/_commits/"] * 24 * 3600 > (
+      aws_sqs_queue.commits.message_retention_seconds + aws_sqs_queue.commits_dead.message_retention_seconds
+    )
+    error_message = "A commit message outlives every message of the queues that can name it (IN-1)."
   }
 
   assert {

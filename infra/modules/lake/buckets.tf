@@ -6,7 +6,9 @@ module "bucket" {
   name          = "${var.prefix}-lake-${var.bucket_suffix}"
   on_destroy    = var.on_destroy
   undelete_days = var.undelete_days
-  # Nothing expires by age here: what is old enough to go is retention's to decide, through the tables' logs.
+  # Commit messages alone go by age, later than both queues can still name one (14 days each). What else is old enough to go is
+  # retention's to decide, through the tables' logs.
+  expire_days = { "${local.folder}/_commits/" = 40 }
 }
 
 module "results" {

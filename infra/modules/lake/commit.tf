@@ -64,6 +64,7 @@ module "commit" {
   environment = {
     ALLUVIUM_LAKE                     = local.lake_url
     ALLUVIUM_COMMIT__CHECKPOINT_EVERY = tostring(var.checkpoint_every)
+    ALLUVIUM_HOT__TABLE               = var.hot_table.name
   }
 
   statements = [
@@ -80,9 +81,9 @@ module "commit" {
       resources = [local.tables]
     },
     {
-      # A commit message goes once it is committed; nothing else of the lake is this function's to remove.
-      actions   = ["s3:DeleteObject"]
-      resources = ["${module.bucket.arn}/${local.folder}/_commits/*"]
+      # The mark since when the hot index is complete, of a dataset whose table this function has newly made.
+      actions   = ["dynamodb:PutItem"]
+      resources = [var.hot_table.arn]
     },
   ]
 }

@@ -49,6 +49,14 @@ variable "checkpoint_every" {
   type        = number
 }
 
+variable "hot_table" {
+  description = "The hot index: `name` and `arn`."
+  type = object({
+    name = string
+    arn  = string
+  })
+}
+
 variable "on_destroy" {
   description = "`refuse` to destroy what holds data, or `delete` it."
   type        = string
