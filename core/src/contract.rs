@@ -4,4 +4,5 @@
 
 pub mod data_files;
 pub mod hot_index;
+pub mod sql_engine;
 pub mod stream;
