@@ -6,10 +6,12 @@
 //!
 //! Every adapter is right for AWS's documentation; where an emulator differs, its tests say so.
 
+mod athena;
 pub mod config;
 mod dynamo;
 mod error;
 mod pauses;
 
+pub use athena::{AthenaSettings, AthenaSql};
 pub use dynamo::DynamoHotIndex;
 pub use error::port_error;

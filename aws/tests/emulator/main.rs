@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod hot_index;
+mod sql_engine;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
