@@ -6,6 +6,7 @@
 //!
 //! Every adapter is right for AWS's documentation; where an emulator differs, its tests say so.
 
+mod athena;
 pub mod config;
 mod dynamo;
 mod error;
@@ -17,6 +18,7 @@ pub mod secret;
 pub mod sqs;
 mod timer;
 
+pub use athena::{AthenaSettings, AthenaSql};
 pub use dynamo::DynamoHotIndex;
 pub use error::port_error;
 pub use kinesis::KinesisStream;

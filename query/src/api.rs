@@ -4,6 +4,7 @@
 //! GET  /v1/{dataset}?source=&from=&to=&limit=&cursor=   records, newest first
 //! GET  /data                                            the same for the dataset `data`
 //! POST /admin/sql  {"sql": …}                           the results as one Arrow IPC stream
+//! POST /v1/queries {"sql": …}                           a statement to look at and read later
 //! ```
 //!
 //! The routers set no fallback and only the methods above, so that they merge with routers that serve other methods of the same
@@ -11,6 +12,7 @@
 
 mod json;
 mod parameters;
+mod queries;
 mod sql;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 
 pub use parameters::parse_time;
+pub use queries::queries_routes;
 pub use sql::{ARROW_STREAM, sql_routes};
 
 use crate::error::QueryError;

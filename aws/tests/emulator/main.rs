@@ -12,4 +12,5 @@ mod kinesis;
 mod lambda;
 mod s3;
 mod secret;
+mod sql_engine;
 mod sqs;
