@@ -8,5 +8,6 @@
 
 pub mod config;
 mod error;
+pub mod function;
 
 pub use error::port_error;
