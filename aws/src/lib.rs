@@ -10,6 +10,7 @@ mod athena;
 pub mod config;
 mod dynamo;
 mod error;
+pub mod function;
 pub mod kinesis;
 pub mod lambda;
 pub mod retry;

@@ -16,7 +16,7 @@ fn engine() -> AthenaSql {
         database: "lake".to_owned(),
         time_limit: Duration::from_secs(1),
     };
-    AthenaSql::new(Client::from_conf(config), settings)
+    AthenaSql::new(Client::from_conf(config), settings, Retries::new(1))
 }
 
 fn with_token(token: &str) -> String {
