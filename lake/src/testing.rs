@@ -3,6 +3,7 @@
 
 mod crashing;
 mod library;
+mod retained;
 mod sharing;
 mod yielding;
 
@@ -23,6 +24,7 @@ use url::Url;
 
 pub(crate) use crashing::{Crash, Crashing};
 pub(crate) use library::{assert_the_library_reads_the_same, library_table};
+pub(crate) use retained::Retained;
 pub(crate) use sharing::{
     Queue, assert_rows_and_entries, assert_shared_complete, assert_the_ledger_balances, open_shared, open_shared_at,
     open_shared_with, queue,
@@ -116,6 +118,17 @@ fn fate(number: u64) -> Fate {
     }
 }
 
+/// The dataset that a record's event counts in; `None`: it holds none.
+fn dataset_of(number: u64) -> Option<&'static str> {
+    match fate(number) {
+        Fate::Empty => None,
+        Fate::Nowhere => Some(DEAD),
+        Fate::Dead => Some(READINGS),
+        Fate::Filtered => Some(NOTES),
+        Fate::Row(dataset) => Some(dataset),
+    }
+}
+
 /// The table that gets a row of a record; `None`: none does.
 fn table_of(number: u64) -> Option<&'static str> {
     match fate(number) {
@@ -165,14 +178,9 @@ impl StreamCounts for TestStream {
         }
         let mut counts = BTreeMap::from([(READINGS.to_owned(), self.undelivered)]);
         for number in first..=last {
-            let dataset = match fate(number) {
-                Fate::Empty => continue,
-                Fate::Nowhere => DEAD,
-                Fate::Dead => READINGS,
-                Fate::Filtered => NOTES,
-                Fate::Row(dataset) => dataset,
-            };
-            *counts.entry(dataset.to_owned()).or_default() += 1;
+            if let Some(dataset) = dataset_of(number) {
+                *counts.entry(dataset.to_owned()).or_default() += 1;
+            }
         }
         Ok(Some(counts))
     }

@@ -241,3 +241,6 @@ fn prove_from(range: &ShardRange, shards: &mut [ShardAudit]) {
         shard.proven_from = Some(shard.proven_from.map_or(range.first, |from| from.min(range.first)));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,9 @@ impl SharedLake {
     /// Each by itself: [`LakeError::UnreadableMessage`] when there is none, or something else; [`LakeError::Store`] when the store
     /// failed.
     pub async fn read_messages(&self, paths: &[String]) -> Vec<Result<CommitMessage>> {
-        futures::stream::iter(paths).map(|path| self.read_message(path)).buffered(READ_AHEAD).collect().await
+        // Collected, so that whoever commits may do so on another thread.
+        let reads: Vec<_> = paths.iter().map(|path| self.read_message(path)).collect();
+        futures::stream::iter(reads).buffered(READ_AHEAD).collect().await
     }
 
     async fn read_message(&self, path: &str) -> Result<CommitMessage> {

@@ -397,3 +397,17 @@ async fn a_dataset_may_gain_columns_while_others_commit() {
     assert_eq!(told(&newer.commit(&messages).await), ["already in", "committed"]);
     assert_shared_complete(&store, &queue).await;
 }
+
+#[tokio::test]
+async fn a_committer_may_run_on_any_thread() {
+    let store = memory();
+    let mut queue = Queue::default();
+    let path = queue.deliver(&store, &[(0, 1, 30)]).await.path();
+    let disk = store.clone();
+    let task = tokio::spawn(async move {
+        let (mut lake, _) = open_shared(&disk).await.unwrap();
+        told(&lake.commit_paths(&[path]).await)
+    });
+    assert_eq!(task.await.unwrap(), ["committed"]);
+    assert_shared_complete(&store, &queue).await;
+}

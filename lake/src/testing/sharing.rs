@@ -11,7 +11,7 @@ use alluvium_core::{
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
-use super::{DEAD, Dice, LEDGER, NOTES, READINGS, assert_rows, datasets, deliver_records, root, table_of};
+use super::{DEAD, Dice, LEDGER, NOTES, READINGS, Retained, assert_rows, datasets, deliver_records, root, table_of};
 use crate::error::Result;
 use crate::message::entries;
 use crate::{LakeReader, LakeSettings, SharedLake, SharedOpening};
@@ -73,6 +73,20 @@ impl Queue {
     pub(crate) async fn deliver_direct(&mut self, store: &Arc<dyn ObjectStore>, numbers: &[u64]) -> CommitMessage {
         let identity = |number: &u64| RecordIdentity::of_direct_put(&format!("record {number}"));
         self.push(store, Vec::new(), numbers.iter().map(|number| (identity(number), *number)).collect()).await
+    }
+
+    /// Delivers the batch of these user records of aggregates: each with its record's place in the first shard, its own place in the
+    /// record, and the number that tells its fate.
+    pub(crate) async fn deliver_user_records(
+        &mut self,
+        store: &Arc<dyn ObjectStore>,
+        records: &[(u64, u64, u64)],
+    ) -> CommitMessage {
+        let identity = |place, subsequence| RecordIdentity { shard: shard(0), sequence: kinesis(place), subsequence };
+        let (first, last) = (records[0].0, records[records.len() - 1].0);
+        let covers = vec![ShardRange { shard: shard(0), first: kinesis(first), last: kinesis(last) }];
+        let records = records.iter().map(|(place, subsequence, number)| (identity(*place, *subsequence), *number));
+        self.push(store, covers, records.collect()).await
     }
 
     async fn push(
@@ -144,6 +158,11 @@ pub(crate) async fn assert_the_ledger_balances(store: &Arc<dyn ObjectStore>, whe
 pub(crate) async fn assert_shared_complete(store: &Arc<dyn ObjectStore>, queue: &Queue) {
     assert_rows_and_entries(store, queue).await;
     assert_the_ledger_balances(store, "in the end").await;
+    let retained = Retained::of(queue);
+    let reader = LakeReader::new(store.clone(), root());
+    let report = crate::audit_shared(&reader, &datasets(), &retained, &retained).await.unwrap();
+    assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
+    assert!(report.shards.iter().all(|shard| shard.proven_from == Some(shard.first)), "{:?}", report.shards);
 }
 
 /// Asserts that every table has exactly the rows of what was delivered, each once, and the ledger exactly its entries.
