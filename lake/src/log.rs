@@ -1,13 +1,14 @@
 //! The log of one table: `_delta_log`, its entries and checkpoints, as objects in the store.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use deltalake_core::kernel::transaction::TransactionError;
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, checkpoints};
-use futures::TryStreamExt as _;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
@@ -26,6 +27,9 @@ const LAST_CHECKPOINT: &str = "_last_checkpoint";
 const MAX_COMMIT_BYTES: u64 = 256 * 1024 * 1024;
 /// The largest other file (checkpoint, ledger file) that is read whole.
 pub(crate) const MAX_FILE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// How many log entries are read at a time while opening.
+const READ_AHEAD: usize = 16;
 
 /// What became of an attempt to write the next log entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +140,12 @@ impl TableLog {
     pub(crate) async fn read_present(&self, version: u64) -> Result<Commit> {
         let missing = || self.damaged(&commit_path(version), "it is missing, and later ones are there; restore it");
         self.read(version).await?.ok_or_else(missing)
+    }
+
+    /// The entries of these versions, which must be there, in order; some are read ahead.
+    pub(crate) fn read_all(&self, versions: Range<u64>) -> impl Stream<Item = Result<(u64, Commit)>> {
+        let read = move |version| async move { Ok((version, self.read_present(version).await?)) };
+        futures::stream::iter(versions).map(read).buffered(READ_AHEAD)
     }
 
     /// The version of the newest checkpoint according to the hint that its writer left.

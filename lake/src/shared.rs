@@ -6,7 +6,7 @@
 //! so it may be read at any version, as where one committer writes the lake.
 //!
 //! There are no marks and no positions here. What a crash leaves half done is completed when the message comes again, which it
-//! does, for it was not acknowledged.
+//! does, for it was not acknowledged; or before that by a committer that finds it half done twice, for it holds the ledger back.
 //!
 //! The store must make each object visible whole or not at all. So no entry of a log is ever torn, and nothing is mended: a
 //! damaged log is an error.
@@ -17,7 +17,7 @@ mod messages;
 mod round;
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
@@ -35,6 +35,7 @@ use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
 use crate::log::TableLog;
 use crate::settings::LakeSettings;
+use crate::state::IdentityBits;
 use crate::table::{Prepared, Table};
 use round::Round;
 
@@ -52,6 +53,8 @@ pub struct SharedLake {
     ledger: Ledger,
     /// When the tables were last looked at.
     seen: Micros,
+    /// The batches that were half done when the last call ended.
+    half_done: BTreeSet<IdentityBits>,
     clock: Arc<dyn Clock>,
     settings: LakeSettings,
 }
@@ -97,13 +100,15 @@ impl SharedLake {
                  begin another lake",
             ));
         }
-        let ledger_prepared = ledger.prepare(&ledger_columns(), now).await?;
+        let ledger_prepared = ledger.prepare(&ledger_columns(), &[], now).await?;
         let copied = &ledger.state.copied;
         let opened = columns::of_tables(datasets).map(|(name, columns)| {
             let log = log(&name);
             async move {
                 let mut table = Table::load_with_uncopied(log, copied.get(&name).copied()).await?;
-                let prepared = table.prepare(&columns, now).await?;
+                let is_dead_letters = name == DatasetName::dead_letters().as_str();
+                let properties = if is_dead_letters { &[columns::REMEMBERED][..] } else { &[] };
+                let prepared = table.prepare(&columns, properties, now).await?;
                 Ok::<_, LakeError>((name, table, prepared))
             }
         });
@@ -121,7 +126,9 @@ impl SharedLake {
         opening
             .empty
             .extend(tables.iter().filter(|(_, table)| table.state.kept.is_empty()).map(|(name, _)| name.clone()));
-        Ok((Self { store, root, tables, ledger: Ledger { table: ledger }, seen: now, clock, settings }, opening))
+        let ledger = Ledger { table: ledger };
+        let half_done = BTreeSet::new();
+        Ok((Self { store, root, tables, ledger, seen: now, half_done, clock, settings }, opening))
     }
 
     /// Commits the batches of these messages: one log entry per table that they feed, then one of the ledger.
@@ -159,12 +166,14 @@ impl SharedLake {
     ) -> SharedCommit {
         let mut round = Round::new(messages, &self.tables);
         let failure = self.write(&mut round).await.err();
+        self.half_done = round::half_done(&self.tables, &self.ledger);
         round.finish(&self.tables, &self.ledger, failure)
     }
 
     async fn write(&mut self, round: &mut Round) -> Result<()> {
         let now = self.clock.now_micros();
         self.catch_up(now).await?;
+        self.help(round).await;
         round.compare(&self.tables, &self.ledger);
         for (name, table) in &mut self.tables {
             let plan = |table: &Table| Ok(batch::plan(round.batches(), table, now));
@@ -180,6 +189,18 @@ impl SharedLake {
             table.checkpoint_if_due_to_all(self.settings.checkpoint_every.get()).await;
         }
         Ok(())
+    }
+
+    /// Adds the batches that are still half done since the last call: who was at them has died, or is slow, which does no harm.
+    async fn help(&self, round: &mut Round) {
+        let half_done = round::half_done(&self.tables, &self.ledger);
+        let paths: Vec<_> = half_done.intersection(&self.half_done).map(messages::path).collect();
+        for message in self.read_messages(&paths).await {
+            match message {
+                Ok(message) => round.help(&message),
+                Err(error) => tracing::warn!(%error, "a batch stays half done, and holds the ledger back"),
+            }
+        }
     }
 
     /// Takes in what others have written since.

@@ -72,7 +72,7 @@ pub(super) fn plan(batches: &[Batch], table: &Table, now: Micros) -> Option<Comm
         };
         commit.actions.push(match &part.file {
             Some(file) => add(name, file, now),
-            None => Action::Txn(Transaction::new(AppId::Batch(batch.identity), 0)),
+            None => Action::Txn(Transaction::new_with_last_update(AppId::Batch(batch.identity), 0, Some(now / 1_000))),
         });
         commit.ledger.extend(part.entries.iter().cloned());
         commit.batches.push(batch.note.clone());

@@ -1,7 +1,7 @@
 //! One round of commits: the messages that came together, and what becomes of each.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alluvium_core::CommitMessage;
 
@@ -113,6 +113,15 @@ impl Round {
         round
     }
 
+    /// Adds a batch of which no message came, but which is half done.
+    pub(super) fn help(&mut self, message: &CommitMessage) {
+        if let Ok(batch) = Batch::of(message)
+            && self.batches.iter().all(|other| other.identity != batch.identity)
+        {
+            self.batches.push(batch);
+        }
+    }
+
     /// The batches whose parts are to be written where they are missing.
     pub(super) fn batches(&self) -> &[Batch] {
         &self.batches
@@ -202,6 +211,14 @@ fn notes<'a>(tables: &'a BTreeMap<String, Table>, ledger: &Ledger) -> HashMap<Id
     let uncopied = tables.values().flat_map(|table| ledger.uncopied(table));
     let notes = uncopied.flat_map(|commit| &commit.batches);
     notes.filter_map(|note| Some((IdentityBits::of(&note.batch)?, note))).collect()
+}
+
+/// The batches of which some parts are in and others are not.
+pub(super) fn half_done(tables: &BTreeMap<String, Table>, ledger: &Ledger) -> BTreeSet<IdentityBits> {
+    let is_half = |(batch, note): &(IdentityBits, &BatchNote)| {
+        note.tables().iter().any(|name| tables.get(name).is_some_and(|table| !table.state.kept.contain_batch(*batch)))
+    };
+    notes(tables, ledger).into_iter().filter(is_half).map(|(batch, _)| batch).collect()
 }
 
 fn standing(batch: &Batch, tables: &BTreeMap<String, Table>, notes: &HashMap<IdentityBits, &BatchNote>) -> Standing {

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use alluvium_core::ManualClock;
+use alluvium_core::{ManualClock, SystemClock};
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -336,7 +336,7 @@ async fn checkpoints_keep_what_is_in_and_the_library_reads_the_same() {
 async fn remove_entries_below_the_checkpoint(store: &Arc<dyn ObjectStore>) {
     for table in [READINGS, NOTES, DEAD, LEDGER] {
         let files = TableLog::new(store, &root(), table).list().await.unwrap();
-        let checkpoint = files.checkpoints.keys().last().copied().unwrap();
+        let Some(checkpoint) = files.checkpoints.keys().last().copied() else { continue };
         for version in files.commits.range(..checkpoint).map(|(version, _)| version) {
             store.delete(&Path::from(format!("{table}/_delta_log/{version:020}.json"))).await.unwrap();
         }
@@ -396,6 +396,60 @@ async fn a_dataset_may_gain_columns_while_others_commit() {
     assert_eq!(told(&lake.commit(&messages[..1]).await), ["committed"]);
     assert_eq!(told(&newer.commit(&messages).await), ["already in", "committed"]);
     assert_shared_complete(&store, &queue).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_stays_half_done_is_completed_without_its_message() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let half = queue.deliver(&store, &[(0, 1, 30)]).await;
+    die_after(&store, 1, &half).await;
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let next = queue.deliver(&store, &[(0, 31, 60)]).await;
+    let commit = lake.commit(&[next]).await;
+    assert_eq!((told(&commit), commit.waiting), (vec!["committed"], 4), "somebody may be at it: {commit:?}");
+    let commit = lake.commit(&[]).await;
+    assert_eq!((commit.tables.len(), commit.waiting), (2, 0), "{commit:?}");
+    assert_shared_complete(&store, &queue).await;
+    assert_eq!(told(&lake.commit(&[half]).await), ["already in"]);
+}
+
+#[tokio::test]
+async fn a_half_done_batch_whose_message_is_gone_waits_for_it() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let half = queue.deliver(&store, &[(0, 1, 30)]).await;
+    die_after(&store, 1, &half).await;
+    store.delete(&Path::from(half.path())).await.unwrap();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    for _ in 0..3 {
+        let commit = lake.commit(&[]).await;
+        assert!(commit.failure.is_none() && commit.waiting == 1, "{commit:?}");
+    }
+    assert_eq!(told(&lake.commit(&[half]).await), ["committed"]);
+    assert_shared_complete(&store, &queue).await;
+}
+
+#[tokio::test]
+async fn a_batch_without_files_is_remembered_as_long_as_a_message_may_live_and_not_for_ever() {
+    const DAY: Micros = 24 * MOST_IDLE;
+    for (days, outcome) in [(29, "already in"), (31, "committed")] {
+        let store = memory();
+        let mut queue = Queue::default();
+        let clock = Arc::new(ManualClock::at(SystemClock.now_micros() - days * DAY));
+        let (mut lake, _) = open_shared_at(&store, &datasets(), clock, 2).await.unwrap();
+        let filtered = queue.deliver(&store, &[(0, 17, 17)]).await;
+        assert_eq!(told(&lake.commit(std::slice::from_ref(&filtered)).await), ["committed"]);
+        for n in 1..5 {
+            let dead = queue.deliver(&store, &[(0, n * 77, n * 77)]).await;
+            assert_eq!(told(&lake.commit(&[dead]).await), ["committed"]);
+        }
+        remove_entries_below_the_checkpoint(&store).await;
+        let (mut fresh, _) = open_shared(&store).await.unwrap();
+        assert_eq!(told(&fresh.commit(&[filtered]).await), [outcome], "{days}");
+    }
 }
 
 #[tokio::test]
