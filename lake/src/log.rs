@@ -88,20 +88,21 @@ impl TableLog {
     /// What lies in the log folder. Multi-part and second-generation checkpoints of other writers are not looked at: the entries
     /// that they stand for are there too.
     pub(crate) async fn list(&self) -> Result<LogFiles> {
-        let mut files = LogFiles::default();
-        for object in self.list_objects(Some(LOG)).await? {
-            let Some(name) = object.location.as_ref().strip_prefix(LOG).and_then(|rest| rest.strip_prefix('/')) else {
-                continue;
-            };
-            let Some((version, kind)) = name.split_at_checked(20) else { continue };
-            let Ok(version) = version.parse() else { continue };
-            match kind {
-                ".json" => files.commits.insert(version, object.size),
-                ".checkpoint.parquet" => files.checkpoints.insert(version, object.size),
-                _ => None,
-            };
+        Ok(log_files(self.list_objects(Some(LOG)).await?))
+    }
+
+    /// What lies in the log folder from the newest checkpoint on, if its writer's hint is right; else all. A log that nobody has
+    /// cleaned up for long has more entries than can be listed in passing.
+    pub(crate) async fn list_since_checkpoint(&self) -> Result<LogFiles> {
+        if let Some(version) = self.hinted_checkpoint().await? {
+            let offset = Path::from(format!("{LOG}/{version:020}"));
+            let objects = self.store.list_with_offset(Some(&Path::from(LOG)), &offset).try_collect().await;
+            let files = log_files(objects.map_err(self.failed("list", LOG))?);
+            if files.checkpoints.contains_key(&version) {
+                return Ok(files);
+            }
         }
-        Ok(files)
+        self.list().await
     }
 
     /// Every object of the table, or of one folder in it; paths are relative to the table.
@@ -252,6 +253,23 @@ impl TableLog {
     }
 }
 
+fn log_files(objects: Vec<ObjectMeta>) -> LogFiles {
+    let mut files = LogFiles::default();
+    for object in objects {
+        let Some(name) = object.location.as_ref().strip_prefix(LOG).and_then(|rest| rest.strip_prefix('/')) else {
+            continue;
+        };
+        let Some((version, kind)) = name.split_at_checked(20) else { continue };
+        let Ok(version) = version.parse() else { continue };
+        match kind {
+            ".json" => files.commits.insert(version, object.size),
+            ".checkpoint.parquet" => files.checkpoints.insert(version, object.size),
+            _ => None,
+        };
+    }
+    files
+}
+
 /// A table's folder as a path on this machine's disk where it is one, else as a URL; without a slash at its end.
 fn place_of(root: &Url, name: &str) -> String {
     match root.to_file_path() {
@@ -267,3 +285,6 @@ fn commit_path(version: u64) -> String {
 fn checkpoint_path(version: u64) -> String {
     format!("{LOG}/{version:020}.checkpoint.parquet")
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,16 @@ pub struct SharedOpening {
     pub empty: Vec<String>,
 }
 
+impl SharedOpening {
+    fn note(&mut self, table: &str, prepared: Prepared) {
+        match prepared {
+            Prepared::Fits => {}
+            Prepared::Created => self.created.push(table.to_owned()),
+            Prepared::Evolved => self.evolved.push(table.to_owned()),
+        }
+    }
+}
+
 impl SharedLake {
     /// Opens the lake for writing: makes the tables that are missing, and adds the columns that datasets have gained. Others may
     /// do the same at the same time.
@@ -92,7 +102,7 @@ impl SharedLake {
         let now = clock.now_micros();
         let ledger_name = DatasetName::ledger();
         let log = |name: &str| TableLog::new(&store, &root, name);
-        let mut ledger = load_ledger(log(ledger_name.as_str())).await?;
+        let mut ledger = Table::load_since_checkpoint(log(ledger_name.as_str())).await?;
         if !ledger.state.positions.is_empty() {
             return Err(ledger.log.damaged(
                 "_delta_log",
@@ -114,18 +124,14 @@ impl SharedLake {
         });
         let opened = try_join_all(opened).await?;
         let mut opening = SharedOpening::default();
-        let prepared = opened.iter().map(|(name, _, prepared)| (name.as_str(), *prepared));
-        for (name, prepared) in prepared.chain([(ledger_name.as_str(), ledger_prepared)]) {
-            match prepared {
-                Prepared::Fits => {}
-                Prepared::Created => opening.created.push(name.to_owned()),
-                Prepared::Evolved => opening.evolved.push(name.to_owned()),
+        for (name, table, prepared) in &opened {
+            opening.note(name, *prepared);
+            if table.state.kept.is_empty() {
+                opening.empty.push(name.clone());
             }
         }
-        let tables: BTreeMap<_, _> = opened.into_iter().map(|(name, table, _)| (name, table)).collect();
-        opening
-            .empty
-            .extend(tables.iter().filter(|(_, table)| table.state.kept.is_empty()).map(|(name, _)| name.clone()));
+        opening.note(ledger_name.as_str(), ledger_prepared);
+        let tables = opened.into_iter().map(|(name, table, _)| (name, table)).collect();
         let ledger = Ledger { table: ledger };
         let half_done = BTreeSet::new();
         Ok((Self { store, root, tables, ledger, seen: now, half_done, clock, settings }, opening))
@@ -206,7 +212,7 @@ impl SharedLake {
     /// Takes in what others have written since.
     async fn catch_up(&mut self, now: Micros) -> Result<()> {
         if now - self.seen > MOST_IDLE {
-            self.ledger.table = load_ledger(self.ledger.table.log.clone()).await?;
+            self.ledger.table = Table::load_since_checkpoint(self.ledger.table.log.clone()).await?;
             let copied = &self.ledger.table.state.copied;
             try_join_all(self.tables.iter_mut().map(async |(name, table)| {
                 *table = Table::load_with_uncopied(table.log.clone(), copied.get(name).copied()).await?;
@@ -219,11 +225,6 @@ impl SharedLake {
         self.seen = now;
         Ok(())
     }
-}
-
-async fn load_ledger(log: TableLog) -> Result<Table> {
-    let files = log.list().await?;
-    Table::load(log, &files).await
 }
 
 #[cfg(test)]

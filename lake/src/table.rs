@@ -81,10 +81,15 @@ impl Table {
         Ok(Self { log, state, uncopied: Vec::new(), checkpoint_due: 0 })
     }
 
+    /// Loads it as of now, from its newest checkpoint on.
+    pub(crate) async fn load_since_checkpoint(log: TableLog) -> Result<Self> {
+        let files = log.list_since_checkpoint().await?;
+        Self::load(log, &files).await
+    }
+
     /// Loads it as of now, with what the ledger has yet to copy of the commits after a version.
     pub(crate) async fn load_with_uncopied(log: TableLog, copied: Option<u64>) -> Result<Self> {
-        let files = log.list().await?;
-        let mut table = Self::load(log, &files).await?;
+        let mut table = Self::load_since_checkpoint(log).await?;
         table.load_uncopied(copied).await?;
         Ok(table)
     }
