@@ -128,7 +128,7 @@ async fn a_record_more_and_a_record_less_within_a_run_are_found() {
 async fn records_that_were_delivered_in_two_batches_are_found() {
     let (store, mut queue) = lake().await;
     let again = queue.deliver(&store, &[(0, 55, 64)]).await;
-    commit(&store, &[again.clone()]).await;
+    commit(&store, std::slice::from_ref(&again)).await;
     let found = problems(&store, &Retained::of(&queue)).await;
     assert!(found.len() == 1 && found[0].contains("6 records from") && found[0].contains("covered twice"), "{found:?}");
     assert!(found[0].contains(again.batch.as_str()), "{found:?}");
