@@ -55,11 +55,6 @@ impl Batch {
         files.sort_unstable();
         Ok(Self { identity, note: BatchNote { batch: message.batch.clone(), files }, parts })
     }
-
-    /// The tables that it feeds.
-    pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
-        self.parts.keys().map(String::as_str)
-    }
 }
 
 /// The parts of these batches that a table does not have; `None`: it has all that are for it. Each batch is there once.

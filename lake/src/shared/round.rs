@@ -93,8 +93,10 @@ impl Round {
         for message in messages {
             let batch = message.and_then(|message| {
                 let batch = Batch::of(message.borrow())?;
-                let unknown = batch.tables().find(|table| !tables.contains_key(*table)).map(str::to_owned);
-                unknown.map_or(Ok(batch), |unknown| Err(LakeError::NoTable(unknown)))
+                match named(message.borrow()).find(|table| !tables.contains_key(*table)) {
+                    Some(unknown) => Err(LakeError::NoTable(unknown.to_owned())),
+                    None => Ok(batch),
+                }
             });
             round.verdicts.push(match batch {
                 Ok(batch) if seen.insert(batch.identity) => {
@@ -194,6 +196,12 @@ impl Round {
             waiting: tables.values().map(|table| ledger.uncopied(table).count()).sum(),
         }
     }
+}
+
+/// The tables that a message names, with repetitions.
+fn named(message: &CommitMessage) -> impl Iterator<Item = &str> {
+    let files = message.files.iter().map(|file| file.dataset.as_str());
+    files.chain(message.ledger.iter().map(|entry| entry.dataset.as_str()))
 }
 
 /// Where a batch stands to what is in.

@@ -222,6 +222,11 @@ async fn a_refused_message_holds_no_other_back() {
         .await,
     ];
     let (mut lake, _) = open_shared(&store).await.unwrap();
+    // All filtered, so that the dataset's table would get nothing.
+    let mut filtered = Queue::default().deliver(&store, &[(0, 17, 18)]).await;
+    filtered.ledger[0].dataset = "elsewhere".to_owned();
+    let unheard_of = lake.commit(&[filtered]).await;
+    assert!(matches!(&unheard_of.outcomes[..], [Outcome::Refused(LakeError::NoTable(_))]), "{unheard_of:?}");
     let commit = lake.commit(&messages).await;
     let refused = "refused";
     assert_eq!(told(&commit), [refused, "committed", refused, refused, refused, "committed", refused, refused]);
