@@ -43,6 +43,9 @@ use round::Round;
 /// longer would take the hole for the end of the log.
 const MOST_IDLE: Micros = 3_600 * 1_000_000;
 
+/// How many batches that others left half done are completed in one call.
+const MOST_HELPED: usize = 100;
+
 /// The tables of a lake that several committers write to.
 #[derive(Debug)]
 pub struct SharedLake {
@@ -200,7 +203,7 @@ impl SharedLake {
     /// Adds the batches that are still half done since the last call: who was at them has died, or is slow, which does no harm.
     async fn help(&self, round: &mut Round) {
         let half_done = round::half_done(&self.tables, &self.ledger);
-        let paths: Vec<_> = half_done.intersection(&self.half_done).map(messages::path).collect();
+        let paths: Vec<_> = half_done.intersection(&self.half_done).take(MOST_HELPED).map(messages::path).collect();
         for message in self.read_messages(&paths).await {
             match message {
                 Ok(message) => round.help(&message),
