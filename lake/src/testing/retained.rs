@@ -48,7 +48,8 @@ impl Retained {
 }
 
 fn numbers(record: &StreamRecord) -> Vec<u64> {
-    std::str::from_utf8(&record.data).unwrap().split(',').map(|number| number.parse().unwrap()).collect()
+    let numbers = std::str::from_utf8(&record.data).unwrap().split(',').filter(|number| !number.is_empty());
+    numbers.map(|number| number.parse().unwrap()).collect()
 }
 
 #[async_trait]
