@@ -6,7 +6,11 @@ mod audit;
 mod client;
 mod config;
 mod convert;
+#[cfg(feature = "aws")]
+mod deliver;
 mod demo;
+#[cfg(feature = "aws")]
+mod drain;
 mod generate;
 mod memory;
 mod node;
@@ -19,6 +23,8 @@ mod send;
 mod sending;
 mod settings;
 mod sql;
+#[cfg(feature = "aws")]
+mod stage;
 mod up;
 
 use std::path::PathBuf;
@@ -62,6 +68,10 @@ enum Command {
     Records(records::Args),
     Audit(audit::Args),
     Config(config::Args),
+    #[cfg(feature = "aws")]
+    Deliver(deliver::Args),
+    #[cfg(feature = "aws")]
+    Drain(drain::Args),
 }
 
 /// How a command that did its work ended.
@@ -93,6 +103,10 @@ async fn run() -> ExitCode {
         Command::Records(args) => records::run(&common, args).await,
         Command::Audit(args) => audit::run(&common, args).await,
         Command::Config(args) => config::run(&common, &args),
+        #[cfg(feature = "aws")]
+        Command::Deliver(args) => deliver::run(&common, args).await,
+        #[cfg(feature = "aws")]
+        Command::Drain(args) => drain::run(&common, args).await,
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -145,7 +145,7 @@ impl Invocation {
         let event = bytes::Bytes::from(event);
         for (record, place) in records.iter_mut().zip(decoded) {
             record.data = event.slice(place.start as usize..place.end as usize);
-            if kinesis {
+            if kinesis && crate::aggregate::looks_like_one(&record.data) {
                 record.identity = identity_in_batch(record);
             }
         }
