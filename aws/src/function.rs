@@ -106,19 +106,23 @@ fn explain(errors: figment::Error) -> String {
 /// Says of one error which variable it is about. Figment's own text names the key as the settings have it.
 fn explain_one(error: &figment::Error) -> String {
     let path = error.path.join(".");
-    let below = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
     match &error.kind {
-        Kind::MissingField(field) => format!("{} is not set", variable(&below(field))),
+        Kind::MissingField(field) => format!("{} is not set", variable(&below(&error.path, field))),
         Kind::UnknownField(field, known) => {
-            let known: Vec<_> = known.iter().map(|field| variable(&below(field))).collect();
-            // The path of an unknown field may end in the field itself.
-            let unknown =
-                if path == *field || path.ends_with(&format!(".{field}")) { path.clone() } else { below(field) };
-            format!("{} is no setting of this function; known here: {}", variable(&unknown), known.join(", "))
+            // The path ends in the field itself.
+            let parent = error.path.strip_suffix(std::slice::from_ref(field)).unwrap_or(&error.path);
+            let known: Vec<_> = known.iter().map(|field| variable(&below(parent, field))).collect();
+            let unknown = variable(&below(parent, field));
+            format!("{unknown} is no setting of this function; known here: {}", known.join(", "))
         }
         kind if path.is_empty() => kind.to_string(),
         kind => format!("{}: {kind}", variable(&path)),
     }
+}
+
+/// The key of a field in the section at `path`.
+fn below(path: &[String], field: &str) -> String {
+    path.iter().map(String::as_str).chain([field]).collect::<Vec<_>>().join(".")
 }
 
 /// The variable of a setting.
