@@ -17,6 +17,8 @@ pub mod retry;
 pub mod s3;
 pub mod secret;
 pub mod sqs;
+#[cfg(feature = "store")]
+pub mod store;
 mod timer;
 
 pub use athena::{AthenaSettings, AthenaSql};

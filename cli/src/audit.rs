@@ -33,20 +33,36 @@ pub struct Args {
     /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     url: Option<String>,
+    /// A stage's lake, instead of a folder; together with its stream. Best asked when the commit queue is empty.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"], requires = "stream")]
+    lake: Option<alluvium_aws::LakeUrl>,
+    /// The stage's Kinesis stream.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "NAME", requires = "lake")]
+    stream: Option<String>,
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
+    #[cfg(feature = "aws")]
+    if let (Some(lake), Some(stream)) = (&args.lake, &args.stream) {
+        return tell(common, &crate::stage_lake::audit(&settings, lake, stream).await?);
+    }
     let report: AuditReport = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
         Some(url) => Client::new(&url)?.post("/admin/audit").await?,
         None => audit_folder(&settings).await?,
     };
+    tell(common, &report)
+}
+
+fn tell(common: &Common, report: &AuditReport) -> anyhow::Result<Outcome> {
     if common.json {
-        let mut value = serde_json::to_value(&report)?;
+        let mut value = serde_json::to_value(report)?;
         value["balances"] = Value::Bool(report.balances());
         output::json(&value);
     } else {
-        print(&report);
+        print(report);
     }
     Ok(if report.balances() { Outcome::Done } else { Outcome::Failed })
 }

@@ -25,6 +25,8 @@ mod settings;
 mod sql;
 #[cfg(feature = "aws")]
 mod stage;
+#[cfg(feature = "aws")]
+mod stage_lake;
 mod up;
 
 use std::path::PathBuf;

@@ -34,20 +34,32 @@ pub struct Args {
     /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     url: Option<String>,
+    /// A stage's lake, instead of a folder.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"])]
+    lake: Option<alluvium_aws::LakeUrl>,
     /// One read-only statement, such as `select source, count(*) from telemetry group by source`.
     statement: String,
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
+    #[cfg(feature = "aws")]
+    if let Some(lake) = &args.lake {
+        return print(common, &crate::stage_lake::ask(&settings, lake, &args.statement).await?);
+    }
     let batches = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
         Some(url) => Client::new(&url)?.sql(&args.statement).await?,
         None => ask_folder(&settings, &args.statement).await?,
     };
+    print(common, &batches)
+}
+
+fn print(common: &Common, batches: &[RecordBatch]) -> anyhow::Result<Outcome> {
     if common.json {
-        output::ndjson(&batches)?;
+        output::ndjson(batches)?;
     } else {
-        output::rows(&batches, MOST_SHOWN)?;
+        output::rows(batches, MOST_SHOWN)?;
     }
     Ok(Outcome::Done)
 }

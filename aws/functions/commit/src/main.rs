@@ -7,7 +7,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_aws::{DynamoHotIndex, Retries, SqsCommitQueue, config, function};
+use alluvium_aws::{DynamoHotIndex, Retries, SqsCommitQueue, config, function, store};
 use alluvium_core::{Clock, SystemClock};
 use alluvium_lake::LakeSettings;
 use aws_config::SdkConfig;
@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
 fn handler(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Handler> {
     let clock = Arc::new(SystemClock);
     let retries = Retries::new(clock.now_micros().unsigned_abs());
-    let (store, root) = settings.store(aws.endpoint_url())?;
+    let (store, root) = store::of_lake(aws, &settings.lake)?;
     Ok(Handler {
         store,
         root,

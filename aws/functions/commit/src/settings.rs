@@ -1,16 +1,11 @@
 //! The function's settings.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 use alluvium_aws::LakeUrl;
 use alluvium_aws::function::DEFAULT_VERBOSITY;
 use alluvium_lake::LakeSettings;
-use object_store::ObjectStore;
-use object_store::aws::AmazonS3Builder;
-use object_store::prefix::PrefixStore;
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
 /// Every setting.
 #[derive(Debug, PartialEq, Deserialize)]
@@ -52,21 +47,4 @@ fn checkpoint_every() -> NonZeroU64 {
 
 fn lake<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LakeUrl, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-}
-
-impl Settings {
-    /// The store that is rooted at the lake, and the lake's URL. Region and credentials are those that Lambda gives the function;
-    /// `endpoint` is an emulator's address, where one stands in for AWS.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be set up.
-    pub fn store(&self, endpoint: Option<&str>) -> anyhow::Result<(Arc<dyn ObjectStore>, Url)> {
-        let mut bucket = AmazonS3Builder::from_env().with_bucket_name(self.lake.bucket());
-        if let Some(endpoint) = endpoint {
-            bucket = bucket.with_endpoint(endpoint).with_allow_http(true);
-        }
-        let store = PrefixStore::new(bucket.build()?, self.lake.prefix());
-        Ok((Arc::new(store), Url::parse(&self.lake.to_string())?))
-    }
 }

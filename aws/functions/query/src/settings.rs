@@ -26,7 +26,7 @@ pub struct Hot {
     pub margin: Duration,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sql {
     /// The database of the lake's tables.

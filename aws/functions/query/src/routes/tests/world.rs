@@ -6,7 +6,9 @@ use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, HotQuery, bucket_of, time_bucket_of};
 use alluvium_core::hot_block::HotBlockWriter;
 use alluvium_core::identity::RecordIdentity;
-use alluvium_core::ports::{HotIndex, PortError, ResultPage, SqlEngine, StatementId, StatementStatus};
+use alluvium_core::ports::{
+    HotIndex, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
+};
 use alluvium_core::{BatchIdentity, Dataset, DatasetName, Datasets, ManualClock, SequenceNumber, ShardId};
 use alluvium_query::Records;
 use alluvium_query::records::DEFAULT_HOT_MARGIN;
@@ -70,12 +72,12 @@ struct EmptyLake;
 
 #[async_trait]
 impl SqlEngine for EmptyLake {
-    async fn start(&self, sql: &str) -> Result<StatementId, PortError> {
-        Ok(StatementId(sql.to_owned()))
+    async fn start(&self, statement: Statement) -> Result<StatementId, PortError> {
+        Ok(StatementId(statement.sql))
     }
 
     async fn status(&self, _: &StatementId) -> Result<StatementStatus, PortError> {
-        Ok(StatementStatus::Succeeded)
+        Ok(StatementStatus { state: StatementState::Succeeded, scanned_bytes: None, elapsed: None })
     }
 
     async fn results(&self, _: &StatementId, _: Option<&str>) -> Result<ResultPage, PortError> {
