@@ -3,6 +3,11 @@
 //! **Results come as text** with the name of each column's type, and [`decode`] makes typed columns of them. They stay in the
 //! workgroup's results bucket until its lifecycle removes them, so a statement that has ended is not forgotten by a cancel.
 //!
+//! **Two things are lost on the way from the lake.** Trino's reader of Delta tables, which Athena's is made of, has timestamps to
+//! the millisecond (Trino documentation, "Delta Lake connector", type mapping): `event_time` and `ingest_time` come back cut off
+//! there. And structs and lists come back as text that cannot be read: records of a dataset that has such columns can be read
+//! from the hot index alone, and a page that needs its lake rows is an error.
+//!
 //! **Parameters** are texts by the port's contract, and Athena takes a SQL expression for each: they are sent quoted.
 //!
 //! **Starts are idempotent**: with a token of the caller's, Athena answers with the statement that the token started, or refuses
