@@ -7,6 +7,7 @@ mod append;
 mod position;
 mod read;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alluvium_core::identity::{RecordIdentity, SequenceNumber, ShardId};
@@ -36,12 +37,16 @@ pub struct KinesisStream {
     name: String,
     retries: Retries,
     positions: Positions,
+    /// How many digits a sequence number has that came with zeros before it: it is handed back with as many. Kinesis writes none;
+    /// ministack does, and compares numbers as text.
+    padded_digits: AtomicUsize,
 }
 
 impl KinesisStream {
     /// The stream of this name.
     pub fn new(client: Client, name: impl Into<String>, retries: Retries) -> Self {
-        Self { client, name: name.into(), retries, positions: Positions::default() }
+        let (positions, padded_digits) = Default::default();
+        Self { client, name: name.into(), retries, positions, padded_digits }
     }
 
     fn what(&self, doing: &str) -> String {
@@ -92,12 +97,11 @@ impl Stream for KinesisStream {
             let page = list.send().await.map_err(|error| port_error(self.what("list the shards of"), error))?;
             for shard in page.shards() {
                 let range = shard.sequence_number_range();
-                let newest = range.and_then(|range| range.ending_sequence_number()).map(|ending| self.sequence(ending));
-                states.push(ShardState {
-                    shard: ShardId::new(shard.shard_id()),
-                    oldest: None,
-                    newest: newest.transpose()?,
-                });
+                // Only how it is written is of use: a shard need not hold the number with which it began.
+                range.map(|range| self.sequence(range.starting_sequence_number())).transpose()?;
+                let newest = range.and_then(|range| range.ending_sequence_number());
+                let newest = newest.map(|ending| self.sequence(ending)).transpose()?;
+                states.push(ShardState { shard: ShardId::new(shard.shard_id()), oldest: None, newest });
             }
             token = page.next_token().map(str::to_owned);
             if token.is_none() {
@@ -123,7 +127,8 @@ impl read::GetRecords for KinesisStream {
         let get = match at {
             None => get.shard_iterator_type(ShardIteratorType::TrimHorizon),
             Some(at) => {
-                get.shard_iterator_type(ShardIteratorType::AtSequenceNumber).starting_sequence_number(at.to_string())
+                let digits = format!("{:0>1$}", at.to_string(), self.padded_digits.load(Ordering::Relaxed));
+                get.shard_iterator_type(ShardIteratorType::AtSequenceNumber).starting_sequence_number(digits)
             }
         };
         let got = get.send().await.map_err(|error| port_error(self.what(&format!("read {shard} of")), error))?;
@@ -149,6 +154,9 @@ impl read::GetRecords for KinesisStream {
 
 impl KinesisStream {
     fn sequence(&self, digits: &str) -> Result<SequenceNumber, PortError> {
+        if digits.starts_with('0') {
+            self.padded_digits.fetch_max(digits.len(), Ordering::Relaxed);
+        }
         digits.parse().map_err(|error| PortError::because(Advice::Stop, self.what("understand"), error))
     }
 

@@ -6,8 +6,11 @@
 //!
 //! Every adapter is right for AWS's documentation; where an emulator differs, its tests say so.
 
+mod athena;
 pub mod config;
+mod dynamo;
 mod error;
+pub mod function;
 pub mod kinesis;
 pub mod lambda;
 pub mod retry;
@@ -16,6 +19,8 @@ pub mod secret;
 pub mod sqs;
 mod timer;
 
+pub use athena::{AthenaSettings, AthenaSql};
+pub use dynamo::DynamoHotIndex;
 pub use error::port_error;
 pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;

@@ -6,4 +6,5 @@ pub mod clock;
 pub mod commit_queue;
 pub mod data_files;
 pub mod hot_index;
+pub mod sql_engine;
 pub mod stream;

@@ -62,10 +62,14 @@ pub struct HotChunk {
 impl HotChunk {
     /// The sort key within (dataset, bucket): time bucket, batch, part; its order is that of time.
     pub fn sort_key(&self) -> String {
-        // The offset keeps times before 1970 in order.
-        let time = (self.time_bucket as u64) ^ (1 << 63);
-        format!("{time:016x}#{}#{:04x}", self.batch, self.part)
+        format!("{}{}#{:04x}", sort_key_prefix(self.time_bucket), self.batch, self.part)
     }
+}
+
+/// What the sort keys of a time bucket's chunks begin with, and no other's: 17 characters, whose order is that of time.
+pub fn sort_key_prefix(time_bucket: Micros) -> String {
+    // The offset keeps times before 1970 in order.
+    format!("{:016x}#", (time_bucket as u64) ^ (1 << 63))
 }
 
 /// A question to the hot index: the rows of one source, or of all, in a range of event time.

@@ -9,7 +9,9 @@
 //! - **TR-2** every batch's ledger balances: `received = written + filtered + dead`.
 //! - **LK-1** a set of record identities enters a table once, however often its message arrives.
 //! - **QR-1** a read across hot index and lake returns each event once, in order, with no gap, or says `complete: false`.
+//! - **AU-1** nobody reads or writes without the role for it, and a plain reader sees only the data of the owner in the token.
 
+pub mod caller;
 pub mod clock;
 pub mod commit;
 #[cfg(feature = "contract")]
@@ -26,6 +28,7 @@ pub mod ports;
 pub mod problem;
 pub mod record;
 
+pub use caller::{Caller, Role, Roles};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use commit::{CommitMessage, DataFileEntry};
 pub use dataset::{Dataset, DatasetName, Datasets, SchemaError};

@@ -254,9 +254,40 @@ pub trait HotIndex: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StatementId(pub String);
 
+/// A statement to start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Statement {
+    /// The SQL, with a `?` for each parameter. Where a `?` may stand is the engine's to say; every engine takes them in a `where`.
+    pub sql: String,
+    /// The parameters' values in the order of the `?`s. Each is a text, whatever it looks like: `cast(? as bigint)` makes it
+    /// something else. A value is never read as SQL.
+    pub parameters: Vec<String>,
+    /// Starts with the same token, SQL and parameters are one statement, as long as the engine remembers it; `None`: each is its
+    /// own.
+    pub token: Option<String>,
+}
+
+impl Statement {
+    /// A statement without parameters and without a token.
+    pub fn new(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), ..Self::default() }
+    }
+}
+
+/// How far a statement is, and what it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementStatus {
+    /// How far it is.
+    pub state: StatementState,
+    /// How many bytes of the lake it has read; `None`: the engine does not count them.
+    pub scanned_bytes: Option<u64>,
+    /// How long it has run; `None`: not known, or not yet.
+    pub elapsed: Option<Duration>,
+}
+
 /// How far a statement is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StatementStatus {
+pub enum StatementState {
     /// It runs, or waits to.
     Running,
     /// Its results can be read.
@@ -279,12 +310,13 @@ pub struct ResultPage {
 /// An engine that answers read-only SQL over the lake's tables and views.
 #[async_trait]
 pub trait SqlEngine: Send + Sync {
-    /// Starts a statement.
+    /// Starts a statement, or answers with the one that its token already started.
     ///
     /// # Errors
     ///
-    /// When the engine does not take it. A statement that is wrong may be found out here or by its status.
-    async fn start(&self, sql: &str) -> Result<StatementId, PortError>;
+    /// When the engine does not take it, or its token was given with another statement. A statement that is wrong may be found
+    /// out here or by its status.
+    async fn start(&self, statement: Statement) -> Result<StatementId, PortError>;
 
     /// How far it is.
     ///
@@ -300,7 +332,7 @@ pub trait SqlEngine: Send + Sync {
     /// When the statement failed, was cancelled, or is unknown.
     async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError>;
 
-    /// Stops a statement and forgets its results; one that has ended is only forgotten.
+    /// Stops a statement that runs: its results are never read. One that has ended may be forgotten.
     ///
     /// # Errors
     ///

@@ -12,6 +12,7 @@ mod error;
 mod file_reader;
 mod first_arrival;
 mod keys;
+mod placeholders;
 mod scan;
 mod statement;
 mod tables;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::Datasets;
-use alluvium_core::ports::{Advice, PortError, ResultPage, SqlEngine, StatementId, StatementStatus};
+use alluvium_core::ports::{Advice, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementStatus};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
@@ -38,7 +39,7 @@ use tokio::sync::{Mutex, Semaphore};
 pub use tables::Snapshots;
 
 use self::catalog::{LakeCatalog, LakeTables};
-use self::statement::{Plan, Statement};
+use self::statement::{Plan, Started};
 
 /// How long results wait for their reader when there is no room for another statement.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
@@ -91,8 +92,24 @@ pub struct DataFusionSql {
 
 #[derive(Default)]
 struct Statements {
-    by_id: HashMap<StatementId, Arc<Statement>>,
+    by_id: HashMap<StatementId, Arc<Started>>,
     started: u64,
+}
+
+impl Statements {
+    /// The statement that this one's token has started; `None`: none, or it is forgotten.
+    fn with_token_of(&self, asked: &Statement) -> Result<Option<StatementId>, PortError> {
+        let Some(token) = &asked.token else { return Ok(None) };
+        let found = self.by_id.iter().find(|(_, started)| started.asked().token.as_ref() == Some(token));
+        match found {
+            Some((id, started)) if started.asked() == asked => Ok(Some(id.clone())),
+            Some(_) => {
+                let message = format!("the token `{token}` has started another statement; give each its own");
+                Err(PortError::new(Advice::Stop, message))
+            }
+            None => Ok(None),
+        }
+    }
 }
 
 impl std::fmt::Debug for DataFusionSql {
@@ -143,7 +160,7 @@ impl DataFusionSql {
     ///
     /// When the statement is refused or fails.
     pub async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, PortError> {
-        let statement = self.start(sql).await?;
+        let statement = self.start(Statement::new(sql)).await?;
         let mut batches = Vec::new();
         let mut page: Option<String> = None;
         loop {
@@ -157,24 +174,25 @@ impl DataFusionSql {
     }
 
     /// Reads a statement and checks what can be checked without any I/O.
-    fn prepare(&self, sql: &str) -> Result<Plan, PortError> {
+    fn prepare(&self, asked: &Statement) -> Result<Plan, PortError> {
         let catalog = Arc::new(LakeCatalog::new(self.tables.clone()));
         let state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_catalog_list(catalog.clone().into_list())
             .build();
         let refused = |error: DataFusionError| error::refused(&error);
         let dialect = state.config().options().sql_parser.dialect;
-        let statement = state.sql_to_statement(sql, &dialect).map_err(refused)?;
+        let mut statement = state.sql_to_statement(&asked.sql, &dialect).map_err(refused)?;
+        placeholders::number(&mut statement, asked.parameters.len())?;
         for table in state.resolve_table_references(&statement).map_err(refused)? {
             // Functions stand among the tables; DataFusion's own read no files.
             if !state.table_functions().contains_key(table.table()) {
                 catalog.check_known(&table)?;
             }
         }
-        Ok(Plan { state, statement })
+        Ok(Plan { state, statement, parameters: asked.parameters.clone() })
     }
 
-    async fn find(&self, id: &StatementId) -> Result<Arc<Statement>, PortError> {
+    async fn find(&self, id: &StatementId) -> Result<Arc<Started>, PortError> {
         let found = self.statements.lock().await.by_id.get(id).cloned();
         found.ok_or_else(|| {
             let message =
@@ -186,9 +204,12 @@ impl DataFusionSql {
 
 #[async_trait]
 impl SqlEngine for DataFusionSql {
-    async fn start(&self, sql: &str) -> Result<StatementId, PortError> {
-        let plan = self.prepare(sql)?;
+    async fn start(&self, statement: Statement) -> Result<StatementId, PortError> {
+        let plan = self.prepare(&statement)?;
         let mut statements = self.statements.lock().await;
+        if let Some(started) = statements.with_token_of(&statement)? {
+            return Ok(started);
+        }
         let idle_limit = self.settings.idle_limit;
         statements.by_id.retain(|_, statement| !statement.is_abandoned(idle_limit));
         if statements.by_id.len() >= self.settings.statements {
@@ -201,8 +222,8 @@ impl SqlEngine for DataFusionSql {
         }
         statements.started += 1;
         let id = StatementId(statements.started.to_string());
-        let statement = Statement::start(plan, &self.settings, self.running.clone());
-        statements.by_id.insert(id.clone(), Arc::new(statement));
+        let started = Started::start(statement, plan, &self.settings, self.running.clone());
+        statements.by_id.insert(id.clone(), Arc::new(started));
         Ok(id)
     }
 

@@ -4,6 +4,7 @@
 //! GET  /v1/{dataset}?source=&from=&to=&limit=&cursor=   records, newest first
 //! GET  /data                                            the same for the dataset `data`
 //! POST /admin/sql  {"sql": …}                           the results as one Arrow IPC stream
+//! POST /v1/queries {"sql": …}                           a statement to look at and read later
 //! ```
 //!
 //! The routers set no fallback and only the methods above, so that they merge with routers that serve other methods of the same
@@ -11,21 +12,23 @@
 
 mod json;
 mod parameters;
+mod queries;
 mod sql;
 
 use std::sync::Arc;
 
 use alluvium_core::Problem;
 use alluvium_core::problem::PROBLEM_JSON;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use http::{HeaderValue, StatusCode, header};
 
 pub use parameters::parse_time;
+pub use queries::queries_routes;
 pub use sql::{ARROW_STREAM, sql_routes};
 
 use crate::error::QueryError;
@@ -36,9 +39,19 @@ use crate::records::{Records, RecordsPage};
 pub struct RecordsApi {
     /// Reads them.
     pub records: Records,
-    /// Whose records are read; `None`: everybody's. Where every event has the same owner, naming it makes reads of one source
-    /// fast.
+    /// Whose records a request reads that has no [`Reader`]; `None`: everybody's. Where every event has the same owner, naming it
+    /// makes reads of one source fast.
     pub owner: Option<String>,
+}
+
+/// Whose records a request reads (AU-1). Whoever checks the request's token puts it into the request's extensions; without it
+/// [`RecordsApi::owner`] holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reader {
+    /// This owner's alone.
+    Of(String),
+    /// Everybody's.
+    OfAll,
 }
 
 /// The routes that read records.
@@ -51,23 +64,37 @@ type Pairs = Vec<(String, String)>;
 async fn read_dataset(
     State(api): State<Arc<RecordsApi>>,
     dataset: Result<Path<String>, PathRejection>,
+    reader: Option<Extension<Reader>>,
     query: Result<Query<Pairs>, QueryRejection>,
 ) -> Response {
     match dataset {
-        Ok(Path(dataset)) => read(&api, dataset, query).await,
+        Ok(Path(dataset)) => read(&api, dataset, reader, query).await,
         Err(rejection) => problem_response(&Problem::new(400, "bad-path", rejection.body_text())),
     }
 }
 
-async fn read_data(State(api): State<Arc<RecordsApi>>, query: Result<Query<Pairs>, QueryRejection>) -> Response {
-    read(&api, "data".to_owned(), query).await
+async fn read_data(
+    State(api): State<Arc<RecordsApi>>,
+    reader: Option<Extension<Reader>>,
+    query: Result<Query<Pairs>, QueryRejection>,
+) -> Response {
+    read(&api, "data".to_owned(), reader, query).await
 }
 
-async fn read(api: &RecordsApi, dataset: String, query: Result<Query<Pairs>, QueryRejection>) -> Response {
+async fn read(
+    api: &RecordsApi,
+    dataset: String,
+    reader: Option<Extension<Reader>>,
+    query: Result<Query<Pairs>, QueryRejection>,
+) -> Response {
     let answer = async {
         let Query(pairs) = query.map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
         let mut request = parameters::request(dataset, &pairs, api.records.now())?;
-        request.owner = api.owner.clone();
+        request.owner = match reader {
+            Some(Extension(Reader::Of(owner))) => Some(owner),
+            Some(Extension(Reader::OfAll)) => None,
+            None => api.owner.clone(),
+        };
         api.records.page(&request).await
     };
     match answer.await {

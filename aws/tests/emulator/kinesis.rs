@@ -1,7 +1,8 @@
 //! The stream.
 //!
 //! Where the emulators are not Kinesis: neither refuses for lack of room or takes time to show what it has stored; ministack
-//! knows no closed shard; moto numbers each shard's records from 1.
+//! knows no closed shard, and writes sequence numbers with zeros before them and compares them as text; moto numbers each
+//! shard's records from 1, and gives the highest hash key of a shard to none, with HTTP 500.
 
 use std::time::Duration;
 
@@ -78,6 +79,20 @@ async fn a_batch_of_more_than_one_call_is_stored_and_read_back_whole() {
         let expected: Vec<_> = here.map(|((_, sequence), record)| (*sequence, record.data.clone())).collect();
         assert!(!expected.is_empty() && read == expected, "{}", state.shard);
     }
+    test.remove().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_starts_anew_goes_on_where_it_is_told() {
+    let test = TestStream::create(1).await;
+    let records = (0..5).map(|n| contract::record("k", format!("data {n}"))).collect();
+    let verdicts = test.stream.append(PutBatch { records }).await.unwrap();
+    let PutVerdict::Stored { shard, sequence } = &verdicts[1] else { panic!("{verdicts:?}") };
+    let other = KinesisStream::new(test.client.clone(), &test.name, Retries::new(2));
+    other.shards().await.unwrap();
+    let page = other.read(shard, Some(*sequence), 1000, Duration::from_secs(5)).await.unwrap();
+    let data: Vec<_> = page.records.iter().map(|record| record.data.as_ref()).collect();
+    assert_eq!(data, [b"data 2", b"data 3", b"data 4"]);
     test.remove().await;
 }
 

@@ -7,8 +7,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod endpoint;
+mod hot_index;
 mod kinesis;
 mod lambda;
 mod s3;
 mod secret;
+mod sql_engine;
 mod sqs;

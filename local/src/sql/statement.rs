@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use alluvium_core::ports::{Advice, PortError, ResultPage, StatementStatus};
+use alluvium_core::ports::{Advice, PortError, ResultPage, Statement, StatementState, StatementStatus};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
@@ -29,11 +30,15 @@ const QUEUED_BATCHES: usize = 2;
 /// A statement that was read and not yet planned.
 pub(super) struct Plan {
     pub(super) state: SessionState,
+    /// Its placeholders are `$1`, `$2` and so on.
     pub(super) statement: parser::Statement,
+    pub(super) parameters: Vec<String>,
 }
 
 /// A statement that was started. Dropping it stops it.
-pub(super) struct Statement {
+pub(super) struct Started {
+    /// What was asked for.
+    asked: Statement,
     status: watch::Receiver<StatementStatus>,
     reading: Mutex<Reading>,
     task: AbortHandle,
@@ -58,15 +63,16 @@ enum Output {
     Rows(RecordBatch),
 }
 
-impl Drop for Statement {
+impl Drop for Started {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Statement {
-    pub(super) fn start(plan: Plan, settings: &SqlSettings, running: Arc<Semaphore>) -> Self {
-        let (status, status_seen) = watch::channel(StatementStatus::Running);
+impl Started {
+    pub(super) fn start(asked: Statement, plan: Plan, settings: &SqlSettings, running: Arc<Semaphore>) -> Self {
+        let running_now = StatementStatus { state: StatementState::Running, scanned_bytes: None, elapsed: None };
+        let (status, status_seen) = watch::channel(running_now);
         let (sender, results) = mpsc::channel(QUEUED_BATCHES);
         let task = Task {
             sender,
@@ -78,12 +84,18 @@ impl Statement {
         let task = tokio::spawn(task.run(plan, running)).abort_handle();
         let reading = Reading { results, columns: Arc::new(Schema::empty()), rest: None, next: 0, last: None };
         Self {
+            asked,
             status: status_seen,
             reading: Mutex::new(reading),
             task,
             started: Instant::now(),
             asked_ms: AtomicU64::new(0),
         }
+    }
+
+    /// What was asked for.
+    pub(super) fn asked(&self) -> &Statement {
+        &self.asked
     }
 
     pub(super) fn status(&self) -> StatementStatus {
@@ -169,16 +181,21 @@ struct Task {
 impl Task {
     async fn run(mut self, plan: Plan, running: Arc<Semaphore>) {
         let _permit = running.acquire().await.expect("the engine never closes the semaphore");
-        let status = match self.compute(plan).await {
-            Ok(()) => StatementStatus::Succeeded,
+        let state = match self.compute(plan).await {
+            Ok(()) => StatementState::Succeeded,
             Err(error) => {
-                let status = StatementStatus::Failed(error.message.clone());
+                let state = StatementState::Failed(error.message.clone());
                 // A reader who is gone needs no answer.
                 let _gone = self.sender.send_timeout(Err(error), self.idle_limit).await;
-                status
+                state
             }
         };
-        self.status.send_replace(status);
+        self.say(state);
+    }
+
+    fn say(&self, state: StatementState) {
+        let elapsed = Some(self.time_limit.saturating_sub(self.time_left));
+        self.status.send_replace(StatementStatus { state, scanned_bytes: None, elapsed });
     }
 
     async fn compute(&mut self, plan: Plan) -> Result<(), PortError> {
@@ -186,7 +203,7 @@ impl Task {
         self.send(Output::Columns(stream.schema())).await?;
         while let Some(batch) = self.timed(stream.next()).await? {
             let batch = batch.map_err(|error| refused(&error))?;
-            self.status.send_replace(StatementStatus::Succeeded);
+            self.say(StatementState::Succeeded);
             self.send(Output::Rows(batch)).await?;
         }
         Ok(())
@@ -206,10 +223,12 @@ impl Task {
 }
 
 async fn execute(plan: Plan) -> Result<SendableRecordBatchStream, PortError> {
-    let Plan { state, statement } = plan;
+    let Plan { state, statement, parameters } = plan;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let logical = state.statement_to_plan(statement).await.map_err(|error| refused(&error))?;
     read_only.verify_plan(&logical).map_err(|error| not_read_only(&error))?;
+    let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
+    let logical = logical.with_param_values(values).map_err(|error| refused(&error))?;
     let physical = state.create_physical_plan(&logical).await.map_err(|error| refused(&error))?;
     execute_stream(physical, state.task_ctx()).map_err(|error| refused(&error))
 }

@@ -6,6 +6,8 @@ mod records;
 
 use std::time::Instant as Stopwatch;
 
+use alluvium_core::contract::sql_engine as contract;
+use alluvium_core::ports::StatementState;
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
 use arrow::util::pretty::pretty_format_batches;
@@ -38,6 +40,48 @@ async fn refusal(sql: &DataFusionSql, statement: &str) -> String {
 
 fn event(id: u32, source: &str, time: i64, arrival: i64) -> Event {
     Event { id: format!("e{id}"), source: source.into(), owner: "o".into(), time, arrival, value: f64::from(id) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_keeps_the_contract() {
+    let page_rows = NonZeroUsize::new(1_000).unwrap();
+    let sql = MemoryLake::default().sql(SqlSettings { page_rows, ..SqlSettings::default() });
+    let dialect = contract::Dialect {
+        numbers: format!("select value as n from generate_series(1, {}) order by value", contract::NUMBERS),
+        long: "select * from generate_series(1, 100000000)".to_owned(),
+    };
+    contract::all(&sql, &dialect).await;
+}
+
+#[tokio::test]
+async fn placeholders_are_numbered_as_they_stand_in_the_text() {
+    let sql = MemoryLake::default().sql(SqlSettings::default());
+    let parameters = ["1", "a", "2", "b", "3"].map(str::to_owned).to_vec();
+    let statement = Statement {
+        parameters,
+        ..Statement::new(
+            "with t as (select * from (values (1, 'a'), (2, 'b'), (3, 'a')) as v (n, s) where n >= cast(? as bigint))\n\
+             select n from t where s = ? and n in (select cast(? as bigint) - 1)\n\
+             union all select n from t where s = ? and n < cast(? as bigint)",
+        )
+    };
+    let started = sql.start(statement).await.unwrap();
+    let page = sql.results(&started, None).await.unwrap();
+    let mut numbers: Vec<i64> =
+        page.batches.iter().flat_map(|batch| batch["n"].as_primitive::<Int64Type>().values().to_vec()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_token_is_remembered_as_long_as_its_statement() {
+    let sql = MemoryLake::default().sql(SqlSettings::default());
+    let asked = |n: u32| Statement { token: Some("t".to_owned()), ..Statement::new(format!("select {n}")) };
+    let first = sql.start(asked(1)).await.unwrap();
+    let refused = sql.start(asked(2)).await.unwrap_err();
+    assert!(refused.advice == Advice::Stop && refused.message.contains("`t`"), "{refused}");
+    sql.cancel(&first).await.unwrap();
+    assert_ne!(sql.start(asked(2)).await.unwrap(), first);
 }
 
 #[tokio::test]
@@ -219,7 +263,7 @@ async fn results_come_in_pages_and_a_page_can_be_asked_for_again() {
     let lake = MemoryLake::default();
     lake.add(&events(25, 5));
     let sql = lake.sql(SqlSettings { page_rows: NonZeroUsize::new(10).unwrap(), ..SqlSettings::default() });
-    let statement = sql.start("select event_id from telemetry order by event_id").await.unwrap();
+    let statement = sql.start(Statement::new("select event_id from telemetry order by event_id")).await.unwrap();
     let rows = |page: &ResultPage| page.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
     let first = sql.results(&statement, None).await.unwrap();
     let second = sql.results(&statement, first.next.as_deref()).await.unwrap();
@@ -227,7 +271,7 @@ async fn results_come_in_pages_and_a_page_can_be_asked_for_again() {
     assert_eq!((rows(&first), rows(&second), rows(&again)), (10, 10, 10));
     assert_eq!(second.batches, again.batches);
     assert!(sql.results(&statement, None).await.unwrap_err().message.contains("in order"));
-    let statement = sql.start("select event_id from telemetry limit 10").await.unwrap();
+    let statement = sql.start(Statement::new("select event_id from telemetry limit 10")).await.unwrap();
     assert_eq!(sql.results(&statement, None).await.unwrap().next, None, "a full page may be the last");
     assert!(sql.results(&statement, None).await.unwrap_err().message.contains("no statement"));
 }
@@ -244,11 +288,11 @@ async fn a_statement_that_takes_too_long_is_stopped() {
 async fn there_are_only_so_many_statements_at_once() {
     let sql = MemoryLake::default().sql(SqlSettings { running: 1, statements: 2, ..SqlSettings::default() });
     let long = "select * from generate_series(1, 100000000)";
-    let first = sql.start(long).await.unwrap();
-    let second = sql.start("select 1").await.unwrap();
-    let refused = sql.start("select 2").await.unwrap_err();
+    let first = sql.start(Statement::new(long)).await.unwrap();
+    let second = sql.start(Statement::new("select 1")).await.unwrap();
+    let refused = sql.start(Statement::new("select 2")).await.unwrap_err();
     assert_eq!(refused.advice, Advice::BackOff, "{refused}");
-    assert_eq!(sql.status(&second).await.unwrap(), StatementStatus::Running, "it waits its turn");
+    assert_eq!(sql.status(&second).await.unwrap().state, StatementState::Running, "it waits its turn");
     sql.cancel(&first).await.unwrap();
     assert_eq!(sql.results(&second, None).await.unwrap().batches[0].num_rows(), 1);
     assert!(sql.status(&first).await.is_err());

@@ -36,7 +36,8 @@ struct Records<'a>(&'a RecordBatch);
 struct Record<'a>(&'a RecordBatch, usize);
 struct Data<'a>(&'a RecordBatch, usize);
 struct Extra<'a>(Option<&'a ArrayRef>, usize);
-struct Cell<'a>(&'a ArrayRef, usize);
+/// The value of a column in a row.
+pub(super) struct Cell<'a>(pub(super) &'a ArrayRef, pub(super) usize);
 struct Object<'a>(&'a StructArray, usize);
 struct List<'a>(&'a ArrayRef);
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alluvium_core::Problem;
-use alluvium_core::ports::{Advice, PortError, ResultPage, SqlEngine, StatementId};
+use alluvium_core::ports::{Advice, PortError, ResultPage, SqlEngine, Statement, StatementId};
 use arrow::ipc::writer::StreamWriter;
 use axum::Router;
 use axum::body::Body;
@@ -22,9 +22,9 @@ use super::problem_response;
 pub const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 
 /// The longest statement. Amazon Athena User Guide, "Service Quotas": 262,144 bytes.
-const SQL_BYTES: usize = 262_144;
-/// The largest body: a statement in which every character is escaped.
-const BODY_BYTES: usize = 2 * SQL_BYTES + 1024;
+pub(super) const SQL_BYTES: usize = 262_144;
+/// The largest body: a statement in which every character is escaped, parameters included.
+pub(super) const BODY_BYTES: usize = 2 * SQL_BYTES + 1024;
 
 /// The route `POST /admin/sql`. It reads everybody's data: the caller keeps it to those who may.
 pub fn sql_routes(engine: Arc<dyn SqlEngine>) -> Router {
@@ -39,7 +39,7 @@ struct Request {
 
 async fn run(State(engine): State<Arc<dyn SqlEngine>>, body: Result<Bytes, BytesRejection>) -> Response {
     let answer = async {
-        let statement = engine.start(&statement(body)?).await.map_err(|error| problem(&error))?;
+        let statement = engine.start(Statement::new(statement(body)?)).await.map_err(|error| problem(&error))?;
         let first = engine.results(&statement, None).await.map_err(|error| problem(&error))?;
         stream_body(engine, statement, first).map_err(|error| Problem::new(500, "query-failed", error.to_string()))
     };

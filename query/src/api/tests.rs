@@ -129,6 +129,35 @@ async fn other_methods_of_the_same_paths_stay_with_their_router() {
 }
 
 #[tokio::test]
+async fn a_reader_sees_what_is_theirs_whatever_the_program_reads_otherwise() {
+    let mut world = world().await;
+    let other = Event { id: "4".into(), source: "a".into(), owner: "p".into(), time: NOW - 2, arrival: 0 };
+    world.arrive(vec![other]).await;
+    let of = |owner: &str| Some(Reader::Of(owner.to_owned()));
+    for (default, reader, ids) in [
+        (Some("o"), None, vec!["1", "2", "3"]),
+        (None, None, vec!["1", "4", "2", "3"]),
+        (Some("o"), of("p"), vec!["4"]),
+        (None, of("p"), vec!["4"]),
+        (None, of("nobody"), vec![]),
+        (Some("o"), Some(Reader::OfAll), vec!["1", "4", "2", "3"]),
+    ] {
+        let api = RecordsApi { records: world.records.clone(), owner: default.map(str::to_owned) };
+        for path in ["/v1/telemetry?from=-1d", "/v1/telemetry?source=a"] {
+            let mut request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            if let Some(reader) = reader.clone() {
+                request.extensions_mut().insert(reader);
+            }
+            let response = records_routes(api.clone()).oneshot(request).await.unwrap();
+            let page: Value =
+                serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
+            let found: Vec<_> = page["records"].as_array().unwrap().iter().map(|record| &record["id"]).collect();
+            assert_eq!(found, ids, "{default:?} {reader:?} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn dead_letters_are_read_the_same_way() {
     let world = World::at(NOW);
     let answer = get(&routes(&world), "/v1/dead_letters").await;

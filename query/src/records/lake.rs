@@ -1,7 +1,7 @@
 //! Reading the lake downwards in time, a statement per stretch.
 
 use alluvium_core::clock::Micros;
-use alluvium_core::ports::{PortError, SqlEngine};
+use alluvium_core::ports::{PortError, SqlEngine, Statement};
 use arrow::record_batch::RecordBatch;
 use jiff::Timestamp;
 
@@ -139,7 +139,7 @@ fn quoted(text: &str) -> String {
 
 /// Runs one statement to its end.
 async fn run(engine: &dyn SqlEngine, sql: &str) -> Result<Vec<RecordBatch>, PortError> {
-    let statement = engine.start(sql).await?;
+    let statement = engine.start(Statement::new(sql)).await?;
     let mut batches = Vec::new();
     let mut page: Option<String> = None;
     loop {

@@ -1,3 +1,28 @@
-//! Not written yet.
+//! The function behind `POST /v1/{dataset}` and `POST /data`: puts events into the Kinesis stream. The gateway is `ingest`'s; here is
+//! only how it starts on Lambda, and who writes.
 
-fn main() {}
+mod routes;
+mod settings;
+
+use std::sync::Arc;
+
+use alluvium_aws::function;
+use alluvium_core::ports::Stream;
+use alluvium_ingest::Gateway;
+
+use settings::Settings;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let settings: Settings = function::settings()?;
+    function::log(&settings.verbosity)?;
+    let datasets = Arc::new(function::datasets(None)?);
+    let gateway = Gateway::new(stream(&settings).await?, datasets, settings.gateway())?;
+    lambda_http::run(routes::of(gateway)).await.map_err(anyhow::Error::from_boxed)
+}
+
+/// The stream that the settings name.
+async fn stream(settings: &Settings) -> anyhow::Result<Arc<dyn Stream>> {
+    // The adapter comes with the ports of this room.
+    anyhow::bail!("the stream {} has no adapter yet", settings.stream.name)
+}

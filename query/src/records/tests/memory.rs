@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, HotQuery};
-use alluvium_core::ports::{Advice, HotIndex, PortError, ResultPage, SqlEngine, StatementId, StatementStatus};
+use alluvium_core::ports::{
+    Advice, HotIndex, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
+};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 
@@ -113,13 +115,13 @@ impl MemoryLake {
 
 #[async_trait]
 impl SqlEngine for MemoryLake {
-    async fn start(&self, sql: &str) -> Result<StatementId, PortError> {
-        self.statements.lock().unwrap().push(sql.to_owned());
-        Ok(StatementId(sql.to_owned()))
+    async fn start(&self, statement: Statement) -> Result<StatementId, PortError> {
+        self.statements.lock().unwrap().push(statement.sql.clone());
+        Ok(StatementId(statement.sql))
     }
 
     async fn status(&self, _: &StatementId) -> Result<StatementStatus, PortError> {
-        Ok(StatementStatus::Succeeded)
+        Ok(StatementStatus { state: StatementState::Succeeded, scanned_bytes: None, elapsed: None })
     }
 
     async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {

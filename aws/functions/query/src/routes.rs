@@ -1,0 +1,84 @@
+//! The routes behind API Gateway: each request reads what its caller may see (AU-1).
+
+mod fitting;
+
+use alluvium_aws::function::caller;
+use alluvium_core::{Caller, Problem, Role};
+use alluvium_query::Records;
+use alluvium_query::api::{Reader, RecordsApi, problem_response, records_routes};
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use lambda_http::request::RequestContext;
+use serde_json::Value;
+
+/// The routes that read these records, and those of `queries` for `data.admin` alone.
+pub fn of(records: Records, queries: Router) -> Router {
+    // Every request has a reader, see `reads_own`; one that had none would read the records of nobody, whose name is empty.
+    let records =
+        records_routes(RecordsApi { records, owner: Some(String::new()) }).route_layer(middleware::from_fn(reads_own));
+    let queries = if queries.has_routes() { queries.route_layer(middleware::from_fn(admin_alone)) } else { queries };
+    Router::new()
+        .route("/health", get(healthy))
+        .merge(records)
+        .merge(queries)
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::map_response(fitting::response))
+}
+
+/// The answer says that requests reach the function and that it has started: its settings and schemas can be used.
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// Lets a caller with the role read: a plain reader the owner's records, one with `data.admin` everybody's. The authorizer has
+/// checked the role; it is checked again, because its verdict may have been remembered for a path that two routes share.
+async fn reads_own(mut request: Request, next: Next) -> Response {
+    let detail = format!("reading records needs the role `{}`, or `data.admin`", Role::Read);
+    match permitted(&request, Role::Read, detail) {
+        Ok(caller) => {
+            let admin = caller.roles().permit(Role::Admin);
+            let reader = if admin { Reader::OfAll } else { Reader::Of(caller.owner().to_owned()) };
+            request.extensions_mut().insert(reader);
+            next.run(request).await
+        }
+        Err(problem) => problem_response(&problem),
+    }
+}
+
+/// Lets a caller run SQL, which sees everybody's data.
+async fn admin_alone(request: Request, next: Next) -> Response {
+    let detail = "SQL sees everybody's data, so it needs the role `data.admin`; \
+                  `GET /v1/{dataset}` reads your own records with `data.read`";
+    match permitted(&request, Role::Admin, detail.to_owned()) {
+        Ok(_) => next.run(request).await,
+        Err(problem) => problem_response(&problem),
+    }
+}
+
+fn permitted(request: &Request, role: Role, detail: String) -> Result<Caller, Problem> {
+    let said = |name| match request.extensions().get() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            context.authorizer.as_ref()?.fields.get(name).and_then(Value::as_str)
+        }
+        _ => None,
+    };
+    let caller = caller(said("owner"), said("roles"))?;
+    if caller.roles().permit(role) { Ok(caller) } else { Err(Problem::new(403, "role-missing", detail)) }
+}
+
+async fn nothing_there(request: Request) -> Response {
+    let detail = format!("there is nothing at {}; records are at /v1/{{dataset}} and /data", request.uri().path());
+    problem_response(&Problem::new(404, "no-such-route", detail))
+}
+
+async fn not_allowed(request: Request) -> Response {
+    let detail = format!("{} is not allowed at {}", request.method(), request.uri().path());
+    problem_response(&Problem::new(405, "method-not-allowed", detail))
+}
+
+#[cfg(test)]
+mod tests;

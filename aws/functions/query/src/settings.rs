@@ -1,0 +1,52 @@
+//! The function's settings.
+
+use std::time::Duration;
+
+use alluvium_aws::function::DEFAULT_VERBOSITY;
+use alluvium_query::records::DEFAULT_HOT_MARGIN;
+use serde::Deserialize;
+
+/// Every setting.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[serde(default = "verbosity")]
+    pub verbosity: String,
+    pub hot: Hot,
+    pub sql: Sql,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hot {
+    /// The table of the hot index.
+    pub table: String,
+    /// By how much chunks outlive their retention, as whoever writes them has it.
+    #[serde(default = "margin", with = "alluvium_core::duration::text")]
+    pub margin: Duration,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sql {
+    /// The database of the lake's tables.
+    pub database: String,
+    /// The workgroup that statements run in.
+    pub workgroup: String,
+    /// How long a statement for a read of records may take.
+    #[serde(default = "time", with = "alluvium_core::duration::text")]
+    pub time: Duration,
+}
+
+fn verbosity() -> String {
+    DEFAULT_VERBOSITY.to_owned()
+}
+
+fn margin() -> Duration {
+    DEFAULT_HOT_MARGIN
+}
+
+/// The function is stopped after 29 seconds.
+fn time() -> Duration {
+    Duration::from_secs(20)
+}

@@ -1,0 +1,200 @@
+//! SQL by Athena: a statement is a query execution of one workgroup, which says where results lie and how much may be scanned.
+//!
+//! **Results come as text** with the name of each column's type, and [`decode`] makes typed columns of them. They stay in the
+//! workgroup's results bucket until its lifecycle removes them, so a statement that has ended is not forgotten by a cancel.
+//!
+//! **Parameters** are texts by the port's contract, and Athena takes a SQL expression for each: they are sent quoted.
+//!
+//! **Starts are idempotent**: with a token of the caller's, Athena answers with the statement that the token started, or refuses
+//! it for another; without one the SDK makes one up, so that its own retries start nothing twice.
+
+mod decode;
+
+use std::time::Duration;
+
+use alluvium_core::identity::content_hash;
+use alluvium_core::ports::{
+    Advice, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
+};
+use async_trait::async_trait;
+use aws_sdk_athena::Client;
+use aws_sdk_athena::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_athena::operation::start_query_execution::builders::StartQueryExecutionFluentBuilder;
+use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, ResultSet};
+use tokio::time::Instant;
+
+use crate::error::port_error;
+use crate::retry::Retries;
+
+/// The most rows of one page. Amazon Athena API Reference, `GetQueryResults`.
+const PAGE_ROWS: i32 = 1_000;
+
+/// The first pause before a running statement is looked at again, and the longest: few statements take less than half a second,
+/// and looking is limited to some 20 times a second for all statements of an account together.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// The error code of a request that is wrong: also of a statement that is not SQL, and of one that Athena does not know.
+const INVALID_REQUEST: &str = "InvalidRequestException";
+
+/// Where and how long statements run.
+#[derive(Debug, Clone)]
+pub struct AthenaSettings {
+    /// The workgroup. It must say where results lie.
+    pub workgroup: String,
+    /// The database that a table is looked for in when the statement names none.
+    pub database: String,
+    /// How long [`SqlEngine::results`] waits for a statement to end before it stops it.
+    pub time_limit: Duration,
+}
+
+/// [`SqlEngine`] over Athena.
+#[derive(Debug, Clone)]
+pub struct AthenaSql {
+    client: Client,
+    settings: AthenaSettings,
+    retries: Retries,
+}
+
+impl AthenaSql {
+    /// The engine of this workgroup and database. Nothing is asked of Athena yet.
+    pub fn new(client: Client, settings: AthenaSettings, retries: Retries) -> Self {
+        Self { client, settings, retries }
+    }
+
+    fn start_request(&self, statement: Statement) -> StartQueryExecutionFluentBuilder {
+        let parameters: Vec<String> = statement.parameters.iter().map(|parameter| quoted(parameter)).collect();
+        self.client
+            .start_query_execution()
+            .query_string(statement.sql)
+            .work_group(&self.settings.workgroup)
+            .query_execution_context(QueryExecutionContext::builder().database(&self.settings.database).build())
+            // An empty list is refused.
+            .set_execution_parameters(Some(parameters).filter(|parameters| !parameters.is_empty()))
+            .set_client_request_token(statement.token.as_deref().map(request_token))
+    }
+
+    async fn execution(&self, statement: &StatementId) -> Result<QueryExecution, PortError> {
+        let asked = self.client.get_query_execution().query_execution_id(&statement.0).send().await;
+        let asked = asked.map_err(|error| failed(format!("asking for the statement `{}`", statement.0), error))?;
+        asked.query_execution.ok_or_else(|| unknown(statement))
+    }
+
+    /// Waits for a statement to succeed. One that takes too long is stopped.
+    async fn succeeded(&self, statement: &StatementId) -> Result<(), PortError> {
+        let began = Instant::now();
+        let mut pauses = self.retries.pauses(PAUSES.0, PAUSES.1);
+        loop {
+            let execution = self.execution(statement).await?;
+            match state(&execution) {
+                StatementState::Succeeded => return Ok(()),
+                StatementState::Failed(message) => return Err(PortError::new(advice(&execution), message)),
+                StatementState::Cancelled => {
+                    return Err(PortError::new(Advice::Stop, format!("the statement `{}` was cancelled", statement.0)));
+                }
+                StatementState::Running if began.elapsed() >= self.settings.time_limit => break,
+                StatementState::Running => tokio::time::sleep(pauses.next().unwrap_or(PAUSES.1)).await,
+            }
+        }
+        self.cancel(statement).await?;
+        let limit = alluvium_core::duration::format(self.settings.time_limit);
+        let message = format!("the statement took longer than {limit}; narrow it by source or time");
+        Err(PortError::new(Advice::Stop, message))
+    }
+}
+
+#[async_trait]
+impl SqlEngine for AthenaSql {
+    async fn start(&self, statement: Statement) -> Result<StatementId, PortError> {
+        let started = self.start_request(statement).send().await;
+        let started = started.map_err(|error| failed("starting a statement", error))?;
+        let id =
+            started.query_execution_id.ok_or_else(|| PortError::new(Advice::Retry, "Athena started no statement"))?;
+        Ok(StatementId(id))
+    }
+
+    async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError> {
+        let execution = self.execution(statement).await?;
+        let statistics = execution.statistics();
+        let scanned = statistics.and_then(|statistics| statistics.data_scanned_in_bytes());
+        let elapsed = statistics.and_then(|statistics| statistics.total_execution_time_in_millis());
+        Ok(StatementStatus {
+            state: state(&execution),
+            scanned_bytes: scanned.and_then(|bytes| u64::try_from(bytes).ok()),
+            elapsed: elapsed.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
+        })
+    }
+
+    async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {
+        if page.is_none() {
+            self.succeeded(statement).await?;
+        }
+        let asked = self.client.get_query_results().query_execution_id(&statement.0).max_results(PAGE_ROWS);
+        let answered = asked.set_next_token(page.map(str::to_owned)).send().await;
+        let answered = answered.map_err(|error| failed(format!("reading the results of `{}`", statement.0), error))?;
+        let place = if page.is_none() { decode::Place::First } else { decode::Place::Later };
+        let rows = answered.result_set.unwrap_or_else(|| ResultSet::builder().build());
+        let rows = decode::rows(&rows, place)?;
+        Ok(ResultPage { batches: vec![rows], next: answered.next_token })
+    }
+
+    async fn cancel(&self, statement: &StatementId) -> Result<(), PortError> {
+        let stopped = self.client.stop_query_execution().query_execution_id(&statement.0).send().await;
+        stopped.map_err(|error| failed(format!("stopping the statement `{}`", statement.0), error)).map(|_| ())
+    }
+}
+
+/// A text as a SQL expression, which is what Athena takes for a parameter. Amazon Athena User Guide, "Use parameterized queries".
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A caller's token as Athena takes it: of 32 to 128 characters. Amazon Athena API Reference, `StartQueryExecution`.
+fn request_token(token: &str) -> String {
+    format!("alluvium-{}", content_hash(token.as_bytes()))
+}
+
+fn state(execution: &QueryExecution) -> StatementState {
+    let Some(status) = execution.status() else { return StatementState::Running };
+    match status.state() {
+        Some(QueryExecutionState::Succeeded) => StatementState::Succeeded,
+        Some(QueryExecutionState::Cancelled) => StatementState::Cancelled,
+        Some(QueryExecutionState::Failed) => {
+            let message = status.athena_error().and_then(|error| error.error_message());
+            let message =
+                message.or(status.state_change_reason()).unwrap_or("the statement failed, Athena does not say why");
+            StatementState::Failed(message.to_owned())
+        }
+        _ => StatementState::Running,
+    }
+}
+
+/// What to do about a statement that failed: Athena says whether the same one may succeed.
+fn advice(execution: &QueryExecution) -> Advice {
+    /// The category of errors that are the statement's own. Amazon Athena API Reference, `AthenaError`.
+    const USER: i32 = 2;
+    let error = execution.status().and_then(|status| status.athena_error());
+    match error {
+        Some(error) if error.retryable() && error.error_category() != Some(USER) => Advice::Retry,
+        _ => Advice::Stop,
+    }
+}
+
+fn unknown(statement: &StatementId) -> PortError {
+    PortError::new(Advice::Stop, format!("there is no statement `{}`", statement.0))
+}
+
+/// The error of a call. What Athena says of a request that is wrong is for the person who wrote the statement, and is all of the
+/// message.
+fn failed<E>(what: impl std::fmt::Display, error: SdkError<E, aws_sdk_athena::config::http::HttpResponse>) -> PortError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let said = error.as_service_error().filter(|error| error.code() == Some(INVALID_REQUEST));
+    match said.and_then(|error| error.message()).map(str::to_owned) {
+        Some(message) => PortError { advice: Advice::Stop, message, source: Some(Box::new(error)) },
+        None => port_error(what, error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+#![allow(clippy::unwrap_used)]
+
+use aws_sdk_athena::config::{BehaviorVersion, Region};
+use aws_sdk_athena::types::{AthenaError, QueryExecutionStatus};
+
+use super::*;
+
+fn engine() -> AthenaSql {
+    let config = aws_sdk_athena::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("eu-west-1"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    let settings = AthenaSettings {
+        workgroup: "prefix".to_owned(),
+        database: "lake".to_owned(),
+        time_limit: Duration::from_secs(1),
+    };
+    AthenaSql::new(Client::from_conf(config), settings, Retries::new(1))
+}
+
+fn with_token(token: &str) -> String {
+    let statement = Statement { token: Some(token.to_owned()), ..Statement::new("select 1") };
+    engine().start_request(statement).get_client_request_token().clone().unwrap()
+}
+
+#[test]
+fn a_start_names_workgroup_and_database_and_quotes_parameters() {
+    let parameters = vec!["it's".to_owned(), "5".to_owned(), String::new()];
+    let request = engine().start_request(Statement { parameters, ..Statement::new("select 1") });
+    assert_eq!(request.get_query_string().as_deref(), Some("select 1"));
+    assert_eq!(request.get_work_group().as_deref(), Some("prefix"));
+    assert_eq!(request.get_query_execution_context().as_ref().unwrap().database(), Some("lake"));
+    let parameters = request.get_execution_parameters().as_deref().unwrap();
+    assert_eq!(parameters, ["'it''s'", "'5'", "''"]);
+    assert_eq!(request.get_client_request_token(), &None, "the SDK makes one up");
+    assert_eq!(engine().start_request(Statement::new("select 1")).get_execution_parameters(), &None);
+}
+
+#[test]
+fn a_token_of_any_length_becomes_one_that_athena_takes() {
+    for token in ["", "a", &"long".repeat(100), "täglich"] {
+        let sent = with_token(token);
+        assert!((32..=128).contains(&sent.len()) && sent.is_ascii(), "{sent}");
+        assert_eq!(sent, with_token(token));
+    }
+    assert_ne!(with_token("a"), with_token("b"));
+}
+
+#[test]
+fn a_failed_statement_tells_why_and_whether_to_try_again() {
+    let failed = |category: i32, retryable: bool| {
+        let error = AthenaError::builder().error_category(category).retryable(retryable);
+        let error = error.error_message("line 1:15: Table 'x' does not exist").build();
+        let status = QueryExecutionStatus::builder().state(QueryExecutionState::Failed).athena_error(error).build();
+        QueryExecution::builder().status(status).build()
+    };
+    assert_eq!(state(&failed(2, false)), StatementState::Failed("line 1:15: Table 'x' does not exist".to_owned()));
+    assert_eq!(advice(&failed(2, false)), Advice::Stop);
+    assert_eq!(advice(&failed(2, true)), Advice::Stop, "the statement's own fault stays one");
+    assert_eq!(advice(&failed(1, true)), Advice::Retry);
+    assert_eq!(advice(&failed(1, false)), Advice::Stop);
+}
+
+#[test]
+fn a_queued_statement_runs_as_far_as_anybody_can_tell() {
+    for (athenas, ours) in [
+        (QueryExecutionState::Queued, StatementState::Running),
+        (QueryExecutionState::Running, StatementState::Running),
+        (QueryExecutionState::Succeeded, StatementState::Succeeded),
+        (QueryExecutionState::Cancelled, StatementState::Cancelled),
+    ] {
+        let status = QueryExecutionStatus::builder().state(athenas).build();
+        assert_eq!(state(&QueryExecution::builder().status(status).build()), ours);
+    }
+}

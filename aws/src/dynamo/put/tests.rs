@@ -1,0 +1,54 @@
+#![allow(clippy::unwrap_used)]
+
+use alluvium_core::contract::hot_index::chunk;
+use bytes::Bytes;
+
+use super::*;
+
+fn no_pauses() -> impl Iterator<Item = Duration> {
+    std::iter::repeat(Duration::ZERO)
+}
+
+#[test]
+fn requests_hold_as_many_items_as_they_may_and_no_key_twice() {
+    let mut chunks: Vec<HotChunk> = (0..60).map(|batch| chunk("telemetry", 1, batch, (100, 200))).collect();
+    let mut again = chunks[3].clone();
+    again.block = Bytes::from_static(b"again");
+    chunks.push(again);
+    let requests = requests(chunks).unwrap();
+    let sizes: Vec<usize> = requests.iter().map(|request| request.items.len()).collect();
+    assert_eq!(sizes, [25, 25, 10]);
+    let put = requests[0].items[3].put_request().unwrap();
+    assert_eq!(put.item()["block"].as_b().unwrap().as_ref(), b"again", "the last one of a key wins");
+}
+
+#[tokio::test]
+async fn what_comes_back_is_sent_again() {
+    let mut sent = Vec::new();
+    let outcome = until_taken(vec![1, 2, 3, 4], no_pauses, |items| {
+        sent.push(items.clone());
+        // The last one is not taken, nor any of the second request.
+        let left = if sent.len() == 2 { items } else { items[1..].to_vec() };
+        async { Ok(left) }
+    });
+    outcome.await.unwrap();
+    assert_eq!(sent, [vec![1, 2, 3, 4], vec![2, 3, 4], vec![2, 3, 4], vec![3, 4], vec![4]]);
+}
+
+#[tokio::test]
+async fn a_table_that_takes_nothing_is_left_in_peace() {
+    let mut sent = 0;
+    let outcome = until_taken(vec![1, 2], no_pauses, |items| {
+        sent += 1;
+        async { Ok(items) }
+    });
+    let error = outcome.await.unwrap_err();
+    assert_eq!((error.advice, sent), (Advice::BackOff, FRUITLESS));
+    assert!(error.message.contains("none of 2 items"), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_that_fails_is_not_repeated_here() {
+    let outcome = until_taken(vec![1], no_pauses, async |_| Err(PortError::new(Advice::Retry, "away")));
+    assert_eq!(outcome.await.unwrap_err().advice, Advice::Retry);
+}

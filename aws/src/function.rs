@@ -1,0 +1,130 @@
+//! What every function does when it starts: settings from its variables, schemas from its package, logs as JSON.
+//!
+//! Variables are named after settings: `ALLUVIUM_` and two underscores for a dot, so that `ALLUVIUM_HOT__TABLE` is `hot.table`. An
+//! unknown one is refused by name, and so is one that is missing or of the wrong kind.
+
+mod caller;
+
+use std::path::PathBuf;
+
+use alluvium_core::Datasets;
+use alluvium_core::dataset::DatasetsError;
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::Env;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use tracing_subscriber::EnvFilter;
+
+pub use caller::caller;
+
+/// What the variables of settings begin with.
+const PREFIX: &str = "ALLUVIUM_";
+
+/// The folder of the package that holds the schemas.
+const DATASETS: &str = "datasets";
+
+/// What is logged when no setting says so.
+pub const DEFAULT_VERBOSITY: &str = "info";
+
+/// Why a function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A variable cannot be used. The message names it and says what would be right.
+    #[error("the settings cannot be used: {0}")]
+    Settings(String),
+    /// The schemas cannot be used.
+    #[error("the schemas in the package cannot be used: {0}")]
+    Datasets(#[from] DatasetsError),
+    /// It does not run where functions do.
+    #[error("the variable LAMBDA_TASK_ROOT is not set, so that nobody knows where the package's `datasets` are")]
+    NoPackage,
+}
+
+/// The settings that the variables give.
+///
+/// # Errors
+///
+/// Names each variable that is unknown, missing or wrong.
+pub fn settings<S: DeserializeOwned>() -> Result<S, StartError> {
+    let settings = Figment::from(Env::prefixed(PREFIX).split("__")).extract();
+    settings.map_err(|errors| StartError::Settings(explain(errors)))
+}
+
+/// The error for the setting `key`, such as `hot.margin`, whose value is of the right kind and cannot be used all the same.
+pub fn wrong_setting(key: &str, problem: impl std::fmt::Display) -> StartError {
+    StartError::Settings(format!("{}: {problem}", variable(key)))
+}
+
+/// The schemas in the function's package: every file of `datasets`. A `default_dataset` takes what no schema claims.
+///
+/// # Errors
+///
+/// When the package has no such folder, or a schema in it cannot be used.
+pub fn datasets(default_dataset: Option<&str>) -> Result<Datasets, StartError> {
+    let root = Env::var("LAMBDA_TASK_ROOT").ok_or(StartError::NoPackage)?;
+    Ok(Datasets::load(Some(&PathBuf::from(root).join(DATASETS)), default_dataset)?)
+}
+
+/// Begins to log: JSON, a line each, to standard output. `verbosity` is a level or a filter such as `info,alluvium_aws=debug`.
+///
+/// # Errors
+///
+/// When it is neither.
+pub fn log(verbosity: &str) -> Result<(), StartError> {
+    let filter = EnvFilter::try_new(verbosity).map_err(|error| {
+        wrong_setting("verbosity", format!("{error}; expected `info` or `info,alluvium_aws=debug`"))
+    })?;
+    // In a test, another one may have begun before.
+    let _ = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).try_init();
+    Ok(())
+}
+
+/// Reads a text that looks like a number all the same: figment takes a variable's `12345` for one.
+///
+/// # Errors
+///
+/// When it is neither text nor a whole number.
+pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected text")]
+    enum Read {
+        Text(String),
+        Number(u64),
+    }
+    Ok(Some(match Read::deserialize(deserializer)? {
+        Read::Text(text) => text,
+        Read::Number(number) => number.to_string(),
+    }))
+}
+
+fn explain(errors: figment::Error) -> String {
+    let sentences: Vec<_> = errors.into_iter().map(|error| explain_one(&error)).collect();
+    sentences.join("; ")
+}
+
+/// Says of one error which variable it is about. Figment's own text names the key as the settings have it.
+fn explain_one(error: &figment::Error) -> String {
+    let path = error.path.join(".");
+    let below = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
+    match &error.kind {
+        Kind::MissingField(field) => format!("{} is not set", variable(&below(field))),
+        Kind::UnknownField(field, known) => {
+            let known: Vec<_> = known.iter().map(|field| variable(&below(field))).collect();
+            // The path of an unknown field may end in the field itself.
+            let unknown =
+                if path == *field || path.ends_with(&format!(".{field}")) { path.clone() } else { below(field) };
+            format!("{} is no setting of this function; known here: {}", variable(&unknown), known.join(", "))
+        }
+        kind if path.is_empty() => kind.to_string(),
+        kind => format!("{}: {kind}", variable(&path)),
+    }
+}
+
+/// The variable of a setting.
+fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
+#[cfg(test)]
+mod tests;

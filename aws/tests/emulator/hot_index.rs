@@ -1,0 +1,139 @@
+//! The hot index in the emulator's DynamoDB.
+
+use alluvium_aws::{DynamoHotIndex, Retries};
+use alluvium_core::clock::Micros;
+use alluvium_core::contract::hot_index as contract;
+use alluvium_core::hot::{BUCKETS, HotQuery, TIME_BUCKET_MICROS};
+use alluvium_core::ports::{Advice, HotIndex as _};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+
+use crate::endpoint::{config, unique};
+
+/// A block with which a page of 1 MB holds no more than four chunks. Larger ones fit an item of AWS's and of ministack's; moto
+/// counts a block by its base64.
+const LARGE_BYTES: usize = 256 * 1024;
+
+/// A new table, as the stack makes it, but without TTL: the suite's chunks all expired in 1970.
+async fn new_table() -> (Client, String) {
+    let client = Client::new(&config().await);
+    let table = unique("hot");
+    let mut create = client.create_table().table_name(&table).billing_mode(BillingMode::PayPerRequest);
+    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let of_type = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        create = create
+            .attribute_definitions(of_type.build().unwrap())
+            .key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap());
+    }
+    create.send().await.unwrap();
+    (client, table)
+}
+
+fn everything(dataset: &str) -> HotQuery {
+    HotQuery { dataset: dataset.to_owned(), bucket: None, from: Micros::MIN, to: Micros::MAX, now: 0 }
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    let (client, table) = new_table().await;
+    contract::all(&DynamoHotIndex::new(client, table, Retries::new(1))).await;
+}
+
+#[tokio::test]
+async fn large_chunks_are_written_and_read_in_pages() {
+    let (client, table) = new_table().await;
+    let index = DynamoHotIndex::new(client, table, Retries::new(1));
+    // Several requests to write, and several pages of 1 MB to read each time bucket.
+    let chunks: Vec<_> = (0..30)
+        .map(|batch| {
+            let time = (batch as i64 % 2) * TIME_BUCKET_MICROS + batch as i64;
+            let mut chunk = contract::chunk("large", 7, batch, (time, time));
+            chunk.block = vec![batch as u8; LARGE_BYTES].into();
+            chunk
+        })
+        .collect();
+    index.put(chunks.clone()).await.unwrap();
+    let newest = index.newest(HotQuery { bucket: Some(7), ..everything("large") }).await.unwrap();
+    let expected: Vec<_> = chunks.iter().filter(|chunk| chunk.time_bucket > 0).rev().cloned().collect();
+    assert_eq!(newest.len(), 15);
+    assert_eq!(newest, expected);
+    let older = index.newest(HotQuery { to: TIME_BUCKET_MICROS - 1, ..everything("large") }).await.unwrap();
+    assert_eq!(older.len(), 15);
+}
+
+#[tokio::test]
+async fn the_newest_chunk_wanted_lies_behind_many_that_are_not() {
+    let (client, table) = new_table().await;
+    let index = DynamoHotIndex::new(client, table, Retries::new(1));
+    let wanted = contract::chunk("behind", 5, 1_000, (1, 2));
+    let mut chunks = vec![wanted.clone()];
+    for batch in 0..8 {
+        let mut expired = contract::chunk("behind", 5, batch, (TIME_BUCKET_MICROS, TIME_BUCKET_MICROS));
+        expired.expires_at = 0;
+        expired.block = vec![0; LARGE_BYTES].into();
+        chunks.push(expired);
+    }
+    index.put(chunks).await.unwrap();
+    assert_eq!(index.newest(everything("behind")).await.unwrap(), [wanted]);
+}
+
+#[tokio::test]
+async fn every_bucket_is_read() {
+    let (client, table) = new_table().await;
+    let index = DynamoHotIndex::new(client, table, Retries::new(1));
+    index.put((0..BUCKETS).map(|bucket| contract::chunk("all", bucket, 1, (1, 2))).collect()).await.unwrap();
+    let mut buckets: Vec<u16> =
+        index.newest(everything("all")).await.unwrap().into_iter().map(|chunk| chunk.bucket).collect();
+    buckets.sort_unstable();
+    assert_eq!(buckets, (0..BUCKETS).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_mark_is_set_once_by_those_who_set_it_only_if_it_is_absent() {
+    let (client, table) = new_table().await;
+    let index = DynamoHotIndex::new(client, table, Retries::new(1));
+    assert!(index.set_complete_since_if_absent("telemetry", 5).await.unwrap());
+    assert!(!index.set_complete_since_if_absent("telemetry", 7).await.unwrap());
+    assert_eq!(index.complete_since("telemetry").await.unwrap(), Some(5));
+    index.set_complete_since("telemetry", 9).await.unwrap();
+    assert!(!index.set_complete_since_if_absent("telemetry", 7).await.unwrap());
+    assert_eq!(index.complete_since("telemetry").await.unwrap(), Some(9));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_with_the_tables_name() {
+    let client = Client::new(&config().await);
+    let index = DynamoHotIndex::new(client, "no-such-table", Retries::new(1));
+    for error in [
+        index.put(vec![contract::chunk("telemetry", 1, 1, (1, 2))]).await.unwrap_err(),
+        index.newest(everything("telemetry")).await.unwrap_err(),
+        index.complete_since("telemetry").await.unwrap_err(),
+        index.set_complete_since("telemetry", 1).await.unwrap_err(),
+        index.expire(0).await.unwrap_err(),
+    ] {
+        assert_eq!(error.advice, Advice::Stop, "{error}");
+        assert!(error.message.contains("`no-such-table`") && error.message.contains("ResourceNotFound"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_of_a_later_version_is_refused_by_name() {
+    let (client, table) = new_table().await;
+    let index = DynamoHotIndex::new(client.clone(), &table, Retries::new(1));
+    let chunk = contract::chunk("later", 1, 1, (1, 2));
+    index.put(vec![chunk.clone()]).await.unwrap();
+    client
+        .update_item()
+        .table_name(&table)
+        .key("pk", AttributeValue::S("later#1".into()))
+        .key("sk", AttributeValue::S(chunk.sort_key()))
+        .update_expression("SET version = :version")
+        .expression_attribute_values(":version", AttributeValue::N("2".into()))
+        .send()
+        .await
+        .unwrap();
+    let error = index.newest(everything("later")).await.unwrap_err();
+    assert!(error.message.contains("of `later`, bucket 1: it is of version 2"), "{error}");
+}

@@ -1,0 +1,90 @@
+//! The SQL engine over the emulator's Athena: its protocol only.
+//!
+//! Neither emulator is evidence for more. ministack runs statements by DuckDB, moto answers each with nothing; both ignore request
+//! tokens and parameters, whose way into a request has unit tests.
+
+use std::time::Duration;
+
+use alluvium_aws::{AthenaSettings, AthenaSql, Retries};
+use alluvium_core::contract::sql_engine as contract;
+use alluvium_core::ports::{SqlEngine as _, Statement, StatementState};
+use aws_sdk_athena::Client;
+use aws_sdk_athena::types::{ResultConfiguration, WorkGroupConfiguration};
+use aws_sdk_s3::types::CreateBucketConfiguration;
+
+use crate::endpoint::{config, unique};
+
+/// An engine over a workgroup and a bucket for its results of its own.
+async fn engine() -> AthenaSql {
+    let config = config().await;
+    let results = unique("results");
+    let region = CreateBucketConfiguration::builder().location_constraint("eu-west-1".into()).build();
+    let path_style = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
+    let s3 = aws_sdk_s3::Client::from_conf(path_style);
+    s3.create_bucket().bucket(&results).create_bucket_configuration(region).send().await.unwrap();
+    let client = Client::new(&config);
+    let workgroup = unique("sql");
+    let location = ResultConfiguration::builder().output_location(format!("s3://{results}/")).build();
+    let configuration = WorkGroupConfiguration::builder().result_configuration(location).build();
+    client.create_work_group().name(&workgroup).configuration(configuration).send().await.unwrap();
+    let settings = AthenaSettings { workgroup, database: "default".to_owned(), time_limit: Duration::from_secs(20) };
+    AthenaSql::new(client, settings, Retries::new(1))
+}
+
+/// Whether the emulator runs statements at all.
+async fn runs_statements(engine: &AthenaSql) -> bool {
+    let statement = engine.start(Statement::new("select 1 as n")).await.unwrap();
+    engine.results(&statement, None).await.unwrap().batches[0].num_columns() > 0
+}
+
+#[tokio::test]
+async fn a_statement_is_started_waited_for_and_read() {
+    let engine = engine().await;
+    let statement = engine.start(Statement::new("select 1 as n")).await.unwrap();
+    let page = engine.results(&statement, None).await.unwrap();
+    assert_eq!((page.batches.len(), page.next), (1, None));
+    let status = engine.status(&statement).await.unwrap();
+    assert_eq!(status.state, StatementState::Succeeded);
+    assert!(status.scanned_bytes.is_some() && status.elapsed.is_some(), "{status:?}");
+    engine.cancel(&statement).await.unwrap();
+}
+
+#[tokio::test]
+async fn rows_come_back_page_by_page() {
+    let engine = engine().await;
+    if !runs_statements(&engine).await {
+        return;
+    }
+    contract::rows_of_several_types_come_back(&engine).await;
+    contract::an_empty_result_knows_its_columns(&engine).await;
+    contract::a_wrong_statement_fails(&engine).await;
+    let numbers = format!("select range as n from range(1, {}) order by range", contract::NUMBERS + 1);
+    contract::pages_hold_all_rows_in_order(&engine, &numbers).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_statement_has_ended() {
+    let engine = engine().await;
+    let statement = engine.start(Statement::new("select 1 as n")).await.unwrap();
+    engine.cancel(&statement).await.unwrap();
+    // One that ends as fast as this may have succeeded before.
+    let state = engine.status(&statement).await.unwrap().state;
+    assert!(matches!(state, StatementState::Cancelled | StatementState::Succeeded), "{state:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_statement_is_an_error() {
+    contract::an_unknown_statement_is_an_error(&engine().await).await;
+}
+
+#[tokio::test]
+async fn a_workgroup_that_is_not_there_is_named() {
+    let client = Client::new(&config().await);
+    let settings = AthenaSettings {
+        workgroup: "no-such-workgroup".to_owned(),
+        database: "default".to_owned(),
+        time_limit: Duration::from_secs(1),
+    };
+    let refused = AthenaSql::new(client, settings, Retries::new(1)).start(Statement::new("select 1")).await;
+    refused.expect_err("there is no such workgroup");
+}

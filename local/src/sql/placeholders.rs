@@ -1,0 +1,52 @@
+//! The `?`s of a statement, numbered for DataFusion, which binds values to `$1`, `$2` and so on.
+
+use std::ops::ControlFlow;
+
+use alluvium_core::ports::{Advice, PortError};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions, visit_expressions_mut};
+use datafusion::sql::sqlparser::tokenizer::Location;
+
+/// Numbers every `?` in the order of the text.
+///
+/// # Errors
+///
+/// When there are more or fewer than `parameters`, or the statement is of a kind that takes none.
+pub(super) fn number(statement: &mut Statement, parameters: usize) -> Result<(), PortError> {
+    let Statement::Statement(statement) = statement else {
+        return if parameters == 0 { Ok(()) } else { Err(wrong_number(0, parameters)) };
+    };
+    let mut places = Vec::new();
+    let _all = visit_expressions(statement.as_ref(), |expression| {
+        places.extend(place(expression));
+        ControlFlow::<()>::Continue(())
+    });
+    if places.len() != parameters {
+        return Err(wrong_number(places.len(), parameters));
+    }
+    // Where a part stands in the tree says little of where it stands in the text.
+    places.sort_unstable();
+    let _all = visit_expressions_mut(statement.as_mut(), |expression| {
+        let number = place(expression).and_then(|place| places.binary_search(&place).ok());
+        if let (Some(number), Expr::Value(value)) = (number, expression) {
+            value.value = Value::Placeholder(format!("${}", number + 1));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    Ok(())
+}
+
+/// Where a `?` stands; `None`: it is none.
+fn place(expression: &Expr) -> Option<Location> {
+    match expression {
+        Expr::Value(value) => {
+            matches!(&value.value, Value::Placeholder(name) if name == "?").then_some(value.span.start)
+        }
+        _ => None,
+    }
+}
+
+fn wrong_number(places: usize, parameters: usize) -> PortError {
+    let message = format!("the statement has {places} `?` for {parameters} parameters; give one for each");
+    PortError::new(Advice::Stop, message)
+}

@@ -1,0 +1,178 @@
+//! SQL over HTTP for people and their tools: a statement is started, looked at, read page by page, and stopped.
+//!
+//! ```text
+//! POST   /v1/queries {"sql": …, "parameters": [texts], "token": …}   202, `Location: /v1/queries/{id}`
+//! GET    /v1/queries/{id}                                            how far it is
+//! GET    /v1/queries/{id}/results?page=                              its rows, once it has succeeded
+//! DELETE /v1/queries/{id}                                            204
+//! ```
+//!
+//! No request waits for a statement: results asked for too early are a problem with `Retry-After`. A statement reads everybody's
+//! data, so whoever mounts these routes keeps them to those who may.
+
+mod results;
+mod statement;
+
+use std::sync::Arc;
+
+use alluvium_core::Problem;
+use alluvium_core::ports::{Advice, PortError, SqlEngine, StatementId, StatementState, StatementStatus};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::problem_response;
+use super::sql::BODY_BYTES;
+
+type Engine = State<Arc<dyn SqlEngine>>;
+
+/// The routes under `/v1/queries`.
+pub fn queries_routes(engine: Arc<dyn SqlEngine>) -> Router {
+    Router::new()
+        .route("/v1/queries", post(start))
+        .route("/v1/queries/{id}", get(status).delete(cancel))
+        .route("/v1/queries/{id}/results", get(results))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(engine)
+}
+
+async fn start(State(engine): Engine, body: Result<Bytes, BytesRejection>) -> Response {
+    let started = async {
+        let statement = statement::read(body)?;
+        engine.start(statement).await.map_err(|error| match error.advice {
+            Advice::Stop => Problem::new(400, "statement-failed", error.message),
+            _ => passing(&error),
+        })
+    };
+    match started.await {
+        Ok(StatementId(id)) => {
+            let location = format!("/v1/queries/{id}");
+            let mut response = (StatusCode::ACCEPTED, Json(json!({"id": id}))).into_response();
+            if let Ok(location) = HeaderValue::from_str(&location) {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            response
+        }
+        Err(problem) => problem_response(&problem),
+    }
+}
+
+async fn status(State(engine): Engine, id: Result<Path<String>, PathRejection>) -> Response {
+    let found = async {
+        let id = statement_id(id)?;
+        let status = engine.status(&id).await.map_err(|error| unknown_or_passing(&error))?;
+        Ok(Json(status_body(&id, &status)).into_response())
+    };
+    found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
+}
+
+async fn results(
+    State(engine): Engine,
+    id: Result<Path<String>, PathRejection>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Response {
+    let read = async {
+        let id = statement_id(id)?;
+        let page = page_parameter(query)?;
+        let status = engine.status(&id).await.map_err(|error| unknown_or_passing(&error))?;
+        match status.state {
+            StatementState::Succeeded => {}
+            StatementState::Running => {
+                let detail = format!("the statement `{}` still runs; ask again", id.0);
+                return Err(Problem::new(409, "query-running", detail).retry_after(1));
+            }
+            StatementState::Failed(message) => return Err(Problem::new(422, "statement-failed", message)),
+            StatementState::Cancelled => {
+                let detail = format!("the statement `{}` was cancelled; start it again", id.0);
+                return Err(Problem::new(409, "query-cancelled", detail));
+            }
+        }
+        let page = engine.results(&id, page.as_deref()).await.map_err(|error| match error.advice {
+            Advice::Stop => Problem::new(422, "statement-failed", error.message),
+            _ => passing(&error),
+        })?;
+        let body = results::body(&page).map_err(|error| {
+            tracing::error!(%error, "the results of a statement cannot be written as JSON");
+            Problem::new(500, "query-failed", format!("the results cannot be written as JSON: {error}"))
+        })?;
+        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+    };
+    read.await.unwrap_or_else(|problem| problem_response(&problem))
+}
+
+async fn cancel(State(engine): Engine, id: Result<Path<String>, PathRejection>) -> Response {
+    let cancelled = async {
+        let id = statement_id(id)?;
+        engine.cancel(&id).await.map_err(|error| unknown_or_passing(&error))
+    };
+    match cancelled.await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(problem) => problem_response(&problem),
+    }
+}
+
+fn status_body(id: &StatementId, status: &StatementStatus) -> Value {
+    let (state, error) = match &status.state {
+        StatementState::Running => ("running", None),
+        StatementState::Succeeded => ("succeeded", None),
+        StatementState::Failed(message) => ("failed", Some(message)),
+        StatementState::Cancelled => ("cancelled", None),
+    };
+    let elapsed_ms = status.elapsed.map(|elapsed| elapsed.as_millis() as u64);
+    json!({"id": id.0, "state": state, "error": error, "scanned_bytes": status.scanned_bytes, "elapsed_ms": elapsed_ms})
+}
+
+/// The longest id that an engine gives: Athena's have 36 characters.
+const ID_CHARS: usize = 128;
+
+fn statement_id(id: Result<Path<String>, PathRejection>) -> Result<StatementId, Problem> {
+    let Path(id) = id.map_err(|rejection| Problem::new(400, "bad-path", rejection.body_text()))?;
+    let known = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if id.is_empty() || id.len() > ID_CHARS || !id.chars().all(known) {
+        let id: String = id.chars().take(80).collect();
+        return Err(Problem::new(404, "unknown-query", format!("there is no statement `{id}`")));
+    }
+    Ok(StatementId(id))
+}
+
+fn page_parameter(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Result<Option<String>, Problem> {
+    let wrong = |detail: String| Problem::new(400, "bad-parameter", detail);
+    let Query(pairs) = query.map_err(|rejection| wrong(format!("`query`: {}", rejection.body_text())))?;
+    let mut page = None;
+    for (name, value) in pairs {
+        match name.as_str() {
+            "page" if page.is_none() => page = Some(value),
+            "page" => return Err(wrong("`page`: it is given twice".to_owned())),
+            _ => return Err(wrong(format!("`{name}`: there is no such parameter; known: page"))),
+        }
+    }
+    Ok(page)
+}
+
+/// An error that is not the statement's.
+fn passing(error: &PortError) -> Problem {
+    match error.advice {
+        Advice::BackOff => Problem::new(429, "too-many-queries", &error.message).retry_after(1),
+        Advice::Retry => {
+            tracing::error!(%error, "the SQL engine failed");
+            Problem::new(503, "storage-unavailable", &error.message).retry_after(5)
+        }
+        Advice::Stop => Problem::new(500, "query-failed", &error.message),
+    }
+}
+
+/// The error of a call that is wrong only if the engine does not know the statement.
+fn unknown_or_passing(error: &PortError) -> Problem {
+    match error.advice {
+        Advice::Stop => Problem::new(404, "unknown-query", &error.message),
+        _ => passing(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! A page of a statement's results as JSON.
+//!
+//! ```json
+//! {"columns": [{"name": "n", "type": "bigint"}, {"name": "at", "type": "timestamp with time zone"}],
+//!  "rows": [[1, "2026-01-31T12:00:00.25Z"], [2, null]],
+//!  "next": "…"}
+//! ```
+//!
+//! A value is written as in a page of records: numbers as numbers, times in UTC, bytes as text where they are UTF-8 and else in
+//! base64. NaN and the infinities, for which JSON has no word, are null. What has no counterpart there (decimals, intervals, times
+//! of no time zone) is text.
+
+use std::sync::Arc;
+
+use alluvium_core::ports::ResultPage;
+use arrow::array::{Array as _, ArrayRef, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use crate::api::json::Cell;
+
+/// The response body of a page.
+pub(super) fn body(page: &ResultPage) -> Result<Vec<u8>, ArrowError> {
+    let batches = page.batches.iter().map(|batch| batch.columns().iter().map(plain).collect());
+    let batches: Vec<Vec<ArrayRef>> = batches.collect::<Result<_, _>>()?;
+    let mut body = Vec::new();
+    let page = Page { page, batches: &batches };
+    serde_json::to_writer(&mut body, &page).map_err(|error| ArrowError::JsonError(error.to_string()))?;
+    Ok(body)
+}
+
+struct Page<'a> {
+    page: &'a ResultPage,
+    /// The columns of each RecordBatch, with values that can be written.
+    batches: &'a [Vec<ArrayRef>],
+}
+struct Columns<'a>(Option<&'a RecordBatch>);
+struct Rows<'a>(&'a Page<'a>);
+struct Row<'a>(&'a [ArrayRef], usize);
+
+impl Serialize for Page<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("columns", &Columns(self.page.batches.first()))?;
+        map.serialize_entry("rows", &Rows(self))?;
+        map.serialize_entry("next", &self.page.next)?;
+        map.end()
+    }
+}
+
+impl Serialize for Columns<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.0.map(|batch| batch.schema_ref().fields());
+        let columns = fields.into_iter().flatten();
+        serializer.collect_seq(columns.map(|field| serde_json::json!({"name": field.name(), "type": sql_type(field)})))
+    }
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut rows = serializer.serialize_seq(None)?;
+        for (batch, columns) in self.0.page.batches.iter().zip(self.0.batches) {
+            (0..batch.num_rows()).try_for_each(|row| rows.serialize_element(&Row(columns, row)))?;
+        }
+        rows.end()
+    }
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|column| Cell(column, self.1)))
+    }
+}
+
+/// A column's type in SQL's words.
+fn sql_type(field: &Field) -> String {
+    match field.data_type() {
+        DataType::Int8 => "tinyint".to_owned(),
+        DataType::Int16 => "smallint".to_owned(),
+        DataType::Int32 => "integer".to_owned(),
+        DataType::Int64 => "bigint".to_owned(),
+        DataType::Float32 => "real".to_owned(),
+        DataType::Float64 => "double".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => "varchar".to_owned(),
+        DataType::Binary | DataType::BinaryView | DataType::LargeBinary => "varbinary".to_owned(),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Timestamp(_, None) => "timestamp".to_owned(),
+        DataType::Timestamp(_, Some(_)) => "timestamp with time zone".to_owned(),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            format!("decimal({precision},{scale})")
+        }
+        DataType::Struct(_) => "row".to_owned(),
+        DataType::List(_) => "array".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The same values in a type that [`Cell`] writes.
+fn plain(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    use DataType::{
+        Binary, BinaryView, Boolean, Date32, Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary,
+        LargeUtf8, Null, Timestamp, UInt8, UInt16, UInt32, Utf8, Utf8View,
+    };
+    let wanted = match column.data_type() {
+        written if is_written(written) => return Ok(Arc::clone(column)),
+        Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 => Int64,
+        Float16 | Float32 | Float64 => Float64,
+        Boolean => Boolean,
+        Date32 => Date32,
+        LargeUtf8 | Utf8View | Null => Utf8,
+        LargeBinary | BinaryView => Binary,
+        Timestamp(_, Some(zone)) => Timestamp(TimeUnit::Microsecond, Some(Arc::clone(zone))),
+        _ => return texts(column),
+    };
+    cast(column, &wanted)
+}
+
+fn is_written(kind: &DataType) -> bool {
+    match kind {
+        DataType::Utf8
+        | DataType::Int64
+        | DataType::Float64
+        | DataType::Boolean
+        | DataType::Date32
+        | DataType::Binary => true,
+        DataType::Timestamp(unit, zone) => *unit == TimeUnit::Microsecond && zone.is_some(),
+        DataType::Struct(fields) => fields.iter().all(|field| is_written(field.data_type())),
+        DataType::List(item) => is_written(item.data_type()),
+        _ => false,
+    }
+}
+
+/// The values as Arrow shows them.
+fn texts(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let options = FormatOptions::new();
+    let shown = ArrayFormatter::try_new(column, &options)?;
+    let text = |row| column.is_valid(row).then(|| shown.value(row).try_to_string()).transpose();
+    let texts: Vec<Option<String>> = (0..column.len()).map(text).collect::<Result<_, _>>()?;
+    Ok(Arc::new(StringArray::from(texts)))
+}
+
+#[cfg(test)]
+mod tests;

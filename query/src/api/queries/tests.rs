@@ -1,0 +1,182 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use alluvium_core::ports::{ResultPage, Statement};
+use alluvium_core::problem::PROBLEM_JSON;
+use arrow::array::Int64Array;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use axum::body::Body;
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
+
+use super::*;
+
+/// An engine that does to a statement what its text says.
+#[derive(Default)]
+struct Obedient {
+    started: Mutex<HashMap<String, Statement>>,
+}
+
+impl Obedient {
+    fn find(&self, id: &StatementId) -> Result<Statement, PortError> {
+        let found = self.started.lock().unwrap().get(&id.0).cloned();
+        found.ok_or_else(|| PortError::new(Advice::Stop, format!("there is no statement `{}`", id.0)))
+    }
+}
+
+#[async_trait]
+impl SqlEngine for Obedient {
+    async fn start(&self, statement: Statement) -> Result<StatementId, PortError> {
+        match statement.sql.as_str() {
+            "select refused" => return Err(PortError::new(Advice::Stop, "line 1:8: there is no column `refused`")),
+            "select crowded" => return Err(PortError::new(Advice::BackOff, "64 statements are running")),
+            "select away" => return Err(PortError::new(Advice::Retry, "the engine is away")),
+            _ => {}
+        }
+        let mut started = self.started.lock().unwrap();
+        let id = format!("id-{}", started.len());
+        started.insert(id.clone(), statement);
+        Ok(StatementId(id))
+    }
+
+    async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError> {
+        let state = match self.find(statement)?.sql.as_str() {
+            "select running" => StatementState::Running,
+            "select failed" => StatementState::Failed("line 1:8: division by zero".to_owned()),
+            "select cancelled" => StatementState::Cancelled,
+            _ => StatementState::Succeeded,
+        };
+        Ok(StatementStatus { state, scanned_bytes: Some(10), elapsed: Some(Duration::from_millis(1_250)) })
+    }
+
+    async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {
+        self.find(statement)?;
+        let (n, next) = match page {
+            None => (1, Some("two".to_owned())),
+            Some("two") => (2, None),
+            Some(other) => return Err(PortError::new(Advice::Stop, format!("there is no page `{other}`"))),
+        };
+        let column = Arc::new(Int64Array::from(vec![n])) as _;
+        Ok(ResultPage { batches: vec![RecordBatch::try_from_iter([("n", column)]).unwrap()], next })
+    }
+
+    async fn cancel(&self, statement: &StatementId) -> Result<(), PortError> {
+        self.started.lock().unwrap().remove(&statement.0);
+        Ok(())
+    }
+}
+
+struct Answer {
+    status: u16,
+    headers: http::HeaderMap,
+    body: Value,
+}
+
+async fn ask(routes: &Router, method: Method, path: &str, body: impl Into<Body>) -> Answer {
+    let request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+    let response = routes.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+async fn get(routes: &Router, path: &str) -> Answer {
+    ask(routes, Method::GET, path, "").await
+}
+
+/// Starts a statement; answers its path.
+async fn started(routes: &Router, sql: &str) -> String {
+    let answer = ask(routes, Method::POST, "/v1/queries", json!({"sql": sql}).to_string()).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let location = answer.headers[header::LOCATION].to_str().unwrap().to_owned();
+    assert_eq!(location, format!("/v1/queries/{}", answer.body["id"].as_str().unwrap()));
+    location
+}
+
+fn assert_problem(answer: &Answer, status: u16, slug: &str, names: &str) {
+    assert_eq!((answer.status, &answer.body["type"]), (status, &json!(format!("/problems/{slug}"))), "{}", answer.body);
+    assert_eq!(answer.headers[header::CONTENT_TYPE], PROBLEM_JSON);
+    assert!(answer.body["detail"].as_str().unwrap().contains(names), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_statement_is_started_looked_at_read_and_forgotten() {
+    let engine = Arc::new(Obedient::default());
+    let routes = queries_routes(engine.clone());
+    let body = json!({"sql": "select n from t where n > cast(? as bigint)", "parameters": ["5"], "token": "monday"});
+    let answer = ask(&routes, Method::POST, "/v1/queries", body.to_string()).await;
+    assert_eq!((answer.status, &answer.body), (202, &json!({"id": "id-0"})));
+    let asked = engine.find(&StatementId("id-0".to_owned())).unwrap();
+    assert_eq!((asked.parameters, asked.token), (vec!["5".to_owned()], Some("monday".to_owned())));
+    let status = get(&routes, "/v1/queries/id-0").await;
+    assert_eq!(
+        status.body,
+        json!({"id": "id-0", "state": "succeeded", "error": null, "scanned_bytes": 10, "elapsed_ms": 1250})
+    );
+    let first = get(&routes, "/v1/queries/id-0/results").await;
+    assert_eq!(first.headers[header::CONTENT_TYPE], "application/json");
+    assert_eq!(first.body, json!({"columns": [{"name": "n", "type": "bigint"}], "rows": [[1]], "next": "two"}));
+    let second = get(&routes, "/v1/queries/id-0/results?page=two").await;
+    assert_eq!((&second.body["rows"], &second.body["next"]), (&json!([[2]]), &Value::Null));
+    let gone = ask(&routes, Method::DELETE, "/v1/queries/id-0", "").await;
+    assert_eq!((gone.status, gone.body), (204, Value::Null));
+    assert_problem(&get(&routes, "/v1/queries/id-0").await, 404, "unknown-query", "`id-0`");
+}
+
+#[tokio::test]
+async fn results_are_there_only_when_the_statement_succeeded() {
+    let routes = queries_routes(Arc::new(Obedient::default()));
+    for (sql, status, slug, names, state) in [
+        ("select running", 409, "query-running", "still runs", "running"),
+        ("select failed", 422, "statement-failed", "division by zero", "failed"),
+        ("select cancelled", 409, "query-cancelled", "was cancelled", "cancelled"),
+    ] {
+        let location = started(&routes, sql).await;
+        assert_eq!(get(&routes, &location).await.body["state"], state);
+        let answer = get(&routes, &format!("{location}/results")).await;
+        assert_problem(&answer, status, slug, names);
+        assert_eq!(answer.headers.contains_key(header::RETRY_AFTER), state == "running");
+    }
+    let location = started(&routes, "select failed").await;
+    assert_eq!(get(&routes, &location).await.body["error"], "line 1:8: division by zero");
+}
+
+#[tokio::test]
+async fn every_wrong_request_is_answered_with_a_problem_document() {
+    let routes = queries_routes(Arc::new(Obedient::default()));
+    for (body, status, slug, names) in [
+        (json!({"sql": "drop table t"}).to_string(), 400, "statement-not-allowed", "`drop`"),
+        (json!({"sql": "select 1; select 2"}).to_string(), 400, "statement-not-allowed", "more than one"),
+        (json!({"query": "select 1"}).to_string(), 400, "bad-request", "unknown field `query`"),
+        (json!({"sql": "select 1", "parameters": [1]}).to_string(), 400, "bad-request", "expected a string"),
+        (json!({"sql": "select 1", "parameters": vec![""; 1_001]}).to_string(), 400, "bad-request", "1001"),
+        (json!({"sql": "select 1", "token": ""}).to_string(), 400, "bad-request", "`token`"),
+        ("select 1".to_owned(), 400, "bad-request", "expected {\"sql\""),
+        (json!({"sql": "select refused"}).to_string(), 400, "statement-failed", "no column `refused`"),
+        (json!({"sql": "select crowded"}).to_string(), 429, "too-many-queries", "64 statements"),
+        (json!({"sql": "select away"}).to_string(), 503, "storage-unavailable", "away"),
+        (json!({"sql": format!("select {}", "x".repeat(300_000))}).to_string(), 413, "statement-too-long", "262144"),
+        ("x".repeat(600_000), 413, "unreadable-body", "length limit"),
+    ] {
+        assert_problem(&ask(&routes, Method::POST, "/v1/queries", body).await, status, slug, names);
+    }
+    let location = started(&routes, "select 1").await;
+    for (path, status, slug, names) in [
+        ("/v1/queries/id-9".to_owned(), 404, "unknown-query", "`id-9`"),
+        ("/v1/queries/id-9/results".to_owned(), 404, "unknown-query", "`id-9`"),
+        ("/v1/queries/a%2Fb".to_owned(), 404, "unknown-query", "`a/b`"),
+        ("/v1/queries/%ff".to_owned(), 400, "bad-path", "UTF-8"),
+        (format!("{location}/results?page=three"), 422, "statement-failed", "`three`"),
+        (format!("{location}/results?page=two&page=two"), 400, "bad-parameter", "twice"),
+        (format!("{location}/results?limit=5"), 400, "bad-parameter", "known: page"),
+    ] {
+        assert_problem(&get(&routes, &path).await, status, slug, names);
+    }
+    assert_eq!(get(&routes, "/v1/queries").await.status, 405);
+}

@@ -1,0 +1,71 @@
+//! What each route asks for.
+
+use alluvium_core::Role;
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// This role.
+    Needs(Role),
+    /// There is no such route, so nobody may call it.
+    NoSuchRoute,
+}
+
+impl Access {
+    /// What the route of this method and path asks for. A path may be that of a request (`/v1/telemetry`) or of a route
+    /// (`/v1/{dataset}`): their segments decide.
+    pub fn of(method: &str, path: &str) -> Self {
+        let segments: Vec<_> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        match (method, segments.as_slice()) {
+            (_, [.., ""] | []) => Self::NoSuchRoute,
+            (_, ["v1", "queries", ..]) => Self::Needs(Role::Admin),
+            ("GET", ["data"] | ["v1", _]) => Self::Needs(Role::Read),
+            ("POST", ["data"] | ["v1", _]) => Self::Needs(Role::Write),
+            _ => Self::NoSuchRoute,
+        }
+    }
+
+    /// What the route of this key of API Gateway, such as `GET /v1/{dataset}`, asks for.
+    pub fn of_route_key(key: &str) -> Self {
+        key.split_once(' ').map_or(Self::NoSuchRoute, |(method, path)| Self::of(method, path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_asks_for_its_role_and_no_other_is_open() {
+        let expected = [
+            ("GET /v1/{dataset}", Some(Role::Read)),
+            ("GET /v1/telemetry", Some(Role::Read)),
+            ("GET /data", Some(Role::Read)),
+            ("POST /v1/{dataset}", Some(Role::Write)),
+            ("POST /data", Some(Role::Write)),
+            ("POST /v1/queries", Some(Role::Admin)),
+            ("GET /v1/queries", Some(Role::Admin)),
+            ("GET /v1/queries/{id}", Some(Role::Admin)),
+            ("GET /v1/queries/{id}/results", Some(Role::Admin)),
+            ("DELETE /v1/queries/{id}", Some(Role::Admin)),
+            ("DELETE /v1/{dataset}", None),
+            ("GET /v1/%71ueries/1", None),
+            ("GET /v1/telemetry/live", None),
+            ("GET /v1/", None),
+            ("GET /v1/queries/", None),
+            ("GET /v1", None),
+            ("GET /", None),
+            ("GET ", None),
+            ("GET //data", None),
+            ("GET /data/", None),
+            ("get /data", None),
+            ("PUT /data", None),
+            ("POST /admin/sql", None),
+            ("$default", None),
+            ("", None),
+        ];
+        for (key, role) in expected {
+            assert_eq!(Access::of_route_key(key), role.map_or(Access::NoSuchRoute, Access::Needs), "{key}");
+        }
+    }
+}
