@@ -30,6 +30,18 @@ impl SqsCommitQueue {
         Self { client, url: url.into() }
     }
 
+    /// Makes a message that was taken come again after `wait`, in whole seconds, instead of after the queue's own time.
+    ///
+    /// # Errors
+    ///
+    /// When the queue did not take it; the message then comes after the queue's own time.
+    pub async fn postpone(&self, receipt: &str, wait: Duration) -> Result<(), PortError> {
+        let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
+        let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
+        let changed = change.visibility_timeout(seconds).send().await;
+        changed.map(drop).map_err(|error| port_error(format!("cannot postpone a message of {}", self.url), error))
+    }
+
     /// One call: up to `max` messages, of which no more than ten; waits whole seconds.
     async fn poll(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, PortError> {
         let max = i32::try_from(max.min(CALL_MESSAGES)).expect("ten fits");

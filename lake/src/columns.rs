@@ -32,6 +32,10 @@ pub(crate) fn of_tables(datasets: &Datasets) -> impl Iterator<Item = (String, Sc
     datasets.iter().map(|dataset| (dataset.name.as_str().to_owned(), dataset.columns().clone())).chain([dead_letters])
 }
 
+/// The property of `dead_letters` where several committers share the lake: transactions that remember a batch without a file expire
+/// with the tombstones of files. Else each such batch would stay in every checkpoint for ever.
+pub(crate) const REMEMBERED: (&str, &str) = ("delta.setTransactionRetentionDuration", "interval 30 days");
+
 /// What a table that exists needs before it takes a dataset's files.
 #[derive(Debug)]
 pub(crate) enum Fit {
@@ -41,9 +45,9 @@ pub(crate) enum Fit {
 }
 
 /// The commit that makes a table: version 0.
-pub(crate) fn create(table: &str, columns: &Schema, now: Micros) -> Commit {
+pub(crate) fn create(table: &str, columns: &Schema, more: &[(&str, &str)], now: Micros) -> Commit {
     let (bounded, names) = bounded_columns(table, columns);
-    let properties = PROPERTIES.into_iter().chain([(bounded, names.as_str())]);
+    let properties = PROPERTIES.into_iter().chain([(bounded, names.as_str())]).chain(more.iter().copied());
     let protocol = json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } });
     let metadata = json!({ "metaData": {
         "id": Uuid::new_v4().to_string(),

@@ -5,6 +5,9 @@
 //! this holds: the tables, each at its copied version, have exactly the records up to the position, in every table. That is the
 //! state which [`audit`](crate::audit) looks at, whatever crash came since.
 //!
+//! Where several committers share the lake there is no position, and what is copied is another plan: see the module
+//! `shared::copying`.
+//!
 //! A crash between the commits of one cycle leaves some tables ahead. Until the others have caught up with all of them, in all
 //! shards, no version of the ledger could have that property, so none is written: the position waits. That is the work of one
 //! cycle, and a second crash meanwhile only begins it anew.

@@ -1,10 +1,13 @@
 //! The Delta tables: commits of many batches, the ledger that accounts for them, recovery after a crash, and the audit.
 //!
-//! Each dataset has a table, `dead_letters` and `ledger` are two more. [`Lake`] writes them, one commit cycle after the other;
-//! [`LakeReader`] reads them, in any process; [`audit`] recomputes what they say. The format is in `docs/formats/lake.md`.
+//! Each dataset has a table, `dead_letters` and `ledger` are two more. One committer alone writes them with [`Lake`], in the order of
+//! the stream and one cycle after the other; several write them with [`SharedLake`], in whatever order a queue delivers.
+//! [`LakeReader`] reads them, in any process; [`audit`] and [`audit_shared`] recompute what they say. The format is in
+//! `docs/formats/lake.md`.
 //!
 //! Invariants held here: **LK-1** a set of record identities enters a table once, however often its message arrives. **IN-1** the
-//! position moves past a record only when every table has what it left. **TR-2** only ledgers that balance are committed.
+//! position moves past a record only when every table has what it left; without positions, a message is dealt with only when
+//! every table has what its batch left. **TR-2** only ledgers that balance are committed.
 
 mod app_id;
 mod audit;

@@ -1,13 +1,14 @@
 //! The log of one table: `_delta_log`, its entries and checkpoints, as objects in the store.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use deltalake_core::kernel::transaction::TransactionError;
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, checkpoints};
-use futures::TryStreamExt as _;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
@@ -26,6 +27,9 @@ const LAST_CHECKPOINT: &str = "_last_checkpoint";
 const MAX_COMMIT_BYTES: u64 = 256 * 1024 * 1024;
 /// The largest other file (checkpoint, ledger file) that is read whole.
 pub(crate) const MAX_FILE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// How many log entries are read at a time while opening.
+const READ_AHEAD: usize = 16;
 
 /// What became of an attempt to write the next log entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,20 +88,21 @@ impl TableLog {
     /// What lies in the log folder. Multi-part and second-generation checkpoints of other writers are not looked at: the entries
     /// that they stand for are there too.
     pub(crate) async fn list(&self) -> Result<LogFiles> {
-        let mut files = LogFiles::default();
-        for object in self.list_objects(Some(LOG)).await? {
-            let Some(name) = object.location.as_ref().strip_prefix(LOG).and_then(|rest| rest.strip_prefix('/')) else {
-                continue;
-            };
-            let Some((version, kind)) = name.split_at_checked(20) else { continue };
-            let Ok(version) = version.parse() else { continue };
-            match kind {
-                ".json" => files.commits.insert(version, object.size),
-                ".checkpoint.parquet" => files.checkpoints.insert(version, object.size),
-                _ => None,
-            };
+        Ok(log_files(self.list_objects(Some(LOG)).await?))
+    }
+
+    /// What lies in the log folder from the newest checkpoint on, if its writer's hint is right; else all. A log that nobody has
+    /// cleaned up for long has more entries than can be listed in passing.
+    pub(crate) async fn list_since_checkpoint(&self) -> Result<LogFiles> {
+        if let Some(version) = self.hinted_checkpoint().await? {
+            let offset = Path::from(format!("{LOG}/{version:020}"));
+            let objects = self.store.list_with_offset(Some(&Path::from(LOG)), &offset).try_collect().await;
+            let files = log_files(objects.map_err(self.failed("list", LOG))?);
+            if files.checkpoints.contains_key(&version) {
+                return Ok(files);
+            }
         }
-        Ok(files)
+        self.list().await
     }
 
     /// Every object of the table, or of one folder in it; paths are relative to the table.
@@ -136,6 +141,12 @@ impl TableLog {
     pub(crate) async fn read_present(&self, version: u64) -> Result<Commit> {
         let missing = || self.damaged(&commit_path(version), "it is missing, and later ones are there; restore it");
         self.read(version).await?.ok_or_else(missing)
+    }
+
+    /// The entries of these versions, which must be there, in order; some are read ahead.
+    pub(crate) fn read_all(&self, versions: Range<u64>) -> impl Stream<Item = Result<(u64, Commit)>> {
+        let read = move |version| async move { Ok((version, self.read_present(version).await?)) };
+        futures::stream::iter(versions).map(read).buffered(READ_AHEAD)
     }
 
     /// The version of the newest checkpoint according to the hint that its writer left.
@@ -242,6 +253,23 @@ impl TableLog {
     }
 }
 
+fn log_files(objects: Vec<ObjectMeta>) -> LogFiles {
+    let mut files = LogFiles::default();
+    for object in objects {
+        let Some(name) = object.location.as_ref().strip_prefix(LOG).and_then(|rest| rest.strip_prefix('/')) else {
+            continue;
+        };
+        let Some((version, kind)) = name.split_at_checked(20) else { continue };
+        let Ok(version) = version.parse() else { continue };
+        match kind {
+            ".json" => files.commits.insert(version, object.size),
+            ".checkpoint.parquet" => files.checkpoints.insert(version, object.size),
+            _ => None,
+        };
+    }
+    files
+}
+
 /// A table's folder as a path on this machine's disk where it is one, else as a URL; without a slash at its end.
 fn place_of(root: &Url, name: &str) -> String {
     match root.to_file_path() {
@@ -257,3 +285,6 @@ fn commit_path(version: u64) -> String {
 fn checkpoint_path(version: u64) -> String {
     format!("{LOG}/{version:020}.checkpoint.parquet")
 }
+
+#[cfg(test)]
+mod tests;

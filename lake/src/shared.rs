@@ -6,7 +6,7 @@
 //! so it may be read at any version, as where one committer writes the lake.
 //!
 //! There are no marks and no positions here. What a crash leaves half done is completed when the message comes again, which it
-//! does, for it was not acknowledged.
+//! does, for it was not acknowledged; or before that by a committer that finds it half done twice, for it holds the ledger back.
 //!
 //! The store must make each object visible whole or not at all. So no entry of a log is ever torn, and nothing is mended: a
 //! damaged log is an error.
@@ -17,7 +17,7 @@ mod messages;
 mod round;
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
@@ -35,12 +35,16 @@ use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
 use crate::log::TableLog;
 use crate::settings::LakeSettings;
+use crate::state::IdentityBits;
 use crate::table::{Prepared, Table};
 use round::Round;
 
 /// How old what is known of the tables may be. Maintenance removes log entries a day after a checkpoint; who has not looked for
 /// longer would take the hole for the end of the log.
 const MOST_IDLE: Micros = 3_600 * 1_000_000;
+
+/// How many batches that others left half done are completed in one call.
+const MOST_HELPED: usize = 100;
 
 /// The tables of a lake that several committers write to.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub struct SharedLake {
     ledger: Ledger,
     /// When the tables were last looked at.
     seen: Micros,
+    /// The batches that were half done when the last call ended.
+    half_done: BTreeSet<IdentityBits>,
     clock: Arc<dyn Clock>,
     settings: LakeSettings,
 }
@@ -66,6 +72,16 @@ pub struct SharedOpening {
     /// Datasets of which no batch has ever been committed, those of `created` included: who made the table may have died before
     /// it did what is to be done for a new one.
     pub empty: Vec<String>,
+}
+
+impl SharedOpening {
+    fn note(&mut self, table: &str, prepared: Prepared) {
+        match prepared {
+            Prepared::Fits => {}
+            Prepared::Created => self.created.push(table.to_owned()),
+            Prepared::Evolved => self.evolved.push(table.to_owned()),
+        }
+    }
 }
 
 impl SharedLake {
@@ -89,7 +105,7 @@ impl SharedLake {
         let now = clock.now_micros();
         let ledger_name = DatasetName::ledger();
         let log = |name: &str| TableLog::new(&store, &root, name);
-        let mut ledger = load_ledger(log(ledger_name.as_str())).await?;
+        let mut ledger = Table::load_since_checkpoint(log(ledger_name.as_str())).await?;
         if !ledger.state.positions.is_empty() {
             return Err(ledger.log.damaged(
                 "_delta_log",
@@ -97,31 +113,31 @@ impl SharedLake {
                  begin another lake",
             ));
         }
-        let ledger_prepared = ledger.prepare(&ledger_columns(), now).await?;
+        let ledger_prepared = ledger.prepare(&ledger_columns(), &[], now).await?;
         let copied = &ledger.state.copied;
         let opened = columns::of_tables(datasets).map(|(name, columns)| {
             let log = log(&name);
             async move {
                 let mut table = Table::load_with_uncopied(log, copied.get(&name).copied()).await?;
-                let prepared = table.prepare(&columns, now).await?;
+                let is_dead_letters = name == DatasetName::dead_letters().as_str();
+                let properties = if is_dead_letters { &[columns::REMEMBERED][..] } else { &[] };
+                let prepared = table.prepare(&columns, properties, now).await?;
                 Ok::<_, LakeError>((name, table, prepared))
             }
         });
         let opened = try_join_all(opened).await?;
         let mut opening = SharedOpening::default();
-        let prepared = opened.iter().map(|(name, _, prepared)| (name.as_str(), *prepared));
-        for (name, prepared) in prepared.chain([(ledger_name.as_str(), ledger_prepared)]) {
-            match prepared {
-                Prepared::Fits => {}
-                Prepared::Created => opening.created.push(name.to_owned()),
-                Prepared::Evolved => opening.evolved.push(name.to_owned()),
+        for (name, table, prepared) in &opened {
+            opening.note(name, *prepared);
+            if table.state.kept.is_empty() {
+                opening.empty.push(name.clone());
             }
         }
-        let tables: BTreeMap<_, _> = opened.into_iter().map(|(name, table, _)| (name, table)).collect();
-        opening
-            .empty
-            .extend(tables.iter().filter(|(_, table)| table.state.kept.is_empty()).map(|(name, _)| name.clone()));
-        Ok((Self { store, root, tables, ledger: Ledger { table: ledger }, seen: now, clock, settings }, opening))
+        opening.note(ledger_name.as_str(), ledger_prepared);
+        let tables = opened.into_iter().map(|(name, table, _)| (name, table)).collect();
+        let ledger = Ledger { table: ledger };
+        let half_done = BTreeSet::new();
+        Ok((Self { store, root, tables, ledger, seen: now, half_done, clock, settings }, opening))
     }
 
     /// Commits the batches of these messages: one log entry per table that they feed, then one of the ledger.
@@ -159,12 +175,14 @@ impl SharedLake {
     ) -> SharedCommit {
         let mut round = Round::new(messages, &self.tables);
         let failure = self.write(&mut round).await.err();
+        self.half_done = round::half_done(&self.tables, &self.ledger);
         round.finish(&self.tables, &self.ledger, failure)
     }
 
     async fn write(&mut self, round: &mut Round) -> Result<()> {
         let now = self.clock.now_micros();
         self.catch_up(now).await?;
+        self.help(round).await;
         round.compare(&self.tables, &self.ledger);
         for (name, table) in &mut self.tables {
             let plan = |table: &Table| Ok(batch::plan(round.batches(), table, now));
@@ -182,10 +200,22 @@ impl SharedLake {
         Ok(())
     }
 
+    /// Adds the batches that are still half done since the last call: who was at them has died, or is slow, which does no harm.
+    async fn help(&self, round: &mut Round) {
+        let half_done = round::half_done(&self.tables, &self.ledger);
+        let paths: Vec<_> = half_done.intersection(&self.half_done).take(MOST_HELPED).map(messages::path).collect();
+        for message in self.read_messages(&paths).await {
+            match message {
+                Ok(message) => round.help(&message),
+                Err(error) => tracing::warn!(%error, "a batch stays half done, and holds the ledger back"),
+            }
+        }
+    }
+
     /// Takes in what others have written since.
     async fn catch_up(&mut self, now: Micros) -> Result<()> {
         if now - self.seen > MOST_IDLE {
-            self.ledger.table = load_ledger(self.ledger.table.log.clone()).await?;
+            self.ledger.table = Table::load_since_checkpoint(self.ledger.table.log.clone()).await?;
             let copied = &self.ledger.table.state.copied;
             try_join_all(self.tables.iter_mut().map(async |(name, table)| {
                 *table = Table::load_with_uncopied(table.log.clone(), copied.get(name).copied()).await?;
@@ -198,11 +228,6 @@ impl SharedLake {
         self.seen = now;
         Ok(())
     }
-}
-
-async fn load_ledger(log: TableLog) -> Result<Table> {
-    let files = log.list().await?;
-    Table::load(log, &files).await
 }
 
 #[cfg(test)]

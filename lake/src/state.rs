@@ -10,7 +10,7 @@ use alluvium_core::{BatchIdentity, SequenceNumber, ShardId};
 use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
 use deltalake_core::kernel::{Action, Add, Metadata, Protocol, Remove};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -23,9 +23,6 @@ use crate::reader::ActiveFile;
 /// The newest Delta protocol that we handle.
 const READER_VERSION: i64 = 1;
 const WRITER_VERSION: i64 = 2;
-
-/// How many log entries are read at a time while opening.
-const READ_AHEAD: usize = 16;
 
 /// What a [`TableState`] keeps of the files.
 pub(crate) trait Keep: Default {
@@ -145,9 +142,7 @@ impl<K: Keep> TableState<K> {
             state.apply_checkpoint(log, base, bytes)?;
         }
         let after = base.map_or(0, |base| base + 1);
-        let commits = futures::stream::iter(after..=newest)
-            .map(|version| async move { Ok::<_, LakeError>((version, log.read_present(version).await?)) });
-        let mut commits = std::pin::pin!(commits.buffered(READ_AHEAD));
+        let mut commits = std::pin::pin!(log.read_all(after..newest + 1));
         while let Some((version, commit)) = commits.try_next().await? {
             state.apply(log, version, &commit)?;
         }

@@ -4,6 +4,7 @@ use alluvium_core::clock::Micros;
 use alluvium_core::{DataFileEntry, LedgerEntry, SequenceNumber, ShardId};
 use arrow::datatypes::Schema;
 use deltalake_core::kernel::{Action, Add, Transaction};
+use futures::TryStreamExt as _;
 
 use crate::app_id::{AppId, transaction_version};
 use crate::columns::{self, Fit};
@@ -80,18 +81,25 @@ impl Table {
         Ok(Self { log, state, uncopied: Vec::new(), checkpoint_due: 0 })
     }
 
+    /// Loads it as of now, from its newest checkpoint on.
+    pub(crate) async fn load_since_checkpoint(log: TableLog) -> Result<Self> {
+        let files = log.list_since_checkpoint().await?;
+        Self::load(log, &files).await
+    }
+
     /// Loads it as of now, with what the ledger has yet to copy of the commits after a version.
     pub(crate) async fn load_with_uncopied(log: TableLog, copied: Option<u64>) -> Result<Self> {
-        let files = log.list().await?;
-        let mut table = Self::load(log, &files).await?;
+        let mut table = Self::load_since_checkpoint(log).await?;
         table.load_uncopied(copied).await?;
         Ok(table)
     }
 
     /// Reads what the ledger has yet to copy of the commits after a version.
     pub(crate) async fn load_uncopied(&mut self, copied: Option<u64>) -> Result<()> {
-        for version in copied.map_or(0, |copied| copied + 1)..self.state.next_version() {
-            let commit = self.log.read_present(version).await?;
+        let log = self.log.clone();
+        let mut commits =
+            std::pin::pin!(log.read_all(copied.map_or(0, |copied| copied + 1)..self.state.next_version()));
+        while let Some((version, commit)) = commits.try_next().await? {
             self.remember(version, &commit);
         }
         Ok(())
@@ -115,12 +123,20 @@ impl Table {
         Ok(())
     }
 
-    /// Makes the table if it is missing, and adds the columns that it has not.
-    pub(crate) async fn prepare(&mut self, columns: &Schema, now: Micros) -> Result<Prepared> {
+    /// Makes the table if it is missing, with these properties beside those of every table, and adds the columns that it has not.
+    pub(crate) async fn prepare(
+        &mut self,
+        columns: &Schema,
+        properties: &[(&str, &str)],
+        now: Micros,
+    ) -> Result<Prepared> {
         let mut contention = Contention::default();
         loop {
             let (commit, operation, prepared) = match &self.state.metadata {
-                None => (columns::create(self.log.name(), columns, now), Operation::Create, Prepared::Created),
+                None => {
+                    let commit = columns::create(self.log.name(), columns, properties, now);
+                    (commit, Operation::Create, Prepared::Created)
+                }
                 Some(metadata) => match columns::fit(&self.log, metadata, columns)? {
                     Fit::Fits => return Ok(Prepared::Fits),
                     Fit::Evolve(commit) => (commit, Operation::ChangeColumns, Prepared::Evolved),

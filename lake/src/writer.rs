@@ -174,7 +174,7 @@ async fn open_ledger(log: TableLog, tables: &BTreeMap<String, Table>, recovery: 
 }
 
 async fn prepare(table: &mut Table, columns: &Schema, now: Micros, recovery: &mut LakeRecovery) -> Result<()> {
-    match table.prepare(columns, now).await? {
+    match table.prepare(columns, &[], now).await? {
         Prepared::Fits => {}
         Prepared::Created => recovery.created.push(table.log.name().to_owned()),
         Prepared::Evolved => recovery.evolved.push(table.log.name().to_owned()),

@@ -3,10 +3,13 @@
 //! The stream is a segmented log ([`log`]), the lake lies on an object store that syncs ([`store`]), the hot index is a redb
 //! file ([`hot`]), and SQL is answered by DataFusion ([`sql`]). [`pipeline`] opens them on one data folder ([`folder`]) and runs
 //! the loops of [`delivery`] and [`committer`] between them. Durable means synced: see [`disk`].
+//!
+//! Beside it, for a stack on AWS services: [`firehose`] delivers from a stream to a function as Amazon Data Firehose does.
 
 pub mod committer;
 pub mod delivery;
 pub mod disk;
+pub mod firehose;
 pub mod folder;
 pub mod hot;
 pub mod log;

@@ -71,7 +71,11 @@ fn flatten(records: Vec<Bytes>, deeper: usize, flat: &mut Vec<Bytes>) -> Result<
 /// The user records of an aggregate, each a slice of it; `None` when it is none.
 ///
 /// They are read one by one, so that a message of nothing but empty records takes no more memory than the limit allows.
-fn take_apart(record: &Bytes) -> Result<Option<Vec<Bytes>>, Fault> {
+///
+/// # Errors
+///
+/// When there are more than the limit allows.
+pub(crate) fn take_apart(record: &Bytes) -> Result<Option<Vec<Bytes>>, Fault> {
     let Some(mut message) = message(record) else { return Ok(None) };
     let mut records = Vec::new();
     while message.has_remaining() {

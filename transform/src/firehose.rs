@@ -30,7 +30,7 @@ mod response;
 
 use std::ops::Range;
 
-use alluvium_core::{DeliveryBatch, limits};
+use alluvium_core::{DeliveryBatch, RecordIdentity, StreamRecord, limits};
 
 use event::Reading;
 
@@ -145,8 +145,8 @@ impl Invocation {
         let event = bytes::Bytes::from(event);
         for (record, place) in records.iter_mut().zip(decoded) {
             record.data = event.slice(place.start as usize..place.end as usize);
-            if kinesis && crate::aggregate::looks_like_one(&record.data) {
-                record.identity.subsequence = (record.identity.subsequence.saturating_add(1)) << 32;
+            if kinesis {
+                record.identity = identity_in_batch(record);
             }
         }
         Ok(Self { batch: DeliveryBatch { records }, unreadable, response })
@@ -167,6 +167,32 @@ impl Invocation {
     pub fn stored(self) -> Vec<u8> {
         self.response
     }
+}
+
+/// What Firehose hands over of one of the source stream's records: the user records of an aggregate, numbered from 0; any other
+/// record as it is.
+///
+/// One level is taken apart, as consumers of the format do, and nothing of an aggregate with more user records than the transform
+/// takes. A user record keeps the aggregate's partition key.
+pub fn user_records(record: StreamRecord) -> Vec<StreamRecord> {
+    let Ok(Some(user_records)) = crate::aggregate::take_apart(&record.data) else { return vec![record] };
+    let user_record = |(index, data)| StreamRecord {
+        identity: record.identity.user_record(index as u64),
+        arrival: record.arrival,
+        partition_key: record.partition_key.clone(),
+        data,
+    };
+    user_records.into_iter().enumerate().map(user_record).collect()
+}
+
+/// The identity by which a batch knows a record that Firehose handed over from a stream: its own, but for one that begins as an
+/// aggregate does, whose user records must not take those of the records beside it.
+pub fn identity_in_batch(record: &StreamRecord) -> RecordIdentity {
+    let mut identity = record.identity.clone();
+    if crate::aggregate::looks_like_one(&record.data) {
+        identity.subsequence = identity.subsequence.saturating_add(1) << 32;
+    }
+    identity
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ const MOST_EMPTY_PAGES: u32 = 60;
 /// How the transform reads a stream's records.
 pub trait RecordReader: Send + Sync {
     /// As whom a record is delivered: by itself, or where the delivery takes aggregates apart, as the user records in it, in their
-    /// order.
+    /// order. None: it is an aggregate of no user record, and never delivered.
     fn identities(&self, record: &StreamRecord) -> Vec<RecordIdentity> {
         vec![record.identity.clone()]
     }

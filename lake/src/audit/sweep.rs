@@ -97,6 +97,11 @@ impl<'a> Sweep<'a> {
     ) {
         let at = record.identity.sequence;
         let oldest = *self.oldest.get_or_insert(at);
+        let identities = reader.identities(&record);
+        if identities.is_empty() {
+            // An aggregate of no user record: nothing of it was ever delivered.
+            return;
+        }
         while let Some(run) = self.runs.get(self.begun).copied().filter(|run| run.first <= at) {
             if run.first < oldest {
                 batches[run.batch].standing = Standing::Forgotten;
@@ -114,7 +119,6 @@ impl<'a> Sweep<'a> {
             }
         }
         self.tell_lost(findings);
-        let identities = reader.identities(&record);
         match &mut self.open[..] {
             [] => {}
             [open] => open.give(record, &identities, batches, reader),

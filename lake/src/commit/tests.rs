@@ -3,6 +3,7 @@
 use alluvium_core::BatchIdentity;
 
 use super::*;
+use crate::state::IdentityBits;
 use crate::table::add_action;
 use crate::testing::{empty_entry, range};
 
@@ -35,8 +36,30 @@ fn every_truncation_is_noticed() {
 
 #[test]
 fn app_ids_survive_the_round_trip_and_others_are_foreign() {
-    for id in [AppId::Mark(ShardId::numbered(3)), AppId::Position(ShardId::new("s/1")), AppId::Copied("notes".into())] {
+    let batch = AppId::Batch(IdentityBits::of_digits("000102030405060708090a0b0c0d0e0f").unwrap());
+    assert_eq!(batch.to_string(), "alluvium/batch/000102030405060708090a0b0c0d0e0f");
+    let marks =
+        [AppId::Mark(ShardId::numbered(3)), AppId::Position(ShardId::new("s/1")), AppId::Copied("notes".into())];
+    for id in marks.into_iter().chain([batch]) {
         assert_eq!(id.to_string().parse::<AppId>().unwrap(), id);
     }
-    assert!("spark-job-7".parse::<AppId>().is_err());
+    for foreign in ["spark-job-7", "alluvium/batch/", "alluvium/batch/000102030405060708090A0B0C0D0E0F"] {
+        assert!(foreign.parse::<AppId>().is_err(), "{foreign}");
+    }
+}
+
+#[test]
+fn a_note_says_what_its_batches_feed_and_one_without_batches_is_as_it_was() {
+    let batch = BatchIdentity::of([]);
+    let file = |table: &str| format!("{table}/{batch}-{batch}.parquet");
+    let fed = BatchNote { batch: batch.clone(), files: vec![file("notes"), file("readings")] };
+    let alone = BatchNote { batch: batch.clone(), files: Vec::new() };
+    assert_eq!(fed.tables(), BTreeSet::from(["notes".to_owned(), "readings".to_owned()]));
+    assert_eq!(alone.tables(), BTreeSet::from(["dead_letters".to_owned()]));
+    let written = Commit { batches: vec![fed, alone], ..commit() };
+    assert_eq!(Commit::decode(&written.encode(Operation::Append, 0)).unwrap().batches, written.batches);
+
+    let as_before = commit().encode(Operation::Append, 0);
+    assert!(!std::str::from_utf8(&as_before).unwrap().contains("batches"));
+    assert_eq!(Commit::decode(&as_before).unwrap().batches, []);
 }

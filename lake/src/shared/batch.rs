@@ -55,11 +55,6 @@ impl Batch {
         files.sort_unstable();
         Ok(Self { identity, note: BatchNote { batch: message.batch.clone(), files }, parts })
     }
-
-    /// The tables that it feeds.
-    pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
-        self.parts.keys().map(String::as_str)
-    }
 }
 
 /// The parts of these batches that a table does not have; `None`: it has all that are for it. Each batch is there once.
@@ -72,7 +67,7 @@ pub(super) fn plan(batches: &[Batch], table: &Table, now: Micros) -> Option<Comm
         };
         commit.actions.push(match &part.file {
             Some(file) => add(name, file, now),
-            None => Action::Txn(Transaction::new(AppId::Batch(batch.identity), 0)),
+            None => Action::Txn(Transaction::new_with_last_update(AppId::Batch(batch.identity), 0, Some(now / 1_000))),
         });
         commit.ledger.extend(part.entries.iter().cloned());
         commit.batches.push(batch.note.clone());

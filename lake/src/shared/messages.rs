@@ -16,6 +16,11 @@ const READ_AHEAD: usize = 16;
 /// The largest message that is read. One of a batch of 6 MB for a hundred datasets has some hundred KB.
 const MAX_MESSAGE_BYTES: u64 = 8 * 1024 * 1024;
 
+/// The path of a batch's message.
+pub(super) fn path(batch: &IdentityBits) -> String {
+    format!("{MESSAGES_FOLDER}/{batch}.json")
+}
+
 impl SharedLake {
     /// Reads the messages that lie at these paths under the lake's root, in their order.
     ///

@@ -1,7 +1,7 @@
 //! One round of commits: the messages that came together, and what becomes of each.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alluvium_core::CommitMessage;
 
@@ -93,8 +93,10 @@ impl Round {
         for message in messages {
             let batch = message.and_then(|message| {
                 let batch = Batch::of(message.borrow())?;
-                let unknown = batch.tables().find(|table| !tables.contains_key(*table)).map(str::to_owned);
-                unknown.map_or(Ok(batch), |unknown| Err(LakeError::NoTable(unknown)))
+                match named(message.borrow()).find(|table| !tables.contains_key(*table)) {
+                    Some(unknown) => Err(LakeError::NoTable(unknown.to_owned())),
+                    None => Ok(batch),
+                }
             });
             round.verdicts.push(match batch {
                 Ok(batch) if seen.insert(batch.identity) => {
@@ -111,6 +113,15 @@ impl Round {
             });
         }
         round
+    }
+
+    /// Adds a batch of which no message came, but which is half done.
+    pub(super) fn help(&mut self, message: &CommitMessage) {
+        if let Ok(batch) = Batch::of(message)
+            && self.batches.iter().all(|other| other.identity != batch.identity)
+        {
+            self.batches.push(batch);
+        }
     }
 
     /// The batches whose parts are to be written where they are missing.
@@ -187,6 +198,12 @@ impl Round {
     }
 }
 
+/// The tables that a message names, with repetitions.
+fn named(message: &CommitMessage) -> impl Iterator<Item = &str> {
+    let files = message.files.iter().map(|file| file.dataset.as_str());
+    files.chain(message.ledger.iter().map(|entry| entry.dataset.as_str()))
+}
+
 /// Where a batch stands to what is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -202,6 +219,14 @@ fn notes<'a>(tables: &'a BTreeMap<String, Table>, ledger: &Ledger) -> HashMap<Id
     let uncopied = tables.values().flat_map(|table| ledger.uncopied(table));
     let notes = uncopied.flat_map(|commit| &commit.batches);
     notes.filter_map(|note| Some((IdentityBits::of(&note.batch)?, note))).collect()
+}
+
+/// The batches of which some parts are in and others are not.
+pub(super) fn half_done(tables: &BTreeMap<String, Table>, ledger: &Ledger) -> BTreeSet<IdentityBits> {
+    let is_half = |(batch, note): &(IdentityBits, &BatchNote)| {
+        note.tables().iter().any(|name| tables.get(name).is_some_and(|table| !table.state.kept.contain_batch(*batch)))
+    };
+    notes(tables, ledger).into_iter().filter(is_half).map(|(batch, _)| batch).collect()
 }
 
 fn standing(batch: &Batch, tables: &BTreeMap<String, Table>, notes: &HashMap<IdentityBits, &BatchNote>) -> Standing {

@@ -48,7 +48,8 @@ impl Retained {
 }
 
 fn numbers(record: &StreamRecord) -> Vec<u64> {
-    std::str::from_utf8(&record.data).unwrap().split(',').map(|number| number.parse().unwrap()).collect()
+    let numbers = std::str::from_utf8(&record.data).unwrap().split(',').filter(|number| !number.is_empty());
+    numbers.map(|number| number.parse().unwrap()).collect()
 }
 
 #[async_trait]
@@ -67,11 +68,8 @@ impl Stream for Retained {
         let left = self.shards[shard].iter().filter(|(sequence, _)| after.is_none_or(|after| **sequence > after));
         let mut left: Vec<_> = left.collect();
         let all = left.len();
-        left.truncate(if self.hesitates && after.is_some_and(|after| after.to_string().ends_with('6')) {
-            0
-        } else {
-            3
-        });
+        let reads = self.reads.fetch_add(1, Ordering::Relaxed);
+        left.truncate(if self.hesitates && reads.is_multiple_of(2) { 0 } else { 3 });
         let records = left.iter().map(|(sequence, numbers)| StreamRecord {
             identity: RecordIdentity { shard: shard.clone(), sequence: **sequence, subsequence: 0 },
             arrival: 0,

@@ -6,7 +6,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use alluvium_core::{
-    CommitMessage, Datasets, LedgerEntry, ManualClock, RecordIdentity, SequenceNumber, ShardId, ShardRange,
+    Clock as _, CommitMessage, Datasets, LedgerEntry, ManualClock, RecordIdentity, SequenceNumber, ShardId, ShardRange,
+    SystemClock,
 };
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -24,7 +25,7 @@ pub(crate) async fn open_shared_with(
     store: &Arc<dyn ObjectStore>,
     checkpoint_every: u64,
 ) -> Result<(SharedLake, SharedOpening)> {
-    open_shared_at(store, &datasets(), Arc::new(ManualClock::at(1_700_000_000_000_000)), checkpoint_every).await
+    open_shared_at(store, &datasets(), Arc::new(ManualClock::at(SystemClock.now_micros())), checkpoint_every).await
 }
 
 pub(crate) async fn open_shared_at(

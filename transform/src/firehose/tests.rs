@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use alluvium_core::{Datasets, ShardId, StreamRecord};
+use alluvium_core::{Datasets, SequenceNumber, ShardId};
 use arrow::array::AsArray;
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -290,6 +291,34 @@ fn an_aggregate_within_an_aggregate_takes_no_other_records_ids() {
     let records = [stream("a", json!(0), &nested), stream("b", json!("1"), plain), stream("c", json!(2), plain)];
     let ids: BTreeSet<_> = texts(&run(&read(event(records))), "telemetry", "event_id").into_iter().collect();
     assert_eq!(ids.len(), 5);
+}
+
+#[test]
+fn what_is_handed_over_of_a_stream_record_is_known_by_what_the_batch_says() {
+    let of_stream = |data: Bytes| StreamRecord {
+        identity: RecordIdentity { shard: ShardId::new("s"), sequence: SequenceNumber::from(7), subsequence: 0 },
+        arrival: ARRIVAL_MS * 1000,
+        partition_key: "key".to_owned(),
+        data,
+    };
+    let nested = aggregate(&["1", "2"]);
+    let cut_off = nested.slice(..nested.len() - 1);
+    let whole = [of_stream("{}".into()), of_stream(cut_off)];
+    assert_eq!(whole.clone().map(user_records), whole.clone().map(|record| vec![record]));
+    assert!(user_records(of_stream(aggregate::<&str>(&[]))).is_empty());
+    let apart = user_records(of_stream(aggregate(&["{}".into(), nested.clone(), "".into()])));
+    let told: Vec<_> = apart.iter().map(|record| (record.identity.subsequence, record.data.clone())).collect();
+    assert_eq!(told, [(0, "{}".into()), (1, nested), (2, "".into())], "one level, in order");
+
+    for records in [apart, whole[1..].to_vec()] {
+        let sent = records.iter().enumerate().map(|(id, record)| {
+            json!({"recordId": id.to_string(), "data": base64(&record.data), "kinesisRecordMetadata": {
+                "shardId": "s", "sequenceNumber": "7", "subsequenceNumber": record.identity.subsequence,
+                "approximateArrivalTimestamp": ARRIVAL_MS}})
+        });
+        let known = read(event(sent)).batch().records.iter().map(|record| record.identity.clone()).collect::<Vec<_>>();
+        assert_eq!(known, records.iter().map(identity_in_batch).collect::<Vec<_>>());
+    }
 }
 
 /// What serde_json says that a record is.

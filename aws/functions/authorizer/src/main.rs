@@ -7,7 +7,8 @@ mod settings;
 
 use std::sync::Arc;
 
-use alluvium_aws::function;
+use alluvium_aws::secret::{self, Plain};
+use alluvium_aws::{Secret, config, function};
 use alluvium_core::SystemClock;
 use alluvium_query::{Authorizer, KeySource};
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -23,7 +24,8 @@ async fn main() -> anyhow::Result<()> {
     let secret = secret(&settings).await?;
     let key_source = settings.auth.jwks_url.as_deref().map(HttpsKeySource::new).transpose()?;
     let key_source = key_source.map(|source| Arc::new(source) as Arc<dyn KeySource>);
-    let authorizer = Authorizer::new(settings.authorizer(), secret.as_deref(), key_source, Arc::new(SystemClock))?;
+    let authorizer =
+        Authorizer::new(settings.authorizer(), secret.as_ref().map(Secret::expose), key_source, Arc::new(SystemClock))?;
     let authorizer = &authorizer;
     let handler = service_fn(move |event: LambdaEvent<Question>| async move {
         answer(authorizer, &event.payload).await.map_err(lambda_runtime::Error::from)
@@ -32,10 +34,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// The secret that the settings point to.
-async fn secret(settings: &Settings) -> anyhow::Result<Option<String>> {
-    // It comes with the ports of this room.
-    match &settings.auth.secret {
-        None => Ok(None),
-        Some(place) => anyhow::bail!("{place} cannot be read yet"),
-    }
+async fn secret(settings: &Settings) -> anyhow::Result<Option<Secret>> {
+    let Some(place) = &settings.auth.secret else { return Ok(None) };
+    let client = aws_sdk_secretsmanager::Client::new(&config::from_environment().await);
+    Ok(Some(secret::resolve(&client, "ALLUVIUM_AUTH__SECRET", place, Plain::Refused).await?))
 }

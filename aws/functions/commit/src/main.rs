@@ -1,3 +1,57 @@
-//! Not written yet.
+//! The function that the commit queue calls: commit messages in, Delta commits out. The lake's commits are `lake`'s; here is how
+//! the function starts, and what the queue is told of each message.
 
-fn main() {}
+mod handler;
+mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium_aws::{DynamoHotIndex, Retries, SqsCommitQueue, config, function};
+use alluvium_core::{Clock, SystemClock};
+use alluvium_lake::LakeSettings;
+use aws_config::SdkConfig;
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use lambda_runtime::{LambdaEvent, service_fn};
+use tokio::sync::Mutex;
+
+use handler::Handler;
+use settings::Settings;
+
+/// How soon a message that was refused is tried again. It is not weather, so there is nothing to wait for: what cannot be read
+/// is to be in the dead-letter queue, where an alarm watches, while somebody remembers what was done last.
+const REFUSED_AGAIN: Duration = Duration::from_secs(5);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let settings: Settings = function::settings()?;
+    function::log(&settings.verbosity)?;
+    let aws = config::from_environment().await;
+    let handler = handler(&settings, &aws)?;
+    let queue = SqsCommitQueue::new(aws_sdk_sqs::Client::new(&aws), &settings.commit.queue);
+    let invoked = async |event: LambdaEvent<SqsEvent>| {
+        let handled = handler.handle(event.payload).await;
+        for receipt in &handled.refused {
+            if let Err(error) = queue.postpone(receipt, REFUSED_AGAIN).await {
+                tracing::warn!(%error, "a refused message comes again only after the queue's own time");
+            }
+        }
+        Ok::<SqsBatchResponse, lambda_runtime::Error>(handled.response)
+    };
+    lambda_runtime::run(service_fn(|event| invoked(event))).await.map_err(anyhow::Error::from_boxed)
+}
+
+fn handler(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Handler> {
+    let clock = Arc::new(SystemClock);
+    let retries = Retries::new(clock.now_micros().unsigned_abs());
+    let (store, root) = settings.store(aws.endpoint_url())?;
+    Ok(Handler {
+        store,
+        root,
+        datasets: Arc::new(function::datasets(None)?),
+        hot: Arc::new(DynamoHotIndex::new(aws_sdk_dynamodb::Client::new(aws), &settings.hot.table, retries)),
+        clock,
+        settings: LakeSettings { checkpoint_every: settings.commit.checkpoint_every },
+        lake: Mutex::default(),
+    })
+}

@@ -6,8 +6,9 @@ mod settings;
 
 use std::sync::Arc;
 
-use alluvium_aws::function;
+use alluvium_aws::{KinesisStream, Retries, config, function};
 use alluvium_core::ports::Stream;
+use alluvium_core::{Clock as _, SystemClock};
 use alluvium_ingest::Gateway;
 
 use settings::Settings;
@@ -17,12 +18,13 @@ async fn main() -> anyhow::Result<()> {
     let settings: Settings = function::settings()?;
     function::log(&settings.verbosity)?;
     let datasets = Arc::new(function::datasets(None)?);
-    let gateway = Gateway::new(stream(&settings).await?, datasets, settings.gateway())?;
+    let gateway = Gateway::new(stream(&settings).await, datasets, settings.gateway())?;
     lambda_http::run(routes::of(gateway)).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// The stream that the settings name.
-async fn stream(settings: &Settings) -> anyhow::Result<Arc<dyn Stream>> {
-    // The adapter comes with the ports of this room.
-    anyhow::bail!("the stream {} has no adapter yet", settings.stream.name)
+async fn stream(settings: &Settings) -> Arc<dyn Stream> {
+    let aws = config::from_environment().await;
+    let retries = Retries::new(SystemClock.now_micros().unsigned_abs());
+    Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&aws), &settings.stream.name, retries))
 }

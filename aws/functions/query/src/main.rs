@@ -7,13 +7,13 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_aws::function;
+use alluvium_aws::{AthenaSettings, AthenaSql, DynamoHotIndex, Retries, config, function};
 use alluvium_core::ports::{HotIndex, SqlEngine};
 use alluvium_core::{Clock, Datasets, SystemClock};
+use alluvium_query::api::queries_routes;
 use alluvium_query::{CommitLag, Records};
-use axum::Router;
 
-use settings::Settings;
+use settings::{Settings, Sql};
 
 /// How long an event is taken to wait for its commit at most: this function does not see the queue.
 ///
@@ -28,9 +28,9 @@ async fn main() -> anyhow::Result<()> {
     let settings: Settings = function::settings()?;
     function::log(&settings.verbosity)?;
     let datasets = Arc::new(function::datasets(None)?);
-    let (hot, sql) = ports(&settings).await?;
+    let (hot, sql) = ports(&settings).await;
     let records = records(hot, sql.clone(), datasets, Arc::new(SystemClock), settings.hot.margin);
-    lambda_http::run(routes::of(records, queries(sql))).await.map_err(anyhow::Error::from_boxed)
+    lambda_http::run(routes::of(records, queries_routes(sql))).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// The reader of records, to which the queue is [`COMMIT_LAG`] behind at most.
@@ -46,16 +46,13 @@ fn records(
     Records::new(hot, sql, datasets, clock, lag).with_hot_margin(hot_margin)
 }
 
-/// The routes under `/v1/queries`.
-fn queries(_engine: Arc<dyn SqlEngine>) -> Router {
-    // They come with the adapter of the engine.
-    Router::new()
-}
-
 /// The hot index and the engine that the settings name.
-async fn ports(settings: &Settings) -> anyhow::Result<(Arc<dyn HotIndex>, Arc<dyn SqlEngine>)> {
-    // The adapters come with the ports of this room.
-    let Settings { hot, sql, .. } = settings;
-    let (database, workgroup, time) = (&sql.database, &sql.workgroup, sql.time);
-    anyhow::bail!("{} and {database} in {workgroup} ({time:?}) have no adapters yet", hot.table)
+async fn ports(settings: &Settings) -> (Arc<dyn HotIndex>, Arc<dyn SqlEngine>) {
+    let aws = config::from_environment().await;
+    let retries = Retries::new(SystemClock.now_micros().unsigned_abs());
+    let hot = DynamoHotIndex::new(aws_sdk_dynamodb::Client::new(&aws), &settings.hot.table, retries.clone());
+    let Sql { workgroup, database, time } = settings.sql.clone();
+    let athena = AthenaSettings { workgroup, database, time_limit: time };
+    let sql = AthenaSql::new(aws_sdk_athena::Client::new(&aws), athena, retries);
+    (Arc::new(hot), Arc::new(sql))
 }

@@ -1,0 +1,157 @@
+//! One invocation: the messages committed together, and each that is not dealt with named for the queue.
+
+use std::sync::Arc;
+
+use alluvium_aws::DynamoHotIndex;
+use alluvium_core::clock::Micros;
+use alluvium_core::ports::PortError;
+use alluvium_core::{Clock, Datasets};
+use alluvium_lake::{LakeError, LakeSettings, Outcome, SharedCommit, SharedLake};
+use async_trait::async_trait;
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use object_store::ObjectStore;
+use tokio::sync::Mutex;
+use url::Url;
+
+/// What invocations work on.
+pub struct Handler {
+    /// The store that is rooted at the lake.
+    pub store: Arc<dyn ObjectStore>,
+    /// The lake's URL.
+    pub root: Url,
+    /// The datasets that have tables.
+    pub datasets: Arc<Datasets>,
+    /// The hot index, which is told of tables that are new.
+    pub hot: Arc<dyn Marks>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How the tables are written.
+    pub settings: LakeSettings,
+    /// The tables as they were last seen; none before the first invocation and after one that did not end.
+    pub lake: Mutex<Option<SharedLake>>,
+}
+
+/// What the commit function asks of the hot index.
+#[async_trait]
+pub trait Marks: Send + Sync {
+    /// Says that the index has every event of a dataset, unless something is said of the dataset already.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be said; saying it again is harmless.
+    async fn complete_from_the_beginning(&self, dataset: &str) -> Result<(), PortError>;
+}
+
+#[async_trait]
+impl Marks for DynamoHotIndex {
+    async fn complete_from_the_beginning(&self, dataset: &str) -> Result<(), PortError> {
+        self.set_complete_since_if_absent(dataset, Micros::MIN).await.map(drop)
+    }
+}
+
+/// What became of an event's messages.
+#[derive(Debug)]
+pub struct Handled {
+    /// Names the messages that must come again. Every other one is dealt with (LK-1).
+    pub response: SqsBatchResponse,
+    /// The receipts of those among them that were refused: waiting helps none of these.
+    pub refused: Vec<String>,
+}
+
+/// Why the lake could not be opened.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error("the hot index cannot be told that a dataset is new: {0}")]
+    Hot(#[from] PortError),
+}
+
+impl Handler {
+    /// Commits what the messages name.
+    pub async fn handle(&self, event: SqsEvent) -> Handled {
+        let paths: Vec<String> = event.records.iter().map(|message| message.body.clone().unwrap_or_default()).collect();
+        let mut lake = self.lake.lock().await;
+        // Taken out, so that an invocation that is cut off leaves none behind that may be half advanced.
+        let opened = match lake.take() {
+            Some(opened) => Ok(opened),
+            None => self.open().await,
+        };
+        let mut opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!(%error, "the lake cannot be opened; every message comes again");
+                return Handled { response: again(&event.records), refused: Vec::new() };
+            }
+        };
+        let commit = opened.commit_paths(&paths).await;
+        log(&commit);
+        if commit.failure.is_none() {
+            *lake = Some(opened);
+        }
+        handled(event.records, &paths, commit)
+    }
+
+    /// Opens the lake. Of a dataset of which nothing was ever committed, the hot index has everything: nothing came before it.
+    async fn open(&self) -> Result<SharedLake, OpenError> {
+        let (store, root, clock) = (self.store.clone(), self.root.clone(), self.clock.clone());
+        let (lake, opening) = SharedLake::open(store, root, &self.datasets, clock, self.settings.clone()).await?;
+        tracing::info!(created = ?opening.created, evolved = ?opening.evolved, "the lake is open");
+        for dataset in &opening.empty {
+            self.hot.complete_from_the_beginning(dataset).await?;
+        }
+        Ok(lake)
+    }
+}
+
+fn handled(messages: Vec<SqsMessage>, paths: &[String], commit: SharedCommit) -> Handled {
+    let mut unfinished = Vec::new();
+    let mut refused = Vec::new();
+    for ((message, path), outcome) in messages.into_iter().zip(paths).zip(commit.outcomes) {
+        match outcome {
+            Outcome::Committed | Outcome::AlreadyIn => continue,
+            Outcome::Refused(error) => {
+                tracing::error!(path, %error, "a commit message is refused; it ends in the dead-letter queue");
+                refused.extend(message.receipt_handle.clone());
+            }
+            Outcome::Unfinished => {}
+        }
+        unfinished.push(message);
+    }
+    Handled { response: again(&unfinished), refused }
+}
+
+/// The answer that has these messages come again.
+fn again(messages: &[SqsMessage]) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = messages
+        .iter()
+        .map(|message| {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = message.message_id.clone().unwrap_or_default();
+            failure
+        })
+        .collect();
+    response
+}
+
+fn log(commit: &SharedCommit) {
+    for table in &commit.tables {
+        tracing::info!(
+            table = table.table,
+            version = table.version,
+            files = table.files,
+            rows = table.rows,
+            "committed"
+        );
+    }
+    if let Some(version) = commit.ledger_version {
+        tracing::info!(version, entries = commit.ledger_entries, waiting = commit.waiting, "the ledger is written");
+    }
+    if let Some(error) = &commit.failure {
+        tracing::error!(%error, "a commit did not end; its messages come again");
+    }
+}
+
+#[cfg(test)]
+mod tests;
