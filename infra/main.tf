@@ -81,6 +81,7 @@ module "serving" {
   }
 
   on_destroy           = var.on_destroy
+  hot_margin           = var.hot_margin
   sql_time             = var.sql_time
   requests_per_second  = var.requests_per_second
   request_burst        = var.request_burst

@@ -50,6 +50,7 @@ def variables(function, url):
         "gateway": {"ALLUVIUM_STREAM__NAME": "events", "ALLUVIUM_LIMITS__BODY_BYTES": str(4 * 1024 * 1024)},
         "query": {
             "ALLUVIUM_HOT__TABLE": "hot",
+            "ALLUVIUM_HOT__MARGIN": "1h",
             "ALLUVIUM_SQL__DATABASE": "bench",
             "ALLUVIUM_SQL__WORKGROUP": "bench",
             "ALLUVIUM_SQL__TIME": "20s",

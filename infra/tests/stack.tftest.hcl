@@ -86,6 +86,14 @@ run "defaults" {
   }
 
   assert {
+    condition = (
+      module.transform.functions.transform.environment["ALLUVIUM_HOT__MARGIN"]
+      == module.serving.functions.query.environment["ALLUVIUM_HOT__MARGIN"]
+    )
+    error_message = "Who reads the hot index reckons with the margin by which it is written."
+  }
+
+  assert {
     condition     = !contains(keys(module.transform.functions.transform.environment), "AWS_ENDPOINT_URL")
     error_message = "Without endpoint_url no function is sent anywhere but to AWS."
   }

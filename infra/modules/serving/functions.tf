@@ -37,6 +37,7 @@ module "query" {
 
   environment = {
     ALLUVIUM_HOT__TABLE     = aws_dynamodb_table.hot.name
+    ALLUVIUM_HOT__MARGIN    = var.hot_margin
     ALLUVIUM_SQL__DATABASE  = var.lake.database
     ALLUVIUM_SQL__WORKGROUP = var.lake.workgroup
     ALLUVIUM_SQL__TIME      = var.sql_time

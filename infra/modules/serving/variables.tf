@@ -41,6 +41,11 @@ variable "on_destroy" {
   type        = string
 }
 
+variable "hot_margin" {
+  description = "How much longer than its hot retention the transform keeps a chunk."
+  type        = string
+}
+
 variable "sql_time" {
   description = "How long a statement for a read of records may take."
   type        = string
