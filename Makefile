@@ -8,6 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 ALLUVIUM := $(TARGET)/debug/alluvium
 VENV := $(TARGET)/interop-venv
 PEERS_VENV := $(TARGET)/peers-venv
+AWS_VENV := $(TARGET)/aws-venv
 INFRA_VENV := $(TARGET)/infra-venv
 PACKAGE_VENV := $(TARGET)/package-venv
 PYTHON ?= python3
@@ -32,7 +33,7 @@ ZIPS := target/package
 export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
 export CHECKPOINT_DISABLE ?= 1
 
-.PHONY: help demo build test test-interop check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build test test-interop test-aws check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -60,9 +61,20 @@ $(VENV)/installed: tests/interop/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
 	touch $@
 
+test-aws: package-local $(AWS_VENV)/installed ## The real stack and functions on an emulator of AWS; needs terraform 1.11 or newer.
+	@command -v terraform >/dev/null || { echo "test-aws: terraform (1.11 or newer) is not installed" >&2; exit 1; }
+	$(CARGO) test --quiet --workspace --features alluvium-aws/emulator --test emulator --no-run
+	CARGO=$(CARGO) ALLUVIUM=$(abspath $(ALLUVIUM)) ALLUVIUM_PACKAGES=$(abspath $(ZIPS)-local) \
+		$(AWS_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws
+
+$(AWS_VENV)/installed: tests/aws/requirements.txt
+	$(PYTHON) -m venv $(AWS_VENV)
+	$(AWS_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/aws/requirements.txt
+	touch $@
+
 check: ## Format, lints with warnings denied, dependency policy, architecture, packaging, infrastructure.
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) test --quiet -p alluvium-cli --test architecture
 	$(MAKE) --no-print-directory deny-installed
 	$(DENY) --all-features check --hide-inclusion-graph bans licenses sources

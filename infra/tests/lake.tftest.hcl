@@ -109,7 +109,7 @@ run "promises" {
   }
 
   assert {
-    condition     = module.bucket.expire_days == tomap({ "lake/_commits/" = 40 })
+    condition     = module.bucket.expire_days == tomap({ "lake/_commits/" = 29 })
     error_message = "Of the lake only commit messages expire by age."
   }
 

@@ -8,7 +8,7 @@ module "bucket" {
   undelete_days = var.undelete_days
   # Commit messages alone go by age, later than both queues can still name one (14 days each). What else is old enough to go is
   # retention's to decide, through the tables' logs.
-  expire_days = { "${local.folder}/_commits/" = 40 }
+  expire_days = { "${local.folder}/_commits/" = 29 }
 }
 
 module "results" {

@@ -64,6 +64,7 @@ module "commit" {
   environment = {
     ALLUVIUM_LAKE                     = local.lake_url
     ALLUVIUM_COMMIT__CHECKPOINT_EVERY = tostring(var.checkpoint_every)
+    ALLUVIUM_COMMIT__QUEUE            = aws_sqs_queue.commits.url
     ALLUVIUM_HOT__TABLE               = var.hot_table.name
   }
 

@@ -157,7 +157,8 @@ async fn the_hot_index_is_complete_for_datasets_that_are_new_and_for_no_other() 
     let world = World::new();
     let one = world.message(1).await;
     world.handler().handle(event(&[&one])).await;
-    assert!(world.hot.of("telemetry"));
+    assert!(world.hot.of("telemetry") && world.hot.of("data"));
+    assert!(!world.hot.of("dead_letters"), "it has no dead letter, and reads would not look further");
     // A table of chunks that was lost: the lake has rows that the new one never had.
     world.hot.set.lock().unwrap().clear();
     world.handler().handle(event(&[&one])).await;
