@@ -54,8 +54,8 @@ pub struct HotChunk {
     pub max_time: Micros,
     /// When the hot index may forget it: the newest row's event time plus the dataset's hot retention plus a margin.
     pub expires_at: Micros,
-    /// The rows: one Arrow IPC stream with the dataset's columns and one RecordBatch, sorted by owner, source and
-    /// `event_time`, compressed as a whole with zstd. At most [`limits::HOT_CHUNK_BYTES`](crate::limits::HOT_CHUNK_BYTES).
+    /// The rows, sorted by owner, source and `event_time`, as [`hot_block`](crate::hot_block) writes them. At most
+    /// [`limits::HOT_CHUNK_BYTES`](crate::limits::HOT_CHUNK_BYTES).
     pub block: Bytes,
 }
 

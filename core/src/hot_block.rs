@@ -1,34 +1,61 @@
 //! The bytes of a hot chunk's block: rows as they are written by the transform and read by the query stage.
 //!
-//! A block is one zstd frame that says how large its content is; the content is one Arrow IPC stream with the dataset's
-//! columns and exactly one RecordBatch. Both formats carry their own version, so a block has none of its own.
+//! A block is an Arrow IPC stream with the dataset's columns and exactly one RecordBatch, compressed as a whole. How it begins says its
+//! version:
 //!
-//! Sources: RFC 8878, "Zstandard Compression"; Apache Arrow, "IPC Streaming Format".
+//! - `28 B5 2F FD`, version 1, which is written of few rows: the block is one zstd frame that says how large its content is. The
+//!   columns have the dataset's types.
+//! - `ALH2`, version 2, which is written of others: two numbers of four bytes follow, little end first, the CRC-32C of all that comes
+//!   after it and how large the content is, then the content as one LZ4 block. A column may be held in another type that takes
+//!   fewer bytes (the module `compact` says which), and comes back as it was.
+//!
+//! Other versions are refused, so a release that writes a new one is rolled out to readers first.
+//!
+//! Sources: Apache Arrow, "IPC Streaming Format" and "Canonical Extension Types"; LZ4, "LZ4 Block Format Description"; RFC 8878,
+//! "Zstandard Compression".
+
+mod compact;
+mod digits;
+mod restore;
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::ipc::MetadataVersion;
 use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
+use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions, write_message};
 use bytes::Bytes;
+
+use compact::{Compacter, Held};
+use restore::{restore, restored_bytes};
 
 /// The most bytes that a block of several rows expands to: what a writer keeps to and a reader may set as its limit, with room
 /// for one event more.
 pub const EXPANDED_BYTES: usize = 16 * 1024 * 1024;
 
-/// Blocks are written once and read rarely: the fastest level, which already halves them.
+/// How a block of each version begins.
+const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+const LZ4: [u8; 4] = *b"ALH2";
+/// How many bytes stand before the content of a block of version 2, and before what its checksum is of.
+const HEAD_BYTES: usize = 12;
+const UNCHECKED_BYTES: usize = 8;
+/// Fewer rows than these are smaller as version 1: the columns' description is most of them, of which zstd leaves less.
+const FEW_ROWS: usize = 40;
+/// The level of zstd: its fastest.
 const LEVEL: i32 = 1;
 
 /// A block that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum HotBlockError {
-    /// The frame does not say how large its content is, or is no zstd frame at all.
+    /// It begins like no version, or does not say how large its content is.
     #[error(
-        "hot block of {0} bytes is no zstd frame with a content size; it is damaged or was not written by `HotBlockWriter`"
+        "hot block of {0} bytes begins with neither a zstd frame with a content size nor `ALH2`; it is damaged or of a release \
+         newer than this"
     )]
-    NoFrame(usize),
+    Unknown(usize),
     /// The content is larger than the reader takes.
     #[error("hot block expands to {expands_to} bytes, more than the {limit_bytes} allowed")]
     TooLarge {
@@ -37,9 +64,12 @@ pub enum HotBlockError {
         /// What the caller allows.
         limit_bytes: usize,
     },
-    /// zstd could not compress or decompress it.
+    /// It cannot be compressed or decompressed.
     #[error("hot block cannot be compressed or decompressed: {0}")]
-    Zstd(#[from] std::io::Error),
+    Codec(#[from] std::io::Error),
+    /// Its bytes are not those that were written.
+    #[error("hot block of {0} bytes is damaged: it is not what its checksum was made of")]
+    Damaged(usize),
     /// The content is no Arrow IPC stream.
     #[error("hot block is no Arrow IPC stream: {0}")]
     Arrow(#[from] ArrowError),
@@ -50,34 +80,76 @@ pub enum HotBlockError {
 
 /// How an Arrow IPC stream ends: a continuation and no more message.
 const END_OF_STREAM: [u8; 8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
-
-/// Writes blocks; keeps its compression state, its buffers and the columns' description from one to the next.
+/// What each buffer of a stream is aligned to: the least that Arrow allows, for a reader copies what it needs otherwise.
+const ALIGNMENT: usize = 8;
+/// Writes blocks; keeps its buffers and the columns' description from one to the next.
+#[derive(Default)]
 pub struct HotBlockWriter {
-    compressor: zstd::bulk::Compressor<'static>,
-    stream: Option<Stream>,
+    compacter: Compacter,
+    /// For few rows; made when there are any.
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    /// Of few rows, and of others: a batch has blocks of both by turns.
+    streams: [Option<Stream>; 2],
     /// As large as the largest block could have been; a block is a copy of what it came to.
-    frame: Vec<u8>,
+    block: Vec<u8>,
+    expanded_bytes: usize,
 }
 
 /// A stream that begins with its columns' description, over and over.
 struct Stream {
-    schema: SchemaRef,
-    /// How long that description is.
+    /// The columns of the rows, and how blocks hold them.
+    of: SchemaRef,
+    held: Vec<Held>,
+    /// The columns of the blocks.
+    columns: SchemaRef,
+    bytes: Vec<u8>,
+    /// How long the columns' description is.
     head_bytes: usize,
-    writer: StreamWriter<Vec<u8>>,
+    dictionaries: usize,
+    options: IpcWriteOptions,
+    context: IpcWriteContext,
 }
 
 impl Stream {
-    fn new(schema: &SchemaRef) -> Result<Self, ArrowError> {
-        let writer = StreamWriter::try_new(Vec::new(), schema)?;
-        Ok(Self { schema: schema.clone(), head_bytes: writer.get_ref().len(), writer })
+    fn new(of: &SchemaRef, held: &[Held]) -> Result<Self, ArrowError> {
+        let fields: Vec<_> = of.fields().iter().zip(held).map(|(field, held)| held.field(field)).collect();
+        let columns = Arc::new(Schema::new_with_metadata(fields, of.metadata().clone()));
+        let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)?;
+        let mut tracker = DictionaryTracker::new(false);
+        let generator = IpcDataGenerator::default();
+        let head = generator.schema_to_bytes_with_dictionary_tracker(&columns, &mut tracker, &options);
+        let mut bytes = Vec::new();
+        write_message(&mut bytes, head, &options)?;
+        Ok(Self {
+            of: of.clone(),
+            held: held.to_vec(),
+            columns,
+            head_bytes: bytes.len(),
+            bytes,
+            dictionaries: tracker.dict_id().len(),
+            options,
+            context: IpcWriteContext::default(),
+        })
+    }
+
+    fn is_of(&self, columns: &SchemaRef, held: &[Held]) -> bool {
+        self.held == held && (Arc::ptr_eq(&self.of, columns) || self.of == *columns)
     }
 
     fn write(&mut self, rows: &RecordBatch) -> Result<&[u8], ArrowError> {
-        self.writer.get_mut().truncate(self.head_bytes);
-        self.writer.write(rows)?;
-        self.writer.get_mut().extend_from_slice(&END_OF_STREAM);
-        Ok(self.writer.get_ref())
+        // It knows of no dictionary that was written before, and numbers them as the columns' description does.
+        let mut tracker = DictionaryTracker::new(false);
+        for _ in 0..self.dictionaries {
+            tracker.next_dict_id();
+        }
+        let generator = IpcDataGenerator::default();
+        let (dictionaries, rows) = generator.encode(rows, &mut tracker, &self.options, &mut self.context)?;
+        self.bytes.truncate(self.head_bytes);
+        for message in dictionaries.into_iter().chain([rows]) {
+            write_message(&mut self.bytes, message, &self.options)?;
+        }
+        self.bytes.extend_from_slice(&END_OF_STREAM);
+        Ok(&self.bytes)
     }
 }
 
@@ -88,36 +160,63 @@ impl std::fmt::Debug for HotBlockWriter {
 }
 
 impl HotBlockWriter {
-    /// A writer with nothing written yet.
+    /// Writes one block of these rows; see [`write_rows`](Self::write_rows).
     ///
     /// # Errors
     ///
-    /// When zstd has no memory for its state.
-    pub fn new() -> Result<Self, HotBlockError> {
-        Ok(Self { compressor: zstd::bulk::Compressor::new(LEVEL)?, stream: None, frame: Vec::new() })
-    }
-
-    /// Writes one block of these rows. The same rows always give the same bytes.
-    ///
-    /// # Errors
-    ///
-    /// When Arrow or zstd refuses, which no well-formed RecordBatch makes them do.
+    /// As [`write_rows`](Self::write_rows).
     pub fn write(&mut self, rows: &RecordBatch) -> Result<Bytes, HotBlockError> {
-        let known = self.stream.take().filter(|stream| stream.schema == *rows.schema_ref());
-        let stream = self.stream.insert(match known {
-            Some(stream) => stream,
-            None => Stream::new(rows.schema_ref())?,
-        });
-        let stream = stream.write(rows)?;
-        self.frame.clear();
-        self.frame.reserve(zstd::zstd_safe::compress_bound(stream.len()));
-        self.compressor.compress_to_buffer(stream, &mut self.frame)?;
-        Ok(Bytes::copy_from_slice(&self.frame))
+        let all: Vec<u32> = (0..rows.num_rows() as u32).collect();
+        self.write_rows(rows, &all)
     }
 
-    /// What the block that was last written expands to.
+    /// Writes one block of the rows of these numbers, in their order. The batch has columns as its dataset has them; texts may be
+    /// dictionaries with `UInt32` keys, of which the block holds the values that its rows have. The same rows always give the same
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// When Arrow refuses, which no well-formed RecordBatch makes them do.
+    ///
+    /// # Panics
+    ///
+    /// When there is no row of one of the numbers.
+    pub fn write_rows(&mut self, batch: &RecordBatch, rows: &[u32]) -> Result<Bytes, HotBlockError> {
+        let is_few = rows.len() < FEW_ROWS;
+        let columns = if is_few { self.compacter.plain(batch, rows)? } else { self.compacter.columns(batch, rows)? };
+        let (of, held) = (batch.schema_ref(), &self.compacter.held);
+        let last = &mut self.streams[usize::from(is_few)];
+        let stream = match last.take().filter(|stream| stream.is_of(of, held)) {
+            Some(known) => last.insert(known),
+            None => last.insert(Stream::new(of, held)?),
+        };
+        let rows = RecordBatch::try_new(stream.columns.clone(), columns)?;
+        let stream = stream.write(&rows)?;
+        self.expanded_bytes = stream.len() + restored_bytes(&rows);
+        if is_few {
+            let zstd = match self.zstd.take() {
+                Some(zstd) => self.zstd.insert(zstd),
+                None => self.zstd.insert(zstd::bulk::Compressor::new(LEVEL)?),
+            };
+            return Ok(zstd.compress(stream)?.into());
+        }
+        let most_bytes = HEAD_BYTES + lz4_flex::block::get_maximum_output_size(stream.len());
+        if self.block.len() < most_bytes {
+            self.block.resize(most_bytes, 0);
+        }
+        let content = &mut self.block[HEAD_BYTES..];
+        let bytes = lz4_flex::block::compress_into(stream, content).expect("the buffer is as large as it may need");
+        let block = &mut self.block[..HEAD_BYTES + bytes];
+        block[UNCHECKED_BYTES..HEAD_BYTES].copy_from_slice(&(stream.len() as u32).to_le_bytes());
+        let checksum = crc32c::crc32c(&block[UNCHECKED_BYTES..]);
+        block[..LZ4.len()].copy_from_slice(&LZ4);
+        block[LZ4.len()..UNCHECKED_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        Ok(Bytes::copy_from_slice(block))
+    }
+
+    /// What the block that was last written expands to at most.
     pub fn expanded_bytes(&self) -> usize {
-        self.stream.as_ref().map_or(0, |stream| stream.writer.get_ref().len())
+        self.expanded_bytes
     }
 }
 
@@ -129,11 +228,54 @@ impl HotBlockWriter {
 ///
 /// When the bytes are no block, are damaged, or expand past `limit_bytes`.
 pub fn read_block(block: &[u8], limit_bytes: usize) -> Result<RecordBatch, HotBlockError> {
-    let expands_to =
-        zstd::zstd_safe::get_frame_content_size(block).ok().flatten().ok_or(HotBlockError::NoFrame(block.len()))?;
-    let capacity = usize::try_from(expands_to).ok().filter(|size| *size <= limit_bytes);
-    let capacity = capacity.ok_or(HotBlockError::TooLarge { expands_to, limit_bytes })?;
-    let stream = zstd::bulk::decompress(block, capacity)?;
+    match block.first_chunk() {
+        Some(&ZSTD) => rows_of(zstd_content(block, limit_bytes)?),
+        Some(&LZ4) => {
+            let content = lz4_content(block, limit_bytes)?;
+            let content_bytes = content.len();
+            let held = rows_of(content)?;
+            let expands_to = content_bytes.saturating_add(restored_bytes(&held)) as u64;
+            if expands_to > limit_bytes as u64 {
+                return Err(HotBlockError::TooLarge { expands_to, limit_bytes });
+            }
+            Ok(restore(&held)?)
+        }
+        _ => Err(HotBlockError::Unknown(block.len())),
+    }
+}
+
+fn zstd_content(block: &[u8], limit_bytes: usize) -> Result<Vec<u8>, HotBlockError> {
+    let size = zstd::zstd_safe::get_frame_content_size(block).ok().flatten();
+    let size = within(limit_bytes, size.ok_or(HotBlockError::Unknown(block.len()))?)?;
+    Ok(zstd::bulk::decompress(block, size)?)
+}
+
+fn lz4_content(block: &[u8], limit_bytes: usize) -> Result<Vec<u8>, HotBlockError> {
+    let damaged = HotBlockError::Damaged(block.len());
+    let (Some(checksum), Some(size)) =
+        (block[LZ4.len()..].first_chunk(), block.get(UNCHECKED_BYTES..).and_then(|checked| checked.first_chunk()))
+    else {
+        return Err(damaged);
+    };
+    // Arrow takes it for granted that a stream is one, and LZ4 would make one of most bytes.
+    if crc32c::crc32c(&block[UNCHECKED_BYTES..]) != u32::from_le_bytes(*checksum) {
+        return Err(damaged);
+    }
+    let mut content = vec![0; within(limit_bytes, u32::from_le_bytes(*size).into())?];
+    match lz4_flex::block::decompress_into(&block[HEAD_BYTES..], &mut content) {
+        Ok(bytes) if bytes == content.len() => Ok(content),
+        _ => Err(damaged),
+    }
+}
+
+/// How large a content is, if it is no larger than allowed.
+fn within(limit_bytes: usize, expands_to: u64) -> Result<usize, HotBlockError> {
+    let size = usize::try_from(expands_to).ok().filter(|size| *size <= limit_bytes);
+    size.ok_or(HotBlockError::TooLarge { expands_to, limit_bytes })
+}
+
+/// The one RecordBatch of a stream.
+fn rows_of(stream: Vec<u8>) -> Result<RecordBatch, HotBlockError> {
     let mut batches = StreamReader::try_new(Cursor::new(stream), None)?;
     let rows = batches.next().ok_or(HotBlockError::Batches("no"))??;
     match batches.next() {

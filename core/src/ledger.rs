@@ -119,3 +119,6 @@ impl LedgerEntry {
             && self.dead == self.dead_by_reason.values().sum::<u64>()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,7 @@ use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, TIME_BUCKET_MICROS, time_bucket_of};
 use alluvium_core::hot_block::{EXPANDED_BYTES, HotBlockError, HotBlockWriter};
 use alluvium_core::{BatchIdentity, limits};
-use arrow::array::{AsArray, RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::array::{Array, AsArray, RecordBatch};
 use rustc_hash::FxHashMap;
 
 use crate::plan::{Plan, micros};
@@ -106,16 +105,26 @@ pub(crate) fn chunks(
     if !order::is_usual(&settings.plan.dataset) {
         sort_by_time(&mut order, rows);
     }
-    let batch = &rows.without_dictionaries()?;
-    let row_bytes = batch.get_array_memory_size() / batch.num_rows();
+    let batch = &rows.batch;
+    let row_bytes = row_bytes(batch);
     let most_rows = (LARGE_BYTES / row_bytes.max(1)).max(1);
-    let mut cutter = Cutter { batch, most_rows, times: &rows.times, order: &order, settings, blocks, chunks };
+    let mut cutter =
+        Cutter { batch, most_rows, times: &rows.times, order: &order, numbers: Vec::new(), settings, blocks, chunks };
     let mut start = 0;
     for group in order.chunk_by(|one, next| one.chunk() == next.chunk()) {
         cutter.cut(start..start + group.len(), parts.0.entry(group[0].chunk()).or_default())?;
         start += group.len();
     }
     Ok(())
+}
+
+/// What a row takes, roughly: of a dictionary the key, for its values are there once.
+fn row_bytes(rows: &RecordBatch) -> usize {
+    let bytes = rows.columns().iter().map(|column| match column.as_any_dictionary_opt() {
+        Some(dictionary) => dictionary.keys().get_array_memory_size(),
+        None => column.get_array_memory_size(),
+    });
+    bytes.sum::<usize>() / rows.num_rows()
 }
 
 /// Sorts the rows of each owner and source by `event_time` and `event_id`, where the data file has them in another order.
@@ -138,6 +147,8 @@ struct Cutter<'a> {
     /// The event times of the rows in the order of the data file.
     times: &'a [Micros],
     order: &'a [Belongs],
+    /// The numbers of a chunk's rows.
+    numbers: Vec<u32>,
     settings: &'a HotSettings<'a>,
     blocks: &'a mut HotBlockWriter,
     chunks: &'a mut Vec<HotChunk>,
@@ -150,8 +161,9 @@ impl Cutter<'_> {
         if rows.len() > self.most_rows {
             return self.halve(rows, part);
         }
-        let indices = UInt32Array::from_iter_values(self.order[rows.clone()].iter().map(|belongs| belongs.row()));
-        let block = self.blocks.write(&take_record_batch(self.batch, &indices)?)?;
+        self.numbers.clear();
+        self.numbers.extend(self.order[rows.clone()].iter().map(|belongs| belongs.row()));
+        let block = self.blocks.write_rows(self.batch, &self.numbers)?;
         let too_large = block.len() > limits::HOT_CHUNK_BYTES || self.blocks.expanded_bytes() > EXPANDED_BYTES;
         if too_large && rows.len() > 1 {
             return self.halve(rows, part);

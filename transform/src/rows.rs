@@ -11,8 +11,8 @@ use std::sync::Arc;
 use alluvium_core::Dataset;
 use alluvium_core::clock::Micros;
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, PrimitiveArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-    UInt32Array, new_null_array,
+    Array, ArrayRef, Date32Array, PrimitiveArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    new_null_array,
 };
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -65,8 +65,6 @@ pub(crate) struct Sorted {
 pub(crate) struct SortedRows {
     /// The dataset's columns, where it pays as dictionaries (`UInt32`) of all different values.
     pub(crate) batch: RecordBatch,
-    /// The dataset's columns as it declares them.
-    schema: SchemaRef,
     /// Each row's owner and source.
     pub(crate) sources: Vec<SourceIndex>,
     /// Each row's `event_time`.
@@ -237,23 +235,7 @@ impl Sorted {
         let fields = fields.map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()));
         let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.schema.metadata().clone());
         let batch = RecordBatch::try_new(Arc::new(schema), columns)?;
-        Ok(SortedRows { batch, schema: self.schema.clone(), sources, times })
-    }
-}
-
-impl SortedRows {
-    /// The dataset's columns as it declares them, without dictionaries.
-    ///
-    /// # Errors
-    ///
-    /// When the texts of a column take more than Arrow can address, 2 GiB.
-    pub(crate) fn without_dictionaries(&self) -> Result<RecordBatch, ArrowError> {
-        let column = |column: &ArrayRef| match column.as_dictionary_opt() {
-            Some(dictionary) => texts::texts(dictionary),
-            None => Ok(column.clone()),
-        };
-        let columns = self.batch.columns().iter().map(column).collect::<Result<_, _>>()?;
-        RecordBatch::try_new(self.schema.clone(), columns)
+        Ok(SortedRows { batch, sources, times })
     }
 }
 

@@ -1,7 +1,11 @@
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, DictionaryArray, Float64Array, Int64Array, StringArray,
+    TimestampMicrosecondArray, UInt32Array, new_null_array,
+};
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::writer::StreamWriter;
 
 use super::*;
 
@@ -15,46 +19,191 @@ fn rows(count: i64) -> RecordBatch {
 
 #[test]
 fn rows_survive_the_round_trip_and_give_the_same_bytes_each_time() {
-    let mut writer = HotBlockWriter::new().unwrap();
+    let mut writer = HotBlockWriter::default();
     for count in [0, 1, 1000] {
         let block = writer.write(&rows(count)).unwrap();
         assert_eq!(read_block(&block, 1 << 20).unwrap(), rows(count));
-        assert_eq!(
-            HotBlockWriter::new().unwrap().write(&rows(count)).unwrap(),
-            block,
-            "state must not leak between blocks"
-        );
+        assert_eq!(HotBlockWriter::default().write(&rows(count)).unwrap(), block, "state must not leak between blocks");
     }
 }
 
 #[test]
-fn one_writer_writes_blocks_of_several_datasets_as_arrow_itself_does() {
+fn one_writer_writes_blocks_of_several_datasets() {
     let other = rows(10).project(&[1]).unwrap();
-    let mut writer = HotBlockWriter::new().unwrap();
+    let mut writer = HotBlockWriter::default();
     for rows in [rows(10), other.clone(), other, rows(0), rows(1000)] {
         let block = writer.write(&rows).unwrap();
-        let mut expected = StreamWriter::try_new(Vec::new(), rows.schema_ref()).unwrap();
-        expected.write(&rows).unwrap();
-        let expected = expected.into_inner().unwrap();
-        assert_eq!(zstd::bulk::decompress(&block, 1 << 20).unwrap(), expected);
-        assert_eq!(writer.expanded_bytes(), expected.len());
+        assert_eq!(read_block(&block, 1 << 20).unwrap(), rows);
+        assert_eq!(HotBlockWriter::default().write(&rows).unwrap(), block);
+        let content = if rows.num_rows() < FEW_ROWS { zstd_content } else { lz4_content };
+        assert!(writer.expanded_bytes() >= content(&block, 1 << 20).unwrap().len());
     }
+}
+
+#[test]
+fn a_block_is_a_stream_that_arrow_reads_by_itself() {
+    let block = HotBlockWriter::default().write(&shared(&rows(100))).unwrap();
+    let stream = lz4_content(&block, 1 << 20).unwrap();
+    let mut batches = StreamReader::try_new(Cursor::new(stream), None).unwrap();
+    let held = batches.next().unwrap().unwrap();
+    let sources = arrow::compute::cast(held.column(0), &DataType::Utf8).unwrap();
+    assert_eq!(&sources, rows(100).column(0));
+    assert!(batches.next().is_none());
+}
+
+/// The block that the release before wrote of these rows.
+fn first_version(rows: &RecordBatch) -> Vec<u8> {
+    let mut writer = StreamWriter::try_new(Vec::new(), rows.schema_ref()).unwrap();
+    writer.write(rows).unwrap();
+    zstd::bulk::compress(&writer.into_inner().unwrap(), 1).unwrap()
+}
+
+#[test]
+fn blocks_of_the_version_before_are_read_and_unknown_ones_refused() {
+    for count in [0, 1, 1000] {
+        let block = first_version(&rows(count));
+        assert_eq!(read_block(&block, 1 << 20).unwrap(), rows(count));
+        assert!((0..block.len()).all(|length| read_block(&block[..length], 1 << 20).is_err()));
+        let error = read_block(&block, 100).unwrap_err();
+        assert!(matches!(error, HotBlockError::TooLarge { limit_bytes: 100, .. }), "{error}");
+    }
+    let error = read_block(b"ALH3 and what that will be", 1 << 20).unwrap_err();
+    assert!(error.to_string().contains("newer"), "{error}");
+}
+
+/// The rows with the texts of their first column as a dictionary, of which not all values are used.
+fn shared(rows: &RecordBatch) -> RecordBatch {
+    let texts: Vec<&str> = rows.column(0).as_string::<i32>().iter().map(Option::unwrap_or_default).collect();
+    let values = StringArray::from_iter_values(["unused"].into_iter().chain(texts.iter().copied().rev()));
+    let keys = UInt32Array::from_iter_values((1..=texts.len() as u32).rev());
+    let shared = DictionaryArray::try_new(keys, Arc::new(values)).unwrap();
+    let mut columns = rows.columns().to_vec();
+    columns[0] = Arc::new(shared);
+    let field = Field::new("source", columns[0].data_type().clone(), false);
+    let fields = [Arc::new(field)].into_iter().chain(rows.schema_ref().fields().iter().skip(1).cloned());
+    RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns).unwrap()
+}
+
+#[test]
+fn a_dictionary_holds_what_its_block_has_and_comes_back_as_texts() {
+    let mut writer = HotBlockWriter::default();
+    for count in [0, 1, 255, 256, 70_000] {
+        let all = shared(&rows(count));
+        let block = writer.write(&all).unwrap();
+        assert_eq!(read_block(&block, 16 << 20).unwrap(), rows(count));
+        for (at, length) in [(0, 3), (100, 3), (100, 150), (0, 256)].into_iter().filter(|(at, n)| at + n <= count) {
+            let (at, length) = (at as usize, length as usize);
+            let block = writer.write(&all.slice(at, length)).unwrap();
+            assert_eq!(read_block(&block, 1 << 20).unwrap(), rows(count).slice(at, length));
+        }
+    }
+}
+
+#[test]
+fn a_dictionary_cannot_expand_past_the_limit() {
+    let long = "x".repeat(10_000);
+    let keys = UInt32Array::from(vec![0; 1000]);
+    let texts = DictionaryArray::try_new(keys, Arc::new(StringArray::from_iter_values([&long]))).unwrap();
+    let field = Field::new("note", texts.data_type().clone(), true);
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::new(texts)]).unwrap();
+    let mut writer = HotBlockWriter::default();
+    let block = writer.write(&rows).unwrap();
+    assert!(block.len() < 10_000 && writer.expanded_bytes() > 10_000_000);
+    let error = read_block(&block, 10_000_000).unwrap_err();
+    assert!(matches!(error, HotBlockError::TooLarge { .. }), "{error}");
+    assert_eq!(read_block(&block, writer.expanded_bytes()).unwrap().num_rows(), 1000);
 }
 
 #[test]
 fn a_block_that_expands_past_the_limit_is_refused_before_it_is_expanded() {
-    let block = HotBlockWriter::new().unwrap().write(&rows(1000)).unwrap();
+    let block = HotBlockWriter::default().write(&rows(1000)).unwrap();
     let error = read_block(&block, 100).unwrap_err();
     assert!(matches!(error, HotBlockError::TooLarge { limit_bytes: 100, .. }), "{error}");
 }
 
 #[test]
 fn damage_is_an_error_and_no_panic() {
-    let block = HotBlockWriter::new().unwrap().write(&rows(100)).unwrap();
+    let block = HotBlockWriter::default().write(&rows(100)).unwrap();
     for length in 0..block.len() {
         assert!(read_block(&block[..length], 1 << 20).is_err(), "cut at {length}");
     }
-    assert!(matches!(read_block(b"not a block", 1 << 20), Err(HotBlockError::NoFrame(11))));
-    let empty_stream = zstd::bulk::compress(b"", LEVEL).unwrap();
-    assert!(read_block(&empty_stream, 1 << 20).is_err());
+    for (at, other) in (0..block.len()).flat_map(|at| [1, 0x80, 0xFF].map(|other| (at, other))) {
+        let mut damaged = block.to_vec();
+        damaged[at] ^= other;
+        assert!(read_block(&damaged, 1 << 20).is_err(), "byte {at}");
+    }
+    assert!(matches!(read_block(b"not a block", 1 << 20), Err(HotBlockError::Unknown(11))));
+    assert!(read_block(&zstd::bulk::compress(b"", 1).unwrap(), 1 << 20).is_err());
+}
+
+/// Rows like those of the dataset `telemetry`, as the transform hands them over and as the release before wrote them.
+fn telemetry(count: usize) -> (RecordBatch, RecordBatch) {
+    let mut state = 7_u64;
+    let mut drawn = |most: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % most
+    };
+    let time = 1_767_225_600_000_000_i64;
+    let times = |times: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) as ArrayRef;
+    let ids = (0..count).map(|_| {
+        let (high, low) = (drawn(1 << 31) << 31 | drawn(1 << 31), drawn(1 << 31) << 31 | drawn(1 << 31));
+        let digits = format!("{high:016x}{low:016x}");
+        format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+    });
+    let ids: ArrayRef = Arc::new(StringArray::from_iter_values(ids));
+    let mut sources: Vec<u64> = (0..count).map(|_| drawn(200)).collect();
+    sources.sort_unstable();
+    let of_source = |seed: u64, most: u64| -> Vec<f64> {
+        sources.iter().map(|source| (source.wrapping_mul(seed) % most) as f64).collect()
+    };
+    let scaled = |numbers: Vec<f64>, power: f64| -> ArrayRef {
+        Arc::new(numbers.into_iter().map(|number| Some(number / power)).collect::<Float64Array>())
+    };
+    let (lat, lon, battery) =
+        (of_source(0x9E37_79B9, 60_000_000), of_source(0x85EB_CA6B, 30_000_000), of_source(77, 999));
+    let event_times = (0..count).map(|_| time + drawn(9_000) as i64 * 1_000).collect();
+    let values = (0..count).map(|_| drawn(100_000) as f64).collect();
+    let texts = |texts: Vec<String>| Arc::new(StringArray::from_iter_values(texts)) as ArrayRef;
+    let columns = vec![
+        ("event_id", ids),
+        ("source", texts(sources.iter().map(|source| format!("device-{source:05}")).collect())),
+        (
+            "type",
+            texts((0..count).map(|_| ["reading", "telemetry", "alarm"][drawn(16) as usize / 7].to_owned()).collect()),
+        ),
+        ("event_time", times(event_times)),
+        ("event_date", Arc::new(Date32Array::from(vec![20_454; count])) as ArrayRef),
+        ("ingest_time", times(vec![time + 3_600_000_000; count])),
+        ("owner", texts(vec!["anna".to_owned(); count])),
+        ("value", scaled(values, 100.0)),
+        ("unit", texts(sources.iter().map(|source| ["Cel", "%", "hPa"][*source as usize % 3].to_owned()).collect())),
+        ("battery", scaled(battery, 10.0)),
+        ("status", texts((0..count).map(|_| ["ok", "warn"][drawn(32) as usize / 31].to_owned()).collect())),
+        ("lat", scaled(lat, 1e6)),
+        ("lon", scaled(lon, 1e6)),
+        ("firmware", texts(sources.iter().map(|source| format!("2.{}.{}", source % 5, source % 10)).collect())),
+        ("extra", new_null_array(&DataType::Utf8, count)),
+    ];
+    let plain = RecordBatch::try_from_iter(columns.clone()).unwrap();
+    let shared = columns.into_iter().map(|(name, column)| match name {
+        "source" | "type" | "owner" | "unit" | "status" | "firmware" => {
+            let dictionary = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+            (name, arrow::compute::cast(&column, &dictionary).unwrap())
+        }
+        _ => (name, column),
+    });
+    (RecordBatch::try_from_iter(shared).unwrap(), plain)
+}
+
+#[test]
+fn a_block_of_however_many_rows_is_no_larger_than_the_release_before_wrote() {
+    let mut writer = HotBlockWriter::default();
+    for count in [1, 2, 5, 10, 20, 39, 40, 64, 100, 300, 1000] {
+        let (shared, plain) = telemetry(count);
+        let block = writer.write(&shared).unwrap();
+        assert_eq!(read_block(&block, 1 << 20).unwrap().columns(), plain.columns());
+        let before = first_version(&plain).len();
+        println!("{count} rows: {} bytes, {before} before", block.len());
+        assert!(block.len() <= before, "{count} rows: {} bytes, {before} before", block.len());
+    }
 }

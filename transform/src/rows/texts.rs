@@ -1,7 +1,7 @@
 //! A text column as it is built: as codes of its few values, or value by value when it has many.
 
 use ahash::AHashMap;
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, StringArray, StringBuilder, UInt32Array};
+use arrow::array::{ArrayRef, DictionaryArray, StringArray, StringBuilder, UInt32Array};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::take;
 use arrow::datatypes::UInt32Type;
@@ -216,22 +216,6 @@ pub(super) fn dictionary(keys: Vec<u32>, values: Arc<StringArray>) -> Result<Arr
 /// Which of these keys stand for a value; `None`: all.
 fn present(keys: &[u32]) -> Option<NullBuffer> {
     keys.contains(&NO_KEY).then(|| keys.iter().map(|key| *key != NO_KEY).collect())
-}
-
-/// The texts of a dictionary's rows.
-///
-/// # Errors
-///
-/// When they take more than Arrow can address, 2 GiB.
-pub(super) fn texts(column: &DictionaryArray<UInt32Type>) -> Result<ArrayRef, ArrowError> {
-    let values = column.values().as_string::<i32>();
-    match column.nulls() {
-        None => written_out(column.keys().values(), values),
-        Some(nulls) => {
-            let keys = column.keys().values().iter().zip(nulls);
-            written_out(&keys.map(|(key, is_valid)| if is_valid { *key } else { NO_KEY }).collect::<Vec<_>>(), values)
-        }
-    }
 }
 
 fn written_out(keys: &[u32], values: &StringArray) -> Result<ArrayRef, ArrowError> {

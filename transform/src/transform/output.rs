@@ -33,7 +33,7 @@ pub(super) struct Output<'a> {
     files: Vec<Option<File>>,
     /// By plan: the chunks so far, and which parts are taken.
     chunks: Vec<(Vec<HotChunk>, Parts)>,
-    blocks: Option<HotBlockWriter>,
+    blocks: HotBlockWriter,
 }
 
 /// A data file under way.
@@ -52,7 +52,7 @@ impl<'a> Output<'a> {
             arrival: batch.records.iter().map(|record| record.arrival).max().unwrap_or_default(),
             files: transform.plans.iter().map(|_| None).chain([None]).collect(),
             chunks: transform.plans.iter().map(|_| Default::default()).collect(),
-            blocks: None,
+            blocks: HotBlockWriter::default(),
         }
     }
 
@@ -78,12 +78,8 @@ impl<'a> Output<'a> {
             rows.sort(sources).map_err(|source| TransformError::Arrow { dataset: dataset.to_owned(), source })?;
         self.write(at, dataset, || Layout::of(&plan.dataset), &sorted.batch)?;
         let settings = HotSettings::new(plan, &self.identity, self.arrival, self.transform.settings.hot_margin);
-        if self.blocks.is_none() {
-            self.blocks = Some(HotBlockWriter::new().map_err(hot_block)?);
-        }
-        let blocks = self.blocks.as_mut().expect("set just before");
         let (chunks, parts) = &mut self.chunks[at];
-        hot::chunks(&sorted, sources, &settings, blocks, parts, chunks).map_err(hot_block)
+        hot::chunks(&sorted, sources, &settings, &mut self.blocks, parts, chunks).map_err(hot_block)
     }
 
     /// Sorts the dead letters and writes them as a row group; leaves none.

@@ -394,12 +394,18 @@ impl<'a> Run<'a> {
 /// The runs of records that a batch covers, by shard. Records that were put directly are of none.
 fn covers(records: &[StreamRecord]) -> Vec<ShardRange> {
     let mut covers: BTreeMap<_, ShardRange> = BTreeMap::new();
-    for record in records.iter().filter(|record| !record.identity.shard.is_direct_put()) {
-        let (shard, sequence) = (&record.identity.shard, record.identity.sequence);
-        let new = || ShardRange { shard: shard.clone(), first: sequence, last: sequence };
-        let range = covers.entry(shard).or_insert_with(new);
-        range.first = range.first.min(sequence);
-        range.last = range.last.max(sequence);
+    // Records mostly come shard by shard, or of one shard all of them.
+    for of_shard in records.chunk_by(|one, next| one.identity.shard == next.identity.shard) {
+        let shard = &of_shard[0].identity.shard;
+        if shard.is_direct_put() {
+            continue;
+        }
+        let sequences = of_shard.iter().map(|record| record.identity.sequence);
+        let first = of_shard[0].identity.sequence;
+        let (first, last) = sequences.fold((first, first), |(first, last), next| (first.min(next), last.max(next)));
+        let range = covers.entry(shard).or_insert_with(|| ShardRange { shard: shard.clone(), first, last });
+        range.first = range.first.min(first);
+        range.last = range.last.max(last);
     }
     covers.into_values().collect()
 }

@@ -10,6 +10,7 @@ use alluvium_core::identity::idempotent_event_id;
 use alluvium_core::{BatchIdentity, Dataset, LedgerEntry, ReasonCode, RecordIdentity, ShardId, StreamRecord, limits};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
+use arrow::row::{RowConverter, SortField};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
@@ -73,7 +74,37 @@ fn run(transform: &Transform, batch: &DeliveryBatch) -> BatchOutput {
         assert_eq!(BatchIdentity::from_data_file_name(&file.path), Some(batch.identity()));
         assert_eq!(rows(&output, &entry.dataset).num_rows() as u64, entry.rows);
     }
+    for plan in &transform.plans {
+        check_hot_rows(&output, batch, &plan.dataset);
+    }
     output
+}
+
+/// The chunks of a dataset hold those rows of its file that are young enough, value for value.
+fn check_hot_rows(output: &BatchOutput, batch: &DeliveryBatch, dataset: &Dataset) {
+    let name = dataset.name.as_str();
+    let in_chunks = output.chunks.iter().filter(|chunk| chunk.dataset == name);
+    let in_chunks: Vec<_> = in_chunks.map(|chunk| read_block(&chunk.block, usize::MAX).unwrap()).collect();
+    assert!(in_chunks.iter().all(|rows| rows.schema_ref() == dataset.columns()), "{name}");
+    if !output.message.files.iter().any(|file| file.dataset == name) {
+        return assert!(in_chunks.is_empty(), "{name}");
+    }
+    let in_file = rows(output, name);
+    let newest = batch.records.iter().map(|record| record.arrival).max().unwrap();
+    let since = newest - dataset.hot_retention.as_micros() as i64;
+    let is_hot = times(&in_file, "event_time").into_iter().map(|time| Some(time >= since)).collect();
+    let in_file = arrow::compute::filter_record_batch(&in_file, &is_hot).unwrap();
+    let in_chunks = arrow::compute::concat_batches(in_file.schema_ref(), &in_chunks).unwrap();
+    assert!(in_order(&in_chunks) == in_order(&in_file), "{name}: {in_chunks:?} {in_file:?}");
+}
+
+/// Rows as bytes that are equal when the rows are, in an order of their own.
+fn in_order(rows: &RecordBatch) -> Vec<Vec<u8>> {
+    let fields = rows.schema_ref().fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
+    let rows = RowConverter::new(fields).unwrap().convert_columns(rows.columns()).unwrap();
+    let mut rows: Vec<Vec<u8>> = rows.iter().map(|row| row.as_ref().to_vec()).collect();
+    rows.sort_unstable();
+    rows
 }
 
 /// The rows of a dataset's data file.

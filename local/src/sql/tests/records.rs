@@ -28,7 +28,7 @@ fn chunks(batch: u64, events: &[Event]) -> Vec<HotChunk> {
             .or_default()
             .push(event.clone());
     }
-    let mut writer = HotBlockWriter::new().unwrap();
+    let mut writer = HotBlockWriter::default();
     let chunk = |((bucket, time_bucket), mut rows): ((u16, i64), Vec<Event>)| {
         rows.sort_by(|a, b| (&a.owner, &a.source, a.time).cmp(&(&b.owner, &b.source, b.time)));
         let max_time = rows.iter().map(|row| row.time).max().unwrap();

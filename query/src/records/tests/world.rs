@@ -76,7 +76,7 @@ pub(crate) fn chunks_of(batch: u64, events: &[Event]) -> Vec<HotChunk> {
         let group = (bucket_of(&event.owner, &event.source), time_bucket_of(event.time));
         groups.entry(group).or_default().push(event.clone());
     }
-    let mut writer = HotBlockWriter::new().unwrap();
+    let mut writer = HotBlockWriter::default();
     let chunk = |((bucket, time_bucket), mut rows): ((u16, Micros), Vec<Event>)| {
         rows.sort_by_key(|event| (event.owner.clone(), event.source.clone(), event.time));
         let times = || rows.iter().map(|event| event.time);

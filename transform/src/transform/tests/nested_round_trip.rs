@@ -67,7 +67,7 @@ proptest! {
         let datasets = Arc::new(Datasets::of([dataset], Some("mine")).unwrap());
         let transform = Transform::new(datasets, TransformSettings::default()).unwrap();
         let event = Value::Object(sent.clone()).to_string();
-        let output = transform.run(&batch([record(0, 1, sealed("anna", "mine", None, 0, &[&event]))])).unwrap();
+        let output = run(&transform, &batch([record(0, 1, sealed("anna", "mine", None, 0, &[&event]))]));
         let row = rows(&output, "mine");
         let extra = texts(&row, "extra").remove(0);
         let extra: Value = if extra == "-" { Value::Null } else { serde_json::from_str(&extra).unwrap() };

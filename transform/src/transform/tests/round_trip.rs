@@ -77,7 +77,7 @@ fn row_of(event: &str) -> RecordBatch {
     let dataset = Dataset::from_schema(DatasetName::new("mine").unwrap(), SCHEMA).unwrap();
     let transform =
         Transform::new(Arc::new(Datasets::of([dataset], Some("mine")).unwrap()), TransformSettings::default()).unwrap();
-    let output = transform.run(&batch([record(0, 1, sealed("anna", "mine", None, 0, &[event]))])).unwrap();
+    let output = run(&transform, &batch([record(0, 1, sealed("anna", "mine", None, 0, &[event]))]));
     rows(&output, "mine")
 }
 

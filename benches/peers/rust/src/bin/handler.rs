@@ -95,6 +95,16 @@ struct Took {
     transforming: Duration,
     answering: Duration,
     converting: Duration,
+    chunks: Chunks,
+}
+
+/// What goes into the hot index.
+#[derive(Default)]
+struct Chunks {
+    count: usize,
+    bytes: usize,
+    /// What DynamoDB charges for: each chunk's bytes in KiB, rounded up.
+    write_units: usize,
 }
 
 /// What the steps of one event took.
@@ -103,6 +113,7 @@ struct Round {
     transforming: Duration,
     answering: Duration,
     converting: Duration,
+    chunks: Chunks,
 }
 
 impl Round {
@@ -117,6 +128,11 @@ impl Round {
         let response = invocation.stored();
         let answered = Instant::now();
         ensure!(output.files.len() == 1 && !response.is_empty(), "dead letters among the events");
+        let chunks = Chunks {
+            count: output.chunks.len(),
+            bytes: output.chunks.iter().map(|chunk| chunk.block.len()).sum(),
+            write_units: output.chunks.iter().map(|chunk| chunk.block.len().div_ceil(1024)).sum(),
+        };
         drop(output);
 
         let begun = Instant::now();
@@ -129,6 +145,7 @@ impl Round {
             transforming: transformed - read,
             answering: answered - transformed,
             converting: converted - begun,
+            chunks,
         })
     }
 }
@@ -148,6 +165,11 @@ impl Took {
         self.transforming += least(|round| round.transforming);
         self.answering += least(|round| round.answering);
         self.converting += least(|round| round.converting);
+        if let Some(Round { chunks, .. }) = rounds.first() {
+            self.chunks.count += chunks.count;
+            self.chunks.bytes += chunks.bytes;
+            self.chunks.write_units += chunks.write_units;
+        }
         Ok(())
     }
 
@@ -167,6 +189,9 @@ impl Took {
                 "handler": nanos(handling),
                 "bare_conversion": nanos(self.converting),
             },
+            "chunks": self.chunks.count,
+            "chunk_bytes_per_event": (self.chunks.bytes as f64 / self.records as f64 * 1e2).round() / 1e2,
+            "write_units_per_million_events": (self.chunks.write_units as f64 / self.records as f64 * 1e6).round(),
             "handler_mb_per_second": rate(handling),
             "bare_mb_per_second": rate(self.converting),
             "handler_to_bare": (self.converting.as_secs_f64() / handling.as_secs_f64() * 1e3).round() / 1e3,
