@@ -8,9 +8,9 @@ use std::future::Future;
 
 use alluvium_core::CommitMessage;
 use alluvium_core::ports::{DataFiles, HotIndex, PortError};
-use futures::future::try_join_all;
+use futures::future::{BoxFuture, try_join_all};
 
-use crate::BatchOutput;
+use crate::{BatchOutput, DataFile};
 
 /// How storage calls that fail are tried again.
 pub trait Persevere: Sync {
@@ -40,21 +40,24 @@ impl BatchOutput {
     /// # Cancel safety
     ///
     /// Dropping the future leaves what an error leaves.
-    pub async fn store(
+    pub fn store<'a>(
         self,
-        files: &dyn DataFiles,
-        hot: &dyn HotIndex,
-        storing: &impl Persevere,
-    ) -> Result<CommitMessage, PortError> {
+        files: &'a dyn DataFiles,
+        hot: &'a dyn HotIndex,
+        storing: &'a impl Persevere,
+    ) -> BoxFuture<'a, Result<CommitMessage, PortError>> {
         let Self { files: data_files, chunks, message } = self;
-        let puts = data_files
-            .iter()
-            .map(|file| storing.persevere(&file.path, || files.put_if_absent(&file.path, file.bytes.clone())));
-        try_join_all(puts).await?;
-        storing.persevere("hot chunks", || hot.put(chunks.clone())).await?;
-        let (path, encoded) = (message.path(), message.encode());
-        storing.persevere(&path, || files.put_if_absent(&path, encoded.clone())).await?;
-        Ok(message)
+        Box::pin(async move {
+            let puts = data_files.iter().map(|DataFile { path, bytes }| {
+                let put = move || files.put_if_absent(path, bytes.clone());
+                storing.persevere(path, put)
+            });
+            try_join_all(puts).await?;
+            storing.persevere("hot chunks", || hot.put(chunks.clone())).await?;
+            let (path, encoded) = (message.path(), message.encode());
+            storing.persevere(&path, || files.put_if_absent(&path, encoded.clone())).await?;
+            Ok(message)
+        })
     }
 }
 
