@@ -333,7 +333,7 @@ fn decimal(number: f64, power: f64) -> (i32, bool) {
     // A cast of what is out of range, or no number, gives another number than was.
     let whole = (scaled + 0.5_f64.copysign(scaled)) as i32;
     let is_same = (f64::from(whole) / power).to_bits() == number.to_bits();
-    (whole, is_same & (whole <= GREATEST) & (whole >= -GREATEST))
+    (whole, is_same & (-GREATEST..=GREATEST).contains(&whole))
 }
 
 /// All as decimals, or where the first stands that is none.
