@@ -140,4 +140,7 @@ resource "aws_ssm_parameter" "shared" {
   description = "${local.prefix}: ${each.key}"
   type        = "String"
   value       = each.value
+
+  # A put whose answer was lost is sent again by the provider, and finds its own.
+  overwrite = true
 }

@@ -23,6 +23,11 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def bare_environment():
+    """This process's environment without what programs of AWS or of ours would take for settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ALLUVIUM_"))}
+
+
 class Emulator:
     """One running emulator: `ministack`, with functions run as they are, or `moto`."""
 
@@ -32,7 +37,8 @@ class Emulator:
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.log = pathlib.Path(folder) / f"{kind}.log"
         scripts = pathlib.Path(sys.executable).parent
-        environment = {**os.environ, **CREDENTIALS, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port),
+        # The functions inherit it, and take no setting that is not theirs.
+        environment = {**bare_environment(), **CREDENTIALS, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port),
                        "MINISTACK_REGION": REGION, "S3_DATA_DIR": str(pathlib.Path(folder) / "objects"),
                        "TMPDIR": str(folder), "IOT_MTLS_ENABLED": "false", "SFTP_ENABLED": "false"}
         command, ready = {
@@ -63,8 +69,7 @@ class Emulator:
 
     def environment(self):
         """What a program needs to take this emulator for AWS."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ALLUVIUM_"))}
-        return {**kept, **CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint}
+        return {**bare_environment(), **CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint}
 
     def stop(self):
         try:
