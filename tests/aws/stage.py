@@ -84,26 +84,33 @@ class Stage:
         return requests.request(method, self.emulator.endpoint + path, headers=headers, timeout=60, **rest)
 
     def alluvium(self, *arguments, expect=0):
-        done = subprocess.run([ALLUVIUM, "--json", *map(str, arguments)], env=self.emulator.environment(),
-                              capture_output=True, text=True)
-        assert done.returncode == expect, f"alluvium {arguments}: {done.stdout[-6000:]}\n{done.stderr[-6000:]}"
-        return json.loads(done.stdout)
+        # As the stage's transform has it, so that the audit counts alike.
+        environment = {**self.emulator.environment(), "ALLUVIUM_DEFAULT_DATASET": "telemetry"}
+        done = subprocess.run([ALLUVIUM, "--json", *map(str, arguments)], env=environment, capture_output=True, text=True)
+        assert expect is None or done.returncode == expect, f"alluvium {arguments}: {done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        return done.stdout
 
     def where(self):
         """The arguments by which an operator's command finds the stage."""
         return ["--stream", self.out["stream_name"], "--function", f"{self.out['functions']['transform']}:live",
                 "--landing", f"s3://{self.out['landing_bucket']}"]
 
-    def deliver(self):
+    def deliver(self, expect=0):
         """Hands everything that the stream holds to the deployed transform, as Firehose would."""
-        return self.alluvium("deliver", *self.where(), "--buffer", "1s", "--until-idle", "3s",
-                             "--position", self.terraform.folder / "position.json")
+        return json.loads(self.alluvium("deliver", *self.where(), "--buffer", "1s", "--until-idle", "3s", "--retry-pause",
+                                        "100ms", "--positions", self.terraform.folder / "positions.json", expect=expect))
+
+    def drain(self):
+        """Hands what was set aside over once more, as it was."""
+        return json.loads(self.alluvium("drain", *self.where()))
 
     def audit(self, expect=0):
-        return self.alluvium("audit", "--lake", self.out["lake_url"], "--stream", self.out["stream_name"], expect=expect)
+        """The ledger against every record that the stream retains; the exit code 1 says that it does not balance."""
+        return json.loads(self.alluvium("audit", "--lake", self.out["lake_url"], "--stream", self.out["stream_name"], expect=expect))
 
     def sql(self, statement):
-        return self.alluvium("sql", "--lake", self.out["lake_url"], statement)
+        """The rows of a statement that DataFusion runs over the tables on S3."""
+        return [json.loads(line) for line in self.alluvium("sql", "--lake", self.out["lake_url"], statement).splitlines()]
 
     def table(self, name):
         """A table of the lake as the Delta library for Python reads it."""

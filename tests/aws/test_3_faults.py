@@ -52,7 +52,7 @@ def test_a_crashing_transform_loses_nothing(stage):
     send_by_http(stage, stage.token("plant", "data.write"), events("crash-http", 1_000))
     send_by_kinesis(stage, "crash-kinesis", events("crash-kinesis", 1_000))
     with Broken(stage):
-        report = stage.deliver()
+        report = stage.deliver(expect=1)
     assert report["failed_records"] > 0
     assert report["retries"] >= 3 * report["failed_batches"] > 0
     aside = stage.objects(landing, "processing-failed/")
@@ -65,14 +65,14 @@ def test_a_crashing_transform_loses_nothing(stage):
         assert set(line) == {"attemptsMade", "arrivalTimestamp", "errorCode", "errorMessage", "attemptEndingTimestamp",
                              "rawData", "lambdaArn"}
         assert line["attemptsMade"] == 4 and line["errorCode"].startswith("Lambda.")
-    # Not in the lake yet, and the audit knows: it does not balance.
-    unbalanced = stage.audit(expect=1)
-    assert not all(check["passed"] for check in unbalanced["checks"])
-    # Later records go on their way meanwhile.
-    send_by_http(stage, stage.token("plant", "data.write"), events("crash-after", 100))
+    # Later records go on their way meanwhile, and the audit knows that what came before them in their shard is missing.
+    send_by_kinesis(stage, "crash-kinesis", events("crash-after", 100))
     stage.deliver()
-    drained = stage.alluvium("drain", *stage.where())
-    assert drained["records"] == report["failed_records"]
+    stage.committed()
+    problems = [problem for check in stage.audit(expect=1)["checks"] for problem in check["problems"]]
+    assert any("lost" in problem for problem in problems), problems
+    drained = stage.drain()
+    assert (drained["records"], drained["found"], drained["left"]) == (report["failed_records"], report["failed_records"], [])
     assert stage.objects(landing, "processing-failed/") == []
     stage.committed()
     for word, count in [("crash-http", 1_000), ("crash-kinesis", 1_000), ("crash-after", 100)]:
@@ -126,7 +126,9 @@ def test_a_poison_message_is_set_aside_and_recovered(stage):
     assert until(arrived, "the message reaches the dead-letter queue", 240) == 1
     assert_there_once(stage, "beside", 200)
     assert_there_once(stage, "poison", 0)
-    stage.audit(expect=1)
+    # Whether the audit calls its record lost or not yet committed depends on its shard; the file that waits it names in any case.
+    files = [check for check in stage.audit(expect=None)["checks"] if check["name"] == "every data file is there with its size"]
+    assert any("`telemetry` has 1 data files that no version names" in note for note in files[0]["notes"]), files
     # The version before is what the transform stored.
     versions = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
     [spoilt] = [version for version in versions if version["IsLatest"]]
