@@ -80,6 +80,7 @@ module "serving" {
     workgroup_arn  = module.lake.workgroup.arn
   }
 
+  commit_lag           = module.lake.commit_lag
   on_destroy           = var.on_destroy
   hot_margin           = var.hot_margin
   sql_time             = var.sql_time

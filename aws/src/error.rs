@@ -28,7 +28,9 @@ const THROTTLED: [&str; 16] = [
 ];
 
 /// Codes of faults that pass although the status says that the request is wrong. The services' API references.
-const PASSING: [&str; 10] = [
+const PASSING: [&str; 12] = [
+    // Rights that were given a moment ago are not known everywhere yet. Services that speak JSON say so with the status 400.
+    "AccessDeniedException",
     "ConditionalRequestConflict",
     "ExpiredToken",
     "ExpiredTokenException",
@@ -39,6 +41,7 @@ const PASSING: [&str; 10] = [
     "RequestTimeoutException",
     "ResourceConflictException",
     "ResourceInUseException",
+    "UnrecognizedClientException",
 ];
 
 /// The error of a port for a failed call. `what` names what was being done to what: it begins the message.
@@ -67,7 +70,7 @@ fn advice_of(code: &str, status: u16) -> Advice {
         _ if THROTTLED.contains(&code) => Advice::BackOff,
         _ if PASSING.contains(&code) => Advice::Retry,
         429 => Advice::BackOff,
-        // Rights that were given a moment ago are not known everywhere yet, and credentials are renewed.
+        // Rights again, where a service speaks XML; and credentials are renewed.
         403 | 408 | 500.. => Advice::Retry,
         _ => Advice::Stop,
     }

@@ -14,7 +14,11 @@ use figment::error::Kind;
 use figment::providers::Env;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 pub use caller::caller;
 
@@ -66,7 +70,11 @@ pub fn datasets(default_dataset: Option<&str>) -> Result<Datasets, StartError> {
     Ok(Datasets::load(Some(&PathBuf::from(root).join(DATASETS)), default_dataset)?)
 }
 
-/// Begins to log: JSON, a line each, to standard output. `verbosity` is a level or a filter such as `info,alluvium_aws=debug`.
+/// Crates that would log whole events at `trace`, tokens and bodies in them.
+const TALKATIVE: [&str; 3] = ["aws_smithy_runtime", "lambda_http", "lambda_runtime"];
+
+/// Begins to log: JSON, a line each, to standard output. `verbosity` is a level or a filter such as `info,alluvium_aws=debug`. What
+/// would show an event is never logged, whatever it says.
 ///
 /// # Errors
 ///
@@ -75,8 +83,12 @@ pub fn log(verbosity: &str) -> Result<(), StartError> {
     let filter = EnvFilter::try_new(verbosity).map_err(|error| {
         wrong_setting("verbosity", format!("{error}; expected `info` or `info,alluvium_aws=debug`"))
     })?;
+    let shows_no_event = filter_fn(|line| {
+        *line.level() <= Level::INFO || !TALKATIVE.iter().any(|talkative| line.target().starts_with(talkative))
+    });
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_filter(shows_no_event);
     // In a test, another one may have begun before.
-    let _ = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     Ok(())
 }
 

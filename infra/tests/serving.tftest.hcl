@@ -9,6 +9,7 @@ variables {
   stream               = { name = "events", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/events" }
   on_destroy           = "refuse"
   hot_margin           = "1h"
+  commit_lag           = "1805s"
   sql_time             = "20s"
   requests_per_second  = 10
   request_burst        = 20

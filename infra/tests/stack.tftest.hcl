@@ -94,6 +94,27 @@ run "defaults" {
   }
 
   assert {
+    condition = (
+      module.serving.functions.query.environment["ALLUVIUM_COMMIT__LAG"]
+      == "${5 * (6 * var.commit_timeout_seconds + var.commit_seconds)}s"
+    )
+    error_message = "Who reads reckons with the longest that a commit message can wait."
+  }
+
+  assert {
+    condition     = contains(keys(module.serving.functions.authorizer.environment), "SIGNING_VERSION")
+    error_message = "A new secret makes a new version of the authorizer, which reads it."
+  }
+
+  assert {
+    condition = [
+      for action in flatten(jsondecode(module.transform.functions.transform.policy).Statement[*].Action) : action
+      if startswith(action, "dynamodb:")
+    ] == ["dynamodb:BatchWriteItem"]
+    error_message = "The transform puts chunks into the hot index and does nothing else there."
+  }
+
+  assert {
     condition     = !contains(keys(module.transform.functions.transform.environment), "AWS_ENDPOINT_URL")
     error_message = "Without endpoint_url no function is sent anywhere but to AWS."
   }

@@ -221,7 +221,12 @@ impl TableLog {
     pub(crate) async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<()> {
         let mode = object_store::PutMode::Create.into();
         match self.store.put_opts(&Path::from(path), bytes.into(), mode).await {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Ok(_) => Ok(()),
+            // Another writer of it may still be at it, and end without: it is there only when it can be seen.
+            Err(object_store::Error::AlreadyExists { .. }) => match self.store.head(&Path::from(path)).await {
+                Ok(_) => Ok(()),
+                Err(source) => Err(self.failed("write", path)(source)),
+            },
             Err(source) => Err(self.failed("write", path)(source)),
         }
     }

@@ -13,6 +13,7 @@ use crate::contention::Contention;
 use crate::cycle::Marks;
 use crate::error::Result;
 use crate::log::{LogFiles, TableLog, Wrote};
+use crate::reader::ActiveFile;
 use crate::state::{Identities, TableState};
 
 /// A commit of a table that the ledger has not copied yet.
@@ -60,7 +61,7 @@ impl Appended {
             table: table.to_owned(),
             version: self.version,
             files: self.commit.adds().count(),
-            rows: self.commit.ledger.iter().map(|entry| entry.written).sum(),
+            rows: self.commit.adds().filter_map(ActiveFile::of).map(|file| file.rows).sum(),
         }
     }
 }

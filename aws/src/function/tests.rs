@@ -61,7 +61,8 @@ fn a_text_may_look_like_a_number() {
 fn what_is_wrong_with_a_variable_is_said_by_its_name() {
     const TABLE: (&str, &str) = ("ALLUVIUM_HOT__TABLE", "t");
     const MARGIN: (&str, &str) = ("ALLUVIUM_HOT__MARGIN", "1h");
-    let cases: [(&[(&str, &str)], &[&str]); 6] = [
+    type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: [Case; 6] = [
         (&[], &["ALLUVIUM_HOT is not set"]),
         (&[TABLE], &["ALLUVIUM_HOT__MARGIN is not set"]),
         (

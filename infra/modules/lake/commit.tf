@@ -1,5 +1,11 @@
 # The commit queue, where what it cannot deliver ends, and the function that adds data files to the tables.
 
+locals {
+  # Lambda's own advice for a queue that it polls: six times the function's time-out, and the window.
+  hidden_seconds = 6 * var.commit_timeout_seconds + var.commit_seconds
+  tries          = 5
+}
+
 resource "aws_sqs_queue" "commits" {
   name                    = "${var.prefix}-commits"
   sqs_managed_sse_enabled = true
@@ -7,12 +13,11 @@ resource "aws_sqs_queue" "commits" {
   # As long as SQS keeps anything. A message that is lost would leave acknowledged events out of the tables (IN-1).
   message_retention_seconds = 14 * 24 * 3600
 
-  # Lambda's own advice for a queue that it polls: six times the function's time-out, and the window.
-  visibility_timeout_seconds = 6 * var.commit_timeout_seconds + var.commit_seconds
+  visibility_timeout_seconds = local.hidden_seconds
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.commits_dead.arn
-    maxReceiveCount     = 5
+    maxReceiveCount     = local.tries
   })
 }
 

@@ -56,3 +56,8 @@ output "functions" {
   description = "The functions of this module, by name."
   value       = { commit = module.commit }
 }
+
+output "commit_lag" {
+  description = "How long a commit message can wait at most before it is set aside."
+  value       = "${local.tries * local.hidden_seconds}s"
+}

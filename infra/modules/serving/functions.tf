@@ -38,6 +38,7 @@ module "query" {
   environment = {
     ALLUVIUM_HOT__TABLE     = aws_dynamodb_table.hot.name
     ALLUVIUM_HOT__MARGIN    = var.hot_margin
+    ALLUVIUM_COMMIT__LAG    = var.commit_lag
     ALLUVIUM_SQL__DATABASE  = var.lake.database
     ALLUVIUM_SQL__WORKGROUP = var.lake.workgroup
     ALLUVIUM_SQL__TIME      = var.sql_time
@@ -90,6 +91,8 @@ module "authorizer" {
     ALLUVIUM_AUTH__ISSUER     = var.auth.issuer
     ALLUVIUM_AUTH__AUDIENCE   = var.auth.audience
     ALLUVIUM_AUTH__ROLE_CLAIM = var.auth.role_claim
+    # A function reads its secret when it starts, so another secret has to make another version of it.
+    SIGNING_VERSION = one(aws_secretsmanager_secret_version.signing[*].version_id)
   }
 
   statements = [{

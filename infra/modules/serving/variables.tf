@@ -36,6 +36,11 @@ variable "lake" {
   })
 }
 
+variable "commit_lag" {
+  description = "How long a commit message can wait at most: what a read cannot know to be in the lake."
+  type        = string
+}
+
 variable "on_destroy" {
   description = "`refuse` to destroy what holds data, or `delete` it."
   type        = string

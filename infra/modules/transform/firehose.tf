@@ -1,13 +1,13 @@
 # Firehose: reads the stream, calls the transform, keeps every record as it came in, and puts aside what the transform
 # never took.
 
-# What comes here was acknowledged: nothing but the backup, a copy, expires.
+# What comes here was acknowledged: nothing but copies expires, the backup and what was handed over after all.
 module "landing" {
   source = "../bucket"
 
   name        = "${var.prefix}-landing-${var.bucket_suffix}"
   on_destroy  = var.on_destroy
-  expire_days = var.raw_backup_days > 0 ? { "source/" = var.raw_backup_days } : {}
+  expire_days = var.raw_backup_days > 0 ? { "source/" = var.raw_backup_days, "drained/" = var.raw_backup_days } : { "drained/" = 1 }
 }
 
 locals {

@@ -28,8 +28,8 @@ module "transform" {
         resources = [var.data_files_arn]
       },
       {
-        # Chunks; and the mark since when the index is complete, which a loss moves.
-        actions   = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"]
+        # Chunks.
+        actions   = ["dynamodb:BatchWriteItem"]
         resources = [var.hot_table.arn]
       },
       {

@@ -147,7 +147,11 @@ impl Drain {
     }
 
     async fn lines(&self, path: &str) -> Result<Result<Vec<Line>, String>, DrainError> {
-        let object = until_stored(path, || self.landing.get(path)).await.map_err(DrainError::Landing)?;
+        // What is not there any more, or too large to be read, holds up no other.
+        let object = match until_stored(path, || self.landing.get(path)).await {
+            Ok(object) => object,
+            Err(error) => return Ok(Err(error.message)),
+        };
         Ok(failed::read(&object))
     }
 

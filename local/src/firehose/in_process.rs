@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alluvium_core::ports::{Advice, CommitQueue, DataFiles, Function, HotIndex, PortError};
 use alluvium_transform::firehose::Invocation;
-use alluvium_transform::{BatchOutput, Transform};
+use alluvium_transform::{Persevere, Transform};
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -36,13 +36,22 @@ impl Function for InProcess {
             Ok::<_, PortError>((invocation, output))
         });
         let panicked = |error| PortError::because(Advice::Retry, "the transform panicked on an event", error);
-        let (invocation, BatchOutput { files, chunks, message }) = transformed.await.map_err(panicked)??;
-        let puts = files.iter().map(|file| self.files.put_if_absent(&file.path, file.bytes.clone()));
-        futures::future::try_join_all(puts).await?;
-        self.hot.put(chunks).await?;
-        let path = message.path();
-        self.files.put_if_absent(&path, message.encode()).await?;
-        self.queue.enqueue(&path).await?;
+        let (invocation, output) = transformed.await.map_err(panicked)??;
+        let message = output.store(&*self.files, &*self.hot, &Once).await?;
+        self.queue.enqueue(&message.path()).await?;
         Ok(invocation.stored().into())
+    }
+}
+
+/// Makes each call once: a failed invocation is made again by whoever invokes.
+struct Once;
+
+impl Persevere for Once {
+    async fn persevere<T, F>(&self, _: &str, mut call: impl FnMut() -> F + Send) -> Result<T, PortError>
+    where
+        F: Future<Output = Result<T, PortError>> + Send,
+        T: Send,
+    {
+        call().await
     }
 }

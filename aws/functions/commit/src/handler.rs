@@ -111,6 +111,10 @@ fn handled(messages: Vec<SqsMessage>, paths: &[String], commit: SharedCommit) ->
     for ((message, path), outcome) in messages.into_iter().zip(paths).zip(commit.outcomes) {
         match outcome {
             Outcome::Committed | Outcome::AlreadyIn => continue,
+            // A deploy that adds a dataset may reach the transform first: that passes.
+            Outcome::Refused(error @ LakeError::NoTable(_)) => {
+                tracing::error!(path, %error, "a commit message is for a table that this release does not know; it comes again");
+            }
             Outcome::Refused(error) => {
                 tracing::error!(path, %error, "a commit message is refused; it ends in the dead-letter queue");
                 refused.extend(message.receipt_handle.clone());

@@ -19,7 +19,7 @@ use handler::Handler;
 use settings::Settings;
 
 /// How soon a message that was refused is tried again. It is not weather, so there is nothing to wait for: what cannot be read
-/// is to be in the dead-letter queue, where an alarm watches, while somebody remembers what was done last.
+/// is to be in the dead-letter queue while somebody remembers what was done last.
 const REFUSED_AGAIN: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
         }
         Ok::<SqsBatchResponse, lambda_runtime::Error>(handled.response)
     };
-    lambda_runtime::run(service_fn(|event| invoked(event))).await.map_err(anyhow::Error::from_boxed)
+    lambda_runtime::run(service_fn(&invoked)).await.map_err(anyhow::Error::from_boxed)
 }
 
 fn handler(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Handler> {

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use alluvium_aws::LakeUrl;
 use alluvium_aws::function::DEFAULT_VERBOSITY;
 use alluvium_lake::LakeSettings;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 /// Every setting.
 #[derive(Debug, PartialEq, Deserialize)]
@@ -14,7 +14,6 @@ pub struct Settings {
     #[serde(default = "verbosity")]
     pub verbosity: String,
     /// The lake's root: the tables and the commit messages lie under it.
-    #[serde(deserialize_with = "lake")]
     pub lake: LakeUrl,
     pub commit: Commit,
     pub hot: Hot,
@@ -43,8 +42,4 @@ fn verbosity() -> String {
 
 fn checkpoint_every() -> NonZeroU64 {
     LakeSettings::default().checkpoint_every
-}
-
-fn lake<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LakeUrl, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }

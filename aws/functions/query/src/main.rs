@@ -5,7 +5,6 @@ mod routes;
 mod settings;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use alluvium_aws::{AthenaSettings, AthenaSql, DynamoHotIndex, Retries, config, function};
 use alluvium_core::ports::{HotIndex, SqlEngine};
@@ -15,35 +14,32 @@ use alluvium_query::{CommitLag, Records};
 
 use settings::{Settings, Sql};
 
-/// How long an event is taken to wait for its commit at most: this function does not see the queue.
-///
-/// A commit message that fails comes again after six minutes, and is set aside, with an alarm, after five failures: half an hour.
-/// Under it pages that the hot index answers alone are complete, while one that reaches below its mark says `complete: false` until
-/// the mark is older than the retention and half an hour; so does every page of a dataset whose hot retention is under an hour, for
-/// its chunks could expire before their commit. What has been set aside and not brought back is past what can be said here.
-const COMMIT_LAG: Duration = Duration::from_secs(30 * 60);
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let settings: Settings = function::settings()?;
     function::log(&settings.verbosity)?;
     let datasets = Arc::new(function::datasets(None)?);
     let (hot, sql) = ports(&settings).await;
-    let records = records(hot, sql.clone(), datasets, Arc::new(SystemClock), settings.hot.margin);
+    let records = records(hot, sql.clone(), datasets, Arc::new(SystemClock), &settings);
     lambda_http::run(routes::of(records, queries_routes(sql))).await.map_err(anyhow::Error::from_boxed)
 }
 
-/// The reader of records, to which the queue is [`COMMIT_LAG`] behind at most.
+/// The reader of records.
+///
+/// It does not see the commit queue, and takes it to be as far behind as messages can be before they are set aside: `commit.lag`. So
+/// pages that the hot index answers alone are complete, while one that reaches below its mark says `complete: false` until the
+/// mark is older than the retention and the lag; so does every page of a dataset whose hot retention is less than twice the lag, for its
+/// chunks could expire before their commit. What has been set aside and not brought back is past what can be said here.
 fn records(
     hot: Arc<dyn HotIndex>,
     sql: Arc<dyn SqlEngine>,
     datasets: Arc<Datasets>,
     clock: Arc<dyn Clock>,
-    hot_margin: Duration,
+    settings: &Settings,
 ) -> Records {
     let lag = Arc::new(CommitLag::default());
-    lag.set(COMMIT_LAG);
-    Records::new(hot, sql, datasets, clock, lag).with_hot_margin(hot_margin)
+    lag.set(settings.commit.lag);
+    Records::new(hot, sql, datasets, clock, lag).with_hot_margin(settings.hot.margin)
 }
 
 /// The hot index and the engine that the settings name.

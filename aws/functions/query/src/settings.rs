@@ -14,6 +14,23 @@ pub struct Settings {
     pub verbosity: String,
     pub hot: Hot,
     pub sql: Sql,
+    #[serde(default)]
+    pub commit: Commit,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Commit {
+    /// How long a commit message can wait at most before it is set aside: five tries, each as far from the next as the queue hides
+    /// a message that was taken.
+    #[serde(with = "alluvium_core::duration::text")]
+    pub lag: Duration,
+}
+
+impl Default for Commit {
+    fn default() -> Self {
+        Self { lag: Duration::from_secs(5 * 6 * 60) }
+    }
 }
 
 #[derive(Debug, PartialEq, Deserialize)]

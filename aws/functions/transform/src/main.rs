@@ -33,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
         let answer = String::from_utf8(answer).expect("a response quotes texts of an event that is UTF-8");
         Ok::<_, HandlerError>(RawValue::from_string(answer).expect("a response is JSON"))
     };
-    lambda_runtime::run(service_fn(|event| invoked(event))).await.map_err(anyhow::Error::from_boxed)
+    lambda_runtime::run(service_fn(&invoked)).await.map_err(anyhow::Error::from_boxed)
 }
 
 async fn handler(settings: &Settings) -> anyhow::Result<Handler> {

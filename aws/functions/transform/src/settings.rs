@@ -15,7 +15,6 @@ pub struct Settings {
     #[serde(default = "verbosity")]
     pub verbosity: String,
     /// The lake's root: data files and commit messages lie under it.
-    #[serde(deserialize_with = "lake")]
     pub lake: LakeUrl,
     pub commit: Commit,
     pub hot: Hot,
@@ -77,10 +76,6 @@ fn owner() -> String {
 
 fn margin() -> Duration {
     TransformSettings::default().hot_margin
-}
-
-fn lake<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LakeUrl, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 fn required_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -11,11 +11,13 @@ use alluvium_core::ports::{
 };
 use alluvium_core::{BatchIdentity, Dataset, DatasetName, Datasets, ManualClock, SequenceNumber, ShardId};
 use alluvium_query::Records;
-use alluvium_query::records::DEFAULT_HOT_MARGIN;
 use arrow::array::{ArrayRef, Date32Array, StringArray, TimestampMicrosecondArray, new_null_array};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use serde_json::json;
+
+use crate::settings::Settings;
 
 const SECOND: Micros = 1_000_000;
 const NOW: Micros = 1_000_000_000 * SECOND;
@@ -27,6 +29,12 @@ fn datasets() -> Datasets {
 
 fn columns() -> SchemaRef {
     datasets().get("telemetry").unwrap().columns().clone()
+}
+
+/// The settings of a function that is told no more than it must.
+fn settings() -> Settings {
+    let told = json!({"hot": {"table": "hot"}, "sql": {"database": "lake", "workgroup": "sql"}});
+    serde_json::from_value(told).unwrap()
 }
 
 #[derive(Default)]
@@ -108,7 +116,7 @@ impl World {
     /// The reader that the function has, of this world.
     pub fn records(&self) -> Records {
         let clock = Arc::new(ManualClock::at(NOW));
-        crate::records(self.0.clone(), Arc::new(EmptyLake), Arc::new(datasets()), clock, DEFAULT_HOT_MARGIN)
+        crate::records(self.0.clone(), Arc::new(EmptyLake), Arc::new(datasets()), clock, &settings())
     }
 }
 
@@ -136,6 +144,6 @@ fn chunk(owner: &str) -> HotChunk {
         min_time: time,
         max_time: time,
         expires_at: Micros::MAX,
-        block: HotBlockWriter::new().unwrap().write(&rows).unwrap(),
+        block: HotBlockWriter::default().write(&rows).unwrap(),
     }
 }
