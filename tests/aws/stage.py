@@ -14,7 +14,7 @@ import requests
 ROOT = pathlib.Path(__file__).parents[2]
 ALLUVIUM = os.environ.get("ALLUVIUM", str(ROOT / "target/debug/alluvium"))
 PACKAGES = os.environ.get("ALLUVIUM_PACKAGES", str(ROOT / "target/package-local"))
-# A failed call of a service that an emulator runs in one process is a fault, not weather.
+# How long is waited for what happens by itself.
 PATIENCE_SECONDS = 120
 
 

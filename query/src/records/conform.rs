@@ -43,6 +43,10 @@ fn conform_column(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Arro
             let offsets = present.offsets().clone();
             Ok(Arc::new(ListArray::try_new(field.clone(), offsets, items, present.nulls().cloned())?))
         }
+        // Arrow would make a list of one item of any text: an engine that answers nested columns as text cannot be read.
+        (present, wanted) if wanted.is_nested() && !present.is_nested() => Err(ArrowError::CastError(format!(
+            "the engine answers {present} where the dataset has {wanted}: it cannot read objects or lists back"
+        ))),
         (_, wanted) => cast(column, wanted),
     }
 }

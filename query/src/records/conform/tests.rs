@@ -89,3 +89,13 @@ fn a_type_that_cannot_become_the_wanted_one_is_an_error() {
     let wanted = columns(vec![object("n", vec![text("a")])]);
     conform(&batch, &wanted).unwrap_err();
 }
+
+#[test]
+fn text_is_never_taken_for_an_object_or_a_list() {
+    let answered = columns(vec![text("tags"), text("place")]);
+    let answered = rows(&answered, &json!([{"tags": "[a, b]", "place": "{room=kitchen}"}]));
+    for wanted in [list("tags", DataType::Utf8), object("place", vec![text("room")])] {
+        let error = conform(&answered, &columns(vec![wanted])).unwrap_err();
+        assert!(error.to_string().contains("the engine answers Utf8"), "{error}");
+    }
+}
