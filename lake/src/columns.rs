@@ -17,9 +17,9 @@ use crate::log::TableLog;
 
 /// The properties of every table.
 ///
-/// Tombstones outlive every message (30 days against 29, after which its object is gone: ADR 12), so that a compacted-away identity is known for as long as its message
-/// may come again. Log entries are kept one day past a checkpoint, and only maintenance removes them: left to itself the
-/// library lists the whole folder at every commit.
+/// Tombstones outlive every message (30 days against 29, after which its object is gone: ADR 12), so that a compacted-away
+/// identity is known for as long as its message may come again. Log entries are kept one day past a checkpoint, and only
+/// maintenance removes them: left to itself the library lists the whole folder at every commit.
 const PROPERTIES: [(&str, &str); 3] = [
     ("delta.deletedFileRetentionDuration", "interval 30 days"),
     ("delta.logRetentionDuration", "interval 1 days"),
