@@ -45,6 +45,7 @@ def variables(function, url):
         "commit": {
             "ALLUVIUM_LAKE": "s3://bench/lake",
             "ALLUVIUM_COMMIT__CHECKPOINT_EVERY": "100",
+            "ALLUVIUM_COMMIT__QUEUE": f"{url}/000000000000/commits",
             "ALLUVIUM_HOT__TABLE": "hot",
         },
         "gateway": {"ALLUVIUM_STREAM__NAME": "events", "ALLUVIUM_LIMITS__BODY_BYTES": str(4 * 1024 * 1024)},
