@@ -33,7 +33,7 @@ ZIPS := target/package
 export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
 export CHECKPOINT_DISABLE ?= 1
 
-.PHONY: help demo build test test-interop test-aws check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build test test-interop test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -61,11 +61,13 @@ $(VENV)/installed: tests/interop/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
 	touch $@
 
-test-aws: package-local $(AWS_VENV)/installed ## The real stack and functions on an emulator of AWS; needs terraform 1.11 or newer.
-	@command -v terraform >/dev/null || { echo "test-aws: terraform (1.11 or newer) is not installed" >&2; exit 1; }
+test-aws: terraform-installed package-local $(AWS_VENV)/installed ## The real stack and functions on an emulator of AWS; needs terraform 1.11 or newer.
 	$(CARGO) test --quiet --workspace --features alluvium-aws/emulator --test emulator --no-run
 	CARGO=$(CARGO) ALLUVIUM=$(abspath $(ALLUVIUM)) ALLUVIUM_PACKAGES=$(abspath $(ZIPS)-local) \
 		$(AWS_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws
+
+terraform-installed:
+	@command -v terraform >/dev/null || { echo "terraform (1.11 or newer) is not installed" >&2; exit 1; }
 
 $(AWS_VENV)/installed: tests/aws/requirements.txt
 	$(PYTHON) -m venv $(AWS_VENV)
