@@ -19,7 +19,7 @@ use crate::settings::Settings;
 ///
 /// When the lake cannot be read, or the statement fails.
 pub async fn ask(settings: &Settings, lake: &LakeUrl, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
-    let (store, root) = store::of_lake(&config::from_environment().await, lake)?;
+    let (store, root) = store::of_lake(&config::from_environment().await, lake, Arc::new(SystemClock))?;
     let reader = Arc::new(LakeReader::new(store.clone(), root));
     let datasets = Arc::new(node::datasets(settings)?);
     let engine = DataFusionSql::new(store, reader, datasets, node::sql_settings(settings))?;
@@ -33,7 +33,7 @@ pub async fn ask(settings: &Settings, lake: &LakeUrl, statement: &str) -> anyhow
 /// When a table or the stream cannot be read; what does not balance is in the report, not an error.
 pub async fn audit(settings: &Settings, lake: &LakeUrl, stream: &str) -> anyhow::Result<AuditReport> {
     let aws = config::from_environment().await;
-    let (store, root) = store::of_lake(&aws, lake)?;
+    let (store, root) = store::of_lake(&aws, lake, Arc::new(SystemClock))?;
     let datasets = Arc::new(node::datasets(settings)?);
     let transform = Transform::new(datasets.clone(), node::transform_settings(settings)?)?;
     let retries = Retries::new(SystemClock.now_micros().unsigned_abs());

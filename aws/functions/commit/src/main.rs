@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
 fn handler(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Handler> {
     let clock = Arc::new(SystemClock);
     let retries = Retries::new(clock.now_micros().unsigned_abs());
-    let (store, root) = store::of_lake(aws, &settings.lake)?;
+    let (store, root) = store::of_lake(aws, &settings.lake, clock.clone())?;
     Ok(Handler {
         store,
         root,
