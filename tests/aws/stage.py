@@ -64,7 +64,7 @@ class Stage:
     def __init__(self, emulator, terraform):
         self.emulator = emulator
         self.terraform = terraform
-        terraform.run("apply", "-auto-approve")
+        terraform.run("apply", "-auto-approve", "-parallelism=4")
         self.out = terraform.outputs()
         self.host = f"{self.out['api_id']}.execute-api.localhost"
         secret = emulator.client("secretsmanager").get_secret_value(SecretId=self.out["signing_secret_arn"])
