@@ -8,7 +8,6 @@ import pytest
 from emulator import Emulator
 from stage import Stage, Terraform
 
-
 # What Terraform says when it was not told that what it asked for was done, and asked again.
 ASKED_AGAIN = re.compile("AlreadyExists|already exists|ResourceConflict|EntityAlreadyExists")
 BEGINNINGS = 3
