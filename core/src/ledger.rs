@@ -112,6 +112,31 @@ pub struct LedgerEntry {
     pub covers: Vec<ShardRange>,
 }
 
+/// What maintenance took out of a table in one commit of it. So at any time the rows of a table are those that batches wrote less
+/// these.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The piece of work that did it: 32 hexadecimal digits, never given twice.
+    pub work: String,
+    /// The table.
+    pub table: String,
+    /// Rows that were not the first arrival of their event key.
+    pub duplicates: u64,
+    /// Rows older than the dataset's retention.
+    pub expired: u64,
+    /// Rows of owners who were to be erased.
+    pub erased: u64,
+    /// When it was done.
+    pub at: Micros,
+}
+
+impl Removal {
+    /// The rows that went.
+    pub fn rows(&self) -> u64 {
+        self.duplicates + self.expired + self.erased
+    }
+}
+
 impl LedgerEntry {
     /// Whether `received = written + filtered + dead` (TR-2).
     pub fn balances(&self) -> bool {

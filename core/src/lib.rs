@@ -8,6 +8,8 @@
 //! - **TR-1** each record of a batch has exactly one outcome, in order.
 //! - **TR-2** every batch's ledger balances: `received = written + filtered + dead`.
 //! - **LK-1** a set of record identities enters a table once, however often its message arrives.
+//! - **LK-2** maintenance never changes the set of event keys a reader sees, apart from what erasure and retention remove.
+//! - **LK-3** after compaction each event key is there once.
 //! - **QR-1** a read across hot index and lake returns each event once, in order, with no gap, or says `complete: false`.
 //! - **AU-1** nobody reads or writes without the role for it, and a plain reader sees only the data of the owner in the token.
 
@@ -33,6 +35,6 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use commit::{CommitMessage, DataFileEntry};
 pub use dataset::{Dataset, DatasetName, Datasets, SchemaError};
 pub use identity::{BatchHasher, BatchIdentity, RecordIdentity, SequenceNumber, ShardId};
-pub use ledger::{LedgerEntry, ReasonCode, ShardRange};
+pub use ledger::{LedgerEntry, ReasonCode, Removal, ShardRange};
 pub use problem::Problem;
 pub use record::{DeliveryBatch, PutBatch, PutRecord, StreamRecord};

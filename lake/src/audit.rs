@@ -23,7 +23,7 @@ pub use report::{AuditReport, Check, DatasetAudit, ShardAudit, TableAudit};
 pub use stream::StreamCounts;
 
 use crate::error::{LakeError, Result};
-use crate::ledger_file;
+use crate::ledger_file::{self, LedgerRows};
 use crate::reader::{ActiveFile, TableSnapshot};
 use crate::reader::{LakeReader, snapshot_of};
 use crate::state::{Files, TableState};
@@ -40,8 +40,8 @@ const READ_AHEAD: usize = 16;
 pub async fn audit(reader: &LakeReader, datasets: &Datasets, stream: &dyn StreamCounts) -> Result<AuditReport> {
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
-    let Examined { ledger_version, entries, tables, datasets } =
-        examine(reader, datasets, &ledger, &mut checks).await?;
+    let Examined { ledger_version, rows, tables, datasets } = examine(reader, datasets, &ledger, &mut checks).await?;
+    let entries = rows.entries;
     let mut shards = coverage::check(&entries, &ledger.positions, &mut checks.coverage);
     stream::check(stream, &entries, &mut shards, &mut checks.stream).await?;
     let checks = checks.finish(
@@ -69,8 +69,8 @@ pub async fn audit_shared(
 ) -> Result<AuditReport> {
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
-    let Examined { ledger_version, entries, tables, datasets } =
-        examine(reader, datasets, &ledger, &mut checks).await?;
+    let Examined { ledger_version, rows, tables, datasets } = examine(reader, datasets, &ledger, &mut checks).await?;
+    let entries = rows.entries;
     let shards = identities::check(stream, records, &entries, &mut checks.coverage, &mut checks.stream).await?;
     let checks = checks.finish(
         "every record that the stream holds is in one batch",
@@ -86,7 +86,7 @@ fn batches_in(entries: &[LedgerEntry]) -> usize {
 /// What the lake says of itself.
 struct Examined {
     ledger_version: u64,
-    entries: Vec<LedgerEntry>,
+    rows: LedgerRows,
     /// Every table, the ledger first, then by name.
     tables: Vec<TableAudit>,
     /// The ledger's sums.
@@ -106,7 +106,7 @@ async fn examine(
     let (present, table) =
         files::check(reader, ledger_name.as_str(), Some(&ledger_snapshot), 0, &mut checks.files).await?;
     tables.push(table);
-    let entries = read_entries(reader, &ledger_snapshot, &present, &mut checks.files).await?;
+    let rows = read_ledger(reader, &ledger_snapshot, &present, &mut checks.files).await?;
 
     let dead_letters = DatasetName::dead_letters();
     let known = datasets.iter().map(|dataset| dataset.name.as_str()).chain([dead_letters.as_str()]);
@@ -118,9 +118,9 @@ async fn examine(
         tables.push(table);
     }
 
-    rows::check_entries(&entries, &mut checks.ledger);
-    let datasets = rows::check_tables(&entries, &tables, &mut checks.rows);
-    Ok(Examined { ledger_version: ledger_snapshot.version, entries, tables, datasets })
+    rows::check_entries(&rows, &mut checks.ledger);
+    let datasets = rows::check_tables(&rows, &tables, &mut checks.rows);
+    Ok(Examined { ledger_version: ledger_snapshot.version, rows, tables, datasets })
 }
 
 /// What is being found out, check by check.
@@ -137,7 +137,7 @@ impl Checks {
     fn finish(self, coverage: &str, stream: &str) -> Vec<Check> {
         vec![
             self.ledger.into_check("every ledger entry balances, and each is there once"),
-            self.rows.into_check("the tables' rows are those of the ledger"),
+            self.rows.into_check("the tables' rows are those of the ledger, less what maintenance took out"),
             self.files.into_check("every data file is there with its size"),
             self.coverage.into_check(coverage),
             self.stream.into_check(stream),
@@ -177,15 +177,15 @@ impl Findings {
     }
 }
 
-/// The ledger's entries, out of those of its files that are there.
-async fn read_entries(
+/// The ledger's rows, out of those of its files that are there.
+async fn read_ledger(
     reader: &LakeReader,
     ledger: &TableSnapshot,
     present: &BTreeSet<String>,
     findings: &mut Findings,
-) -> Result<Vec<LedgerEntry>> {
+) -> Result<LedgerRows> {
     let log = reader.log(DatasetName::ledger().as_str());
-    let mut entries = Vec::new();
+    let mut rows = LedgerRows::default();
     // Collected, and owned by each future, so that whoever audits may do so on another thread.
     let files: Vec<ActiveFile> = ledger.files.iter().filter(|file| present.contains(&file.path)).cloned().collect();
     let reads = futures::stream::iter(files).map(|file| {
@@ -200,13 +200,13 @@ async fn read_entries(
         match ledger_file::decode(bytes?) {
             Ok(read) if read.len() as u64 != file.rows => {
                 findings.problem(format!("ledger/{} has {} rows, its log says {}.", file.path, read.len(), file.rows));
-                entries.extend(read);
+                rows.extend(&read);
             }
-            Ok(read) => entries.extend(read),
+            Ok(read) => rows.extend(&read),
             Err(error) => findings.problem(format!("ledger/{} cannot be read: {error}.", file.path)),
         }
     }
-    Ok(entries)
+    Ok(rows)
 }
 
 /// A table at the version that the ledger has copied, and by how many versions it is ahead of it.
@@ -244,7 +244,7 @@ pub(crate) async fn problems_at(reader: &LakeReader, datasets: &Datasets, versio
 pub(crate) async fn ledger_entries(reader: &LakeReader) -> Result<Vec<LedgerEntry>> {
     let snapshot = reader.snapshot(DatasetName::ledger().as_str()).await?;
     let present = snapshot.files.iter().map(|file| file.path.clone()).collect();
-    read_entries(reader, &snapshot, &present, &mut Findings::default()).await
+    Ok(read_ledger(reader, &snapshot, &present, &mut Findings::default()).await?.entries)
 }
 
 #[cfg(test)]

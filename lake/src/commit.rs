@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{BatchIdentity, DatasetName, LedgerEntry, SequenceNumber, ShardId};
+use alluvium_core::{BatchIdentity, DatasetName, LedgerEntry, Removal, SequenceNumber, ShardId};
 use bytes::Bytes;
-use deltalake_core::kernel::{Action, Add, CommitInfo, Transaction};
+use deltalake_core::kernel::{Action, Add, CommitInfo, Remove, Transaction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,6 +26,9 @@ pub(crate) struct Note {
     /// The batches of which this commit is a part, where several committers share the lake.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) batches: Vec<BatchNote>,
+    /// What this commit took out of this table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) removals: Vec<Removal>,
 }
 
 /// What a part of a batch says of the whole: the ledger may copy the part only together with all others.
@@ -51,6 +54,10 @@ pub(crate) enum Operation {
     Create,
     ChangeColumns,
     Append,
+    /// Files are replaced by others with the same rows, but for those that maintenance removes.
+    Optimize,
+    /// Files go.
+    Delete,
 }
 
 impl Operation {
@@ -59,12 +66,14 @@ impl Operation {
             Self::Create => "CREATE TABLE",
             Self::ChangeColumns => "CHANGE COLUMN",
             Self::Append => "WRITE",
+            Self::Optimize => "OPTIMIZE",
+            Self::Delete => "DELETE",
         }
     }
 
     fn parameters(self) -> HashMap<String, Value> {
         match self {
-            Self::Create | Self::ChangeColumns => HashMap::new(),
+            Self::Create | Self::ChangeColumns | Self::Optimize | Self::Delete => HashMap::new(),
             Self::Append => [("mode", "Append"), ("partitionBy", "[]")].map(|(k, v)| (k.to_owned(), json!(v))).into(),
         }
     }
@@ -79,6 +88,8 @@ pub(crate) struct Commit {
     pub(crate) ledger: Vec<LedgerEntry>,
     /// The batches of which it is a part, where several committers share the lake.
     pub(crate) batches: Vec<BatchNote>,
+    /// What it takes out of the table.
+    pub(crate) removals: Vec<Removal>,
 }
 
 /// Bytes that are no whole commit.
@@ -100,6 +111,7 @@ impl Commit {
             actions: self.actions.len() + 1,
             ledger: self.ledger.clone(),
             batches: self.batches.clone(),
+            removals: self.removals.clone(),
         };
         let note = serde_json::to_value(note).expect("a note holds only text, numbers and lists of them");
         let info = Action::CommitInfo(CommitInfo {
@@ -143,8 +155,8 @@ impl Commit {
         match note {
             Some(note) if note.actions != found => Err(TornCommit::Short { said: note.actions, found }),
             note => {
-                let Note { ledger, batches, .. } = note.unwrap_or_default();
-                Ok(Self { actions, ledger, batches })
+                let Note { ledger, batches, removals, .. } = note.unwrap_or_default();
+                Ok(Self { actions, ledger, batches, removals })
             }
         }
     }
@@ -153,6 +165,14 @@ impl Commit {
     pub(crate) fn adds(&self) -> impl Iterator<Item = &Add> {
         self.actions.iter().filter_map(|action| match action {
             Action::Add(add) => Some(add),
+            _ => None,
+        })
+    }
+
+    /// The files that it removes.
+    pub(crate) fn removes(&self) -> impl Iterator<Item = &Remove> {
+        self.actions.iter().filter_map(|action| match action {
+            Action::Remove(remove) => Some(remove),
             _ => None,
         })
     }

@@ -14,7 +14,6 @@
 
 use std::collections::BTreeMap;
 
-use alluvium_core::LedgerEntry;
 use alluvium_core::clock::Micros;
 use deltalake_core::kernel::{Action, Transaction};
 
@@ -23,7 +22,7 @@ use crate::commit::{Commit, Operation};
 use crate::contention::Contention;
 use crate::cycle::{Marks, raise_all};
 use crate::error::Result;
-use crate::ledger_file;
+use crate::ledger_file::{self, LedgerRows};
 use crate::log::Wrote;
 use crate::table::{Table, Uncopied, add_action, transactions};
 
@@ -43,8 +42,8 @@ pub(crate) struct Ledger {
 /// What the next ledger commit is to say.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// The entries that it copies.
-    pub(crate) entries: Vec<LedgerEntry>,
+    /// What it copies.
+    pub(crate) rows: LedgerRows,
     /// The version up to which each table's entries are copied then.
     pub(crate) copied: BTreeMap<String, u64>,
     /// The position then; where several committers share the lake there is none.
@@ -55,7 +54,7 @@ impl Plan {
     /// Copies a table's commit, which must follow those copied of it before.
     pub(crate) fn copy(&mut self, table: &str, commit: &Uncopied) {
         self.copied.insert(table.to_owned(), commit.version);
-        self.entries.extend(commit.entries.iter().cloned());
+        self.rows.extend(&commit.rows);
     }
 }
 
@@ -71,7 +70,7 @@ impl Ledger {
         let mut contention = Contention::default();
         let committed = loop {
             let Some(plan) = plan(self, tables) else { return Ok(None) };
-            let entries = plan.entries.len();
+            let entries = plan.rows.len();
             let actions = self.store(plan, now).await?;
             if actions.is_empty() {
                 break None;
@@ -118,8 +117,8 @@ impl Ledger {
     /// Stores the data file and returns the actions of the commit.
     async fn store(&self, plan: Plan, now: Micros) -> Result<Vec<Action>> {
         let mut actions = Vec::new();
-        if !plan.entries.is_empty() {
-            let file = ledger_file::encode(&plan.entries, now);
+        if plan.rows.len() > 0 {
+            let file = ledger_file::encode(&plan.rows, now);
             self.table.log.put_if_absent(&file.name, file.bytes.clone()).await?;
             let stats = format!(r#"{{"numRecords":{}}}"#, file.rows);
             actions.push(add_action(&file.name, file.bytes.len() as u64, stats, now));

@@ -1,11 +1,12 @@
-//! The data files of the table `ledger`: ledger entries as rows of Parquet, and back.
+//! The data files of the table `ledger`: ledger entries and removals as rows of Parquet, and back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::ledger_columns;
 use alluvium_core::identity::content_hash;
-use alluvium_core::{BatchIdentity, LedgerEntry};
+use alluvium_core::{BatchIdentity, LedgerEntry, Removal};
 use arrow::array::{Array, AsArray as _, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
@@ -15,6 +16,29 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// What rows of the ledger say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LedgerRows {
+    /// What batches brought.
+    pub(crate) entries: Vec<LedgerEntry>,
+    /// What maintenance took out.
+    pub(crate) removals: Vec<Removal>,
+}
+
+impl LedgerRows {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() + self.removals.len()
+    }
+
+    pub(crate) fn extend(&mut self, more: &Self) {
+        self.entries.extend_from_slice(&more.entries);
+        self.removals.extend_from_slice(&more.removals);
+    }
+}
+
+/// How many columns the files have that were written before there were removals.
+const COLUMNS_WITHOUT_REMOVALS: usize = 11;
 
 /// One ledger data file, ready to be stored.
 #[derive(Debug)]
@@ -41,39 +65,55 @@ pub(crate) enum NoLedgerFile {
     Negative { column: &'static str, row: usize },
 }
 
-/// Encodes entries, in this order, one row each.
-pub(crate) fn encode(entries: &[LedgerEntry], committed_at: Micros) -> LedgerFile {
-    let bytes = write(&record_batch(entries, committed_at));
-    let covered: String = entries.iter().map(|entry| format!("{} {}\n", entry.batch, entry.dataset)).collect();
+/// Encodes entries and removals, in this order, one row each.
+pub(crate) fn encode(rows: &LedgerRows, committed_at: Micros) -> LedgerFile {
+    let bytes = write(&record_batch(rows, committed_at));
+    let entries = rows.entries.iter().map(|entry| format!("{} {}\n", entry.batch, entry.dataset));
+    let covered: String =
+        entries.chain(rows.removals.iter().map(|gone| format!("{} {}\n", gone.work, gone.table))).collect();
     let name = format!("{}-{}.parquet", content_hash(covered.as_bytes()), content_hash(&bytes));
-    LedgerFile { name, bytes, rows: entries.len() as u64 }
+    LedgerFile { name, bytes, rows: rows.len() as u64 }
 }
 
-/// Reads the entries back, in the order of the rows.
-pub(crate) fn decode(bytes: Bytes) -> Result<Vec<LedgerEntry>, NoLedgerFile> {
-    let mut entries = Vec::new();
+/// Reads the rows back, entries and removals in the order in which they stand.
+pub(crate) fn decode(bytes: Bytes) -> Result<LedgerRows, NoLedgerFile> {
+    let mut rows = LedgerRows::default();
     for batch in ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()? {
         let batch = batch?;
-        if batch.schema().fields() != ledger_columns().fields() {
+        let columns = ledger_columns();
+        let (expected, found) = (columns.fields(), batch.schema());
+        // A file that was written before there were removals has none of their columns.
+        if found.fields()[..] != expected[..] && found.fields()[..] != expected[..COLUMNS_WITHOUT_REMOVALS] {
             return Err(NoLedgerFile::Columns);
         }
         for row in 0..batch.num_rows() {
-            entries.push(entry(&batch, row)?);
+            match removal(&batch, row)? {
+                Some(removal) => rows.removals.push(removal),
+                None => rows.entries.push(entry(&batch, row)?),
+            }
         }
     }
-    Ok(entries)
+    Ok(rows)
 }
 
-fn record_batch(entries: &[LedgerEntry], committed_at: Micros) -> RecordBatch {
+fn record_batch(rows: &LedgerRows, committed_at: Micros) -> RecordBatch {
+    let LedgerRows { entries, removals } = rows;
+    let zeros: Vec<LedgerEntry> = removals.iter().map(without_events).collect();
+    let entries: Vec<&LedgerEntry> = entries.iter().chain(&zeros).collect();
+    let nothing = entries.len() - removals.len();
     let text = |value: &dyn Fn(&LedgerEntry) -> String| -> Arc<dyn Array> {
-        Arc::new(StringArray::from_iter_values(entries.iter().map(value)))
+        Arc::new(StringArray::from_iter_values(entries.iter().map(|entry| value(entry))))
     };
     let count = |value: &dyn Fn(&LedgerEntry) -> u64| -> Arc<dyn Array> {
-        let value = |entry| i64::try_from(value(entry)).expect("no batch has 2^63 events or bytes");
-        Arc::new(Int64Array::from_iter_values(entries.iter().map(value)))
+        Arc::new(Int64Array::from_iter_values(entries.iter().map(|entry| number(value(entry)))))
     };
     let time = |value: &dyn Fn(&LedgerEntry) -> Micros| -> Arc<dyn Array> {
-        Arc::new(TimestampMicrosecondArray::from_iter_values(entries.iter().map(value)).with_timezone("UTC"))
+        let values = entries.iter().map(|entry| value(entry));
+        Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
+    };
+    let removed = |value: &dyn Fn(&Removal) -> u64| -> Arc<dyn Array> {
+        let values = removals.iter().map(|removal| Some(number(value(removal))));
+        Arc::new(Int64Array::from_iter(std::iter::repeat_n(None, nothing).chain(values)))
     };
     let columns = vec![
         text(&|entry| entry.batch.to_string()),
@@ -87,8 +127,31 @@ fn record_batch(entries: &[LedgerEntry], committed_at: Micros) -> RecordBatch {
         text(&|entry| json(&entry.covers)),
         time(&|entry| entry.arrival),
         time(&|_| committed_at),
+        removed(&|removal| removal.duplicates),
+        removed(&|removal| removal.expired),
+        removed(&|removal| removal.erased),
     ];
     RecordBatch::try_new(ledger_columns(), columns).expect("the columns are built in the order and types of the table")
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).expect("no batch and no table has 2^63 events or bytes")
+}
+
+/// A removal as an entry: it brought nothing.
+fn without_events(removal: &Removal) -> LedgerEntry {
+    LedgerEntry {
+        batch: parse_identity(&removal.work, 0).expect("an identity is a text"),
+        dataset: removal.table.clone(),
+        received: 0,
+        written: 0,
+        filtered: 0,
+        dead: 0,
+        bytes: 0,
+        dead_by_reason: BTreeMap::new(),
+        arrival: removal.at,
+        covers: Vec::new(),
+    }
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -125,6 +188,20 @@ fn entry(batch: &RecordBatch, row: usize) -> Result<LedgerEntry, NoLedgerFile> {
         arrival: batch.column(place("arrival")).as_primitive::<TimestampMicrosecondType>().value(row),
         covers: parse("covers", text("covers"), row)?,
     })
+}
+
+/// What a row says that maintenance took out; `None`: it is an entry.
+fn removal(batch: &RecordBatch, row: usize) -> Result<Option<Removal>, NoLedgerFile> {
+    if batch.num_columns() == COLUMNS_WITHOUT_REMOVALS || batch["duplicates"].is_null(row) {
+        return Ok(None);
+    }
+    let LedgerEntry { batch: work, dataset: table, arrival: at, .. } = entry(batch, row)?;
+    let count = |column: &'static str| {
+        let value = batch[column].as_primitive::<Int64Type>().value(row);
+        u64::try_from(value).map_err(|_| NoLedgerFile::Negative { column, row })
+    };
+    let (duplicates, expired, erased) = (count("duplicates")?, count("expired")?, count("erased")?);
+    Ok(Some(Removal { work: work.to_string(), table, duplicates, expired, erased, at }))
 }
 
 fn parse_identity(text: &str, row: usize) -> Result<BatchIdentity, NoLedgerFile> {

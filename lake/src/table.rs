@@ -1,7 +1,7 @@
 //! One table as the writer sees it: its log, how far it is, and what the ledger has yet to copy.
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{DataFileEntry, LedgerEntry, SequenceNumber, ShardId};
+use alluvium_core::{DataFileEntry, SequenceNumber, ShardId};
 use arrow::datatypes::Schema;
 use deltalake_core::kernel::{Action, Add, Transaction};
 use futures::TryStreamExt as _;
@@ -12,6 +12,7 @@ use crate::commit::{BatchNote, Commit, Operation};
 use crate::contention::Contention;
 use crate::cycle::Marks;
 use crate::error::Result;
+use crate::ledger_file::LedgerRows;
 use crate::log::{LogFiles, TableLog, Wrote};
 use crate::reader::ActiveFile;
 use crate::state::{Identities, TableState};
@@ -22,7 +23,7 @@ pub(crate) struct Uncopied {
     pub(crate) version: u64,
     /// The skip marks that it set: the position must have come this far before it is copied.
     pub(crate) marks: Vec<(ShardId, SequenceNumber)>,
-    pub(crate) entries: Vec<LedgerEntry>,
+    pub(crate) rows: LedgerRows,
     /// The batches of which it is a part, where several committers share the lake: it is copied with their other parts.
     pub(crate) batches: Vec<BatchNote>,
 }
@@ -204,10 +205,12 @@ impl Table {
 
     fn remember(&mut self, version: u64, commit: &Commit) {
         let marks: Vec<_> = commit.marks().collect();
-        // The commits that make a table or change its columns leave nothing to copy.
-        if !marks.is_empty() || !commit.ledger.is_empty() || !commit.batches.is_empty() {
-            let (entries, batches) = (commit.ledger.clone(), commit.batches.clone());
-            self.uncopied.push(Uncopied { version, marks, entries, batches });
+        // The commits that make a table or change its columns leave nothing to copy. One that rewrites files may not either, but
+        // must be passed: the files of the version before it are going to be gone.
+        let leaves_something = !marks.is_empty() || !commit.ledger.is_empty() || !commit.batches.is_empty();
+        if leaves_something || commit.removes().next().is_some() {
+            let rows = LedgerRows { entries: commit.ledger.clone(), removals: commit.removals.clone() };
+            self.uncopied.push(Uncopied { version, marks, rows, batches: commit.batches.clone() });
         }
     }
 }

@@ -83,11 +83,13 @@ pub fn dead_letter_columns() -> SchemaRef {
     COLUMNS.clone()
 }
 
-/// The columns of the table `ledger`: one row per [`LedgerEntry`](crate::LedgerEntry). `dead_by_reason` and `covers` are JSON
+/// The columns of the table `ledger`: one row per [`LedgerEntry`](crate::LedgerEntry), in which the last three are null, or per
+/// [`Removal`](crate::Removal), in which they are not and the counts of events are zero. `dead_by_reason` and `covers` are JSON
 /// text.
 pub fn ledger_columns() -> SchemaRef {
     static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| {
         let count = |name| Field::new(name, DataType::Int64, false);
+        let removed = |name| Field::new(name, DataType::Int64, true);
         Arc::new(Schema::new(vec![
             Field::new("batch", DataType::Utf8, false),
             Field::new("dataset", DataType::Utf8, false),
@@ -100,6 +102,9 @@ pub fn ledger_columns() -> SchemaRef {
             Field::new("covers", DataType::Utf8, false),
             Field::new("arrival", timestamp(), false),
             Field::new("committed_at", timestamp(), false),
+            removed("duplicates"),
+            removed("expired"),
+            removed("erased"),
         ]))
     });
     COLUMNS.clone()

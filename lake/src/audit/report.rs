@@ -42,6 +42,9 @@ impl AuditReport {
             total.filtered += one.filtered;
             total.dead += one.dead;
             total.bytes += one.bytes;
+            total.duplicates += one.duplicates;
+            total.expired += one.expired;
+            total.erased += one.erased;
             for (reason, count) in &one.dead_by_reason {
                 *total.dead_by_reason.entry(*reason).or_default() += count;
             }
@@ -89,7 +92,7 @@ pub struct DatasetAudit {
     pub dataset: String,
     /// Events received.
     pub received: u64,
-    /// Events that became rows.
+    /// Events that became rows. The table has so many rows, less `duplicates`, `expired` and `erased`.
     pub written: u64,
     /// Events dropped by a rule of the dataset.
     pub filtered: u64,
@@ -99,6 +102,15 @@ pub struct DatasetAudit {
     pub bytes: u64,
     /// `dead`, by reason.
     pub dead_by_reason: BTreeMap<ReasonCode, u64>,
+    /// Rows of this table that compaction removed: not the first arrival of their event key.
+    #[serde(default)]
+    pub duplicates: u64,
+    /// Rows of this table that were older than its retention.
+    #[serde(default)]
+    pub expired: u64,
+    /// Rows of this table whose owner was to be erased.
+    #[serde(default)]
+    pub erased: u64,
 }
 
 /// How far one shard is.

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alluvium_core::{DatasetName, LedgerEntry};
+use alluvium_core::{DatasetName, LedgerEntry, Removal};
 
 use super::Findings;
 use super::report::{DatasetAudit, TableAudit};
+use crate::ledger_file::LedgerRows;
 
 /// Every entry balances (TR-2), and no batch is entered twice for a dataset (LK-1).
-pub(super) fn check_entries(entries: &[LedgerEntry], findings: &mut Findings) {
+pub(super) fn check_entries(rows: &LedgerRows, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
-    for entry in entries {
+    for entry in &rows.entries {
         let LedgerEntry { batch, dataset, received, written, filtered, dead, .. } = entry;
         if !entry.balances() {
             let by_reason: u64 = entry.dead_by_reason.values().sum();
@@ -23,16 +24,19 @@ pub(super) fn check_entries(entries: &[LedgerEntry], findings: &mut Findings) {
             findings.problem(format!("Batch {batch}, dataset `{dataset}`: it is in the ledger more than once."));
         }
     }
+    let mut seen = BTreeSet::new();
+    for Removal { work, table, .. } in &rows.removals {
+        if !seen.insert((work, table)) {
+            findings.problem(format!("Maintenance {work} of `{table}`: it is in the ledger more than once."));
+        }
+    }
 }
 
-/// What was written is in the tables, and what is dead in `dead_letters`. Returns the sums by dataset.
-pub(super) fn check_tables(
-    entries: &[LedgerEntry],
-    tables: &[TableAudit],
-    findings: &mut Findings,
-) -> Vec<DatasetAudit> {
+/// What was written is in the tables, and what is dead in `dead_letters`, but for what maintenance took out. Returns the sums by
+/// dataset.
+pub(super) fn check_tables(rows: &LedgerRows, tables: &[TableAudit], findings: &mut Findings) -> Vec<DatasetAudit> {
     let mut sums: BTreeMap<&str, DatasetAudit> = BTreeMap::new();
-    for entry in entries {
+    for entry in &rows.entries {
         let sum = sums.entry(&entry.dataset).or_insert_with(|| empty(&entry.dataset));
         sum.received += entry.received;
         sum.written += entry.written;
@@ -43,16 +47,29 @@ pub(super) fn check_tables(
             *sum.dead_by_reason.entry(*reason).or_default() += count;
         }
     }
+    for removal in &rows.removals {
+        let sum = sums.entry(&removal.table).or_insert_with(|| empty(&removal.table));
+        sum.duplicates += removal.duplicates;
+        sum.expired += removal.expired;
+        sum.erased += removal.erased;
+    }
     let (ledger, dead_letters) = (DatasetName::ledger(), DatasetName::dead_letters());
     for table in tables.iter().filter(|table| table.table != ledger.as_str()) {
         let name = table.table.as_str();
-        let (said, what) = if name == dead_letters.as_str() {
+        let (came, what) = if name == dead_letters.as_str() {
             (sums.values().map(|sum| sum.dead).sum(), "dead")
         } else {
-            (sums.entry(name).or_insert_with(|| empty(name)).written, "written")
+            (sums.get(name).map_or(0, |sum| sum.written), "written")
         };
-        if said != table.rows {
-            findings.problem(format!("Table `{name}` has {} rows, the ledger says {said} {what}.", table.rows));
+        let sum = sums.entry(name).or_insert_with(|| empty(name));
+        let went = sum.duplicates + sum.expired + sum.erased;
+        if came.checked_sub(went) != Some(table.rows) {
+            let DatasetAudit { duplicates, expired, erased, .. } = sum;
+            let less = match went {
+                0 => String::new(),
+                _ => format!(" less {duplicates} duplicates, {expired} expired and {erased} erased"),
+            };
+            findings.problem(format!("Table `{name}` has {} rows, the ledger says {came} {what}{less}.", table.rows));
         }
     }
     for (name, sum) in &sums {

@@ -85,9 +85,9 @@ async fn a_ledger_file_with_an_entry_taken_out_is_found_out() {
     let store = lake().await;
     let path = a_file_of(&store, LEDGER).await;
     let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
-    let mut entries = ledger_file::decode(bytes).unwrap();
-    entries.pop();
-    store.put(&path, ledger_file::encode(&entries, 0).bytes.into()).await.unwrap();
+    let mut rows = ledger_file::decode(bytes).unwrap();
+    rows.entries.pop();
+    store.put(&path, ledger_file::encode(&rows, 0).bytes.into()).await.unwrap();
     let found = problems(&store, &TestStream::new(STREAM)).await;
     assert!(found.iter().any(|problem| problem.contains("rows, its log says")), "{found:?}");
     assert!(found.iter().any(|problem| problem.contains("the ledger says")), "{found:?}");
@@ -186,7 +186,8 @@ fn an_entry_that_does_not_balance_and_one_that_is_there_twice_are_found() {
     let mut unexplained = entry(2, "a", 5, 6);
     (unexplained.received, unexplained.dead) = (1, 1);
     let mut findings = Findings::default();
-    rows::check_entries(&[unbalanced, unexplained, entry(3, "a", 7, 7), entry(3, "a", 7, 7)], &mut findings);
+    let entries = vec![unbalanced, unexplained, entry(3, "a", 7, 7), entry(3, "a", 7, 7)];
+    rows::check_entries(&LedgerRows { entries, removals: Vec::new() }, &mut findings);
     assert_eq!(findings.problems.len(), 3, "{:?}", findings.problems);
     assert!(findings.problems[2].contains("more than once"));
 }
