@@ -18,6 +18,7 @@ pub mod clock;
 pub mod commit;
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod data_file;
 pub mod dataset;
 pub mod duration;
 pub mod envelope;
@@ -33,6 +34,7 @@ pub mod record;
 pub use caller::{Caller, Role, Roles};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use commit::{CommitMessage, DataFileEntry};
+pub use data_file::{DataFileError, DataFileFormat, DataFileWriter, EncodedFile};
 pub use dataset::{Dataset, DatasetName, Datasets, SchemaError};
 pub use identity::{BatchHasher, BatchIdentity, RecordIdentity, SequenceNumber, ShardId};
 pub use ledger::{LedgerEntry, ReasonCode, Removal, ShardRange};

@@ -28,6 +28,8 @@ mod error;
 mod fault;
 mod filter;
 pub mod firehose;
+mod format;
+mod growing;
 mod hot;
 mod judge;
 #[cfg(test)]
@@ -50,6 +52,7 @@ mod value;
 
 pub use convert::{ConvertReport, DEAD_LINES, DeadLine, convert};
 pub use error::TransformError;
+pub use format::DataFiles;
 pub use pseudonym::{PseudonymKey, PseudonymKeyError};
 pub use settings::TransformSettings;
 pub use store::Persevere;

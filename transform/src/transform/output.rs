@@ -1,8 +1,5 @@
 //! A batch's output as it comes together: data files that grow by row groups, and chunks for the hot index.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use alluvium_core::clock::Micros;
 use alluvium_core::commit::CommitMessage;
 use alluvium_core::dataset::fingerprint;
@@ -16,13 +13,11 @@ use super::{BatchOutput, DataFile, Transform};
 use crate::dead::DeadLetters;
 use crate::encode::{FileWriter, Layout};
 use crate::error::TransformError;
+use crate::growing::Growing;
 use crate::hot::{self, HotSettings, Parts};
 use crate::plan::Plan;
 use crate::rows::Rows;
 use crate::sources::Sources;
-
-/// A file's buffer grows by this or by a quarter, whichever is more, so that little of it stays unused.
-const GROWTH_BYTES: usize = 256 * 1024;
 
 pub(super) struct Output<'a> {
     transform: &'a Transform,
@@ -118,7 +113,7 @@ impl<'a> Output<'a> {
             let dataset = file.dataset;
             let parquet = |source| TransformError::Parquet { dataset: dataset.clone(), source };
             let encoded = file.writer.finish().map_err(parquet)?;
-            let bytes = file.bytes.into_inner();
+            let bytes = file.bytes.take();
             let path = format!("{dataset}/{}-{}.parquet", self.identity, content_hash(&bytes));
             entries.push(DataFileEntry {
                 dataset,
@@ -138,31 +133,5 @@ impl<'a> Output<'a> {
             one.dataset.cmp(&other.dataset).then_with(|| key(one).cmp(&key(other)))
         });
         Ok(BatchOutput { files, chunks, message: CommitMessage::new(self.identity, covers, entries, ledger) })
-    }
-}
-
-/// The bytes of a file, which its writer adds to and which are taken when the writer is done.
-#[derive(Debug, Clone, Default)]
-struct Growing(Arc<Mutex<Vec<u8>>>);
-
-impl Growing {
-    fn into_inner(self) -> Vec<u8> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Write for Growing {
-    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
-        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes.capacity() - bytes.len() < part.len() {
-            let more = part.len().max(GROWTH_BYTES).max(bytes.len() / 4);
-            bytes.reserve_exact(more);
-        }
-        bytes.extend_from_slice(part);
-        Ok(part.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
