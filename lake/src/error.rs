@@ -123,6 +123,16 @@ pub enum LakeError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// Maintenance failed at what it does beside the store: sorting, encoding, the disk that it spills to.
+    #[error("cannot {doing} of table `{table}`: {source}")]
+    Upkeep {
+        /// What was being done.
+        doing: &'static str,
+        /// The table.
+        table: String,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The stream could not be asked during an audit.
     #[error("the stream cannot be asked: {0}")]
     Stream(#[from] PortError),
@@ -148,7 +158,7 @@ impl LakeError {
                 | Store::UnknownConfigurationKey { .. } => Advice::Stop,
                 _ => Advice::Retry,
             },
-            Self::Delta { .. } | Self::Contended { .. } => Advice::Retry,
+            Self::Delta { .. } | Self::Contended { .. } | Self::Upkeep { .. } => Advice::Retry,
             Self::Stream(error) => error.advice,
             Self::Damaged { .. }
             | Self::Protocol { .. }

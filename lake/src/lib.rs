@@ -13,6 +13,7 @@ mod app_id;
 mod audit;
 mod columns;
 mod commit;
+mod compact;
 mod contention;
 mod cycle;
 mod error;
@@ -22,22 +23,26 @@ mod log;
 mod message;
 mod reader;
 mod recovery;
+mod rewrite;
 mod settings;
 mod shared;
 mod sorted;
 mod state;
 mod table;
+mod upkeep;
 mod writer;
 
 pub use audit::{
     AuditReport, Check, DatasetAudit, RecordReader, ShardAudit, StreamCounts, TableAudit, audit, audit_shared,
 };
+pub use compact::{CompactSettings, Compaction};
 pub use error::{LakeError, Straddle};
 pub use reader::{ActiveFile, LakeReader, TableSnapshot};
 pub use recovery::{LakeRecovery, SetAside};
 pub use settings::LakeSettings;
 pub use shared::{Outcome, SharedCommit, SharedLake, SharedOpening};
 pub use table::TableCommit;
+pub use upkeep::{Upkeep, UpkeepSettings};
 pub use writer::{CommitReport, Lake};
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ use deltalake_core::kernel::transaction::TransactionError;
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, checkpoints};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use tokio::io::AsyncWriteExt as _;
 use url::Url;
 use uuid::Uuid;
 
@@ -27,6 +29,9 @@ const LAST_CHECKPOINT: &str = "_last_checkpoint";
 const MAX_COMMIT_BYTES: u64 = 256 * 1024 * 1024;
 /// The largest other file (checkpoint, ledger file) that is read whole.
 pub(crate) const MAX_FILE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// An object larger than this is uploaded in parts of this size. S3 takes at least 5 MiB.
+const PART_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many log entries are read at a time while opening.
 const READ_AHEAD: usize = 16;
@@ -204,6 +209,11 @@ impl TableLog {
         self.get(path, MAX_FILE_BYTES).await?.ok_or_else(missing)
     }
 
+    /// Reads an object of the table whole; `None`: it is not there.
+    pub(crate) async fn find(&self, path: &str) -> Result<Option<Bytes>> {
+        self.get(path, MAX_FILE_BYTES).await
+    }
+
     async fn get(&self, path: &str, max_bytes: u64) -> Result<Option<Bytes>> {
         let found = match self.store.get(&Path::from(path)).await {
             Ok(found) => found,
@@ -231,6 +241,12 @@ impl TableLog {
         }
     }
 
+    /// Begins an object of the table whose bytes come piece by piece. Its name must be one that nobody else gives.
+    pub(crate) fn upload(&self, path: &str) -> Upload {
+        let writer = BufWriter::with_capacity(self.store.clone(), Path::from(path), PART_BYTES);
+        Upload { writer, failed: format!("{}/{path}", self.place) }
+    }
+
     pub(crate) fn damaged(&self, path: &str, problem: &str) -> LakeError {
         LakeError::Damaged { path: format!("{}/{path}", self.place), problem: problem.to_owned() }
     }
@@ -255,6 +271,28 @@ impl TableLog {
 
     fn delta_failed(&self, doing: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> LakeError {
         LakeError::Delta { doing, table: self.name.to_string(), source: Box::new(error) }
+    }
+}
+
+/// An object that is being written; dropped before it is finished, it never is there.
+pub(crate) struct Upload {
+    writer: BufWriter,
+    failed: String,
+}
+
+impl Upload {
+    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let written = self.writer.put(bytes).await;
+        written.map_err(|source| LakeError::Store { doing: "write", path: self.failed.clone(), source })
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<()> {
+        let written = self.writer.shutdown().await;
+        written.map_err(|error| LakeError::Store {
+            doing: "write",
+            path: self.failed,
+            source: object_store::Error::Generic { store: "upload", source: error.into() },
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 //! delivery and commit over both.
 
 mod crashing;
+mod events;
+mod format;
 mod library;
 mod retained;
 mod sharing;
@@ -23,6 +25,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
 pub(crate) use crashing::{Crash, Crashing};
+pub(crate) use events::{Event, deliver_events, events_of, first_arrivals};
+pub(crate) use format::PlainFormat;
 pub(crate) use library::{assert_the_library_reads_the_same, library_table};
 pub(crate) use retained::Retained;
 pub(crate) use sharing::{

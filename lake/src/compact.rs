@@ -1,0 +1,295 @@
+//! Compaction: the small files that batches leave become few large ones, sorted, without duplicates.
+//!
+//! A round takes the new files of a table, with the small compacted ones of the same dates that are worth it (the module `plan`),
+//! sorts their rows by `event_date` and the dataset's order, and writes files that are cut at dates. Of each event key the first
+//! arrival stays (LK-3): the earliest `ingest_time`, then the earliest `event_time`, in whatever file and on whatever date; which
+//! is the row that the de-duplicated view shows before (LK-2). Files that the round does not take are asked by their key filters
+//! (`filter`, `beside`); one that has a later arrival than a new row is taken along.
+//!
+//! Memory is bounded by spilling sorted runs (`sorter`). The round ends by one commit that replaces the files, or by none: then
+//! what it wrote are orphans for vacuum, and the next round begins anew. A round of two compactors at a time is won by the one
+//! that commits first (`rewrite`).
+
+mod beside;
+mod filter;
+mod keys;
+mod output;
+mod plan;
+mod sorter;
+
+use std::collections::BTreeSet;
+
+use alluvium_core::Removal;
+use alluvium_core::dataset::dead_letter_columns;
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::contention::Contention;
+use crate::error::{LakeError, Result as LakeResult};
+use crate::log::TableLog;
+use crate::reader::ActiveFile;
+use crate::rewrite::{Known, Rewrite};
+use crate::upkeep::Upkeep;
+use sorter::{Merge, Sorter};
+
+use plan::is_new;
+
+/// How many files are fetched ahead of those that are read.
+const FETCHED: usize = 4;
+/// How many rows are read of a file at once.
+const PORTION: usize = 16 * 1024;
+
+/// How tables are compacted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompactSettings {
+    /// What a compacted file is to have, in bytes. Default: 128 MiB.
+    pub target_bytes: u64,
+    /// How many bytes of new files one round takes. Default: 1 GiB.
+    pub round_bytes: u64,
+    /// About how many bytes of rows are sorted in memory at a time; what is more is spilled to disk. Default: 96 MiB.
+    pub memory_bytes: usize,
+    /// With fewer new files than these a table is left alone. Default: 2.
+    pub least_files: usize,
+}
+
+impl Default for CompactSettings {
+    fn default() -> Self {
+        Self { target_bytes: 128 << 20, round_bytes: 1 << 30, memory_bytes: 96 << 20, least_files: 2 }
+    }
+}
+
+impl CompactSettings {
+    /// A file is cut at a date once it has so many bytes: less is not worth a file of its own.
+    fn cut_bytes(&self) -> u64 {
+        self.target_bytes / 32
+    }
+}
+
+/// What a round of compaction did to one table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Compaction {
+    /// The table.
+    pub table: String,
+    /// The version that its commit made.
+    pub version: u64,
+    /// The files that it replaced.
+    pub files_before: usize,
+    /// The files that took their place.
+    pub files_after: usize,
+    /// The rows of the files that it replaced.
+    pub rows_before: u64,
+    /// Rows that were not the first arrival of their event key, and are gone.
+    pub duplicates: u64,
+    /// The bytes that it read: those of the files that it replaced.
+    pub bytes_before: u64,
+    /// Of them, the bytes of files that had not been compacted before.
+    pub bytes_new: u64,
+    /// The bytes that it wrote.
+    pub bytes_after: u64,
+}
+
+impl Compaction {
+    /// Bytes written for each byte that had not been compacted before; 1 is the least. `None`: there was none.
+    pub fn rewritten_per_new_byte(&self) -> Option<f64> {
+        (self.bytes_new > 0).then(|| self.bytes_before as f64 / self.bytes_new as f64)
+    }
+}
+
+/// Why rows could not be sorted or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unsorted {
+    #[error("{0}")]
+    Spill(#[from] std::io::Error),
+    #[error("{0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    #[error(transparent)]
+    Encode(#[from] alluvium_core::DataFileError),
+    #[error("the sorting of rows panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+    #[error("the upload of the files ended before they did")]
+    Abandoned,
+}
+
+type Result<T> = std::result::Result<T, Unsorted>;
+
+/// How a round ended.
+enum Ended {
+    Committed(Compaction),
+    /// Another rewrite came between.
+    Overtaken,
+    /// Files at these paths have later arrivals of its keys, and are to be taken along.
+    Takes(BTreeSet<String>),
+}
+
+impl Upkeep {
+    /// Compacts a table, round by round, until there is nothing to gain.
+    ///
+    /// Appends may go on, and other compactors may be at it. What the rounds wrote and could not commit is left for vacuum.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such table, a file of it is missing or damaged, the store or the disk for spilling fails, or others keep
+    /// winning. The rounds before are committed.
+    pub async fn compact(&self, table: &str) -> LakeResult<Vec<Compaction>> {
+        let mut rounds = Vec::new();
+        let mut contention = Contention::default();
+        loop {
+            let state = self.newest(table).await?;
+            let files = state.files()?;
+            let mut chosen = plan::choose(&files, &self.settings.compact);
+            if chosen.is_empty() {
+                return Ok(rounds);
+            }
+            let ended = loop {
+                let others: Vec<_> = files.iter().filter(|file| !is_new(file) && !chosen.contains(file)).collect();
+                match self.round(table, &chosen, &others, &state).await? {
+                    Ended::Committed(round) => break Some(round),
+                    Ended::Overtaken => break None,
+                    Ended::Takes(more) => chosen.extend(others.into_iter().filter(|file| more.contains(&file.path))),
+                }
+            };
+            match ended {
+                Some(round) => {
+                    contention = Contention::default();
+                    rounds.push(round);
+                }
+                None => contention.wait(table).await?,
+            }
+        }
+    }
+
+    /// One round over these files, beside the other compacted ones of the table.
+    async fn round(
+        &self,
+        table: &str,
+        files: &[&ActiveFile],
+        others: &[&ActiveFile],
+        state: &Known,
+    ) -> LakeResult<Ended> {
+        let log = state.log().clone();
+        let failed = |doing| {
+            let table = table.to_owned();
+            move |source: Unsorted| LakeError::Upkeep { doing, table, source: source.into() }
+        };
+        let (columns, order) = self.layout(table)?;
+        let rows: u64 = files.iter().map(|file| file.rows).sum();
+        let folder = self.spill_folder(table)?;
+        let memory = self.settings.compact.memory_bytes;
+        let mut sorter =
+            Sorter::new(&columns, &order, rows, memory, folder.path().to_owned()).map_err(failed("sort rows"))?;
+        // Collected, and owned by each future, so that whoever compacts may do so on another thread.
+        let fetches: Vec<_> = files.iter().map(|file| fetch(log.clone(), (*file).clone())).collect();
+        let mut fetched = std::pin::pin!(futures::stream::iter(fetches).buffered(FETCHED));
+        while let Some((file, bytes)) = fetched.try_next().await? {
+            let (log, columns) = (log.clone(), columns.clone());
+            sorter = blocking(move || read(&log, &file, bytes, &columns, &mut sorter).map(|()| sorter)).await??;
+        }
+        let (runs, keys) = blocking(move || sorter.finish()).await?.map_err(failed("sort rows"))?;
+        let (later, takes) = beside::compare(&log, keys, others).await?;
+        if !takes.is_empty() {
+            return Ok(Ended::Takes(takes));
+        }
+        let duplicates = later.len;
+        let work = Uuid::new_v4().simple().to_string();
+        let merge = Merge::new(runs, later).map_err(failed("sort rows"))?;
+        let written = output::write(self, &log, &work, merge, rows_per_byte(files)).await?;
+        drop(folder);
+        let removal = (duplicates > 0).then(|| Removal {
+            work,
+            table: table.to_owned(),
+            duplicates,
+            at: self.clock.now_micros(),
+            ..Removal::default()
+        });
+        let report = Compaction {
+            table: table.to_owned(),
+            version: 0,
+            files_before: files.len(),
+            files_after: written.len(),
+            rows_before: rows,
+            duplicates,
+            bytes_before: files.iter().map(|file| file.size_bytes).sum(),
+            bytes_new: files.iter().filter(|file| is_new(file)).map(|file| file.size_bytes).sum(),
+            bytes_after: written.iter().map(|file| file.size_bytes).sum(),
+        };
+        let rewrite = Rewrite::replace(files.iter().map(|file| (*file).clone()).collect(), written, removal);
+        Ok(match self.commit(state.clone(), rewrite).await? {
+            Some(version) => Ended::Committed(Compaction { version, ..report }),
+            None => Ended::Overtaken,
+        })
+    }
+
+    /// A table's columns, and the columns that its rows are sorted by.
+    fn layout(&self, table: &str) -> LakeResult<(SchemaRef, Vec<String>)> {
+        if table == alluvium_core::DatasetName::dead_letters().as_str() {
+            return Ok((dead_letter_columns(), ["source", "event_time"].map(str::to_owned).to_vec()));
+        }
+        let dataset = self.datasets.get(table).ok_or_else(|| LakeError::NoTable(table.to_owned()))?;
+        Ok((dataset.columns().clone(), dataset.sort.clone()))
+    }
+
+    /// A folder that goes when it is dropped.
+    fn spill_folder(&self, table: &str) -> LakeResult<tempfile::TempDir> {
+        let made = std::fs::create_dir_all(&self.spill)
+            .and_then(|()| tempfile::TempDir::with_prefix_in("compact-", &self.spill));
+        made.map_err(|error| LakeError::Upkeep {
+            doing: "make a folder to sort in",
+            table: table.to_owned(),
+            source: error.into(),
+        })
+    }
+}
+
+fn rows_per_byte(files: &[&ActiveFile]) -> f64 {
+    let rows: u64 = files.iter().map(|file| file.rows).sum();
+    let bytes: u64 = files.iter().map(|file| file.size_bytes).sum();
+    rows as f64 / bytes.max(1) as f64
+}
+
+async fn fetch(log: TableLog, file: ActiveFile) -> LakeResult<(ActiveFile, Bytes)> {
+    let bytes = log.get_present(&file.path).await?;
+    Ok((file, bytes))
+}
+
+/// Runs what takes long where it holds nobody up.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> LakeResult<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| LakeError::Upkeep {
+        doing: "sort rows",
+        table: String::new(),
+        source: error.into(),
+    })
+}
+
+/// Adds the rows of a file; columns that came after it was written are null.
+fn read(log: &TableLog, file: &ActiveFile, bytes: Bytes, columns: &SchemaRef, sorter: &mut Sorter) -> LakeResult<()> {
+    let damaged = |error: &dyn std::fmt::Display| log.damaged(&file.path, &format!("{error}; restore it"));
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| damaged(&error))?;
+    let mut rows = 0;
+    for batch in builder.with_batch_size(PORTION).build().map_err(|error| damaged(&error))? {
+        let batch = batch.map_err(|error| damaged(&error))?;
+        rows += batch.num_rows() as u64;
+        let values = columns.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+            Some(column) => column.clone(),
+            None => new_null_array(field.data_type(), batch.num_rows()),
+        });
+        let batch = RecordBatch::try_new(columns.clone(), values.collect()).map_err(|error| damaged(&error))?;
+        sorter.add(&batch).map_err(|source| LakeError::Upkeep {
+            doing: "sort rows",
+            table: log.name().to_owned(),
+            source: source.into(),
+        })?;
+    }
+    if rows != file.rows {
+        return Err(damaged(&format!("it has {rows} rows, its table's log says {}", file.rows)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

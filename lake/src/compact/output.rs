@@ -1,0 +1,178 @@
+//! From sorted rows to files in the store, cut at dates.
+
+use std::sync::mpsc::sync_channel;
+
+use alluvium_core::{DataFileFormat, DataFileWriter};
+use arrow::array::{AsArray as _, RecordBatch};
+use arrow::datatypes::Date32Type;
+use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::filter::{self, KeyFilter, KeyNumber};
+use super::keys;
+use super::sorter::Merge;
+use super::{Result, Unsorted};
+use crate::error::{LakeError, Result as LakeResult};
+use crate::log::TableLog;
+use crate::rewrite::NewFile;
+use crate::upkeep::Upkeep;
+
+/// The rows of a row group.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+
+/// What becomes of a file, piece by piece.
+enum Piece {
+    Begin(String),
+    Bytes(Bytes),
+    End(NewFile),
+    /// Its key filter, if one could be made.
+    Filter(String, Bytes),
+}
+
+/// Where files are cut.
+#[derive(Debug, Clone, Copy)]
+struct Cuts {
+    /// A file ends when it has so many bytes,
+    target_bytes: u64,
+    /// or at a date when it has so many.
+    cut_bytes: u64,
+    /// What rows take that are not encoded yet, by what those took that were read.
+    rows_per_byte: f64,
+}
+
+impl Cuts {
+    fn is_large(&self, bytes: u64, rows: usize, at_a_date: bool) -> bool {
+        let most = if at_a_date { self.cut_bytes } else { self.target_bytes };
+        bytes + (rows as f64 / self.rows_per_byte) as u64 >= most
+    }
+}
+
+/// Writes the rows as files of a table.
+pub(super) async fn write(
+    upkeep: &Upkeep,
+    log: &TableLog,
+    work: &str,
+    merge: Merge,
+    rows_per_byte: f64,
+) -> LakeResult<Vec<NewFile>> {
+    let compact = &upkeep.settings.compact;
+    let cuts = Cuts { target_bytes: compact.target_bytes, cut_bytes: compact.cut_bytes(), rows_per_byte };
+    let (sender, pieces) = mpsc::channel(2);
+    let (table, work, format) = (log.name().to_owned(), work.to_owned(), upkeep.format.clone());
+    let encoding = tokio::task::spawn_blocking(move || encode(&*format, &table, &work, merge, cuts, &sender));
+    let uploaded = upload(log, pieces).await;
+    let encoded = encoding.await.map_err(Unsorted::from).and_then(|encoded| encoded);
+    // Why the upload ended is what was to be said, not that it did.
+    let files = uploaded?;
+    encoded.map_err(|source| LakeError::Upkeep {
+        doing: "write sorted rows",
+        table: log.name().to_owned(),
+        source: source.into(),
+    })?;
+    Ok(files)
+}
+
+/// Merges on one thread and encodes on another.
+fn encode(
+    format: &dyn DataFileFormat,
+    table: &str,
+    work: &str,
+    mut merge: Merge,
+    cuts: Cuts,
+    pieces: &mpsc::Sender<Piece>,
+) -> Result<()> {
+    let (sender, row_groups) = sync_channel::<RecordBatch>(1);
+    std::thread::scope(|scope| {
+        let merging = scope.spawn(move || -> Result<()> {
+            while let Some(rows) = merge.next(ROW_GROUP_ROWS, |rows| cuts.is_large(0, rows, true))? {
+                if sender.send(rows).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        let encoded = encode_row_groups(format, table, work, row_groups.iter(), cuts, pieces);
+        drop(row_groups);
+        merging.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(encoded)
+    })
+}
+
+/// A file that is being encoded.
+struct Open {
+    path: String,
+    writer: Box<dyn DataFileWriter>,
+    bytes: u64,
+    last_day: i32,
+    /// The numbers of its rows' keys.
+    keys: Vec<u64>,
+}
+
+fn encode_row_groups(
+    format: &dyn DataFileFormat,
+    table: &str,
+    work: &str,
+    row_groups: impl Iterator<Item = RecordBatch>,
+    cuts: Cuts,
+    pieces: &mpsc::Sender<Piece>,
+) -> Result<()> {
+    let send = |piece| pieces.blocking_send(piece).map_err(|_| Unsorted::Abandoned);
+    let mut open: Option<Open> = None;
+    let mut number = KeyNumber::default();
+    let mut files = 0;
+    for rows in row_groups {
+        let days = rows["event_date"].as_primitive::<Date32Type>().values();
+        let (first, last) = (days[0], days[days.len() - 1]);
+        if let Some(whole) = open.take_if(|open| cuts.is_large(open.bytes, 0, open.last_day != first)) {
+            end(whole, &send)?;
+        }
+        let file = match &mut open {
+            Some(file) => file,
+            None => {
+                // The date is for people who look into the folder. A name that holds no identity is that of no batch's file.
+                let date = array_value_to_string(&rows["event_date"], 0)?;
+                let path = format!("{date}_{work}_{files}.parquet");
+                files += 1;
+                send(Piece::Begin(path.clone()))?;
+                open.insert(Open { path, writer: format.begin(table)?, bytes: 0, last_day: last, keys: Vec::new() })
+            }
+        };
+        file.writer.write(&rows)?;
+        file.keys.extend(keys::numbers(&rows, &mut number));
+        file.last_day = last;
+        let bytes = file.writer.take();
+        file.bytes += bytes.len() as u64;
+        send(Piece::Bytes(bytes.into()))?;
+    }
+    open.map_or(Ok(()), |last| end(last, &send))
+}
+
+fn end(file: Open, send: &impl Fn(Piece) -> Result<()>) -> Result<()> {
+    let encoded = file.writer.finish()?;
+    send(Piece::Bytes(encoded.end.into()))?;
+    let filter = KeyFilter::encode(file.keys);
+    let filter = filter.map(|bytes| Piece::Filter(filter::path_of(&file.path), bytes));
+    send(Piece::End(NewFile { path: file.path, size_bytes: encoded.size_bytes, stats: encoded.stats }))?;
+    filter.map_or(Ok(()), send)
+}
+
+/// Stores the pieces as they come. A file that does not end is not there.
+async fn upload(log: &TableLog, mut pieces: mpsc::Receiver<Piece>) -> LakeResult<Vec<NewFile>> {
+    let mut files = Vec::new();
+    let mut open = None;
+    while let Some(piece) = pieces.recv().await {
+        match (piece, &mut open) {
+            (Piece::Begin(path), _) => open = Some(log.upload(&path)),
+            (Piece::Bytes(bytes), Some(upload)) => upload.write(bytes).await?,
+            (Piece::End(file), upload) => {
+                if let Some(upload) = upload.take() {
+                    upload.finish().await?;
+                    files.push(file);
+                }
+            }
+            (Piece::Filter(path, bytes), _) => log.put_if_absent(&path, bytes).await?,
+            (Piece::Bytes(_), None) => {}
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,57 @@
+//! Maintenance of the tables: what is done to them beside the commits of batches.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alluvium_core::{Clock, DataFileFormat, Datasets};
+use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::compact::CompactSettings;
+use crate::error::Result;
+use crate::reader::LakeReader;
+use crate::rewrite::Known;
+
+/// How the tables are maintained.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpkeepSettings {
+    /// Compaction.
+    pub compact: CompactSettings,
+}
+
+/// Maintains the tables of a lake. Committers may be at work, in this process and in others; so may other maintainers.
+#[derive(Debug, Clone)]
+pub struct Upkeep {
+    pub(crate) reader: LakeReader,
+    pub(crate) datasets: Arc<Datasets>,
+    pub(crate) format: Arc<dyn DataFileFormat>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// A folder on a local disk for rows that do not fit into memory while they are sorted.
+    pub(crate) spill: PathBuf,
+    pub(crate) settings: UpkeepSettings,
+}
+
+impl Upkeep {
+    /// Of the lake in `store`, which is rooted at the lake and keeps to what [`Lake::open`](crate::Lake::open) asks of it; `root` is
+    /// the lake's URL, for messages. `spill` is a folder on a local disk, made when it is missing, for rows that do not fit into
+    /// memory while they are sorted; what is put there is taken away again.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        root: Url,
+        datasets: Arc<Datasets>,
+        format: Arc<dyn DataFileFormat>,
+        clock: Arc<dyn Clock>,
+        spill: PathBuf,
+        settings: UpkeepSettings,
+    ) -> Self {
+        Self { reader: LakeReader::new(store, root), datasets, format, clock, spill, settings }
+    }
+
+    /// The newest version of a table.
+    pub(crate) async fn newest(&self, table: &str) -> Result<Known> {
+        let state = self.reader.newest(table).await?;
+        Ok(Known::new(self.reader.log(table), state))
+    }
+}
