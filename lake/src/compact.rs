@@ -4,7 +4,7 @@
 //! sorts their rows by `event_date` and the dataset's order, and writes files that are cut at dates. Of each event key the first
 //! arrival stays (LK-3): the earliest `ingest_time`, then the earliest `event_time`, in whatever file and on whatever date; which
 //! is the row that the de-duplicated view shows before (LK-2). Files that the round does not take are asked by their key filters
-//! (`filter`, `beside`); one that has a later arrival than a new row is taken along.
+//! (`filter`, `beside`); one that has a later arrival than a new row is taken along. The ledger's files are only put together.
 //!
 //! Memory is bounded by spilling sorted runs (`sorter`). The round ends by one commit that replaces the files, or by none: then
 //! what it wrote are orphans for vacuum, and the next round begins anew. A round of two compactors at a time is won by the one
@@ -19,8 +19,8 @@ mod sorter;
 
 use std::collections::BTreeSet;
 
-use alluvium_core::Removal;
 use alluvium_core::dataset::dead_letter_columns;
+use alluvium_core::{DatasetName, Removal};
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -31,9 +31,10 @@ use uuid::Uuid;
 
 use crate::contention::Contention;
 use crate::error::{LakeError, Result as LakeResult};
+use crate::ledger_file;
 use crate::log::TableLog;
 use crate::reader::ActiveFile;
-use crate::rewrite::{Known, Rewrite};
+use crate::rewrite::{Known, NewFile, Rewrite};
 use crate::upkeep::Upkeep;
 use sorter::{Merge, Sorter};
 
@@ -54,13 +55,11 @@ pub struct CompactSettings {
     pub round_bytes: u64,
     /// About how many bytes of rows are sorted in memory at a time; what is more is spilled to disk. Default: 96 MiB.
     pub memory_bytes: usize,
-    /// With fewer new files than these a table is left alone. Default: 2.
-    pub least_files: usize,
 }
 
 impl Default for CompactSettings {
     fn default() -> Self {
-        Self { target_bytes: 128 << 20, round_bytes: 1 << 30, memory_bytes: 96 << 20, least_files: 2 }
+        Self { target_bytes: 128 << 20, round_bytes: 1 << 30, memory_bytes: 96 << 20 }
     }
 }
 
@@ -128,7 +127,8 @@ enum Ended {
 }
 
 impl Upkeep {
-    /// Compacts a table, round by round, until there is nothing to gain.
+    /// Compacts a table, round by round, until there is nothing to gain. With fewer new files than `least_files` it is left alone,
+    /// but for small compacted files that are many.
     ///
     /// Appends may go on, and other compactors may be at it. What the rounds wrote and could not commit is left for vacuum.
     ///
@@ -136,13 +136,13 @@ impl Upkeep {
     ///
     /// When there is no such table, a file of it is missing or damaged, the store or the disk for spilling fails, or others keep
     /// winning. The rounds before are committed.
-    pub async fn compact(&self, table: &str) -> LakeResult<Vec<Compaction>> {
+    pub async fn compact(&self, table: &str, least_files: usize) -> LakeResult<Vec<Compaction>> {
         let mut rounds = Vec::new();
         let mut contention = Contention::default();
         loop {
             let state = self.newest(table).await?;
             let files = state.files()?;
-            let mut chosen = plan::choose(&files, &self.settings.compact);
+            let mut chosen = plan::choose(&files, &self.settings.compact, least_files);
             if chosen.is_empty() {
                 return Ok(rounds);
             }
@@ -172,6 +172,9 @@ impl Upkeep {
         others: &[&ActiveFile],
         state: &Known,
     ) -> LakeResult<Ended> {
+        if table == DatasetName::ledger().as_str() {
+            return self.ledger_round(files, state).await;
+        }
         let log = state.log().clone();
         let failed = |doing| {
             let table = table.to_owned();
@@ -207,17 +210,40 @@ impl Upkeep {
             at: self.clock.now_micros(),
             ..Removal::default()
         });
-        let report = Compaction {
-            table: table.to_owned(),
-            version: 0,
-            files_before: files.len(),
-            files_after: written.len(),
-            rows_before: rows,
-            duplicates,
-            bytes_before: files.iter().map(|file| file.size_bytes).sum(),
-            bytes_new: files.iter().filter(|file| is_new(file)).map(|file| file.size_bytes).sum(),
-            bytes_after: written.iter().map(|file| file.size_bytes).sum(),
-        };
+        let report = report(table, files, &written, duplicates);
+        self.end(files, written, removal, state, report).await
+    }
+
+    /// One round over files of the ledger: their rows as one file. Each row is there once already.
+    async fn ledger_round(&self, files: &[&ActiveFile], state: &Known) -> LakeResult<Ended> {
+        let log = state.log();
+        let mut contents = Vec::with_capacity(files.len());
+        for file in files {
+            contents.push(log.get_present(&file.path).await?);
+        }
+        let merged = blocking(move || ledger_file::merge(contents)).await?;
+        let (bytes, rows) = merged.map_err(|error| LakeError::Upkeep {
+            doing: "merge the files",
+            table: log.name().to_owned(),
+            source: error.into(),
+        })?;
+        let path = format!("{}_0.parquet", Uuid::new_v4().simple());
+        log.put_if_absent(&path, bytes.clone()).await?;
+        let size_bytes = bytes.len() as u64;
+        let written = vec![NewFile { path, size_bytes, stats: format!(r#"{{"numRecords":{rows}}}"#) }];
+        let report = report(log.name(), files, &written, 0);
+        self.end(files, written, None, state, report).await
+    }
+
+    /// Ends a round by its commit.
+    async fn end(
+        &self,
+        files: &[&ActiveFile],
+        written: Vec<NewFile>,
+        removal: Option<Removal>,
+        state: &Known,
+        report: Compaction,
+    ) -> LakeResult<Ended> {
         let rewrite = Rewrite::replace(files.iter().map(|file| (*file).clone()).collect(), written, removal);
         Ok(match self.commit(state.clone(), rewrite).await? {
             Some(version) => Ended::Committed(Compaction { version, ..report }),
@@ -227,7 +253,7 @@ impl Upkeep {
 
     /// A table's columns, and the columns that its rows are sorted by.
     fn layout(&self, table: &str) -> LakeResult<(SchemaRef, Vec<String>)> {
-        if table == alluvium_core::DatasetName::dead_letters().as_str() {
+        if table == DatasetName::dead_letters().as_str() {
             return Ok((dead_letter_columns(), ["source", "event_time"].map(str::to_owned).to_vec()));
         }
         let dataset = self.datasets.get(table).ok_or_else(|| LakeError::NoTable(table.to_owned()))?;
@@ -243,6 +269,20 @@ impl Upkeep {
             table: table.to_owned(),
             source: error.into(),
         })
+    }
+}
+
+fn report(table: &str, files: &[&ActiveFile], written: &[NewFile], duplicates: u64) -> Compaction {
+    Compaction {
+        table: table.to_owned(),
+        version: 0,
+        files_before: files.len(),
+        files_after: written.len(),
+        rows_before: files.iter().map(|file| file.rows).sum(),
+        duplicates,
+        bytes_before: files.iter().map(|file| file.size_bytes).sum(),
+        bytes_new: files.iter().filter(|file| is_new(file)).map(|file| file.size_bytes).sum(),
+        bytes_after: written.iter().map(|file| file.size_bytes).sum(),
     }
 }
 

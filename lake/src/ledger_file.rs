@@ -7,11 +7,15 @@ use alluvium_core::clock::Micros;
 use alluvium_core::dataset::ledger_columns;
 use alluvium_core::identity::content_hash;
 use alluvium_core::{BatchIdentity, LedgerEntry, Removal};
-use arrow::array::{Array, AsArray as _, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, AsArray as _, Int64Array, RecordBatch, RecordBatchReader as _, StringArray, TimestampMicrosecondArray,
+    new_null_array,
+};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde::Serialize;
@@ -75,17 +79,45 @@ pub(crate) fn encode(rows: &LedgerRows, committed_at: Micros) -> LedgerFile {
     LedgerFile { name, bytes, rows: rows.len() as u64 }
 }
 
+/// The rows of several files as one file, in the same order: its bytes, and how many rows it has.
+pub(crate) fn merge(files: impl IntoIterator<Item = Bytes>) -> Result<(Bytes, u64), NoLedgerFile> {
+    let mut batches = Vec::new();
+    for file in files {
+        for batch in batches_of(file)? {
+            batches.push(with_removals(&batch?)?);
+        }
+    }
+    let rows = concat_batches(&ledger_columns(), &batches)?;
+    Ok((write(&rows), rows.num_rows() as u64))
+}
+
+/// The rows of a file that was written before there were removals have none.
+fn with_removals(batch: &RecordBatch) -> Result<RecordBatch, NoLedgerFile> {
+    let columns = ledger_columns();
+    let missing = columns.fields()[batch.num_columns()..].iter();
+    let none = missing.map(|field| new_null_array(field.data_type(), batch.num_rows()));
+    let values = batch.columns().iter().cloned().chain(none).collect();
+    Ok(RecordBatch::try_new(columns.clone(), values)?)
+}
+
+/// The rows of a file, if its columns are those of the ledger.
+fn batches_of(bytes: Bytes) -> Result<ParquetRecordBatchReader, NoLedgerFile> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?;
+    let (expected, found) = (ledger_columns(), reader.schema());
+    let (expected, found) = (&expected.fields()[..], &found.fields()[..]);
+    // A file that was written before there were removals has none of their columns.
+    if found == expected || found == &expected[..COLUMNS_WITHOUT_REMOVALS] {
+        Ok(reader)
+    } else {
+        Err(NoLedgerFile::Columns)
+    }
+}
+
 /// Reads the rows back, entries and removals in the order in which they stand.
 pub(crate) fn decode(bytes: Bytes) -> Result<LedgerRows, NoLedgerFile> {
     let mut rows = LedgerRows::default();
-    for batch in ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()? {
+    for batch in batches_of(bytes)? {
         let batch = batch?;
-        let columns = ledger_columns();
-        let (expected, found) = (columns.fields(), batch.schema());
-        // A file that was written before there were removals has none of their columns.
-        if found.fields()[..] != expected[..] && found.fields()[..] != expected[..COLUMNS_WITHOUT_REMOVALS] {
-            return Err(NoLedgerFile::Columns);
-        }
         for row in 0..batch.num_rows() {
             match removal(&batch, row)? {
                 Some(removal) => rows.removals.push(removal),

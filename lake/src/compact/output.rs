@@ -3,8 +3,7 @@
 use std::sync::mpsc::sync_channel;
 
 use alluvium_core::{DataFileFormat, DataFileWriter};
-use arrow::array::{AsArray as _, RecordBatch};
-use arrow::datatypes::Date32Type;
+use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -35,17 +34,23 @@ enum Piece {
 struct Cuts {
     /// A file ends when it has so many bytes,
     target_bytes: u64,
-    /// or at a date when it has so many.
+    /// or at a date when it has about so many.
     cut_bytes: u64,
-    /// What rows take that are not encoded yet, by what those took that were read.
+    /// What rows take, by what those took that were read.
     rows_per_byte: f64,
 }
 
 impl Cuts {
-    fn is_large(&self, bytes: u64, rows: usize, at_a_date: bool) -> bool {
-        let most = if at_a_date { self.cut_bytes } else { self.target_bytes };
-        bytes + (rows as f64 / self.rows_per_byte) as u64 >= most
+    fn ends_at_a_date(&self, rows: usize) -> bool {
+        rows as f64 / self.rows_per_byte >= self.cut_bytes as f64
     }
+}
+
+/// Rows for the file that is being written.
+struct RowGroup {
+    rows: RecordBatch,
+    /// Whether they are its last, for those that follow are of other dates.
+    ends_file: bool,
 }
 
 /// Writes the rows as files of a table.
@@ -82,11 +87,15 @@ fn encode(
     cuts: Cuts,
     pieces: &mpsc::Sender<Piece>,
 ) -> Result<()> {
-    let (sender, row_groups) = sync_channel::<RecordBatch>(1);
+    let (sender, row_groups) = sync_channel::<RowGroup>(1);
     std::thread::scope(|scope| {
         let merging = scope.spawn(move || -> Result<()> {
-            while let Some(rows) = merge.next(ROW_GROUP_ROWS, |rows| cuts.is_large(0, rows, true))? {
-                if sender.send(rows).is_err() {
+            let mut in_file = 0;
+            while let Some((rows, ends_file)) =
+                merge.next(ROW_GROUP_ROWS, |rows| cuts.ends_at_a_date(in_file + rows))?
+            {
+                in_file = if ends_file { 0 } else { in_file + rows.num_rows() };
+                if sender.send(RowGroup { rows, ends_file }).is_err() {
                     break;
                 }
             }
@@ -103,7 +112,6 @@ struct Open {
     path: String,
     writer: Box<dyn DataFileWriter>,
     bytes: u64,
-    last_day: i32,
     /// The numbers of its rows' keys.
     keys: Vec<u64>,
 }
@@ -112,7 +120,7 @@ fn encode_row_groups(
     format: &dyn DataFileFormat,
     table: &str,
     work: &str,
-    row_groups: impl Iterator<Item = RecordBatch>,
+    row_groups: impl Iterator<Item = RowGroup>,
     cuts: Cuts,
     pieces: &mpsc::Sender<Piece>,
 ) -> Result<()> {
@@ -120,12 +128,7 @@ fn encode_row_groups(
     let mut open: Option<Open> = None;
     let mut number = KeyNumber::default();
     let mut files = 0;
-    for rows in row_groups {
-        let days = rows["event_date"].as_primitive::<Date32Type>().values();
-        let (first, last) = (days[0], days[days.len() - 1]);
-        if let Some(whole) = open.take_if(|open| cuts.is_large(open.bytes, 0, open.last_day != first)) {
-            end(whole, &send)?;
-        }
+    for RowGroup { rows, ends_file } in row_groups {
         let file = match &mut open {
             Some(file) => file,
             None => {
@@ -134,15 +137,17 @@ fn encode_row_groups(
                 let path = format!("{date}_{work}_{files}.parquet");
                 files += 1;
                 send(Piece::Begin(path.clone()))?;
-                open.insert(Open { path, writer: format.begin(table)?, bytes: 0, last_day: last, keys: Vec::new() })
+                open.insert(Open { path, writer: format.begin(table)?, bytes: 0, keys: Vec::new() })
             }
         };
         file.writer.write(&rows)?;
         file.keys.extend(keys::numbers(&rows, &mut number));
-        file.last_day = last;
         let bytes = file.writer.take();
         file.bytes += bytes.len() as u64;
         send(Piece::Bytes(bytes.into()))?;
+        if let Some(whole) = open.take_if(|open| ends_file || open.bytes >= cuts.target_bytes) {
+            end(whole, &send)?;
+        }
     }
     open.map_or(Ok(()), |last| end(last, &send))
 }

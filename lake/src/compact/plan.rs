@@ -67,7 +67,11 @@ fn days_of(file: &ActiveFile) -> RangeInclusive<i32> {
 }
 
 /// The files of the next round; none: there is nothing to gain. New ones come first, in the order in which they were committed.
-pub(super) fn choose<'a>(files: &'a [ActiveFile], settings: &CompactSettings) -> Vec<&'a ActiveFile> {
+pub(super) fn choose<'a>(
+    files: &'a [ActiveFile],
+    settings: &CompactSettings,
+    least_files: usize,
+) -> Vec<&'a ActiveFile> {
     let mut all: Vec<Candidate<'a>> = files.iter().map(Candidate::of).collect();
     all.sort_by(|one, other| {
         (one.file.modification_time, &one.file.path).cmp(&(other.file.modification_time, &other.file.path))
@@ -100,7 +104,7 @@ pub(super) fn choose<'a>(files: &'a [ActiveFile], settings: &CompactSettings) ->
             chosen.extend(more);
         }
     }
-    let is_worth_it = if waiting == 0 { chosen.len() > 1 } else { waiting >= settings.least_files };
+    let is_worth_it = if waiting == 0 { chosen.len() > 1 } else { waiting >= least_files };
     if is_worth_it { chosen.into_iter().map(|candidate| candidate.file).collect() } else { Vec::new() }
 }
 

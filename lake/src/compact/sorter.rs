@@ -230,16 +230,16 @@ impl Merge {
     }
 
     /// The next rows with the table's columns: as many as `most`, or fewer when no more come or, where the next would be of another
-    /// date, `cut` says that so many are enough; `None`: there are no more.
-    pub(super) fn next(&mut self, most: usize, cut: impl Fn(usize) -> bool) -> Result<Option<RecordBatch>> {
-        let mut last_day = None;
+    /// date, `cut` says that so many are enough; and whether it did. `None`: there are no more.
+    pub(super) fn next(&mut self, most: usize, cut: impl Fn(usize) -> bool) -> Result<Option<(RecordBatch, bool)>> {
+        let (mut last_day, mut is_cut) = (None, false);
         while let Some(mut head) = self.heads.peek_mut() {
             let cursor = &mut self.cursors[head.run];
             let rows = &self.batches[cursor.batch];
             let number = rows[NUMBER].as_primitive::<UInt64Type>().value(cursor.row);
             if !self.later.contains(number) {
                 let day = day_of(rows, self.order.places[0], cursor.row);
-                let is_cut = last_day.is_some_and(|last| last != day) && cut(self.places.len());
+                is_cut = last_day.is_some_and(|last| last != day) && cut(self.places.len());
                 if is_cut || self.places.len() >= most {
                     break;
                 }
@@ -265,7 +265,7 @@ impl Merge {
         let rows = gather(&self.batches, self.places.drain(..))?;
         self.forget_passed();
         let table: Vec<usize> = (0..rows.num_columns() - 1).collect();
-        Ok(Some(rows.project(&table)?))
+        Ok(Some((rows.project(&table)?, is_cut)))
     }
 
     /// Lets go of the batches of which no row is to come.

@@ -85,7 +85,7 @@ async fn of_each_key_the_first_arrival_stays_sorted_and_cut_at_dates() {
     let mut known = Vec::new();
     fill(&store, &mut lake, &mut known, 20, 300).await;
     let (upkeep, spill) = upkeep(&store, small());
-    let rounds = upkeep.compact(READINGS).await.unwrap();
+    let rounds = upkeep.compact(READINGS, 1).await.unwrap();
     let expected = first_arrivals(&known);
     assert!(expected.len() < known.len() - 100, "some were sent again");
     assert_eq!(all_rows(&store).await, expected);
@@ -104,7 +104,7 @@ async fn of_each_key_the_first_arrival_stays_sorted_and_cut_at_dates() {
     }
     assert!(std::fs::read_dir(spill.path()).unwrap().next().is_none(), "nothing is left of what was spilled");
     assert_the_library_reads_the_same(&store).await;
-    assert!(upkeep.compact(READINGS).await.unwrap().is_empty(), "there is nothing left to gain");
+    assert!(upkeep.compact(READINGS, 1).await.unwrap().is_empty(), "there is nothing left to gain");
 }
 
 #[tokio::test]
@@ -115,8 +115,8 @@ async fn a_batch_that_was_compacted_away_does_not_come_in_again() {
     let events = events(&mut Dice(1), 50, &mut known);
     let message = deliver_events(&store, 1, &events).await;
     assert!(lake.commit(std::slice::from_ref(&message)).await.outcomes[0].is_done());
-    let (upkeep, _spill) = upkeep(&store, CompactSettings { least_files: 1, ..small() });
-    assert_eq!(upkeep.compact(READINGS).await.unwrap().len(), 1);
+    let (upkeep, _spill) = upkeep(&store, small());
+    assert_eq!(upkeep.compact(READINGS, 1).await.unwrap().len(), 1);
     let rows = all_rows(&store).await;
     let again = lake.commit(std::slice::from_ref(&message)).await;
     assert!(matches!(again.outcomes[0], crate::Outcome::AlreadyIn), "{again:?}");
@@ -129,11 +129,11 @@ async fn a_batch_that_was_compacted_away_does_not_come_in_again() {
 async fn what_is_compacted_later_is_compared_with_what_was_before() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let (mut lake, _) = open_shared(&store).await.unwrap();
-    let (upkeep, _spill) = upkeep(&store, CompactSettings { least_files: 1, target_bytes: 8 * 1024, ..small() });
+    let (upkeep, _spill) = upkeep(&store, CompactSettings { target_bytes: 8 * 1024, ..small() });
     let mut known = Vec::new();
     for round in 0..6 {
         fill(&store, &mut lake, &mut known, 1 + round % 3, 100).await;
-        upkeep.compact(READINGS).await.unwrap();
+        upkeep.compact(READINGS, 1).await.unwrap();
         assert_eq!(all_rows(&store).await, first_arrivals(&known), "round {round}");
     }
 }
@@ -150,7 +150,7 @@ async fn a_compaction_that_dies_at_any_write_leaves_the_table_as_it_was_or_done(
             let crashing = Arc::new(Crashing::new(store.clone(), crash, at_write));
             let dying: Arc<dyn ObjectStore> = crashing.clone();
             let (dying, _spill) = upkeep(&dying, small());
-            let died = dying.compact(READINGS).await;
+            let died = dying.compact(READINGS, 1).await;
             if !crashing.has_crashed() {
                 died.unwrap();
                 assert!(at_write > 3, "it writes files and a commit");
@@ -159,7 +159,7 @@ async fn a_compaction_that_dies_at_any_write_leaves_the_table_as_it_was_or_done(
             let (rows, expected) = (all_rows(&store).await, first_arrivals(&known));
             assert!(rows == before || rows == expected, "{crash:?} at write {at_write}");
             let (next, _spill) = upkeep(&store, small());
-            next.compact(READINGS).await.unwrap();
+            next.compact(READINGS, 1).await.unwrap();
             assert_eq!(all_rows(&store).await, expected, "{crash:?} at write {at_write}");
         }
     }
@@ -173,12 +173,32 @@ async fn of_two_compactors_at_a_time_one_starts_over() {
     fill(&store, &mut lake, &mut known, 10, 100).await;
     let ((one, _one), (other, _other)) = (upkeep(&store, small()), upkeep(&store, small()));
     let (one, other, ()) =
-        tokio::join!(one.compact(READINGS), other.compact(READINGS), fill(&store, &mut lake, &mut known, 5, 100));
+        tokio::join!(one.compact(READINGS, 2), other.compact(READINGS, 2), fill(&store, &mut lake, &mut known, 5, 100));
     let rounds = one.unwrap().len() + other.unwrap().len();
     assert!(rounds >= 1);
-    let (last, _spill) = upkeep(&store, CompactSettings { least_files: 1, ..small() });
-    last.compact(READINGS).await.unwrap();
+    let (last, _spill) = upkeep(&store, small());
+    last.compact(READINGS, 1).await.unwrap();
     assert_eq!(all_rows(&store).await, first_arrivals(&known));
+}
+
+#[tokio::test]
+async fn the_ledger_is_compacted_while_it_is_written() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let mut known = Vec::new();
+    fill(&store, &mut lake, &mut known, 10, 10).await;
+    let (upkeep, _spill) = upkeep(&store, small());
+    for round in 0..3 {
+        let (compacted, ()) = tokio::join!(upkeep.compact("ledger", 2), fill(&store, &mut lake, &mut known, 3, 10));
+        compacted.unwrap();
+        let reader = LakeReader::new(store.clone(), root());
+        let newest = reader.newest("ledger").await.unwrap().version.unwrap();
+        assert_eq!(crate::audit::problems_at(&reader, &datasets(), newest).await.unwrap(), [""; 0], "round {round}");
+    }
+    upkeep.compact("ledger", 2).await.unwrap();
+    let reader = LakeReader::new(store.clone(), root());
+    assert_eq!(reader.snapshot("ledger").await.unwrap().files.len(), 1);
+    assert_the_library_reads_the_same(&store).await;
 }
 
 #[tokio::test]
@@ -188,7 +208,7 @@ async fn the_ledger_says_how_many_duplicates_went() {
     let mut known = Vec::new();
     fill(&store, &mut lake, &mut known, 10, 100).await;
     let (upkeep, _spill) = upkeep(&store, small());
-    let duplicates: u64 = upkeep.compact(READINGS).await.unwrap().iter().map(|round| round.duplicates).sum();
+    let duplicates: u64 = upkeep.compact(READINGS, 1).await.unwrap().iter().map(|round| round.duplicates).sum();
     assert!(duplicates > 10);
     let reader = LakeReader::new(store.clone(), root());
     for is_copied in [false, true] {

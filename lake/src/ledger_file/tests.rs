@@ -30,6 +30,22 @@ fn rows_survive_the_round_trip() {
 }
 
 #[test]
+fn files_are_merged_with_those_from_before_there_were_removals() {
+    let old = LedgerRows { removals: Vec::new(), ..rows() };
+    let batch = record_batch(&old, 5).project(&(0..COLUMNS_WITHOUT_REMOVALS).collect::<Vec<_>>()).unwrap();
+    let (bytes, count) = merge([write(&batch), encode(&rows(), 6).bytes]).unwrap();
+    let mut expected = old;
+    expected.extend(&rows());
+    assert_eq!((decode(bytes.clone()).unwrap(), count), (expected, 5));
+    let committed = batches_of(bytes).unwrap().next().unwrap().unwrap()["committed_at"].clone();
+    assert_eq!(
+        committed.as_primitive::<TimestampMicrosecondType>().values(),
+        &[5, 5, 6, 6, 6],
+        "when each was copied stays"
+    );
+}
+
+#[test]
 fn the_name_follows_what_the_file_holds() {
     let file = encode(&rows(), 5);
     assert!(BatchIdentity::from_data_file_name(&file.name).is_some(), "{}", file.name);

@@ -18,7 +18,7 @@ fn new(number: u64, size_bytes: u64, days: [&str; 2]) -> ActiveFile {
 
 fn chosen(files: &[ActiveFile]) -> Vec<&str> {
     let mut chosen: Vec<_> =
-        choose(files, &CompactSettings::default()).into_iter().map(|file| file.path.as_str()).collect();
+        choose(files, &CompactSettings::default(), 2).into_iter().map(|file| file.path.as_str()).collect();
     chosen.sort_unstable();
     chosen
 }
@@ -73,10 +73,10 @@ fn a_round_takes_no_more_than_it_may_and_the_oldest_first() {
     let settings = CompactSettings { round_bytes: 5 * MIB, ..CompactSettings::default() };
     let mut files: Vec<_> = (1..=5).map(|n| new(n, 2 * MIB, MONDAY)).collect();
     files[4].modification_time = -1;
-    let chosen: Vec<_> = choose(&files, &settings).into_iter().map(|file| file.path.clone()).collect();
+    let chosen: Vec<_> = choose(&files, &settings, 2).into_iter().map(|file| file.path.clone()).collect();
     assert_eq!(chosen, [files[4].path.clone(), files[0].path.clone()]);
     let settings = CompactSettings { round_bytes: 1, ..CompactSettings::default() };
-    assert_eq!(choose(&files, &settings).len(), 1, "a file larger than a round is taken by itself");
+    assert_eq!(choose(&files, &settings, 2).len(), 1, "a file larger than a round is taken by itself");
 }
 
 #[test]
