@@ -50,7 +50,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         return tell(common, &crate::stage_lake::audit(&settings, lake, stream).await?);
     }
     let report: AuditReport = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
-        Some(url) => Client::new(&url)?.post("/admin/audit").await?,
+        Some(url) => Client::new(&url)?.post("/admin/audit", &[]).await?,
         None => audit_folder(&settings).await?,
     };
     tell(common, &report)
@@ -165,10 +165,19 @@ pub fn print(report: &AuditReport) {
     rows.push(row("total".to_owned(), &report.total()));
     output::table(["dataset", "received", "= written", "+ filtered", "+ dead", "bytes"], rows);
     let rows = report.tables.iter().map(|table| {
-        let files = table.files.to_string();
-        [table.table.clone(), count(table.rows), files, output::bytes(table.size_bytes), table.orphans.to_string()]
+        let sums = report.datasets.iter().find(|sums| sums.dataset == table.table).cloned().unwrap_or_default();
+        [
+            table.table.clone(),
+            count(table.rows),
+            count(sums.duplicates),
+            count(sums.expired),
+            count(sums.erased),
+            table.files.to_string(),
+            output::bytes(table.size_bytes),
+            table.orphans.to_string(),
+        ]
     });
-    output::table(["table", "rows", "files", "size", "orphans"], rows);
+    output::table(["table", "rows", "- duplicates", "- expired", "- erased", "files", "size", "orphans"], rows);
     for check in &report.checks {
         output::line(format!("{} {}", if check.passed { "ok   " } else { "WRONG" }, check.name));
         for sentence in &check.problems {

@@ -60,8 +60,9 @@ impl Client {
     /// # Errors
     ///
     /// When the node cannot be reached, refuses, or answers something else.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        let bytes = self.ask(self.http.post(self.url(path))).await?;
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
+        let url = reqwest::Url::parse_with_params(&self.url(path), query)?;
+        let bytes = self.ask(self.http.post(url)).await?;
         serde_json::from_slice(&bytes).with_context(|| format!("{} answered something else than expected", self.base))
     }
 

@@ -4,6 +4,7 @@
 
 mod audit;
 mod client;
+mod compact;
 mod config;
 mod convert;
 #[cfg(feature = "aws")]
@@ -69,6 +70,7 @@ enum Command {
     Sql(sql::Args),
     Records(records::Args),
     Audit(audit::Args),
+    Compact(compact::Args),
     Config(config::Args),
     #[cfg(feature = "aws")]
     Deliver(deliver::Args),
@@ -104,6 +106,7 @@ async fn run() -> ExitCode {
         Command::Sql(args) => sql::run(&common, args).await,
         Command::Records(args) => records::run(&common, args).await,
         Command::Audit(args) => audit::run(&common, args).await,
+        Command::Compact(args) => compact::run(&common, args).await,
         Command::Config(args) => config::run(&common, &args),
         #[cfg(feature = "aws")]
         Command::Deliver(args) => deliver::run(&common, args).await,

@@ -17,7 +17,7 @@ use alluvium_query::api::{RecordsApi, records_routes, sql_routes};
 use alluvium_query::{CommitLag, Records};
 use alluvium_transform::{PseudonymKey, TransformSettings};
 use anyhow::Context as _;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -28,8 +28,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit;
 use crate::settings::{Secret, Settings};
+use crate::{audit, compact};
 
 /// How long requests that are under way may take once the node stops.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -184,7 +184,21 @@ fn pipeline_settings(settings: &Settings) -> anyhow::Result<PipelineSettings> {
         lake: alluvium_lake::LakeSettings { checkpoint_every: settings.commit.checkpoint_every },
         hot_cache_bytes: settings.hot.cache_bytes,
         hot_expire_every: settings.hot.expire_every,
+        upkeep: upkeep_settings(settings),
+        maintain_every: settings.maintain.every,
+        compact_files: settings.maintain.compact_files,
     })
+}
+
+/// The maintenance's share of the settings.
+pub fn upkeep_settings(settings: &Settings) -> alluvium_lake::UpkeepSettings {
+    alluvium_lake::UpkeepSettings {
+        compact: alluvium_lake::CompactSettings {
+            target_bytes: settings.maintain.target_bytes,
+            round_bytes: settings.maintain.round_bytes,
+            memory_bytes: settings.maintain.memory_bytes,
+        },
+    }
 }
 
 #[derive(Clone)]
@@ -213,6 +227,7 @@ fn routes(
         .route("/health", get(health))
         .route("/metrics", get(render_metrics))
         .route("/admin/audit", post(run_audit))
+        .route("/admin/compact", post(run_compact))
         .with_state(admin)
         .merge(gateway::router(gateway))
         .merge(records_routes(records))
@@ -266,6 +281,14 @@ async fn run_audit(State(admin): State<Admin>) -> Response {
     match audit::of_parts(&pipeline.lake_reader(), &pipeline.datasets, &pipeline.log, &pipeline.transform).await {
         Ok(report) => Json(report).into_response(),
         Err(error) => problem(Problem::new(500, "audit-failed", crate::output::sentence(&error))),
+    }
+}
+
+async fn run_compact(State(admin): State<Admin>, Query(asked): Query<compact::Asked>) -> Response {
+    match admin.pipeline.maintenance.compact(asked.table.as_deref()).await {
+        Ok(rounds) => Json(rounds).into_response(),
+        Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error) => problem(Problem::new(500, "compaction-failed", error.to_string())),
     }
 }
 

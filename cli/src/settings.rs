@@ -43,6 +43,7 @@ pub struct Settings {
     pub commit: Commit,
     pub hot: Hot,
     pub sql: Sql,
+    pub maintain: Maintain,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,6 +110,17 @@ pub struct Sql {
     pub statements: usize,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Maintain {
+    #[serde(with = "alluvium_core::duration::text")]
+    pub every: Duration,
+    pub compact_files: usize,
+    pub target_bytes: u64,
+    pub round_bytes: u64,
+    pub memory_bytes: usize,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -125,6 +137,7 @@ impl Default for Settings {
             commit: Commit::default(),
             hot: Hot::default(),
             sql: Sql::default(),
+            maintain: Maintain::default(),
         }
     }
 }
@@ -185,6 +198,19 @@ impl Default for Sql {
     }
 }
 
+impl Default for Maintain {
+    fn default() -> Self {
+        let compact = alluvium_lake::CompactSettings::default();
+        Self {
+            every: Duration::from_secs(5 * 60),
+            compact_files: 16,
+            target_bytes: compact.target_bytes,
+            round_bytes: compact.round_bytes,
+            memory_bytes: compact.memory_bytes,
+        }
+    }
+}
+
 /// Flags that take the place of settings; what is `None` was not given.
 #[derive(Debug, Default, Serialize)]
 pub struct Flags {
@@ -240,6 +266,10 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         ("limits.concurrent_requests", settings.limits.concurrent_requests as u64),
         ("sql.concurrency", settings.sql.concurrency as u64),
         ("limits.json_depth", settings.limits.json_depth as u64),
+        ("maintain.every", settings.maintain.every.as_secs()),
+        ("maintain.target_bytes", settings.maintain.target_bytes),
+        ("maintain.round_bytes", settings.maintain.round_bytes),
+        ("maintain.memory_bytes", settings.maintain.memory_bytes as u64),
     ];
     for (key, value) in at_least_one {
         anyhow::ensure!(value >= 1, "{key} is 0; it must be at least 1");

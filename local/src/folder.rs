@@ -6,6 +6,7 @@
 //! DIR/log/         the stream, see docs/formats/log.md
 //! DIR/lake/        the Delta tables and commit messages, see docs/formats/lake.md
 //! DIR/hot/         the hot index; may be deleted while nothing runs, it is rebuilt
+//! DIR/spill/       rows that are being sorted by maintenance; may be deleted while nothing runs
 //! ```
 
 use std::fs::{File, TryLockError};
@@ -120,6 +121,13 @@ impl DataFolder {
         }
         let last_node = running_on(&root);
         let folder = Self { root, last_node, _lock: lock };
+        // Left by one that was killed.
+        match std::fs::remove_dir_all(folder.spill()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed("empty", &folder.spill())(error));
+            }
+            _ => {}
+        }
         for part in [folder.log(), folder.lake(), folder.hot()] {
             std::fs::create_dir_all(&part).map_err(failed("make the folder", &part))?;
         }
@@ -155,6 +163,11 @@ impl DataFolder {
     /// Where the hot index lies.
     pub fn hot(&self) -> PathBuf {
         self.root.join("hot")
+    }
+
+    /// Where maintenance puts rows that do not fit into memory.
+    pub fn spill(&self) -> PathBuf {
+        self.root.join("spill")
     }
 
     /// Says in `up.json` where this process listens, so that commands on the folder find it.

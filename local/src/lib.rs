@@ -2,7 +2,8 @@
 //!
 //! The stream is a segmented log ([`log`]), the lake lies on an object store that syncs ([`store`]), the hot index is a redb
 //! file ([`hot`]), and SQL is answered by DataFusion ([`sql`]). [`pipeline`] opens them on one data folder ([`folder`]) and runs
-//! the loops of [`delivery`] and [`committer`] between them. Durable means synced: see [`disk`].
+//! the loops of [`delivery`] and [`committer`] between them, and
+//! that of [`maintenance`] beside them. Durable means synced: see [`disk`].
 //!
 //! Beside it, for a stack on AWS services: [`firehose`] delivers from a stream to a function as Amazon Data Firehose does.
 
@@ -13,6 +14,7 @@ pub mod firehose;
 pub mod folder;
 pub mod hot;
 pub mod log;
+pub mod maintenance;
 pub mod pipeline;
 pub mod queue;
 pub mod sql;

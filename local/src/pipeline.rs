@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use alluvium_core::ports::{HotIndex, PortError, ShardState, Stream};
 use alluvium_core::{Clock, Datasets, SequenceNumber};
-use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings};
-use alluvium_transform::{Transform, TransformError, TransformSettings};
+use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings, Upkeep, UpkeepSettings};
+use alluvium_transform::{DataFiles, Transform, TransformError, TransformSettings};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -22,6 +22,7 @@ use crate::disk::Disk;
 use crate::folder::DataFolder;
 use crate::hot::{HotIndexError, Opened, RedbHotIndex};
 use crate::log::{Log, LogSettings, RecoveryReport};
+use crate::maintenance::Maintenance;
 use crate::queue::LocalCommitQueue;
 use crate::store::{StoreFiles, SyncedStore};
 
@@ -45,6 +46,12 @@ pub struct PipelineSettings {
     pub hot_cache_bytes: usize,
     /// How often expired chunks are taken out of the hot index.
     pub hot_expire_every: Duration,
+    /// The maintenance's.
+    pub upkeep: UpkeepSettings,
+    /// How often the tables are looked through for what there is to maintain.
+    pub maintain_every: Duration,
+    /// With fewer new files than these a table is not compacted by itself.
+    pub compact_files: usize,
 }
 
 /// What opening a folder found and mended.
@@ -138,6 +145,8 @@ pub struct Pipeline {
     pub delivered: Arc<DeliveryProgress>,
     /// What the committer has done.
     pub committed: Arc<CommitProgress>,
+    /// What maintains the tables.
+    pub maintenance: Arc<Maintenance>,
     clock: Arc<dyn Clock>,
     drain: CancellationToken,
     finish: CancellationToken,
@@ -151,6 +160,7 @@ struct Loops {
     delivery: JoinHandle<Result<(), PipelineError>>,
     committer: JoinHandle<Result<(), PipelineError>>,
     expiry: JoinHandle<()>,
+    maintenance: JoinHandle<()>,
 }
 
 impl Pipeline {
@@ -219,10 +229,21 @@ impl Pipeline {
             records_behind: records_behind(&shards, &from),
             hot_rebuilt,
         };
+        let upkeep = Upkeep::new(
+            store.clone(),
+            lake_url.clone(),
+            datasets.clone(),
+            Arc::new(DataFiles::new(datasets.clone())),
+            clock.clone(),
+            folder.spill(),
+            settings.upkeep,
+        );
+        let maintenance = Arc::new(Maintenance::new(upkeep, datasets.clone(), settings.compact_files));
         let loops = Loops {
             delivery: tokio::spawn(ending(stopped.clone(), delivery.run(from, cuts, drain.clone()))),
             committer: tokio::spawn(ending(stopped.clone(), committer.run(finish.clone()))),
             expiry: tokio::spawn(expire(hot.clone(), clock.clone(), settings.hot_expire_every)),
+            maintenance: tokio::spawn(maintenance.clone().run(settings.maintain_every)),
         };
         let pipeline = Self {
             log,
@@ -233,6 +254,7 @@ impl Pipeline {
             transform,
             delivered,
             committed,
+            maintenance,
             clock,
             drain,
             finish,
@@ -285,12 +307,13 @@ impl Pipeline {
 
     /// Stops at once, as a crash would; returns when nothing of the pipeline runs any more. What was acknowledged is in the log.
     pub async fn halt(self) {
-        if let Some(Loops { delivery, committer, expiry }) = self.loops.lock().await.take() {
+        if let Some(Loops { delivery, committer, expiry, maintenance }) = self.loops.lock().await.take() {
             delivery.abort();
             committer.abort();
             expiry.abort();
+            maintenance.abort();
             // Each ends by being cancelled, which is what was asked for.
-            let _ = tokio::join!(delivery, committer, expiry);
+            let _ = tokio::join!(delivery, committer, expiry, maintenance);
         }
         self.log.close().await;
     }
@@ -303,8 +326,9 @@ impl Pipeline {
     /// The failure of the loop that failed, now or before; what was acknowledged is in the log and delivered at the next start.
     pub async fn drain(&self) -> Result<(), PipelineError> {
         let Some(loops) = self.loops.lock().await.take() else { return Ok(()) };
-        let Loops { mut delivery, mut committer, expiry } = loops;
+        let Loops { mut delivery, mut committer, expiry, maintenance } = loops;
         expiry.abort();
+        maintenance.abort();
         self.drain.cancel();
         let delivered = tokio::select! {
             delivered = &mut delivery => delivered?,

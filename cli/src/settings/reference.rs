@@ -76,6 +76,17 @@ const KEYS: &[Key] = &[
     key("sql.time", "How long a statement may run."),
     key("sql.concurrency", "How many statements run at a time; further ones wait."),
     key("sql.statements", "The most statements that run or wait; further ones are refused."),
+    key("maintain.every", "How often the tables are looked through for what there is to maintain."),
+    key(
+        "maintain.compact_files",
+        "A table is compacted by itself when it has so many files that were not compacted before.",
+    ),
+    key("maintain.target_bytes", "What a compacted file is to have."),
+    key("maintain.round_bytes", "How many bytes of new files one round of compaction takes."),
+    key(
+        "maintain.memory_bytes",
+        "About how many bytes of rows are sorted in memory at a time; what is more is spilled into the data folder.",
+    ),
 ];
 
 /// Every setting, in the order of the documentation.

@@ -1,0 +1,95 @@
+//! `alluvium compact`: fewer and larger files, each event once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alluvium_core::SystemClock;
+use alluvium_lake::{Compaction, Upkeep};
+use alluvium_local::disk::RealDisk;
+use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::maintenance::Maintenance;
+use alluvium_local::store::SyncedStore;
+use alluvium_transform::DataFiles;
+use serde::{Deserialize, Serialize};
+
+use crate::client::Client;
+use crate::settings::{self, Flags, Settings};
+use crate::{Common, Outcome, node, output};
+
+/// Compact the tables: merge small files into few sorted ones, and remove events that were sent again.
+///
+/// A node does this by itself; this does it now, as far as there is anything to gain. Readers and writers may go on. With a node
+/// running on the folder it does the work; else the folder is opened here. Files that were replaced stay until they are vacuumed,
+/// so a reader in the middle of a scan ends it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    url: Option<String>,
+    /// One table, a dataset's or `dead_letters`, instead of all.
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+}
+
+/// What is asked of a node.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Asked {
+    /// One table instead of all.
+    pub table: Option<String>,
+}
+
+pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
+    let rounds: Vec<Compaction> = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+        Some(url) => {
+            let query: Vec<_> = args.table.map(|table| ("table", table)).into_iter().collect();
+            Client::new(&url)?.post("/admin/compact", &query).await?
+        }
+        None => {
+            let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+            maintenance(&folder, &settings)?.compact(args.table.as_deref()).await?
+        }
+    };
+    if common.json {
+        output::json(&serde_json::to_value(&rounds)?);
+    } else {
+        print(&rounds);
+    }
+    Ok(Outcome::Done)
+}
+
+/// What maintains the tables of a folder that no node runs on.
+fn maintenance(folder: &DataFolder, settings: &Settings) -> anyhow::Result<Maintenance> {
+    let datasets = Arc::new(node::datasets(settings)?);
+    let upkeep = Upkeep::new(
+        Arc::new(SyncedStore::open(Arc::new(RealDisk), &folder.lake())?),
+        folder.lake_url(),
+        datasets.clone(),
+        Arc::new(DataFiles::new(datasets.clone())),
+        Arc::new(SystemClock),
+        folder.spill(),
+        node::upkeep_settings(settings),
+    );
+    Ok(Maintenance::new(upkeep, datasets, settings.maintain.compact_files))
+}
+
+fn print(rounds: &[Compaction]) {
+    if rounds.is_empty() {
+        output::line("There is nothing to gain.");
+        return;
+    }
+    let rows = rounds.iter().map(|round| {
+        [
+            round.table.clone(),
+            format!("{} → {}", round.files_before, round.files_after),
+            output::thousands(round.rows_before),
+            output::thousands(round.duplicates),
+            format!("{} → {}", output::bytes(round.bytes_before), output::bytes(round.bytes_after)),
+            round.rewritten_per_new_byte().map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
+        ]
+    });
+    output::table(["table", "files", "rows", "duplicates", "size", "read per new byte"], rows);
+}
