@@ -145,8 +145,9 @@ advisories: deny-installed ## Known vulnerabilities of dependencies; needs the a
 docs: build ## Write the documentation that is generated.
 	$(ALLUVIUM) config --markdown > docs/configuration.md
 
-bench: build $(VENV)/installed ## Measure end to end, beside DuckDB on the same events in the same run.
+bench: build $(VENV)/installed ## Measure end to end, and compaction, beside DuckDB on the same events in the same run.
 	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python benches/end_to_end.py
+	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python benches/compaction.py
 
 bench-peers: $(PEERS_VENV)/installed ## Measure the conversion beside six other tools, each on one core.
 	$(CARGO) build --release --package alluvium-peers
