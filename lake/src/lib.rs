@@ -46,4 +46,8 @@ pub use upkeep::{Upkeep, UpkeepSettings};
 pub use writer::{CommitReport, Lake};
 
 #[cfg(test)]
+mod measure;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
 mod testing;

@@ -1,0 +1,225 @@
+//! Random sequences of everything that may happen to a table, beside a model that knows only which batches are in.
+//!
+//! Two committers, a queue that delivers late, out of order and again, maintenance, and processes that die at any write. After each
+//! step the table shows of each event key the first arrival among the batches that are in, every version of the ledger that is
+//! looked at balances, and a message that was acknowledged is in for good. In the end every message comes once more, and one last
+//! compaction leaves exactly the first arrivals.
+//!
+//! A seed that fails is in the message; `ALLUVIUM_SEEDS=17..18` runs it alone. `make nightly` runs ten thousand.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use alluvium_core::{Clock as _, CommitMessage, ManualClock, SystemClock};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+
+use crate::state::IdentityBits;
+use crate::testing::{
+    Crash, Crashing, Dice, Event, PlainFormat, READINGS, datasets, deliver_events, events_of, first_arrivals,
+    open_shared, root,
+};
+use crate::{CompactSettings, LakeError, LakeReader, SharedLake, Upkeep, UpkeepSettings};
+
+const STEPS: u64 = 24;
+const DAY: i64 = 86_400_000_000;
+
+/// What happened so far.
+struct World {
+    dice: Dice,
+    store: Arc<dyn ObjectStore>,
+    committers: [Option<SharedLake>; 2],
+    /// Every batch that was delivered, with its events.
+    batches: Vec<(CommitMessage, Vec<Event>)>,
+    /// The batches whose messages were acknowledged, by their places.
+    acknowledged: BTreeSet<usize>,
+    clock: Arc<ManualClock>,
+    spill: tempfile::TempDir,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            dice: Dice(seed),
+            store: Arc::new(InMemory::new()),
+            committers: [None, None],
+            batches: Vec::new(),
+            acknowledged: BTreeSet::new(),
+            clock: Arc::new(ManualClock::at(SystemClock.now_micros())),
+            spill: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn upkeep(&self, store: &Arc<dyn ObjectStore>) -> Upkeep {
+        let compact = CompactSettings { target_bytes: 16 * 1024, memory_bytes: 8 * 1024, ..CompactSettings::default() };
+        Upkeep::new(
+            store.clone(),
+            root(),
+            Arc::new(datasets()),
+            Arc::new(PlainFormat),
+            self.clock.clone(),
+            self.spill.path().to_owned(),
+            UpkeepSettings { compact },
+        )
+    }
+
+    async fn step(&mut self) -> &'static str {
+        match self.dice.below(10) {
+            0..3 => {
+                self.deliver().await;
+                "deliver"
+            }
+            3..7 => {
+                self.commit().await;
+                "commit"
+            }
+            7..9 => {
+                match self.upkeep(&self.store).compact(READINGS, 1).await {
+                    // Nothing was committed yet.
+                    Ok(_) | Err(LakeError::NoTable(_)) => {}
+                    Err(error) => panic!("{error}"),
+                }
+                "compact"
+            }
+            _ => {
+                let dying = self.dying();
+                self.upkeep(&dying).compact(READINGS, 1).await.ok();
+                "compact and die"
+            }
+        }
+    }
+
+    /// The store of a process that dies at one of its next writes.
+    fn dying(&mut self) -> Arc<dyn ObjectStore> {
+        let crash = if self.dice.below(2) == 0 { Crash::BeforeTheWrite } else { Crash::AfterTheWrite };
+        Arc::new(Crashing::new(self.store.clone(), crash, 1 + self.dice.below(8) as i64))
+    }
+
+    /// A batch of new events, and of some that were sent before, with other times or the same.
+    async fn deliver(&mut self) {
+        let known: u64 = self.batches.iter().map(|(_, events)| events.len() as u64).sum();
+        let count = 1 + self.dice.below(30);
+        let mut events = Vec::new();
+        for number in known..known + count {
+            let now = 1_767_225_600_000_000 + number as i64 * 1_000_000;
+            let again = (self.dice.below(4) == 0 && !self.batches.is_empty()).then(|| {
+                let (_, events) = &self.batches[self.dice.below(self.batches.len() as u64) as usize];
+                events[self.dice.below(events.len() as u64) as usize].clone()
+            });
+            let ingest_time = now - self.dice.below(3) as i64 * 60_000_000;
+            events.push(match again {
+                Some(event) => {
+                    Event { ingest_time, event_time: event.event_time + self.dice.below(2) as i64 * DAY, ..event }
+                }
+                None => Event {
+                    owner: format!("owner-{}", self.dice.below(3)),
+                    source: format!("source-{}", self.dice.below(3)),
+                    // Devices that number alike do not hide each other.
+                    id: (number % 50).to_string() + if number > 50 { "+" } else { "" },
+                    ingest_time,
+                    event_time: now - self.dice.below(5) as i64 * DAY,
+                },
+            });
+        }
+        let message = deliver_events(&self.store, known + 1, &events).await;
+        self.batches.push((message, events));
+    }
+
+    /// Some messages, new ones and ones that came before, to one of the committers, which may die meanwhile.
+    async fn commit(&mut self) {
+        if self.batches.is_empty() {
+            return;
+        }
+        let places: Vec<_> =
+            (0..1 + self.dice.below(4)).map(|_| self.dice.below(self.batches.len() as u64) as usize).collect();
+        let messages: Vec<_> = places.iter().map(|place| self.batches[*place].0.clone()).collect();
+        let which = self.dice.below(2) as usize;
+        if self.dice.below(4) == 0 {
+            let dying = self.dying();
+            if let Ok((mut lake, _)) = open_shared(&dying).await {
+                let committed = lake.commit(&messages).await;
+                self.acknowledge(&places, &committed);
+            }
+            self.committers[which] = None;
+            return;
+        }
+        let mut lake = match self.committers[which].take() {
+            Some(lake) => lake,
+            None => open_shared(&self.store).await.unwrap().0,
+        };
+        let committed = lake.commit(&messages).await;
+        assert!(committed.failure.is_none(), "{committed:?}");
+        self.acknowledge(&places, &committed);
+        self.committers[which] = Some(lake);
+    }
+
+    fn acknowledge(&mut self, places: &[usize], committed: &crate::SharedCommit) {
+        let done = places.iter().zip(&committed.outcomes).filter(|(_, outcome)| outcome.is_done());
+        self.acknowledged.extend(done.map(|(place, _)| *place));
+    }
+
+    /// The places of the batches that the table's log remembers.
+    async fn places_in(&self) -> BTreeSet<usize> {
+        let log = LakeReader::new(self.store.clone(), root()).log(READINGS);
+        let Ok(table) = crate::table::Table::load_since_checkpoint(log).await else { return BTreeSet::new() };
+        let is_in = |message: &CommitMessage| table.state.kept.contain_batch(IdentityBits::of(&message.batch).unwrap());
+        let batches = self.batches.iter().enumerate();
+        batches.filter(|(_, (message, _))| is_in(message)).map(|(place, _)| place).collect()
+    }
+
+    async fn check(&self, when: &str) {
+        let places = self.places_in().await;
+        assert!(self.acknowledged.is_subset(&places), "{when}: a message was acknowledged and its batch is not in");
+        if places.is_empty() {
+            return;
+        }
+        let rows: Vec<Event> = events_of(&self.store).await.into_values().flatten().collect();
+        let delivered = places.iter().flat_map(|place| &self.batches[*place].1);
+        assert_eq!(first_arrivals(&rows), first_arrivals(delivered), "{when}");
+        let reader = LakeReader::new(self.store.clone(), root());
+        let newest = reader.newest("ledger").await.unwrap().version.unwrap();
+        assert_eq!(crate::audit::problems_at(&reader, &datasets(), newest).await.unwrap(), [""; 0], "{when}");
+    }
+
+    /// Every message comes once more, and nobody dies.
+    async fn settle(&mut self) {
+        let (mut lake, _) = open_shared(&self.store).await.unwrap();
+        let messages: Vec<_> = self.batches.iter().map(|(message, _)| message.clone()).collect();
+        let committed = lake.commit(&messages).await;
+        assert!(committed.outcomes.iter().all(crate::Outcome::is_done), "{committed:?}");
+        self.upkeep(&self.store).compact(READINGS, 1).await.unwrap();
+        assert!(lake.commit(&[]).await.failure.is_none());
+        let mut rows: Vec<Event> = events_of(&self.store).await.into_values().flatten().collect();
+        rows.sort();
+        assert_eq!(rows, first_arrivals(self.batches.iter().flat_map(|(_, events)| events)), "each key once");
+    }
+}
+
+async fn run(seed: u64) {
+    let mut world = World::new(seed);
+    for number in 0..STEPS {
+        let step = world.step().await;
+        world.check(&format!("seed {seed}, step {number} ({step})")).await;
+    }
+    if !world.batches.is_empty() {
+        world.settle().await;
+        world.check(&format!("seed {seed}, in the end")).await;
+    }
+}
+
+/// The seeds to run: a hundred, or those of `ALLUVIUM_SEEDS`, such as `0..10000`.
+fn seeds() -> Range<u64> {
+    let Some(asked) = std::env::var("ALLUVIUM_SEEDS").ok() else { return 0..100 };
+    let (first, end) = asked.split_once("..").unwrap();
+    first.parse().unwrap()..end.parse().unwrap()
+}
+
+#[tokio::test]
+async fn whatever_happens_the_table_agrees_with_the_model() {
+    for seed in seeds() {
+        run(seed).await;
+    }
+}
