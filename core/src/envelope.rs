@@ -1,25 +1,36 @@
-//! The wrapping that the gateway puts around the events of one request before they go into the stream.
+//! The wrapping that the gateway puts around the events of one request before they go into the stream, and that a redrive puts
+//! around what it sends again.
 //!
 //! It carries what the request's own bytes do not say: whose data it is, the dataset that the route names, and the
 //! idempotency key. A record that does not begin with [`MAGIC`] was put straight into the stream and has no envelope.
 //!
 //! ```text
 //! byte 0..4   magic  A1 4C 56 4D
-//! byte 4      version, 1
-//! byte 5      encoding of the payload: 0 = framed elements
+//! byte 4      version: 1; 2 when it has an origin
+//! byte 5      encoding of the payload: 0 = framed elements, 1 = a record
 //! then three texts, each a varint length and UTF-8 bytes: owner, dataset, idempotency key (empty: none)
 //! then        varint: the index within the request of the first element
-//! then        the payload. Framed elements: for each element a varint length and its bytes
+//! version 2   the origin. Of the first delivery: a text, the shard; a text, the sequence number in decimal digits; varints, the
+//!             subsequence number and the index in the record; 8 bytes, the arrival in µs since 1970, little-endian.
+//!             Then a text, the `event_id` of the dead letter
+//! then        the payload. Framed elements: for each element a varint length and its bytes; with an origin exactly one. A
+//!             record, which needs an origin: its bytes as they lay in the stream
 //! ```
 //!
-//! A varint is the unsigned LEB128 of Protocol Buffers' encoding guide.
+//! A varint is the unsigned LEB128 of Protocol Buffers' encoding guide. What has no origin is written as version 1, so that a
+//! release before 2 reads it; what has one is to such a release an unreadable record, and dead.
 
 use bytes::Bytes;
+
+use crate::identity::{RecordIdentity, ShardId};
+use crate::origin::Origin;
 
 /// The first bytes of every envelope. 0xA1 begins no JSON text, no UTF-8 text, no gzip, zstd or KPL record.
 pub const MAGIC: [u8; 4] = [0xA1, b'L', b'V', b'M'];
 const VERSION: u8 = 1;
+const VERSION_WITH_ORIGIN: u8 = 2;
 const FRAMED: u8 = 0;
+const RECORD: u8 = 1;
 /// The longest owner, dataset or idempotency key that an envelope holds, in bytes.
 pub const MAX_TEXT_BYTES: usize = 1024;
 
@@ -41,17 +52,30 @@ pub struct EnvelopeHeader {
 pub struct Envelope {
     /// What the request said.
     pub header: EnvelopeHeader,
+    /// Where its one element was delivered first, when it is sent again.
+    pub origin: Option<Origin>,
     payload: Bytes,
+}
+
+/// A record that is sent again whole, because it could not be told into events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedrivenRecord {
+    /// Whose data it is, unless the record itself says.
+    pub owner: String,
+    /// Its first delivery.
+    pub origin: Origin,
+    /// Its bytes as they lay in the stream.
+    pub record: Bytes,
 }
 
 /// Bytes that begin like an envelope and are none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// A newer release wrote it.
-    #[error("envelope version {0} is newer than this release reads (1)")]
+    #[error("envelope version {0} is newer than this release reads (1 and 2)")]
     Version(u8),
-    /// A payload encoding that this release does not know.
-    #[error("envelope encoding {0} is unknown (known: 0, framed elements)")]
+    /// A payload encoding that this release does not know, or not in such a place.
+    #[error("envelope encoding {0} is unknown here (known: 0, framed elements)")]
     Encoding(u8),
     /// It ends early, or a length in it points past its end.
     #[error("envelope is cut short or damaged at byte {0}")]
@@ -72,17 +96,7 @@ impl EnvelopeWriter {
     ///
     /// When a text of the header is longer than [`MAX_TEXT_BYTES`]; the gateway checks before.
     pub fn new(header: &EnvelopeHeader, capacity: usize) -> Self {
-        let key = header.idempotency_key.as_deref().unwrap_or_default();
-        let mut bytes = Vec::with_capacity(capacity + header.owner.len() + header.dataset.len() + key.len() + 32);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[VERSION, FRAMED]);
-        for text in [header.owner.as_str(), header.dataset.as_str(), key] {
-            assert!(text.len() <= MAX_TEXT_BYTES, "the gateway bounds the texts of an envelope");
-            put_varint(&mut bytes, text.len() as u64);
-            bytes.extend_from_slice(text.as_bytes());
-        }
-        put_varint(&mut bytes, u64::from(header.first_index));
-        Self { bytes, elements: 0 }
+        Self { bytes: begin([VERSION, FRAMED], header, capacity), elements: 0 }
     }
 
     /// Adds one element: one event, as it was sent.
@@ -108,6 +122,49 @@ impl EnvelopeWriter {
     }
 }
 
+/// The envelope of one event that is sent again.
+///
+/// # Panics
+///
+/// As [`EnvelopeWriter::new`], the texts of the origin included.
+pub fn redriven_event(header: &EnvelopeHeader, origin: &Origin, event: &[u8]) -> Bytes {
+    let mut bytes = begin([VERSION_WITH_ORIGIN, FRAMED], header, event.len());
+    put_origin(&mut bytes, origin);
+    put_varint(&mut bytes, event.len() as u64);
+    bytes.extend_from_slice(event);
+    bytes.into()
+}
+
+impl RedrivenRecord {
+    /// The record's envelope.
+    ///
+    /// # Panics
+    ///
+    /// As [`EnvelopeWriter::new`], the texts of the origin included.
+    pub fn seal(&self) -> Bytes {
+        let header = EnvelopeHeader { owner: self.owner.clone(), ..EnvelopeHeader::default() };
+        let mut bytes = begin([VERSION_WITH_ORIGIN, RECORD], &header, self.record.len());
+        put_origin(&mut bytes, &self.origin);
+        bytes.extend_from_slice(&self.record);
+        bytes.into()
+    }
+
+    /// Opens the envelope of a record that is sent again; `None`: it is none, or is damaged, which [`Envelope::open`] tells.
+    #[inline]
+    pub fn open(record: &Bytes) -> Option<Self> {
+        let payload = record.strip_prefix(&MAGIC)?;
+        if payload.starts_with(&[VERSION_WITH_ORIGIN, RECORD]) { Self::opened(record).ok() } else { None }
+    }
+
+    #[cold]
+    fn opened(record: &Bytes) -> Result<Self, EnvelopeError> {
+        let mut at = MAGIC.len() + 2;
+        let header = take_header(record, &mut at)?;
+        let origin = take_origin(record, &mut at)?;
+        Ok(Self { owner: header.owner, origin, record: record.slice(at..) })
+    }
+}
+
 impl Envelope {
     /// Whether a record begins like an envelope.
     pub fn is_envelope(record: &[u8]) -> bool {
@@ -118,7 +175,7 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// When it is of a version or encoding that this release does not read, or cut short.
+    /// When it is of a version or encoding that this release does not read, is cut short, or holds a [`RedrivenRecord`].
     pub fn open(record: &Bytes) -> Result<Self, EnvelopeError> {
         let mut at = MAGIC.len();
         let mut byte = || {
@@ -127,26 +184,24 @@ impl Envelope {
             value
         };
         let (version, encoding) = (byte()?, byte()?);
-        if version != VERSION {
+        if ![VERSION, VERSION_WITH_ORIGIN].contains(&version) {
             return Err(EnvelopeError::Version(version));
         }
         if encoding != FRAMED {
             return Err(EnvelopeError::Encoding(encoding));
         }
-        let mut text = || {
-            let bytes = take_framed(record, &mut at)?;
-            std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| EnvelopeError::Damaged(at))
-        };
-        let (owner, dataset, key) = (text()?, text()?, text()?);
-        let first_index = take_varint(record, &mut at)?;
-        let first_index = u32::try_from(first_index).map_err(|_| EnvelopeError::Damaged(at))?;
+        let header = take_header(record, &mut at)?;
+        let origin = (version == VERSION_WITH_ORIGIN).then(|| take_origin(record, &mut at)).transpose()?;
         let payload = record.slice(at..);
-        let mut end = 0;
+        let (mut end, mut elements) = (0, 0);
         while end < payload.len() {
             take_framed(&payload, &mut end).map_err(|_| EnvelopeError::Damaged(at + end))?;
+            elements += 1;
         }
-        let idempotency_key = (!key.is_empty()).then_some(key);
-        Ok(Self { header: EnvelopeHeader { owner, dataset, idempotency_key, first_index }, payload })
+        if origin.is_some() && elements != 1 {
+            return Err(EnvelopeError::Damaged(at));
+        }
+        Ok(Self { header, origin, payload })
     }
 
     /// The elements, in the order in which they were sent.
@@ -157,6 +212,62 @@ impl Envelope {
                 .then(|| take_framed(&self.payload, &mut at).expect("`open` has walked every frame"))
         })
     }
+}
+
+fn begin(version_and_encoding: [u8; 2], header: &EnvelopeHeader, capacity: usize) -> Vec<u8> {
+    let key = header.idempotency_key.as_deref().unwrap_or_default();
+    let mut bytes = Vec::with_capacity(capacity + header.owner.len() + header.dataset.len() + key.len() + 32);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&version_and_encoding);
+    [&header.owner, &header.dataset, key].into_iter().for_each(|text| put_text(&mut bytes, text));
+    put_varint(&mut bytes, u64::from(header.first_index));
+    bytes
+}
+
+fn take_header(bytes: &[u8], at: &mut usize) -> Result<EnvelopeHeader, EnvelopeError> {
+    let (owner, dataset, key) = (take_text(bytes, at)?, take_text(bytes, at)?, take_text(bytes, at)?);
+    let idempotency_key = (!key.is_empty()).then(|| key.to_owned());
+    let first_index = take_u32(bytes, at)?;
+    Ok(EnvelopeHeader { owner: owner.to_owned(), dataset: dataset.to_owned(), idempotency_key, first_index })
+}
+
+fn put_origin(bytes: &mut Vec<u8>, origin: &Origin) {
+    let Origin { record: RecordIdentity { shard, sequence, subsequence }, index, arrival, dead_letter } = origin;
+    put_text(bytes, shard.as_str());
+    put_text(bytes, &sequence.to_string());
+    put_varint(bytes, *subsequence);
+    put_varint(bytes, u64::from(*index));
+    bytes.extend_from_slice(&arrival.to_le_bytes());
+    put_text(bytes, &dead_letter.to_string());
+}
+
+fn take_origin(bytes: &[u8], at: &mut usize) -> Result<Origin, EnvelopeError> {
+    let start = *at;
+    let damaged = || EnvelopeError::Damaged(start);
+    let shard = ShardId::new(take_text(bytes, at)?);
+    let sequence = take_text(bytes, at)?.parse().map_err(|_| damaged())?;
+    let record = RecordIdentity { shard, sequence, subsequence: take_varint(bytes, at)? };
+    let index = take_u32(bytes, at)?;
+    let arrival = bytes.get(*at..).and_then(<[u8]>::first_chunk).copied().ok_or_else(damaged)?;
+    *at += arrival.len();
+    let Ok(dead_letter) = take_text(bytes, at)?.parse();
+    Ok(Origin { record, index, arrival: i64::from_le_bytes(arrival), dead_letter })
+}
+
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    assert!(text.len() <= MAX_TEXT_BYTES, "whoever makes an envelope bounds its texts");
+    put_varint(bytes, text.len() as u64);
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+fn take_text<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a str, EnvelopeError> {
+    let text = take_framed(bytes, at)?;
+    std::str::from_utf8(text).map_err(|_| EnvelopeError::Damaged(*at))
+}
+
+fn take_u32(bytes: &[u8], at: &mut usize) -> Result<u32, EnvelopeError> {
+    let start = *at;
+    u32::try_from(take_varint(bytes, at)?).map_err(|_| EnvelopeError::Damaged(start))
 }
 
 fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
@@ -191,50 +302,4 @@ fn take_framed<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], Envelope
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn header() -> EnvelopeHeader {
-        EnvelopeHeader {
-            owner: "anna".into(),
-            dataset: "telemetry".into(),
-            idempotency_key: Some("k".into()),
-            first_index: 300,
-        }
-    }
-
-    fn sealed(elements: &[&[u8]]) -> Bytes {
-        let mut writer = EnvelopeWriter::new(&header(), 0);
-        elements.iter().for_each(|element| writer.push(element));
-        writer.finish()
-    }
-
-    #[test]
-    fn what_was_sealed_comes_out_again() {
-        let long = vec![b'x'; 300];
-        let elements: [&[u8]; 4] = [b"{}", b"", b"\n\xff", &long];
-        let envelope = Envelope::open(&sealed(&elements)).unwrap();
-        assert_eq!(envelope.header, header());
-        assert_eq!(envelope.elements().collect::<Vec<_>>(), elements);
-    }
-
-    #[test]
-    fn every_truncation_is_refused_or_holds_whole_elements_only() {
-        let whole = sealed(&[b"one", b"two"]);
-        for length in MAGIC.len()..whole.len() {
-            if let Ok(envelope) = Envelope::open(&whole.slice(..length)) {
-                assert!(envelope.elements().all(|element| element == b"one"), "cut at {length}");
-            }
-        }
-    }
-
-    #[test]
-    fn an_unknown_version_or_encoding_is_named() {
-        let mut bytes = sealed(&[b"{}"]).to_vec();
-        bytes[4] = 9;
-        assert_eq!(Envelope::open(&bytes.clone().into()), Err(EnvelopeError::Version(9)));
-        bytes[4] = 1;
-        bytes[5] = 7;
-        assert_eq!(Envelope::open(&bytes.into()), Err(EnvelopeError::Encoding(7)));
-    }
-}
+mod tests;

@@ -241,6 +241,25 @@ impl fmt::Display for RecordIdentity {
     }
 }
 
+/// Text that is no record's identity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no record's identity: expected <shard>/<sequence number>/<subsequence number>")]
+pub struct RecordIdentityError(String);
+
+impl FromStr for RecordIdentity {
+    type Err = RecordIdentityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (rest, subsequence) = text.rsplit_once('/')?;
+            let (shard, sequence) = rest.rsplit_once('/')?;
+            let (sequence, subsequence) = (sequence.parse().ok()?, subsequence.parse().ok()?);
+            Some(Self { shard: ShardId::new(shard), sequence, subsequence })
+        };
+        read().ok_or_else(|| RecordIdentityError(text.chars().take(120).collect()))
+    }
+}
+
 /// A hash over the sorted identities of a set of records: 32 lower-case hexadecimal digits.
 ///
 /// Two deliveries of the same records have the same identity, in whatever order they come (LK-1).

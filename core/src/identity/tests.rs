@@ -46,6 +46,17 @@ fn what_is_no_number_is_refused() {
 }
 
 #[test]
+fn a_record_s_identity_survives_the_round_trip_whatever_its_shard_is_called() {
+    for shard in [ShardId::numbered(3), ShardId::new(ShardId::DIRECT_PUT), ShardId::new("a/b"), ShardId::new("")] {
+        let identity = RecordIdentity { shard, sequence: "49".repeat(28).parse().unwrap(), subsequence: u64::MAX };
+        assert_eq!(identity.to_string().parse::<RecordIdentity>(), Ok(identity));
+    }
+    for text in ["", "1", "shardId-0/1", "shardId-0/1/", "shardId-0//1", "shardId-0/1/-1", "shardId-0/x/0"] {
+        assert!(text.parse::<RecordIdentity>().is_err(), "{text}");
+    }
+}
+
+#[test]
 fn a_batch_is_named_by_its_records_and_not_by_their_order() {
     let (a, b) = (record(0, 1), record(1, 1));
     assert_eq!(BatchIdentity::of([&a, &b]), BatchIdentity::of([&b, &a]));
