@@ -7,7 +7,7 @@ use alluvium_core::clock::Micros;
 use alluvium_core::dataset::dead_letter_columns;
 use arrow::array::{
     Array, ArrayRef, BinaryBuilder, Date32Array, Int64Array, RecordBatch, StringArray, StringBuilder,
-    TimestampMicrosecondArray, UInt32Array,
+    TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::compute::take;
 use arrow::error::ArrowError;
@@ -114,6 +114,7 @@ impl DeadLetters {
         let days = arrivals.iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32);
         let days = sorted(&Date32Array::from_iter_values(days))?;
         let times: ArrayRef = sorted(&TimestampMicrosecondArray::from(arrivals).with_timezone("UTC"))?;
+        let never = new_null_array(times.data_type(), order.len());
         let columns = vec![
             sorted(&ids)?,
             sorted(&sources)?,
@@ -130,6 +131,7 @@ impl DeadLetters {
             numbers(&mut self.indexes)?,
             sorted(&self.originals.finish())?,
             numbers(&mut self.lengths)?,
+            never,
         ];
         RecordBatch::try_new(dead_letter_columns(), columns)
     }

@@ -59,12 +59,13 @@ fn data_type(values: &Values) -> DataType {
 
 /// The columns of the table `dead_letters`.
 ///
-/// The common ones come first: `event_id` is derived from the record's identity and the event's index, so that it is the
-/// same however often the record is delivered; `source` and `type` are the event's where they could be read (`source`: else
-/// `unknown`); `event_time` is the arrival. Then `dataset` (where it was going, if known), `reason` (a
-/// [`ReasonCode`](crate::ReasonCode)), `detail` (a sentence), `pointer` (a JSON pointer to the offending value), `record`
-/// (the record's identity), `index` (the event's position in the record), `original` (its bytes as sent, capped) and
-/// `original_bytes` (their whole length).
+/// The common ones come first: `event_id` is a [`DeadLetterId`](crate::DeadLetterId): the id that the event has when it brings
+/// none, so that it is the same however often the event is delivered, with a number behind it when the event was dead before;
+/// `source` and `type` are the event's where they could be read (`source`: else `unknown`); `event_time` is the arrival. Then
+/// `dataset` (where it was going, if known), `reason` (a [`ReasonCode`](crate::ReasonCode)), `detail` (a sentence), `pointer` (a
+/// JSON pointer to the offending value), `record` (the record's identity), `index` (the event's position in the record),
+/// `original` (its bytes as sent, capped), `original_bytes` (their whole length) and `redriven_at` (when it was sent again; null:
+/// never). Of an event that was redriven and is dead again, arrival, record and index are those of its first delivery.
 pub fn dead_letter_columns() -> SchemaRef {
     static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| {
         let mut fields = common_columns();
@@ -77,6 +78,7 @@ pub fn dead_letter_columns() -> SchemaRef {
             Field::new("index", DataType::Int64, false),
             Field::new("original", DataType::Binary, false),
             Field::new("original_bytes", DataType::Int64, false),
+            Field::new("redriven_at", timestamp(), true),
         ]);
         Arc::new(Schema::new(fields))
     });

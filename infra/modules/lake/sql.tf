@@ -7,8 +7,10 @@ locals {
   raw_tables = { for dataset in concat(keys(var.datasets), ["dead_letters"]) : "${dataset}_raw" => dataset }
   tables_all = merge(local.raw_tables, { ledger = "ledger" })
 
-  common_columns      = ["event_id", "source", "type", "event_time", "event_date", "ingest_time", "owner"]
-  dead_letter_columns = ["dataset", "reason", "detail", "pointer", "record", "index", "original", "original_bytes"]
+  common_columns = ["event_id", "source", "type", "event_time", "event_date", "ingest_time", "owner"]
+  dead_letter_columns = [
+    "dataset", "reason", "detail", "pointer", "record", "index", "original", "original_bytes", "redriven_at",
+  ]
 
   view_columns = merge(
     { for dataset, columns in var.datasets : dataset => concat(local.common_columns, columns, ["extra"]) },
