@@ -8,8 +8,8 @@ mod delimit;
 use std::io::Read;
 use std::ops::Range;
 
-use alluvium_core::ReasonCode;
 use alluvium_core::envelope::{Envelope, EnvelopeHeader};
+use alluvium_core::{Origin, ReasonCode};
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
@@ -51,6 +51,14 @@ impl Opened {
     /// What the request said; nothing for a record that was put straight into the stream.
     pub(crate) fn header(&self) -> &EnvelopeHeader {
         &self.header
+    }
+
+    /// Where the one element was delivered first, when it is sent again.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        match &self.content {
+            Content::Framed(envelope) => envelope.origin.as_ref(),
+            Content::Delimited { .. } => None,
+        }
     }
 
     /// The elements, in the order in which they were sent.

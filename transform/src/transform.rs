@@ -2,12 +2,14 @@
 
 mod output;
 mod run;
+mod sender;
 mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alluvium_core::commit::CommitMessage;
+use alluvium_core::envelope::RedrivenRecord;
 use alluvium_core::hot::HotChunk;
 use alluvium_core::{DatasetName, Datasets, DeliveryBatch};
 use bytes::Bytes;
@@ -119,8 +121,10 @@ impl Transform {
         let mut opener = Opener::new(&self.settings);
         let mut tape = Tape::default();
         for record in &batch.records {
-            match aggregate::user_records(&record.data) {
-                Ok(None) => self.count(&record.data, &mut opener, &mut tape, &mut counts),
+            let redriven = RedrivenRecord::open(&record.data);
+            let data = redriven.as_ref().map_or(&record.data, |redriven| &redriven.record);
+            match aggregate::user_records(data) {
+                Ok(None) => self.count(data, &mut opener, &mut tape, &mut counts),
                 Ok(Some(user_records)) => {
                     user_records.iter().for_each(|data| self.count(data, &mut opener, &mut tape, &mut counts));
                 }

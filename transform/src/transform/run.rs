@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use alluvium_core::clock::Micros;
-use alluvium_core::identity::idempotent_event_id;
-use alluvium_core::{DeliveryBatch, LedgerEntry, ReasonCode, RecordIdentity, ShardRange, StreamRecord};
+use alluvium_core::envelope::RedrivenRecord;
+use alluvium_core::{DeliveryBatch, LedgerEntry, ReasonCode, ShardRange, StreamRecord};
 use bytes::Bytes;
 
 use super::output::Output;
+use super::sender::{Delivered, Sender};
 use super::tally::Tally;
 use super::{BatchOutput, PlanIndex, Transform};
 use crate::aggregate;
@@ -55,17 +55,6 @@ pub(super) struct Run<'a> {
     stream_owner: Option<OwnerIndex>,
 }
 
-/// What all elements of a record share.
-struct Sender<'a> {
-    identity: &'a RecordIdentity,
-    arrival: Micros,
-    owner: &'a str,
-    owner_index: OwnerIndex,
-    idempotency_key: Option<&'a str>,
-    first_index: u32,
-    routed: Option<PlanIndex>,
-}
-
 /// An element on its way to the dead letters.
 struct Element<'a> {
     /// Its place in its record.
@@ -95,42 +84,62 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn record(&mut self, record: &StreamRecord) -> Result<(), TransformError> {
-        match aggregate::user_records(&record.data) {
-            Ok(None) => self.user_record(&record.identity, record.arrival, &record.data),
-            Ok(Some(user_records)) => {
-                for (index, data) in user_records.iter().enumerate() {
-                    self.user_record(&record.identity.user_record(index as u64), record.arrival, data)?;
-                }
-                Ok(())
+        match RedrivenRecord::open(&record.data) {
+            None => self.delivered(self.now(record), &record.data),
+            Some(RedrivenRecord { owner, origin, record }) => {
+                let owner = if owner.is_empty() { self.transform.settings.stream_owner.as_str() } else { &owner };
+                self.delivered(Delivered::first(&origin, owner), &record)
             }
-            Err(fault) => self.refuse(&record.identity, record.arrival, &record.data, fault.into()),
         }
     }
 
     /// Makes one dead letter of a record whose bytes could not be had.
     pub(super) fn unreadable(&mut self, record: &StreamRecord, detail: &str) -> Result<(), TransformError> {
         let fault = Fault::new(ReasonCode::UnreadableRecord, detail);
-        self.refuse(&record.identity, record.arrival, &record.data, fault.into())
+        self.refuse(self.now(record), &record.data, fault.into())
     }
 
-    fn user_record(&mut self, identity: &RecordIdentity, arrival: Micros, data: &Bytes) -> Result<(), TransformError> {
-        if self.whole(identity, arrival, data) {
+    /// A record that is delivered by itself.
+    fn now<'r>(&self, record: &'r StreamRecord) -> Delivered<'r>
+    where
+        'a: 'r,
+    {
+        let owner = self.transform.settings.stream_owner.as_str();
+        Delivered { identity: &record.identity, arrival: record.arrival, owner, deaths: 0 }
+    }
+
+    fn delivered(&mut self, delivered: Delivered<'_>, data: &Bytes) -> Result<(), TransformError> {
+        match aggregate::user_records(data) {
+            Ok(None) => self.user_record(delivered, data),
+            Ok(Some(user_records)) => {
+                for (index, data) in user_records.iter().enumerate() {
+                    let identity = &delivered.identity.user_record(index as u64);
+                    self.user_record(Delivered { identity, ..delivered }, data)?;
+                }
+                Ok(())
+            }
+            Err(fault) => self.refuse(delivered, data, fault.into()),
+        }
+    }
+
+    fn user_record(&mut self, delivered: Delivered<'_>, data: &Bytes) -> Result<(), TransformError> {
+        if self.whole(delivered, data) {
             return if self.unweighed_bytes >= WEIGHED_EVERY_BYTES { self.weigh() } else { Ok(()) };
         }
         let opened = match self.opener.open(data) {
             Ok(opened) => opened,
-            Err(refusal) => return self.refuse(identity, arrival, data, refusal),
+            Err(refusal) => return self.refuse(delivered, data, refusal),
         };
-        let header = opened.header();
-        let owner = if header.owner.is_empty() { self.transform.settings.stream_owner.as_str() } else { &header.owner };
+        let (header, origin) = (opened.header(), opened.origin());
+        let owner = if header.owner.is_empty() { delivered.owner } else { &header.owner };
         let mut sender = Sender {
-            identity,
-            arrival,
+            delivered: origin.map_or(delivered, |origin| Delivered::first(origin, owner)),
             owner,
             owner_index: self.sources.owner(owner),
             idempotency_key: header.idempotency_key.as_deref(),
             first_index: header.first_index,
             routed: self.transform.by_name.get(header.dataset.as_str()).copied(),
+            origin,
         };
         for (index, element) in opened.elements().enumerate() {
             self.element(&sender, index as u32, element);
@@ -145,18 +154,16 @@ impl<'a> Run<'a> {
     /// Makes a row of a record that is one event, built like an earlier one; `false`: it has to be opened. Such an event ends
     /// where its record does, so that nothing has to be delimited.
     #[inline]
-    fn whole(&mut self, identity: &RecordIdentity, arrival: Micros, data: &[u8]) -> bool {
-        if self.last.is_none() || data.first() != Some(&b'{') || data.last() != Some(&b'}') {
+    fn whole(&mut self, delivered: Delivered<'_>, data: &[u8]) -> bool {
+        if self.last.is_none() || delivered.deaths > 0 || data.first() != Some(&b'{') || data.last() != Some(&b'}') {
             return false;
         }
         let Ok(event) = reading::text(data, &self.transform.settings) else { return false };
-        let owner = self.transform.settings.stream_owner.as_str();
         let owner_index = match self.stream_owner {
             Some(known) => known,
-            None => *self.stream_owner.insert(self.sources.owner(owner)),
+            None => *self.stream_owner.insert(self.sources.owner(delivered.owner)),
         };
-        let sender =
-            Sender { identity, arrival, owner, owner_index, idempotency_key: None, first_index: 0, routed: None };
+        let sender = Sender::of_plain(delivered, owner_index);
         let Some(plan) = self.recognised(&sender, event) else { return false };
         if !self.opener.admit_whole() {
             return false;
@@ -168,17 +175,8 @@ impl<'a> Run<'a> {
 
     /// Makes one dead letter of a record that cannot be told into events.
     #[cold]
-    fn refuse(
-        &mut self,
-        identity: &RecordIdentity,
-        arrival: Micros,
-        data: &[u8],
-        refusal: Refusal,
-    ) -> Result<(), TransformError> {
-        let owner = self.transform.settings.stream_owner.as_str();
-        let owner_index = self.sources.owner(owner);
-        let sender =
-            Sender { identity, arrival, owner, owner_index, idempotency_key: None, first_index: 0, routed: None };
+    fn refuse(&mut self, delivered: Delivered<'_>, data: &[u8], refusal: Refusal) -> Result<(), TransformError> {
+        let sender = Sender::of_plain(delivered, self.sources.owner(delivered.owner));
         self.tally(None).receive(data.len());
         let element = Element { index: 0, bytes: data, plan: None, event: None };
         match refusal {
@@ -225,7 +223,7 @@ impl<'a> Run<'a> {
                     let fault = self.no_dataset(event);
                     return self.bury(sender, &sent, fault);
                 };
-                match judge(&mut self.draft, &self.transform.plans[at], event, &self.tape, sender.arrival) {
+                match judge(&mut self.draft, &self.transform.plans[at], event, &self.tape, sender.delivered.arrival) {
                     Ok(Judged::Row) => self.keep(sender, index, event, at),
                     Ok(Judged::Filtered) => self.tally(plan).filter(),
                     Err(fault) => self.bury(sender, &sent, fault),
@@ -237,7 +235,7 @@ impl<'a> Run<'a> {
     /// The plan whose dataset an event belongs to that is built like an earlier one; the draft holds its row.
     fn recognised(&mut self, sender: &Sender<'_>, event: &str) -> Option<PlanIndex> {
         let guess = sender.routed.or(self.last)?;
-        if !recognise(&mut self.draft, &self.transform.plans[guess.0], event, sender.arrival) {
+        if !recognise(&mut self.draft, &self.transform.plans[guess.0], event, sender.delivered.arrival) {
             return None;
         }
         let leads_there = || {
@@ -257,23 +255,14 @@ impl<'a> Run<'a> {
             None => sender.owner,
         };
         let source = self.sources.source(sender.owner_index, source);
-        let arrival = sender.arrival;
+        let arrival = sender.delivered.arrival;
         let compiled = &self.transform.plans[plan];
         self.unweighed_bytes += event.len() + ROW_BYTES + self.transform.columns[plan] * VALUE_BYTES;
         let rows = self.rows[plan].get_or_insert_with(|| Rows::new(&compiled.dataset));
         rows.push_source(source);
-        match (draft.id, sender.idempotency_key) {
-            (Some(place), _) => {
-                rows.push(draft, event, draft.resolve(event, place), arrival);
-            }
-            (None, Some(key)) => {
-                let id = idempotent_event_id(key, sender.first_index.wrapping_add(index));
-                rows.push(draft, event, &id, arrival);
-            }
-            (None, None) => {
-                let id = sender.identity.derived_event_id(index);
-                rows.push(draft, event, &id, arrival);
-            }
+        match draft.id {
+            Some(place) => rows.push(draft, event, draft.resolve(event, place), arrival),
+            None => rows.push(draft, event, &sender.derived_event_id(index), arrival),
         }
     }
 
@@ -295,15 +284,15 @@ impl<'a> Run<'a> {
         let readable = |name| top_level_text(element.event?, &self.tape, name);
         let dataset = element.plan.map(|PlanIndex(at)| self.transform.plans[at].dataset.name.as_str());
         self.unweighed_bytes += self.dead.push(&DeadLetter {
-            event_id: &sender.identity.derived_event_id(element.index),
+            event_id: &sender.dead_letter_id(element.index).to_string(),
             source: readable("source").as_deref(),
             event_type: readable("type").as_deref(),
-            arrival: sender.arrival,
+            arrival: sender.delivered.arrival,
             owner: sender.owner,
             dataset,
             fault: &fault,
-            record: sender.identity,
-            index: element.index,
+            record: sender.delivered.identity,
+            index: sender.place(element.index),
             original,
             original_bytes: element.bytes.len(),
         });
