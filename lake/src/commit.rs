@@ -56,6 +56,8 @@ pub(crate) enum Operation {
     Append,
     /// Files are replaced by others with the same rows, but for those that maintenance removes.
     Optimize,
+    /// Files are replaced by others with the same rows, in which some values are new.
+    Update,
     /// Files go.
     Delete,
 }
@@ -67,13 +69,14 @@ impl Operation {
             Self::ChangeColumns => "CHANGE COLUMN",
             Self::Append => "WRITE",
             Self::Optimize => "OPTIMIZE",
+            Self::Update => "UPDATE",
             Self::Delete => "DELETE",
         }
     }
 
     fn parameters(self) -> HashMap<String, Value> {
         match self {
-            Self::Create | Self::ChangeColumns | Self::Optimize | Self::Delete => HashMap::new(),
+            Self::Create | Self::ChangeColumns | Self::Optimize | Self::Update | Self::Delete => HashMap::new(),
             Self::Append => [("mode", "Append"), ("partitionBy", "[]")].map(|(k, v)| (k.to_owned(), json!(v))).into(),
         }
     }

@@ -35,10 +35,10 @@ use crate::ledger_file;
 use crate::log::TableLog;
 use crate::reader::ActiveFile;
 use crate::rewrite::{Known, NewFile, Rewrite};
-use crate::upkeep::Upkeep;
+use crate::upkeep::{Upkeep, blocking};
 use sorter::{Merge, Sorter};
 
-use plan::is_new;
+pub(crate) use plan::{MARKED, days_of, is_new};
 
 /// How many files are fetched ahead of those that are read.
 const FETCHED: usize = 4;
@@ -295,15 +295,6 @@ fn rows_per_byte(files: &[&ActiveFile]) -> f64 {
 async fn fetch(log: TableLog, file: ActiveFile) -> LakeResult<(ActiveFile, Bytes)> {
     let bytes = log.get_present(&file.path).await?;
     Ok((file, bytes))
-}
-
-/// Runs what takes long where it holds nobody up.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> LakeResult<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| LakeError::Upkeep {
-        doing: "sort rows",
-        table: String::new(),
-        source: error.into(),
-    })
 }
 
 /// Adds the rows of a file; columns that came after it was written are null.

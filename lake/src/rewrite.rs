@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use alluvium_core::Removal;
 use alluvium_core::clock::Micros;
+use arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::{Action, Remove};
 
 use crate::commit::{Commit, Operation};
@@ -33,6 +34,11 @@ impl Known {
 
     pub(crate) fn log(&self) -> &TableLog {
         &self.log
+    }
+
+    /// The table's columns.
+    pub(crate) fn columns(&self) -> Result<SchemaRef> {
+        Ok(snapshot_of(&self.log, &self.state)?.columns)
     }
 
     /// The active files, by path.
@@ -65,9 +71,14 @@ impl Rewrite {
         Self { operation: Operation::Optimize, removes, adds, removal }
     }
 
+    /// Files take the place of others with the same rows, in which some values are new.
+    pub(crate) fn update(removes: Vec<ActiveFile>, adds: Vec<NewFile>) -> Self {
+        Self { operation: Operation::Update, removes, adds, removal: None }
+    }
+
     fn commit(&self, now: Micros) -> Commit {
         // A reader that follows the log need not look at rows that only moved.
-        let data_change = self.operation == Operation::Delete;
+        let data_change = [Operation::Update, Operation::Delete].contains(&self.operation);
         let removes = self.removes.iter().map(|file| {
             Action::Remove(Remove {
                 path: file.path.clone(),

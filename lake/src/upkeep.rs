@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::compact::CompactSettings;
-use crate::error::Result;
+use crate::error::{LakeError, Result};
 use crate::reader::LakeReader;
 use crate::rewrite::Known;
 
@@ -31,6 +31,15 @@ pub struct Upkeep {
     /// A folder on a local disk for rows that do not fit into memory while they are sorted.
     pub(crate) spill: PathBuf,
     pub(crate) settings: UpkeepSettings,
+}
+
+/// Runs what takes long where it holds nobody up.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| LakeError::Upkeep {
+        doing: "work on rows",
+        table: String::new(),
+        source: error.into(),
+    })
 }
 
 impl Upkeep {

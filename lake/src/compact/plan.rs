@@ -40,13 +40,17 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Whether a file is as a batch left it, and no work of compaction.
-pub(super) fn is_new(file: &ActiveFile) -> bool {
-    BatchIdentity::from_data_file_name(&file.path).is_some()
+/// How the name of a file begins whose rows were marked before compaction has seen them.
+pub(crate) const MARKED: &str = "marked";
+
+/// Whether compaction has not seen the rows of a file: it is as a batch left it, but for marks.
+pub(crate) fn is_new(file: &ActiveFile) -> bool {
+    let is_marked = file.path.split_once('_').is_some_and(|(first, _)| first == MARKED);
+    is_marked || BatchIdentity::from_data_file_name(&file.path).is_some()
 }
 
 /// The first and the last `event_date` of a file's rows; any day, when its statistics do not say.
-fn days_of(file: &ActiveFile) -> RangeInclusive<i32> {
+pub(crate) fn days_of(file: &ActiveFile) -> RangeInclusive<i32> {
     #[derive(Deserialize)]
     struct Day {
         event_date: Option<String>,
