@@ -5,6 +5,8 @@
 //! the loops of [`delivery`] and [`committer`] between them, and
 //! that of [`maintenance`] beside them. Durable means synced: see [`disk`].
 //!
+//! On demand: [`redrive`] sends dead letters again.
+//!
 //! Beside it, for a stack on AWS services: [`firehose`] delivers from a stream to a function as Amazon Data Firehose does.
 
 pub mod committer;
@@ -17,5 +19,6 @@ pub mod log;
 pub mod maintenance;
 pub mod pipeline;
 pub mod queue;
+pub mod redrive;
 pub mod sql;
 pub mod store;

@@ -270,6 +270,20 @@ impl Pipeline {
         LakeReader::new(self.store.clone(), self.lake_url.clone())
     }
 
+    /// What maintains the tables.
+    pub fn upkeep(&self) -> Upkeep {
+        let format = Arc::new(DataFiles::new(self.datasets.clone()));
+        Upkeep::new(
+            self.store.clone(),
+            self.lake_url.clone(),
+            self.datasets.clone(),
+            format,
+            self.clock(),
+            self.folder.root().join("spill"),
+            UpkeepSettings::default(),
+        )
+    }
+
     /// The clock that the pipeline goes by.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()

@@ -7,6 +7,7 @@
 //! Everything that a statement uses is bounded by [`SqlSettings`].
 
 mod catalog;
+mod condition;
 mod delta_stats;
 mod error;
 mod file_reader;
@@ -36,6 +37,7 @@ use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use tokio::sync::{Mutex, Semaphore};
 
+pub use condition::Condition;
 pub use tables::Snapshots;
 
 use self::catalog::{LakeCatalog, LakeTables};
@@ -56,7 +58,7 @@ pub struct SqlSettings {
     pub time_limit: Duration,
     /// How long results wait for their reader before they are dropped. Default 60 s.
     pub idle_limit: Duration,
-    /// The most rows of one page of results. Default 8,192.
+    /// The most rows of one page of results, and of what a statement works on at a time. Default 8,192.
     pub page_rows: NonZeroUsize,
     /// How many statements run at once; others wait. Default 4.
     pub running: usize,
@@ -144,6 +146,7 @@ impl DataFusionSql {
         runtime.register_object_store(tables::store_url().as_ref(), store.clone());
         let config = SessionConfig::new()
             .with_information_schema(true)
+            .with_batch_size(settings.page_rows.get())
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA);
         let base =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use alluvium_core::dataset::{dead_letter_columns, ledger_columns};
 use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::{DatasetName, Datasets};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
@@ -64,9 +64,18 @@ impl LakeTables {
     }
 
     async fn read(&self, name: &str, columns: SchemaRef) -> Result<Table, PortError> {
-        let snapshot = self.snapshots.snapshot(name).await?;
-        Ok(snapshot.map_or_else(|| Table::empty(name, columns), |snapshot| Table::new(name, snapshot)))
+        let Some(mut snapshot) = self.snapshots.snapshot(name).await? else { return Ok(Table::empty(name, columns)) };
+        if self.datasets.get(name).is_none() {
+            snapshot.columns = with_added(&snapshot.columns, &columns);
+        }
+        Ok(Table::new(name, snapshot))
     }
+}
+
+/// The columns of a table of ours, with those that this release has and the one that opened the lake last had not: null in all rows.
+fn with_added(present: &SchemaRef, known: &SchemaRef) -> SchemaRef {
+    let added = known.fields().iter().filter(|field| present.column_with_name(field.name()).is_none());
+    Arc::new(Schema::new(present.fields().iter().chain(added).cloned().collect::<Vec<_>>()))
 }
 
 /// What a name stands for.
@@ -152,5 +161,22 @@ impl SchemaProvider for LakeCatalog {
 
     fn table_exist(&self, name: &str) -> bool {
         self.tables.names().iter().any(|known| known == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_ours_has_the_columns_of_this_release_and_those_of_a_later_one() {
+        let known = dead_letter_columns();
+        let (last, before) = known.fields().split_last().unwrap();
+        let newer = Arc::new(known.field(0).clone().with_name("of_a_later_release"));
+        let later: SchemaRef = Arc::new(Schema::new([before, &[newer]].concat()));
+        let merged = with_added(&later, &known);
+        assert_eq!(merged.fields().len(), later.fields().len() + 1);
+        assert_eq!(merged.fields().last(), Some(last));
+        assert_eq!(with_added(&known, &known), known);
     }
 }
