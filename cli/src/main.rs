@@ -7,6 +7,7 @@ mod client;
 mod compact;
 mod config;
 mod convert;
+mod dead_letters;
 #[cfg(feature = "aws")]
 mod deliver;
 mod demo;
@@ -18,6 +19,7 @@ mod node;
 mod observe;
 mod output;
 mod records;
+mod redrive;
 mod replay;
 mod schema;
 mod send;
@@ -71,6 +73,8 @@ enum Command {
     Records(records::Args),
     Audit(audit::Args),
     Compact(compact::Args),
+    DeadLetters(dead_letters::Args),
+    Redrive(redrive::Args),
     Config(config::Args),
     #[cfg(feature = "aws")]
     Deliver(deliver::Args),
@@ -107,6 +111,8 @@ async fn run() -> ExitCode {
         Command::Records(args) => records::run(&common, args).await,
         Command::Audit(args) => audit::run(&common, args).await,
         Command::Compact(args) => compact::run(&common, args).await,
+        Command::DeadLetters(args) => dead_letters::run(&common, args).await,
+        Command::Redrive(args) => redrive::run(&common, args).await,
         Command::Config(args) => config::run(&common, &args),
         #[cfg(feature = "aws")]
         Command::Deliver(args) => deliver::run(&common, args).await,

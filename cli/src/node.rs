@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use alluvium_core::{Clock, Datasets, Problem};
 use alluvium_ingest::gateway::{self, Gateway};
+use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::LogSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings, StartReport};
-use alluvium_local::{committer::CommitterSettings, sql::DataFusionSql};
+use alluvium_local::redrive::{Redrive, RedriveError, preview};
+use alluvium_local::sql::{Condition, DataFusionSql};
 use alluvium_query::api::{RecordsApi, records_routes, sql_routes};
 use alluvium_query::{CommitLag, Records};
 use alluvium_transform::{PseudonymKey, TransformSettings};
@@ -29,7 +31,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::{Secret, Settings};
-use crate::{audit, compact};
+use crate::{audit, compact, redrive};
 
 /// How long requests that are under way may take once the node stops.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -171,7 +173,12 @@ pub fn log_settings(settings: &Settings) -> LogSettings {
     }
 }
 
-fn pipeline_settings(settings: &Settings) -> anyhow::Result<PipelineSettings> {
+/// The pipeline's share of the settings.
+///
+/// # Errors
+///
+/// When the key for pseudonyms cannot be used.
+pub fn pipeline_settings(settings: &Settings) -> anyhow::Result<PipelineSettings> {
     Ok(PipelineSettings {
         log: log_settings(settings),
         transform: transform_settings(settings)?,
@@ -204,6 +211,7 @@ pub fn upkeep_settings(settings: &Settings) -> alluvium_lake::UpkeepSettings {
 #[derive(Clone)]
 struct Admin {
     pipeline: Arc<Pipeline>,
+    redrive: Arc<Redrive>,
     metrics: PrometheusHandle,
 }
 
@@ -222,12 +230,14 @@ fn routes(
         .with_hot_margin(settings.hot.margin);
     let records = RecordsApi { records, owner: Some(settings.owner.clone()) };
     describe_metrics();
-    let admin = Admin { pipeline: pipeline.clone(), metrics };
+    let redrive = Arc::new(redrive::of_pipeline(pipeline, settings)?);
+    let admin = Admin { pipeline: pipeline.clone(), redrive, metrics };
     let app = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(render_metrics))
         .route("/admin/audit", post(run_audit))
         .route("/admin/compact", post(run_compact))
+        .route("/admin/redrive", post(run_redrive))
         .with_state(admin)
         .merge(gateway::router(gateway))
         .merge(records_routes(records))
@@ -289,6 +299,20 @@ async fn run_compact(State(admin): State<Admin>, Query(asked): Query<compact::As
         Ok(rounds) => Json(rounds).into_response(),
         Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
         Err(error) => problem(Problem::new(500, "compaction-failed", error.to_string())),
+    }
+}
+
+async fn run_redrive(State(admin): State<Admin>, Query(asked): Query<redrive::Asked>) -> Response {
+    let condition = match asked.condition.parse::<Condition>() {
+        Ok(condition) => condition,
+        Err(error) => return problem(Problem::new(400, "bad-condition", error.to_string())),
+    };
+    let done =
+        if asked.dry_run { preview(&admin.redrive.sql, &condition).await } else { admin.redrive.run(&condition).await };
+    match done {
+        Ok(report) => Json(report).into_response(),
+        Err(error @ RedriveError::Select(_)) => problem(Problem::new(400, "selection-failed", error.to_string())),
+        Err(error) => problem(Problem::new(500, "redrive-failed", error.to_string())),
     }
 }
 

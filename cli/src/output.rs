@@ -32,6 +32,12 @@ pub fn text(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
+/// A text that somebody sent, as it can be printed: what would move the cursor or colour the terminal is written out.
+pub fn printable(text: &str) -> String {
+    let written_out = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(written_out).collect()
+}
+
 /// Prints one line.
 pub fn line(line: impl std::fmt::Display) {
     text(&format!("{line}\n"));

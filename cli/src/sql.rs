@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alluvium_lake::LakeReader;
 use alluvium_local::folder::{DataFolder, Missing};
-use alluvium_local::sql::DataFusionSql;
+use alluvium_local::sql::{DataFusionSql, SqlSettings};
 use arrow::array::RecordBatch;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -48,11 +48,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     if let Some(lake) = &args.lake {
         return print(common, &crate::stage_lake::ask(&settings, lake, &args.statement).await?);
     }
-    let batches = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
-        Some(url) => Client::new(&url)?.sql(&args.statement).await?,
-        None => ask_folder(&settings, &args.statement).await?,
-    };
-    print(common, &batches)
+    print(common, &ask(&settings, args.url, &args.statement).await?)
 }
 
 fn print(common: &Common, batches: &[RecordBatch]) -> anyhow::Result<Outcome> {
@@ -62,6 +58,18 @@ fn print(common: &Common, batches: &[RecordBatch]) -> anyhow::Result<Outcome> {
         output::rows(batches, MOST_SHOWN)?;
     }
     Ok(Outcome::Done)
+}
+
+/// Asks the node at `url`, else the one that runs on the data folder, else the folder itself.
+///
+/// # Errors
+///
+/// When there is neither, or the statement is refused.
+pub async fn ask(settings: &Settings, url: Option<String>, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
+    match url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+        Some(url) => Client::new(&url)?.sql(statement).await,
+        None => ask_folder(settings, statement).await,
+    }
 }
 
 async fn ask_folder(settings: &Settings, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
@@ -76,9 +84,18 @@ async fn ask_folder(settings: &Settings, statement: &str) -> anyhow::Result<Vec<
 ///
 /// When the lake's folder cannot be read or a schema is wrong.
 pub fn engine(folder: &DataFolder, settings: &Settings) -> anyhow::Result<DataFusionSql> {
+    engine_with(folder, settings, node::sql_settings(settings))
+}
+
+/// SQL over a folder that no node runs on, within other bounds than the settings say.
+///
+/// # Errors
+///
+/// As [`engine`].
+pub fn engine_with(folder: &DataFolder, settings: &Settings, bounds: SqlSettings) -> anyhow::Result<DataFusionSql> {
     let datasets = Arc::new(node::datasets(settings)?);
     let reader = Arc::new(reader(folder)?);
-    Ok(DataFusionSql::new(store(folder)?, reader, datasets, node::sql_settings(settings))?)
+    Ok(DataFusionSql::new(store(folder)?, reader, datasets, bounds)?)
 }
 
 /// The tables of a folder that no node runs on.

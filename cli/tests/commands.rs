@@ -114,7 +114,20 @@ fn config_says_where_each_value_came_from() {
 
 #[test]
 fn every_command_has_help_worth_reading() {
-    for command in ["demo", "up", "send", "generate", "replay", "convert", "sql", "records", "audit", "config"] {
+    for command in [
+        "demo",
+        "up",
+        "send",
+        "generate",
+        "replay",
+        "convert",
+        "sql",
+        "records",
+        "audit",
+        "dead-letters",
+        "redrive",
+        "config",
+    ] {
         let help = succeed(&[command, "--help"]);
         assert!(help.lines().count() > 8, "{command}: {help}");
     }
@@ -125,7 +138,9 @@ fn every_command_has_help_worth_reading() {
 fn nothing_there_is_said_plainly_and_makes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("nothing");
-    for command in [["sql", "select 1"].as_slice(), &["records"], &["audit"]] {
+    for command in
+        [["sql", "select 1"].as_slice(), &["records"], &["audit"], &["dead-letters"], &["redrive", "--where", "true"]]
+    {
         let mut args = vec![command[0], "--data", data.to_str().unwrap()];
         args.extend(&command[1..]);
         let output = run(&args);

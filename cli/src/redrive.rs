@@ -1,0 +1,134 @@
+//! `alluvium redrive`: dead letters are sent again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alluvium_core::SystemClock;
+use alluvium_local::disk::RealDisk;
+use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::log::Log;
+use alluvium_local::pipeline::Pipeline;
+use alluvium_local::redrive::{Redrive, RedriveReport, preview, settings as few_rows};
+use alluvium_local::sql::{Condition, DataFusionSql};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::settings::{self, Flags, Settings};
+use crate::{Common, Outcome, node, output, sql};
+
+/// Send dead letters again, through the schemas as they are now.
+///
+/// Each event keeps its identity: without an id or a time of its own it gets those that it would have got when it arrived first.
+/// What was sent again is marked in the column `redriven_at` and is not sent another time, so the command may be repeated; what
+/// is dead again is a new dead letter. One that holds only the beginning of its original cannot be sent, and makes the command
+/// end with exit code 1.
+///
+/// A node reads its schemas when it starts: after a change, restart it first. With a node running on the folder it does the work;
+/// else the folder is opened here as `up` does, and what was sent is in the tables when the command ends.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    url: Option<String>,
+    /// Which ones: an SQL condition on the columns of `dead_letters`, such as `reason = 'schema_violated'`; `true` for all.
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Condition,
+    /// Only say what would be sent.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What is asked of a node.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Asked {
+    /// The condition, as SQL.
+    #[serde(rename = "where")]
+    pub condition: String,
+    /// Whether it only says what would be sent.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
+    let report: RedriveReport = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+        Some(url) => {
+            let query = [("where", args.condition.to_string()), ("dry_run", args.dry_run.to_string())];
+            Client::new(&url)?.post("/admin/redrive", &query).await?
+        }
+        None if args.dry_run => preview_of_folder(&settings, &args.condition).await?,
+        None => redrive_folder(&settings, &args.condition).await?,
+    };
+    if common.json {
+        let mut value = serde_json::to_value(&report)?;
+        value["dry_run"] = Value::Bool(args.dry_run);
+        output::json(&value);
+    } else {
+        print(&report, args.dry_run);
+    }
+    Ok(if report.unsendable() == 0 { Outcome::Done } else { Outcome::Failed })
+}
+
+async fn preview_of_folder(settings: &Settings, condition: &Condition) -> anyhow::Result<RedriveReport> {
+    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    Ok(preview(&sql::engine_with(&folder, settings, few_rows(node::sql_settings(settings)))?, condition).await?)
+}
+
+/// Redrives with a pipeline of its own, and delivers and commits what was sent.
+async fn redrive_folder(settings: &Settings, condition: &Condition) -> anyhow::Result<RedriveReport> {
+    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let datasets = Arc::new(node::datasets(settings)?);
+    let mut pipeline_settings = node::pipeline_settings(settings)?;
+    // As an audit: who only sends again need not be told how many shards there are.
+    if let Some(shards) = Log::shards_in(&RealDisk, &folder.log())? {
+        pipeline_settings.log.shards = shards;
+    }
+    let (pipeline, _) =
+        Pipeline::start(folder, Arc::new(RealDisk), datasets, pipeline_settings, Arc::new(SystemClock)).await?;
+    let redriven = async { anyhow::Ok(of_pipeline(&pipeline, settings)?.run(condition).await?) }.await;
+    pipeline.drain().await?;
+    redriven
+}
+
+/// What redrives the dead letters of a pipeline.
+///
+/// # Errors
+///
+/// When its SQL engine cannot be set up.
+pub fn of_pipeline(pipeline: &Pipeline, settings: &Settings) -> anyhow::Result<Redrive> {
+    let sql = DataFusionSql::new(
+        pipeline.store.clone(),
+        Arc::new(pipeline.lake_reader()),
+        pipeline.datasets.clone(),
+        few_rows(node::sql_settings(settings)),
+    )?;
+    Ok(Redrive { sql: Arc::new(sql), stream: pipeline.log.clone(), upkeep: pipeline.upkeep(), clock: pipeline.clock() })
+}
+
+fn print(report: &RedriveReport, dry_run: bool) {
+    if report.groups.is_empty() {
+        output::line("No dead letter that was not sent again before meets the condition.");
+        return;
+    }
+    let count = output::thousands;
+    let rows = report.groups.iter().map(|group| {
+        let dataset = group.dataset.as_deref().unwrap_or("-").to_owned();
+        let numbers = [group.sent, group.cut, group.too_large, group.damaged].map(count);
+        let [sent, cut, too_large, damaged] = numbers;
+        [dataset, group.reason.clone(), sent, output::bytes(group.bytes), cut, too_large, damaged]
+    });
+    let sent = if dry_run { "would be sent" } else { "sent" };
+    output::table(["dataset", "reason", sent, "bytes", "cut", "too large", "damaged"], rows);
+    match report.unsendable() {
+        0 => {}
+        unsendable => output::line(format!(
+            "{} cannot be sent: cut ones hold only the beginning of their original (limits.dead_letter_original_bytes), ones \
+             that are too large would not fit a record of the stream, damaged ones were changed since they were written.",
+            count(unsendable)
+        )),
+    }
+}
