@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alluvium_core::SystemClock;
-use alluvium_lake::{Compaction, Upkeep};
+use alluvium_lake::{Compaction, LakeReader, Upkeep};
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::maintenance::Maintenance;
@@ -65,8 +65,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 fn maintenance(folder: &DataFolder, settings: &Settings) -> anyhow::Result<Maintenance> {
     let datasets = Arc::new(node::datasets(settings)?);
     let upkeep = Upkeep::new(
-        Arc::new(SyncedStore::open(Arc::new(RealDisk), &folder.lake())?),
-        folder.lake_url(),
+        LakeReader::new(Arc::new(SyncedStore::open(Arc::new(RealDisk), &folder.lake())?), folder.lake_url()),
         datasets.clone(),
         Arc::new(DataFiles::new(datasets.clone())),
         Arc::new(SystemClock),

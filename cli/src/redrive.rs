@@ -106,7 +106,12 @@ pub fn of_pipeline(pipeline: &Pipeline, settings: &Settings) -> anyhow::Result<R
         pipeline.datasets.clone(),
         few_rows(node::sql_settings(settings)),
     )?;
-    Ok(Redrive { sql: Arc::new(sql), stream: pipeline.log.clone(), upkeep: pipeline.upkeep(), clock: pipeline.clock() })
+    Ok(Redrive {
+        sql: Arc::new(sql),
+        stream: pipeline.log.clone(),
+        upkeep: pipeline.maintenance.upkeep().clone(),
+        clock: pipeline.clock(),
+    })
 }
 
 fn print(report: &RedriveReport, dry_run: bool) {

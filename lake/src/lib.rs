@@ -17,6 +17,7 @@ mod compact;
 mod contention;
 mod cycle;
 mod error;
+mod lease;
 mod ledger;
 mod ledger_file;
 mod log;
@@ -38,6 +39,7 @@ pub use audit::{
 };
 pub use compact::{CompactSettings, Compaction};
 pub use error::{LakeError, Straddle};
+pub use lease::Lease;
 pub use reader::{ActiveFile, LakeReader, TableSnapshot};
 pub use recovery::{LakeRecovery, SetAside};
 pub use redrive::DeadLetterKeys;

@@ -56,7 +56,7 @@ async fn commits_of_ours() {
     let compact = CompactSettings::default();
     let (datasets, format) = (Arc::new(datasets()), Arc::new(PlainFormat));
     let settings = UpkeepSettings { compact };
-    let upkeep = Upkeep::new(store.clone(), root(), datasets, format, clock.clone(), spill, settings);
+    let upkeep = Upkeep::new(LakeReader::new(store.clone(), root()), datasets, format, clock.clone(), spill, settings);
     let mut times = Vec::new();
     for number in 1..=COMMITS {
         clock.advance(2_000_000);

@@ -56,8 +56,7 @@ impl World {
     fn upkeep(&self, store: &Arc<dyn ObjectStore>) -> Upkeep {
         let compact = CompactSettings { target_bytes: 16 * 1024, memory_bytes: 8 * 1024, ..CompactSettings::default() };
         Upkeep::new(
-            store.clone(),
-            root(),
+            LakeReader::new(store.clone(), root()),
             Arc::new(datasets()),
             Arc::new(PlainFormat),
             self.clock.clone(),

@@ -13,10 +13,11 @@ use url::Url;
 
 use crate::columns::arrow_columns;
 use crate::error::{LakeError, Result};
+use crate::lease::{Lease, Leases};
 use crate::log::TableLog;
 use crate::state::{Files, TableState};
 
-/// Reads the tables of a lake. Cheap to clone; clones share what they have read.
+/// Reads the tables of a lake. Cheap to clone; clones share what they have read, and the leases of their snapshots.
 ///
 /// It remembers each table as of the last look and reads only the entries that came since.
 #[derive(Debug, Clone)]
@@ -24,6 +25,7 @@ pub struct LakeReader {
     store: Arc<dyn ObjectStore>,
     root: Url,
     seen: Arc<Mutex<BTreeMap<String, Arc<TableState<Files>>>>>,
+    leases: Leases,
 }
 
 /// A table as of one version.
@@ -35,6 +37,9 @@ pub struct TableSnapshot {
     pub columns: SchemaRef,
     /// The data files, by path.
     pub files: Vec<ActiveFile>,
+    /// While it or a clone of it is there, an [`Upkeep`](crate::Upkeep) that was given a clone of the same reader deletes none of
+    /// the files.
+    pub lease: Lease,
 }
 
 /// One data file of a snapshot.
@@ -68,7 +73,7 @@ impl LakeReader {
     /// A reader of the lake in `store`, which is rooted at the lake; `root` is the lake's URL, for
     /// messages that say where something lies. Reads nothing yet.
     pub fn new(store: Arc<dyn ObjectStore>, root: Url) -> Self {
-        Self { store, root, seen: Arc::default() }
+        Self { store, root, seen: Arc::default(), leases: Leases::default() }
     }
 
     /// The newest version of a table: a dataset's, `dead_letters` or `ledger`.
@@ -77,8 +82,30 @@ impl LakeReader {
     ///
     /// [`LakeError::NoTable`] when there is none of that name; else when the store fails or the table's log is damaged.
     pub async fn snapshot(&self, table: &str) -> Result<TableSnapshot> {
+        let (state, lease) = self.leased(table).await?;
+        Ok(TableSnapshot { lease, ..snapshot_of(&self.log(table), &state)? })
+    }
+
+    /// The newest version of a table, whose files vacuum leaves alone while the lease is there.
+    pub(crate) async fn leased(&self, table: &str) -> Result<(Arc<TableState<Files>>, Lease)> {
+        let _look = self.leases.look().await;
         let state = self.newest(table).await?;
-        snapshot_of(&self.log(table), &state)
+        let lease = self.leases.give(table, state.clone());
+        Ok((state, lease))
+    }
+
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The lake's URL without a slash at its end.
+    pub(crate) fn root(&self) -> &str {
+        self.root.as_str().trim_end_matches('/')
+    }
+
+    /// The store, which is rooted at the lake.
+    pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
     }
 
     pub(crate) fn log(&self, table: &str) -> TableLog {
@@ -138,7 +165,8 @@ pub(crate) fn snapshot_of(log: &TableLog, state: &TableState<Files>) -> Result<T
         return Err(log.damaged(path, "the log gives it no size or no `numRecords`, which every file of ours has"));
     }
     let columns = arrow_columns(log, metadata)?;
-    Ok(TableSnapshot { version, columns, files: state.kept.active.values().cloned().collect() })
+    let files = state.kept.active.values().cloned().collect();
+    Ok(TableSnapshot { version, columns, files, lease: Lease::default() })
 }
 
 impl ActiveFile {

@@ -14,6 +14,7 @@ use deltalake_core::kernel::{Action, Remove};
 use crate::commit::{Commit, Operation};
 use crate::contention::Contention;
 use crate::error::Result;
+use crate::lease::Lease;
 use crate::log::{TableLog, Wrote};
 use crate::reader::{ActiveFile, snapshot_of};
 use crate::state::{Files, TableState};
@@ -25,11 +26,12 @@ use crate::upkeep::Upkeep;
 pub(crate) struct Known {
     log: TableLog,
     state: Arc<TableState<Files>>,
+    _lease: Lease,
 }
 
 impl Known {
-    pub(crate) fn new(log: TableLog, state: Arc<TableState<Files>>) -> Self {
-        Self { log, state }
+    pub(crate) fn new(log: TableLog, state: Arc<TableState<Files>>, lease: Lease) -> Self {
+        Self { log, state, _lease: lease }
     }
 
     pub(crate) fn log(&self) -> &TableLog {
@@ -110,7 +112,7 @@ impl Upkeep {
     /// Commits a rewrite that was made from a version of its table; says which version it is. `None`: another rewrite came between,
     /// and it must be made anew.
     pub(crate) async fn commit(&self, known: Known, rewrite: Rewrite) -> Result<Option<u64>> {
-        let Known { log, state } = known;
+        let Known { log, state, .. } = known;
         let mut next = state.next_version();
         let mut contention = Contention::default();
         loop {

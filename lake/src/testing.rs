@@ -7,6 +7,7 @@ mod format;
 mod library;
 mod retained;
 mod sharing;
+mod upkeep;
 mod yielding;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ pub(crate) use sharing::{
     Queue, assert_rows_and_entries, assert_shared_complete, assert_the_ledger_balances, open_shared, open_shared_at,
     open_shared_with, queue,
 };
+pub(crate) use upkeep::{DAY, Maintainer, days, maintainer, maintainer_of};
 pub(crate) use yielding::Yielding;
 
 use crate::error::Result;

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alluvium_core::{Clock, DataFileFormat, Datasets};
-use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::compact::CompactSettings;
 use crate::error::{LakeError, Result};
@@ -43,24 +41,25 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 }
 
 impl Upkeep {
-    /// Of the lake in `store`, which is rooted at the lake and keeps to what [`Lake::open`](crate::Lake::open) asks of it; `root` is
-    /// the lake's URL, for messages. `spill` is a folder on a local disk, made when it is missing, for rows that do not fit into
-    /// memory while they are sorted; what is put there is taken away again.
+    /// Of the lake that `reader` reads, in a store that keeps to what [`Lake::open`](crate::Lake::open) asks of it. The files of
+    /// snapshots that clones of `reader` have given are safe from vacuum, so this is the reader that the process queries with.
+    ///
+    /// `spill` is a folder on a local disk, made when it is missing, for rows that do not fit into memory while they are sorted;
+    /// what is put there is taken away again.
     pub fn new(
-        store: Arc<dyn ObjectStore>,
-        root: Url,
+        reader: LakeReader,
         datasets: Arc<Datasets>,
         format: Arc<dyn DataFileFormat>,
         clock: Arc<dyn Clock>,
         spill: PathBuf,
         settings: UpkeepSettings,
     ) -> Self {
-        Self { reader: LakeReader::new(store, root), datasets, format, clock, spill, settings }
+        Self { reader, datasets, format, clock, spill, settings }
     }
 
     /// The newest version of a table.
     pub(crate) async fn newest(&self, table: &str) -> Result<Known> {
-        let state = self.reader.newest(table).await?;
-        Ok(Known::new(self.reader.log(table), state))
+        let (state, lease) = self.reader.leased(table).await?;
+        Ok(Known::new(self.reader.log(table), state, lease))
     }
 }

@@ -26,6 +26,11 @@ impl Maintenance {
         Self { upkeep, datasets, least_files, busy: Mutex::default() }
     }
 
+    /// What maintains the tables, for other work on them.
+    pub fn upkeep(&self) -> &Upkeep {
+        &self.upkeep
+    }
+
     /// The tables, by name.
     fn tables(&self) -> Vec<String> {
         let mut tables: Vec<_> = self.datasets.iter().map(|dataset| dataset.name.to_string()).collect();

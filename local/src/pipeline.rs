@@ -147,6 +147,7 @@ pub struct Pipeline {
     pub committed: Arc<CommitProgress>,
     /// What maintains the tables.
     pub maintenance: Arc<Maintenance>,
+    reader: LakeReader,
     clock: Arc<dyn Clock>,
     drain: CancellationToken,
     finish: CancellationToken,
@@ -229,9 +230,9 @@ impl Pipeline {
             records_behind: records_behind(&shards, &from),
             hot_rebuilt,
         };
+        let reader = LakeReader::new(store.clone(), lake_url.clone());
         let upkeep = Upkeep::new(
-            store.clone(),
-            lake_url.clone(),
+            reader.clone(),
             datasets.clone(),
             Arc::new(DataFiles::new(datasets.clone())),
             clock.clone(),
@@ -248,6 +249,7 @@ impl Pipeline {
         let pipeline = Self {
             log,
             hot,
+            reader,
             store,
             lake_url,
             datasets,
@@ -265,23 +267,9 @@ impl Pipeline {
         Ok((pipeline, report))
     }
 
-    /// A reader of the tables.
+    /// A reader of the tables: a clone of one and the same, so that maintenance knows what is being read.
     pub fn lake_reader(&self) -> LakeReader {
-        LakeReader::new(self.store.clone(), self.lake_url.clone())
-    }
-
-    /// What maintains the tables.
-    pub fn upkeep(&self) -> Upkeep {
-        let format = Arc::new(DataFiles::new(self.datasets.clone()));
-        Upkeep::new(
-            self.store.clone(),
-            self.lake_url.clone(),
-            self.datasets.clone(),
-            format,
-            self.clock(),
-            self.folder.root().join("spill"),
-            UpkeepSettings::default(),
-        )
+        self.reader.clone()
     }
 
     /// The clock that the pipeline goes by.

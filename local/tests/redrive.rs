@@ -123,7 +123,7 @@ impl Node {
         Redrive {
             sql: self.sql.clone(),
             stream: Arc::new(Unreliable { log: self.pipeline.log.clone(), turns }),
-            upkeep: self.pipeline.upkeep(),
+            upkeep: self.pipeline.maintenance.upkeep().clone(),
             clock: self.pipeline.clock(),
         }
     }

@@ -2,37 +2,20 @@
 
 use std::sync::Arc;
 
-use alluvium_core::{Clock as _, ManualClock, SystemClock};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use super::*;
 use crate::testing::{
-    Crash, Crashing, Dice, Event, PlainFormat, READINGS, assert_the_library_reads_the_same, datasets, deliver_events,
-    events_of, first_arrivals, open_shared, root,
+    Crash, Crashing, DAY, Dice, Event, Maintainer, READINGS, assert_the_library_reads_the_same, datasets,
+    deliver_events, events_of, first_arrivals, maintainer, open_shared, root,
 };
-use crate::{LakeReader, SharedLake, UpkeepSettings};
+use crate::{LakeReader, SharedLake};
 
 /// Small enough that rows are spilled, and files cut at dates.
 fn small() -> CompactSettings {
     CompactSettings { target_bytes: 64 * 1024, memory_bytes: 64 * 1024, ..CompactSettings::default() }
 }
-
-fn upkeep(store: &Arc<dyn ObjectStore>, compact: CompactSettings) -> (Upkeep, tempfile::TempDir) {
-    let spill = tempfile::tempdir().unwrap();
-    let upkeep = Upkeep::new(
-        store.clone(),
-        root(),
-        Arc::new(datasets()),
-        Arc::new(PlainFormat),
-        Arc::new(ManualClock::at(SystemClock.now_micros())),
-        spill.path().to_owned(),
-        UpkeepSettings { compact },
-    );
-    (upkeep, spill)
-}
-
-const DAY: i64 = 86_400_000_000;
 
 /// Events of a few owners, sources and dates, of which some are sent again, at other times and on other dates.
 fn events(dice: &mut Dice, count: usize, known: &mut Vec<Event>) -> Vec<Event> {
@@ -84,7 +67,7 @@ async fn of_each_key_the_first_arrival_stays_sorted_and_cut_at_dates() {
     let (mut lake, _) = open_shared(&store).await.unwrap();
     let mut known = Vec::new();
     fill(&store, &mut lake, &mut known, 20, 300).await;
-    let (upkeep, spill) = upkeep(&store, small());
+    let Maintainer { upkeep, spill, .. } = maintainer(&store, small());
     let rounds = upkeep.compact(READINGS, 1).await.unwrap();
     let expected = first_arrivals(&known);
     assert!(expected.len() < known.len() - 100, "some were sent again");
@@ -115,7 +98,7 @@ async fn a_batch_that_was_compacted_away_does_not_come_in_again() {
     let events = events(&mut Dice(1), 50, &mut known);
     let message = deliver_events(&store, 1, &events).await;
     assert!(lake.commit(std::slice::from_ref(&message)).await.outcomes[0].is_done());
-    let (upkeep, _spill) = upkeep(&store, small());
+    let Maintainer { upkeep, .. } = &maintainer(&store, small());
     assert_eq!(upkeep.compact(READINGS, 1).await.unwrap().len(), 1);
     let rows = all_rows(&store).await;
     let again = lake.commit(std::slice::from_ref(&message)).await;
@@ -129,7 +112,7 @@ async fn a_batch_that_was_compacted_away_does_not_come_in_again() {
 async fn what_is_compacted_later_is_compared_with_what_was_before() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let (mut lake, _) = open_shared(&store).await.unwrap();
-    let (upkeep, _spill) = upkeep(&store, CompactSettings { target_bytes: 8 * 1024, ..small() });
+    let Maintainer { upkeep, .. } = &maintainer(&store, CompactSettings { target_bytes: 8 * 1024, ..small() });
     let mut known = Vec::new();
     for round in 0..6 {
         fill(&store, &mut lake, &mut known, 1 + round % 3, 100).await;
@@ -149,7 +132,7 @@ async fn a_compaction_that_dies_at_any_write_leaves_the_table_as_it_was_or_done(
             let before = all_rows(&store).await;
             let crashing = Arc::new(Crashing::new(store.clone(), crash, at_write));
             let dying: Arc<dyn ObjectStore> = crashing.clone();
-            let (dying, _spill) = upkeep(&dying, small());
+            let Maintainer { upkeep: dying, .. } = &maintainer(&dying, small());
             let died = dying.compact(READINGS, 1).await;
             if !crashing.has_crashed() {
                 died.unwrap();
@@ -158,7 +141,7 @@ async fn a_compaction_that_dies_at_any_write_leaves_the_table_as_it_was_or_done(
             }
             let (rows, expected) = (all_rows(&store).await, first_arrivals(&known));
             assert!(rows == before || rows == expected, "{crash:?} at write {at_write}");
-            let (next, _spill) = upkeep(&store, small());
+            let Maintainer { upkeep: next, .. } = &maintainer(&store, small());
             next.compact(READINGS, 1).await.unwrap();
             assert_eq!(all_rows(&store).await, expected, "{crash:?} at write {at_write}");
         }
@@ -171,12 +154,12 @@ async fn of_two_compactors_at_a_time_one_starts_over() {
     let (mut lake, _) = open_shared(&store).await.unwrap();
     let mut known = Vec::new();
     fill(&store, &mut lake, &mut known, 10, 100).await;
-    let ((one, _one), (other, _other)) = (upkeep(&store, small()), upkeep(&store, small()));
+    let (one, other) = (maintainer(&store, small()).upkeep, maintainer(&store, small()).upkeep);
     let (one, other, ()) =
         tokio::join!(one.compact(READINGS, 2), other.compact(READINGS, 2), fill(&store, &mut lake, &mut known, 5, 100));
     let rounds = one.unwrap().len() + other.unwrap().len();
     assert!(rounds >= 1);
-    let (last, _spill) = upkeep(&store, small());
+    let Maintainer { upkeep: last, .. } = &maintainer(&store, small());
     last.compact(READINGS, 1).await.unwrap();
     assert_eq!(all_rows(&store).await, first_arrivals(&known));
 }
@@ -187,7 +170,7 @@ async fn the_ledger_is_compacted_while_it_is_written() {
     let (mut lake, _) = open_shared(&store).await.unwrap();
     let mut known = Vec::new();
     fill(&store, &mut lake, &mut known, 10, 10).await;
-    let (upkeep, _spill) = upkeep(&store, small());
+    let Maintainer { upkeep, .. } = &maintainer(&store, small());
     for round in 0..3 {
         let (compacted, ()) = tokio::join!(upkeep.compact("ledger", 2), fill(&store, &mut lake, &mut known, 3, 10));
         compacted.unwrap();
@@ -207,7 +190,7 @@ async fn the_ledger_says_how_many_duplicates_went() {
     let (mut lake, _) = open_shared(&store).await.unwrap();
     let mut known = Vec::new();
     fill(&store, &mut lake, &mut known, 10, 100).await;
-    let (upkeep, _spill) = upkeep(&store, small());
+    let Maintainer { upkeep, .. } = &maintainer(&store, small());
     let duplicates: u64 = upkeep.compact(READINGS, 1).await.unwrap().iter().map(|round| round.duplicates).sum();
     assert!(duplicates > 10);
     let reader = LakeReader::new(store.clone(), root());

@@ -25,8 +25,7 @@ const NOW: Micros = ARRIVAL + 7 * MICROS_PER_DAY;
 fn upkeep(store: &Arc<dyn ObjectStore>) -> (Upkeep, tempfile::TempDir) {
     let spill = tempfile::tempdir().unwrap();
     let upkeep = Upkeep::new(
-        store.clone(),
-        root(),
+        LakeReader::new(store.clone(), root()),
         Arc::new(datasets()),
         Arc::new(PlainFormat),
         Arc::new(SystemClock),

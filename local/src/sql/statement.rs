@@ -199,7 +199,7 @@ impl Task {
     }
 
     async fn compute(&mut self, plan: Plan) -> Result<(), PortError> {
-        let mut stream = self.timed(execute(plan)).await??;
+        let Executing { mut stream, session: _session } = self.timed(execute(plan)).await??;
         self.send(Output::Columns(stream.schema())).await?;
         while let Some(batch) = self.timed(stream.next()).await? {
             let batch = batch.map_err(|error| refused(&error))?;
@@ -222,7 +222,14 @@ impl Task {
     }
 }
 
-async fn execute(plan: Plan) -> Result<SendableRecordBatchStream, PortError> {
+/// A statement whose rows are being computed.
+struct Executing {
+    stream: SendableRecordBatchStream,
+    /// It knows the tables that the statement sees, which hold their files: the plan that is executed does not.
+    session: SessionState,
+}
+
+async fn execute(plan: Plan) -> Result<Executing, PortError> {
     let Plan { state, statement, parameters } = plan;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let logical = state.statement_to_plan(statement).await.map_err(|error| refused(&error))?;
@@ -230,5 +237,6 @@ async fn execute(plan: Plan) -> Result<SendableRecordBatchStream, PortError> {
     let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
     let logical = logical.with_param_values(values).map_err(|error| refused(&error))?;
     let physical = state.create_physical_plan(&logical).await.map_err(|error| refused(&error))?;
-    execute_stream(physical, state.task_ctx()).map_err(|error| refused(&error))
+    let stream = execute_stream(physical, state.task_ctx()).map_err(|error| refused(&error))?;
+    Ok(Executing { stream, session: state })
 }

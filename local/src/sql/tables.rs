@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alluvium_core::ports::PortError;
-use alluvium_lake::{ActiveFile, LakeError, LakeReader, TableSnapshot};
+use alluvium_lake::{ActiveFile, LakeError, LakeReader, Lease, TableSnapshot};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::common::{Result, Statistics};
@@ -48,6 +48,8 @@ pub(super) struct Table {
     pub(super) columns: SchemaRef,
     /// The newest rows first, as far as the statistics tell.
     pub(super) files: Vec<TableFile>,
+    /// Held for as long as the files may be read.
+    _lease: Lease,
 }
 
 /// One file of a table.
@@ -71,12 +73,12 @@ impl Table {
             let max = newest.and_then(|column| delta_stats::max_micros(&file.bounds, column));
             (std::cmp::Reverse(max.unwrap_or(i64::MAX)), file.path.clone())
         });
-        Self { name: name.to_owned(), version: Some(snapshot.version), columns, files }
+        Self { name: name.to_owned(), version: Some(snapshot.version), columns, files, _lease: snapshot.lease }
     }
 
     /// A table that was never written to.
     pub(super) fn empty(name: &str, columns: SchemaRef) -> Self {
-        Self { name: name.to_owned(), version: None, columns, files: Vec::new() }
+        Self { name: name.to_owned(), version: None, columns, files: Vec::new(), _lease: Lease::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use alluvium_core::Datasets;
 use alluvium_core::ports::PortError;
-use alluvium_lake::{ActiveFile, TableSnapshot};
+use alluvium_lake::{ActiveFile, Lease, TableSnapshot};
 use arrow::array::{ArrayRef, Date32Array, Float64Array, StringArray, TimestampMicrosecondArray, new_null_array};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -149,7 +149,8 @@ impl Snapshots for MemoryLake {
     async fn snapshot(&self, table: &str) -> Result<Option<TableSnapshot>, PortError> {
         self.snapshots.fetch_add(1, Ordering::Relaxed);
         let files = self.files.lock().unwrap().clone();
-        let snapshot = TableSnapshot { version: files.len() as u64, columns: columns(), files };
+        let snapshot =
+            TableSnapshot { version: files.len() as u64, columns: columns(), files, lease: Lease::default() };
         Ok((table == "telemetry" && snapshot.version > 0).then_some(snapshot))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use alluvium_core::ports::PortError;
 use alluvium_core::{Dataset, DatasetName, DeliveryBatch, RecordIdentity, SequenceNumber, ShardId, StreamRecord};
-use alluvium_lake::{ActiveFile, TableSnapshot};
+use alluvium_lake::{ActiveFile, Lease, TableSnapshot};
 use alluvium_transform::{Transform, TransformSettings};
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 use object_store::ObjectStoreExt as _;
@@ -84,7 +84,12 @@ impl Snapshots for VisitsLake {
     async fn snapshot(&self, table: &str) -> Result<Option<TableSnapshot>, PortError> {
         let files = self.files.lock().unwrap().clone();
         let columns = datasets(NEW).get(NAME).unwrap().columns().clone();
-        Ok((table == NAME).then_some(TableSnapshot { version: files.len() as u64, columns, files }))
+        Ok((table == NAME).then_some(TableSnapshot {
+            version: files.len() as u64,
+            columns,
+            files,
+            lease: Lease::default(),
+        }))
     }
 }
 
