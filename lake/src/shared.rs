@@ -169,6 +169,16 @@ impl SharedLake {
         self.commit_read(read.into_iter()).await
     }
 
+    /// Copies into the ledger what maintenance has committed since, for the times when no batch comes with which that would be done;
+    /// completes what has stayed half done, as every call does.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`commit`](Self::commit).
+    pub async fn keep_up(&mut self) -> SharedCommit {
+        self.commit(&[]).await
+    }
+
     async fn commit_read(
         &mut self,
         messages: impl Iterator<Item = Result<impl Borrow<CommitMessage>>>,

@@ -7,6 +7,7 @@ use alluvium_core::clock::Micros;
 use alluvium_core::dataset::ledger_columns;
 use alluvium_core::{Clock, CommitMessage, DatasetName, Datasets, SequenceNumber, ShardId};
 use arrow::datatypes::Schema;
+use futures::future::try_join_all;
 use object_store::ObjectStore;
 use serde::Serialize;
 use url::Url;
@@ -85,7 +86,8 @@ impl Lake {
         let mut lake = Self { tables, ledger: Ledger { table: ledger }, reached, clock, settings };
         for (name, table) in &mut lake.tables {
             table.load_uncopied(lake.ledger.table.state.copied.get(name).copied()).await?;
-            if !table.uncopied.is_empty() {
+            // Maintenance sets no mark: what it has committed is copied in the first cycle.
+            if table.uncopied.iter().any(|uncopied| !uncopied.marks.is_empty()) {
                 recovery.ahead_of_ledger.push(name.clone());
             }
         }
@@ -145,21 +147,52 @@ impl Lake {
             return Err(LakeError::NoTable(unknown.to_owned()));
         }
         let now = self.clock.now_micros();
-        let every = self.settings.checkpoint_every.get();
+        // So that what maintenance has committed is copied in every cycle, however busy.
+        self.catch_up().await?;
         for name in cycle.tables() {
             let table = self.tables.get_mut(name).expect("it was looked for above");
             let appended = table.append(|table| cycle.plan(table, now), now).await?;
             report.tables.extend(appended.map(|appended| appended.report(name)));
         }
         self.reached = cycle.reached;
-        let plan = |ledger: &Ledger, tables: &_| ledger.plan_up_to(&self.reached, tables);
+        let reached = self.reached.clone();
+        self.end_cycle(&reached, report, now).await
+    }
+
+    /// Copies into the ledger what maintenance has committed since, for the times when no batch comes with which that would be done.
+    ///
+    /// While a crash has left tables ahead of the others it does nothing, and the position never moves.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, a table was changed by another program, or another writer keeps winning.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`commit`](Self::commit).
+    pub async fn keep_up(&mut self) -> Result<CommitReport> {
+        let now = self.clock.now_micros();
+        self.catch_up().await?;
+        self.end_cycle(&Marks::new(), CommitReport::default(), now).await
+    }
+
+    /// Takes in what maintenance has committed since.
+    async fn catch_up(&mut self) -> Result<()> {
+        try_join_all(self.tables.values_mut().map(Table::catch_up)).await.map(drop)
+    }
+
+    /// Commits the ledger up to where every table has its records, unless a table is ahead, and writes the checkpoints that are due.
+    async fn end_cycle(&mut self, reached: &Marks, report: CommitReport, now: Micros) -> Result<CommitReport> {
+        let plan = |ledger: &Ledger, tables: &_| ledger.plan_up_to(reached, tables);
         let ledger = self.ledger.append(plan, &mut self.tables, now).await?;
-        report.ledger_version = ledger.map(|commit| commit.version);
-        report.ledger_entries = ledger.map_or(0, |commit| commit.entries);
         for table in self.tables.values_mut().chain([&mut self.ledger.table]) {
-            table.checkpoint_if_due(every).await;
+            table.checkpoint_if_due(self.settings.checkpoint_every.get()).await;
         }
-        Ok(report)
+        Ok(CommitReport {
+            ledger_version: ledger.map(|commit| commit.version),
+            ledger_entries: ledger.map_or(0, |commit| commit.entries),
+            ..report
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The committer's loop: every few seconds, the batches that were stored since go into the tables.
 //!
 //! One cycle: make the hot index durable, commit the batches to the lake, let the log forget what the lake now holds, remove
-//! the commit messages. A cycle that fails is tried again; while it fails the queue fills, delivery waits, the log grows, and at
-//! its limit the gateway tells its clients to come back later.
+//! the commit messages. With no batch there, the ledger copies what maintenance has committed. A cycle that fails is tried again;
+//! while it fails the queue fills, delivery waits, the log grows, and at its limit the gateway tells its clients to come back later.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,6 +87,8 @@ impl Committer {
                 self.cycle(&deliveries).await?;
             } else if finishing {
                 return Ok(());
+            } else {
+                self.keep_up().await?;
             }
             if deliveries.len() < self.settings.max_batches && !finishing {
                 tokio::select! {
@@ -137,6 +139,20 @@ impl Committer {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(10));
                 }
+            }
+        }
+    }
+
+    /// Copies into the ledger what maintenance has committed. What fails now is tried again in the next round.
+    async fn keep_up(&mut self) -> Result<(), PortError> {
+        match self.lake.keep_up().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.advice() == Advice::Stop => {
+                Err(PortError::because(Advice::Stop, "the ledger cannot follow the tables", error))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the ledger could not follow the tables; it is tried again");
+                Ok(())
             }
         }
     }
