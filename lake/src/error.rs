@@ -113,6 +113,20 @@ pub enum LakeError {
         /// The newest record before it that the lake has.
         position: SequenceNumber,
     },
+    /// A table's properties let something be forgotten or deleted that may still be asked for.
+    #[error("table `{table}` has `{property}` = `{found}`: {problem}. Set it to `{right}`")]
+    Retention {
+        /// The table.
+        table: String,
+        /// The property.
+        property: &'static str,
+        /// What it says.
+        found: String,
+        /// What must hold, and why.
+        problem: String,
+        /// What our tables have.
+        right: &'static str,
+    },
     /// Other writers were faster, again and again.
     #[error(
         "table `{table}` was written by others during each of {attempts} attempts to commit; is a second committer running?"
@@ -167,7 +181,8 @@ impl LakeError {
             | Self::Message { .. }
             | Self::UnreadableMessage { .. }
             | Self::Straddles(_)
-            | Self::Gap { .. } => Advice::Stop,
+            | Self::Gap { .. }
+            | Self::Retention { .. } => Advice::Stop,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! position moves past a record only when every table has what it left; without positions, a message is dealt with only when
 //! every table has what its batch left. **TR-2** only ledgers that balance are committed.
 
+mod ages;
 mod app_id;
 mod audit;
 mod columns;

@@ -30,6 +30,7 @@ use url::Url;
 
 pub use round::{Outcome, SharedCommit};
 
+use crate::ages::{MOST_IDLE, micros};
 use crate::columns;
 use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
@@ -38,10 +39,6 @@ use crate::settings::LakeSettings;
 use crate::state::IdentityBits;
 use crate::table::{Prepared, Table};
 use round::Round;
-
-/// How old what is known of the tables may be. Maintenance removes log entries a day after a checkpoint; who has not looked for
-/// longer would take the hole for the end of the log.
-const MOST_IDLE: Micros = 3_600 * 1_000_000;
 
 /// How many batches that others left half done are completed in one call.
 const MOST_HELPED: usize = 100;
@@ -93,8 +90,8 @@ impl SharedLake {
     ///
     /// # Errors
     ///
-    /// When the store fails, a log is damaged, a table was upgraded by another program, a dataset's columns contradict those of
-    /// its table, or the lake is one that [`Lake`](crate::Lake) writes.
+    /// When the store fails, a log is damaged, a table was upgraded by another program, a table's properties let too much be
+    /// forgotten, a dataset's columns contradict those of its table, or the lake is one that [`Lake`](crate::Lake) writes.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         root: Url,
@@ -224,7 +221,8 @@ impl SharedLake {
 
     /// Takes in what others have written since.
     async fn catch_up(&mut self, now: Micros) -> Result<()> {
-        if now - self.seen > MOST_IDLE {
+        // Maintenance deletes log entries a day after a checkpoint; who has not looked for longer would take the hole for the end.
+        if now - self.seen > micros(MOST_IDLE) {
             self.ledger.table = Table::load_since_checkpoint(self.ledger.table.log.clone()).await?;
             let copied = &self.ledger.table.state.copied;
             try_join_all(self.tables.iter_mut().map(async |(name, table)| {

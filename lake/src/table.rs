@@ -6,6 +6,7 @@ use arrow::datatypes::Schema;
 use deltalake_core::kernel::{Action, Add, Transaction};
 use futures::TryStreamExt as _;
 
+use crate::ages::Ages;
 use crate::app_id::{AppId, transaction_version};
 use crate::columns::{self, Fit};
 use crate::commit::{BatchNote, Commit, Operation};
@@ -126,6 +127,11 @@ impl Table {
     }
 
     /// Makes the table if it is missing, with these properties beside those of every table, and adds the columns that it has not.
+    ///
+    /// # Errors
+    ///
+    /// When the columns cannot become those, or the properties of a table that is there let too much be forgotten; when the store
+    /// fails.
     pub(crate) async fn prepare(
         &mut self,
         columns: &Schema,
@@ -139,10 +145,13 @@ impl Table {
                     let commit = columns::create(self.log.name(), columns, properties, now);
                     (commit, Operation::Create, Prepared::Created)
                 }
-                Some(metadata) => match columns::fit(&self.log, metadata, columns)? {
-                    Fit::Fits => return Ok(Prepared::Fits),
-                    Fit::Evolve(commit) => (commit, Operation::ChangeColumns, Prepared::Evolved),
-                },
+                Some(metadata) => {
+                    Ages::of(&self.log, metadata)?;
+                    match columns::fit(&self.log, metadata, columns)? {
+                        Fit::Fits => return Ok(Prepared::Fits),
+                        Fit::Evolve(commit) => (commit, Operation::ChangeColumns, Prepared::Evolved),
+                    }
+                }
             };
             if self.write(&commit, operation, now).await? == Wrote::Entry {
                 return Ok(prepared);

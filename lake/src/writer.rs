@@ -64,8 +64,8 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// When the store fails, a log is damaged other than in its newest entry, a table was upgraded by another program, or a
-    /// dataset's columns contradict those of its table.
+    /// When the store fails, a log is damaged other than in its newest entry, a table was upgraded by another program, a table's
+    /// properties let too much be forgotten, or a dataset's columns contradict those of its table.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         root: Url,

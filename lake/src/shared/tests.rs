@@ -7,7 +7,7 @@ use object_store::path::Path;
 
 use super::*;
 use crate::testing::{
-    Crash, Crashing, DEAD, Dice, LEDGER, NOTES, Queue, READINGS, Yielding, assert_rows_and_entries,
+    Crash, Crashing, DAY, DEAD, Dice, LEDGER, NOTES, Queue, READINGS, Yielding, assert_rows_and_entries,
     assert_shared_complete, assert_the_ledger_balances, assert_the_library_reads_the_same, dataset, datasets, deliver,
     deliver_records, open, open_shared, open_shared_at, open_shared_with, queue, range, root,
 };
@@ -362,7 +362,7 @@ async fn a_committer_that_slept_through_maintenance_looks_anew() {
         assert_eq!(told(&other.commit(&[message]).await), ["committed"]);
     }
     remove_entries_below_the_checkpoint(&store).await;
-    clock.advance(2 * MOST_IDLE);
+    clock.advance(2 * micros(MOST_IDLE));
     let last = queue.deliver(&store, &[(0, 900, 930)]).await;
     assert_eq!(told(&sleeper.commit(&[first, last]).await), ["already in", "committed"]);
     assert_rows_and_entries(&store, &queue).await;
@@ -439,7 +439,6 @@ async fn a_half_done_batch_whose_message_is_gone_waits_for_it() {
 
 #[tokio::test]
 async fn a_batch_without_files_is_remembered_as_long_as_a_message_may_live_and_not_for_ever() {
-    const DAY: Micros = 24 * MOST_IDLE;
     for (days, outcome) in [(29, "already in"), (31, "committed")] {
         let store = memory();
         let mut queue = Queue::default();
