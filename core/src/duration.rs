@@ -62,6 +62,34 @@ pub mod text {
     }
 }
 
+/// For `#[serde(with = "alluvium_core::duration::optional")]`: a duration that may be left out, written as text or null.
+pub mod optional {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Text(#[serde(with = "super::text")] Duration);
+
+    /// Writes the duration as text.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the serializer.
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        duration.map(Text).serialize(serializer)
+    }
+
+    /// Reads the duration from text.
+    ///
+    /// # Errors
+    ///
+    /// When it is neither null nor the text of a duration.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Text>::deserialize(deserializer)?.map(|Text(duration)| duration))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

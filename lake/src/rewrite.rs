@@ -78,6 +78,11 @@ impl Rewrite {
         Self { operation: Operation::Update, removes, adds, removal: None }
     }
 
+    /// Files go with their rows, which are in `removal`.
+    pub(crate) fn delete(removes: Vec<ActiveFile>, removal: Removal) -> Self {
+        Self { operation: Operation::Delete, removes, adds: Vec::new(), removal: Some(removal) }
+    }
+
     fn commit(&self, now: Micros) -> Commit {
         // A reader that follows the log need not look at rows that only moved.
         let data_change = [Operation::Update, Operation::Delete].contains(&self.operation);

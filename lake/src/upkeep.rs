@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::compact::CompactSettings;
 use crate::error::{LakeError, Result};
 use crate::reader::LakeReader;
+use crate::retain::RetainSettings;
 use crate::rewrite::Known;
 
 /// How the tables are maintained.
@@ -17,6 +18,8 @@ use crate::rewrite::Known;
 pub struct UpkeepSettings {
     /// Compaction.
     pub compact: CompactSettings,
+    /// Retention.
+    pub retain: RetainSettings,
 }
 
 /// Maintains the tables of a lake. Committers may be at work, in this process and in others; so may other maintainers.
