@@ -8,7 +8,7 @@ use alluvium_core::{CommitMessage, DataFileEntry, LedgerEntry, SequenceNumber, S
 use crate::app_id::{AppId, transaction_version};
 use crate::commit::Commit;
 use crate::error::{LakeError, Result, Straddle};
-use crate::message::{check, entries, refused};
+use crate::message::{check, entries, has_waited, refused};
 use crate::table::{Table, add, transactions};
 
 /// Where a batch stands to a mark.
@@ -61,6 +61,16 @@ impl<'a> Cycle<'a> {
         let entries = self.batches.iter().flat_map(|batch| &batch.ledger).map(|entry| entry.dataset.as_str());
         let files = self.batches.iter().flat_map(|batch| &batch.message.files).map(|file| file.dataset.as_str());
         entries.chain(files).collect()
+    }
+
+    /// Refuses batches of which a file for this table is gone: of those that have waited long enough for vacuum to delete it.
+    pub(crate) async fn check_there(&self, table: &Table, now: Micros) -> Result<()> {
+        for batch in self.batches.iter().filter(|batch| has_waited(&batch.ledger, now)) {
+            if let Some(file) = batch.file(table.log.name()) {
+                table.check_there(batch.message.batch.as_str(), file).await?;
+            }
+        }
+        Ok(())
     }
 
     /// What is to be added to a table: the files for it, and its marks; `None`: there is nothing that it does not have.

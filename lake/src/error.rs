@@ -113,6 +113,17 @@ pub enum LakeError {
         /// The newest record before it that the lake has.
         position: SequenceNumber,
     },
+    /// A data file waited for its commit for so long that vacuum took it for an orphan.
+    #[error(
+        "the data file `{path}` of batch {batch} is gone: vacuum deletes what no table names for 31 days. Have the batch's records \
+         delivered again while the stream holds them, which stores the file anew; a node that is started anew does so by itself"
+    )]
+    FileGone {
+        /// The batch.
+        batch: String,
+        /// The file, under the lake's root.
+        path: String,
+    },
     /// A table's properties let something be forgotten or deleted that may still be asked for.
     #[error("table `{table}` has `{property}` = `{found}`: {problem}. Set it to `{right}`")]
     Retention {
@@ -182,6 +193,7 @@ impl LakeError {
             | Self::UnreadableMessage { .. }
             | Self::Straddles(_)
             | Self::Gap { .. }
+            | Self::FileGone { .. }
             | Self::Retention { .. } => Advice::Stop,
         }
     }

@@ -227,6 +227,23 @@ impl TableLog {
         found.bytes().await.map(Some).map_err(self.failed("read", path))
     }
 
+    /// Whether there is an object of the table at this path.
+    pub(crate) async fn has(&self, path: &str) -> Result<bool> {
+        match self.store.head(&Path::from(path)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(self.failed("look for", path)(source)),
+        }
+    }
+
+    /// Deletes an object of the table; one that is not there is deleted already.
+    pub(crate) async fn delete(&self, path: &Path) -> Result<()> {
+        match self.store.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(self.failed("delete", path.as_ref())(source)),
+        }
+    }
+
     /// Stores an object of the table unless one of that name is there.
     pub(crate) async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<()> {
         let mode = object_store::PutMode::Create.into();

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alluvium_core::clock::Micros;
 use alluvium_core::{BatchIdentity, CommitMessage, DataFileEntry, DatasetName, LedgerEntry};
 use serde::Deserialize;
 
+use crate::ages::{self, micros};
 use crate::error::{LakeError, Result};
 
 /// The most events, rows or bytes that are believed of one batch. Sums of many stay far below 2^63, which is what Delta counts to.
@@ -28,6 +30,12 @@ pub(crate) fn entries(message: &CommitMessage) -> Vec<LedgerEntry> {
         arrival: 0,
         covers: message.covers.clone(),
     }]
+}
+
+/// Whether vacuum may have taken the data files of a batch with these entries for orphans: they are no older than its newest record.
+pub(crate) fn has_waited<'a>(entries: impl IntoIterator<Item = &'a LedgerEntry>, now: Micros) -> bool {
+    let arrival = entries.into_iter().map(|entry| entry.arrival).max();
+    arrival.is_some_and(|arrival| arrival < now - micros(ages::UNASKED))
 }
 
 pub(crate) fn refused(message: &CommitMessage, problem: String) -> LakeError {

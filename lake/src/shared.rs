@@ -191,6 +191,7 @@ impl SharedLake {
         self.catch_up(now).await?;
         self.help(round).await;
         round.compare(&self.tables, &self.ledger);
+        round.refuse_gone(&self.tables, now).await?;
         for (name, table) in &mut self.tables {
             let plan = |table: &Table| Ok(batch::plan(round.batches(), table, now));
             let appended = table.append(plan, now).await?;

@@ -12,7 +12,7 @@ use crate::columns::{self, Fit};
 use crate::commit::{BatchNote, Commit, Operation};
 use crate::contention::Contention;
 use crate::cycle::Marks;
-use crate::error::Result;
+use crate::error::{LakeError, Result};
 use crate::ledger_file::LedgerRows;
 use crate::log::{LogFiles, TableLog, Wrote};
 use crate::reader::ActiveFile;
@@ -161,6 +161,14 @@ impl Table {
         }
     }
 
+    /// Refuses a data file of a batch that is gone. One that the table has, or had, may be.
+    pub(crate) async fn check_there(&self, batch: &str, file: &DataFileEntry) -> Result<()> {
+        if self.state.kept.contain(&file.path) || self.log.has(path_in(self.log.name(), file)).await? {
+            return Ok(());
+        }
+        Err(LakeError::FileGone { batch: batch.to_owned(), path: file.path.clone() })
+    }
+
     /// Appends what `plan` finds that the table does not have, and plans anew whenever another committer was faster; `None`: there
     /// was nothing.
     pub(crate) async fn append(
@@ -226,8 +234,12 @@ impl Table {
 
 /// The action that adds a message's data file to its table.
 pub(crate) fn add(table: &str, file: &DataFileEntry, now: Micros) -> Action {
-    let path = file.path.trim_start_matches(table).trim_start_matches('/');
-    add_action(path, file.size_bytes, file.stats.clone(), now)
+    add_action(path_in(table, file), file.size_bytes, file.stats.clone(), now)
+}
+
+/// The path of a message's data file, relative to its table.
+fn path_in<'a>(table: &str, file: &'a DataFileEntry) -> &'a str {
+    file.path.trim_start_matches(table).trim_start_matches('/')
 }
 
 pub(crate) fn add_action(path: &str, size_bytes: u64, stats: String, now: Micros) -> Action {

@@ -132,8 +132,8 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// When a message contradicts itself (TR-2), leaves a gap (IN-1), or lies partly below a mark; when the store fails; when
-    /// another writer keeps winning.
+    /// When a message contradicts itself (TR-2), leaves a gap (IN-1), lies partly below a mark, or names a file that is gone; when the
+    /// store fails; when another writer keeps winning.
     ///
     /// # Cancel safety
     ///
@@ -151,6 +151,7 @@ impl Lake {
         self.catch_up().await?;
         for name in cycle.tables() {
             let table = self.tables.get_mut(name).expect("it was looked for above");
+            cycle.check_there(table, now).await?;
             let appended = table.append(|table| cycle.plan(table, now), now).await?;
             report.tables.extend(appended.map(|appended| appended.report(name)));
         }

@@ -14,7 +14,7 @@ use deltalake_core::kernel::{Action, Transaction};
 use crate::app_id::AppId;
 use crate::commit::{BatchNote, Commit};
 use crate::error::Result;
-use crate::message::{check, entries, refused};
+use crate::message::{check, entries, has_waited, refused};
 use crate::state::IdentityBits;
 use crate::table::{Table, add};
 
@@ -54,6 +54,20 @@ impl Batch {
         let mut files: Vec<_> = message.files.iter().map(|file| file.path.clone()).collect();
         files.sort_unstable();
         Ok(Self { identity, note: BatchNote { batch: message.batch.clone(), files }, parts })
+    }
+
+    /// Refuses it when a file of it is gone that a table does not have yet. It is looked for only after so long that vacuum may have
+    /// deleted it.
+    pub(super) async fn check_there(&self, tables: &BTreeMap<String, Table>, now: Micros) -> Result<()> {
+        if !has_waited(self.parts.values().flat_map(|part| &part.entries), now) {
+            return Ok(());
+        }
+        for (name, part) in &self.parts {
+            if let (Some(table), Some(file)) = (tables.get(name), &part.file) {
+                table.check_there(self.note.batch.as_str(), file).await?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alluvium_core::CommitMessage;
+use alluvium_core::clock::Micros;
+use futures::StreamExt as _;
 
 use super::batch::Batch;
 use crate::commit::BatchNote;
@@ -11,6 +13,9 @@ use crate::error::{LakeError, Result};
 use crate::ledger::{Ledger, LedgerCommit};
 use crate::state::IdentityBits;
 use crate::table::{Appended, Table, TableCommit};
+
+/// The files of how many batches are looked for at a time.
+const LOOK_AHEAD: usize = 16;
 
 /// What became of one message.
 #[derive(Debug)]
@@ -153,6 +158,29 @@ impl Round {
                 });
             }
         }
+    }
+
+    /// Refuses the batches of which a file is gone that is still to be added.
+    pub(super) async fn refuse_gone(&mut self, tables: &BTreeMap<String, Table>, now: Micros) -> Result<()> {
+        // Collected, so that whoever commits may do so on another thread.
+        let checks: Vec<_> = self.batches.iter().map(|batch| batch.check_there(tables, now)).collect();
+        let checked: Vec<_> = futures::stream::iter(checks).buffered(LOOK_AHEAD).collect().await;
+        let mut gone = HashMap::new();
+        for (batch, checked) in self.batches.iter().zip(checked) {
+            match checked {
+                Err(LakeError::FileGone { batch: name, path }) => drop(gone.insert(batch.identity, (name, path))),
+                checked => checked?,
+            }
+        }
+        self.batches.retain(|batch| !gone.contains_key(&batch.identity));
+        for verdict in &mut self.verdicts {
+            if let Verdict::First(batch) | Verdict::Repeated(batch) = verdict
+                && let Some((batch, path)) = gone.get(batch).cloned()
+            {
+                *verdict = Verdict::Refused(LakeError::FileGone { batch, path });
+            }
+        }
+        Ok(())
     }
 
     /// Notes what was appended to a table.
