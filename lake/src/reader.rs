@@ -15,7 +15,7 @@ use crate::columns::arrow_columns;
 use crate::error::{LakeError, Result};
 use crate::lease::{Lease, Leases};
 use crate::log::TableLog;
-use crate::state::{Files, TableState};
+use crate::state::{Files, Keep, TableState};
 
 /// Reads the tables of a lake. Cheap to clone; clones share what they have read, and the leases of their snapshots.
 ///
@@ -118,7 +118,7 @@ impl LakeReader {
         let known = self.seen.lock().await.get(table).cloned();
         let state = match known {
             Some(known) => advance(&log, known).await?,
-            None => Arc::new(load(&log).await?),
+            None => Arc::new(load_newest(&log).await?),
         };
         self.seen.lock().await.insert(table.to_owned(), state.clone());
         Ok(state)
@@ -132,9 +132,10 @@ impl LakeReader {
     }
 }
 
-async fn load(log: &TableLog) -> Result<TableState<Files>> {
+/// The newest version of a table, from its newest checkpoint on.
+pub(crate) async fn load_newest<K: Keep>(log: &TableLog) -> Result<TableState<K>> {
     let files = log.list().await?;
-    let state: TableState<Files> = TableState::load(log, &files, None).await?;
+    let state: TableState<K> = TableState::load(log, &files, None).await?;
     if state.metadata.is_none() {
         return Err(LakeError::NoTable(log.name().to_owned()));
     }
@@ -142,19 +143,18 @@ async fn load(log: &TableLog) -> Result<TableState<Files>> {
 }
 
 async fn advance(log: &TableLog, known: Arc<TableState<Files>>) -> Result<Arc<TableState<Files>>> {
-    let Some(commit) = log.read(known.next_version()).await? else {
-        // Maintenance may have removed the entries after a version seen long ago; a newer checkpoint tells.
-        return match log.hinted_checkpoint().await? {
-            Some(checkpoint) if Some(checkpoint) > known.version => Ok(Arc::new(load(log).await?)),
-            _ => Ok(known),
-        };
-    };
-    let mut state = Arc::unwrap_or_clone(known);
-    state.apply(log, state.next_version(), &commit)?;
-    while let Some(commit) = log.read(state.next_version()).await? {
-        state.apply(log, state.next_version(), &commit)?;
+    let mut state = known;
+    if let Some(commit) = log.read(state.next_version()).await? {
+        let mut next = Arc::unwrap_or_clone(state);
+        next.apply(log, next.next_version(), &commit)?;
+        next.follow(log).await?;
+        state = Arc::new(next);
     }
-    Ok(Arc::new(state))
+    // Maintenance may have removed the entries after a version seen long ago; a newer checkpoint tells.
+    match log.hinted_checkpoint().await? {
+        Some(checkpoint) if Some(checkpoint) > state.version => Ok(Arc::new(load_newest(log).await?)),
+        _ => Ok(state),
+    }
 }
 
 pub(crate) fn snapshot_of(log: &TableLog, state: &TableState<Files>) -> Result<TableSnapshot> {

@@ -3,9 +3,10 @@
 //! The library's snapshot would hold the same, but it has no call for all application transactions, knows nothing of removed
 //! files, and grows dearer with every commit. The tests compare the two.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::{BatchIdentity, SequenceNumber, ShardId};
 use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
@@ -114,6 +115,28 @@ impl Keep for Files {
     }
 }
 
+/// The paths that the log names, those of files that were taken out included, as far as it remembers them.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Tombstones {
+    pub(crate) active: BTreeSet<String>,
+    /// When each file was taken out.
+    pub(crate) removed: BTreeMap<String, Micros>,
+}
+
+impl Keep for Tombstones {
+    fn add(&mut self, add: &Add) {
+        self.removed.remove(&add.path);
+        self.active.insert(add.path.clone());
+    }
+
+    fn remove(&mut self, remove: &Remove) {
+        self.active.remove(&remove.path);
+        // A writer that does not say when counts as long ago: Delta Transaction Log Protocol, "Add File and Remove File".
+        let at = remove.deletion_timestamp.unwrap_or_default().saturating_mul(1_000);
+        self.removed.insert(remove.path.clone(), at);
+    }
+}
+
 /// A table as of one version.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct TableState<K> {
@@ -153,6 +176,14 @@ impl<K: Keep> TableState<K> {
     pub(crate) fn apply(&mut self, log: &TableLog, version: u64, commit: &Commit) -> Result<()> {
         commit.actions.iter().try_for_each(|action| self.apply_action(log, action))?;
         self.version = Some(version);
+        Ok(())
+    }
+
+    /// Applies the entries that follow, up to the end of the log.
+    pub(crate) async fn follow(&mut self, log: &TableLog) -> Result<()> {
+        while let Some(commit) = log.read(self.next_version()).await? {
+            self.apply(log, self.next_version(), &commit)?;
+        }
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Findings;
 use super::report::TableAudit;
 use crate::error::{LakeError, Result};
-use crate::reader::{LakeReader, TableSnapshot};
+use crate::reader::{LakeReader, TableSnapshot, load_newest};
+use crate::state::{TableState, Tombstones};
 
 /// Compares a table's files with what lies in its folder. Returns those of its files that are there, and its numbers.
 pub(super) async fn check(
@@ -18,7 +19,15 @@ pub(super) async fn check(
     let listed = reader.log(table).list_objects(None).await?;
     let listed: BTreeMap<&str, u64> = listed.iter().map(|object| (object.location.as_ref(), object.size)).collect();
     let mut audit = TableAudit { table: table.to_owned(), versions_ahead, ..TableAudit::default() };
+    // Read after the folder, so that whatever lies in it and was committed by then is named.
+    let newest: Option<TableState<Tombstones>> = match load_newest(&reader.log(table)).await {
+        Err(LakeError::NoTable(_)) => None,
+        newest => Some(newest?),
+    };
+    let is_active = |path: &str| newest.as_ref().is_some_and(|newest| newest.kept.active.contains(path));
+    let is_removed = |path: &str| newest.as_ref().is_some_and(|newest| newest.kept.removed.contains_key(path));
     let mut present = BTreeSet::new();
+    let mut gone = 0;
     if let Some(snapshot) = snapshot {
         audit.version = Some(snapshot.version);
         audit.rows = snapshot.rows();
@@ -26,6 +35,8 @@ pub(super) async fn check(
         audit.size_bytes = snapshot.size_bytes();
         for file in &snapshot.files {
             match listed.get(file.path.as_str()) {
+                // Vacuum deletes it once the ledger has copied the commit that took it out, which was after it was looked at here.
+                None if is_removed(&file.path) => gone += 1,
                 None => findings.problem(format!("{table}/{} is missing ({} rows).", file.path, file.rows)),
                 Some(size) => {
                     present.insert(file.path.clone());
@@ -39,18 +50,26 @@ pub(super) async fn check(
             }
         }
     }
-    let newest = match reader.newest(table).await {
-        Err(LakeError::NoTable(_)) => None,
-        newest => Some(newest?),
-    };
-    let named = |path: &str| {
-        present.contains(path) || newest.as_ref().is_some_and(|newest| newest.kept.active.contains_key(path))
-    };
-    audit.orphans =
-        listed.keys().filter(|path| path.ends_with(".parquet") && !path.contains('/') && !named(path)).count();
+    if gone > 0 {
+        findings.note(format!(
+            "`{table}`: {gone} data files of that version have been taken out since, and vacuum has deleted them."
+        ));
+    }
+    let others = listed.keys().filter(|path| path.ends_with(".parquet") && !path.contains('/'));
+    for path in others.filter(|path| !present.contains(**path) && !is_active(path)) {
+        *if is_removed(path) { &mut audit.removed } else { &mut audit.orphans } += 1;
+    }
+    if audit.removed > 0 {
+        findings.note(format!(
+            "`{table}` has {} data files that were taken out of it and are kept for readers of older versions, until vacuum deletes \
+             them.",
+            audit.removed
+        ));
+    }
     if audit.orphans > 0 {
         findings.note(format!(
-            "`{table}` has {} data files that no version names: they wait for a commit, or are left over from a retry.",
+            "`{table}` has {} data files that no version names: they wait for a commit, or are left over from a retry; vacuum deletes \
+             those that stay so.",
             audit.orphans
         ));
     }

@@ -83,6 +83,9 @@ pub struct TableAudit {
     pub size_bytes: u64,
     /// Data files in its folder that no version names: they wait for a commit, or are left over from a retry.
     pub orphans: usize,
+    /// Data files in its folder that were taken out of it: vacuum deletes them once they are old enough.
+    #[serde(default)]
+    pub removed: usize,
 }
 
 /// The ledger's sums for one dataset.
