@@ -38,6 +38,7 @@ use crate::rewrite::{Known, NewFile, Rewrite};
 use crate::upkeep::{Upkeep, blocking};
 use sorter::{Merge, Sorter};
 
+pub(crate) use filter::path_of as key_filter_of;
 pub(crate) use plan::{MARKED, days_of, is_new};
 
 /// How many files are fetched ahead of those that are read.
@@ -148,10 +149,15 @@ impl Upkeep {
             }
             let ended = loop {
                 let others: Vec<_> = files.iter().filter(|file| !is_new(file) && !chosen.contains(file)).collect();
-                match self.round(table, &chosen, &others, &state).await? {
-                    Ended::Committed(round) => break Some(round),
-                    Ended::Overtaken => break None,
-                    Ended::Takes(more) => chosen.extend(others.into_iter().filter(|file| more.contains(&file.path))),
+                match self.round(table, &chosen, &others, &state).await {
+                    Ok(Ended::Committed(round)) => break Some(round),
+                    Ok(Ended::Overtaken) => break None,
+                    Ok(Ended::Takes(more)) => {
+                        chosen.extend(others.into_iter().filter(|file| more.contains(&file.path)));
+                    }
+                    // What another rewrite took out, vacuum in another process may have deleted before it was read here.
+                    Err(LakeError::Damaged { .. }) if state.is_overtaken().await? => break None,
+                    Err(error) => return Err(error),
                 }
             };
             match ended {

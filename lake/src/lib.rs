@@ -2,12 +2,13 @@
 //!
 //! Each dataset has a table, `dead_letters` and `ledger` are two more. One committer alone writes them with [`Lake`], in the order of
 //! the stream and one cycle after the other; several write them with [`SharedLake`], in whatever order a queue delivers.
-//! [`LakeReader`] reads them, in any process; [`audit`] and [`audit_shared`] recompute what they say. The format is in
-//! `docs/formats/lake.md`.
+//! [`Upkeep`] compacts them, takes out what is too old, and deletes what nobody needs. [`LakeReader`] reads them, in any process;
+//! [`audit`] and [`audit_shared`] recompute what they say. The format is in `docs/formats/lake.md`.
 //!
 //! Invariants held here: **LK-1** a set of record identities enters a table once, however often its message arrives. **IN-1** the
 //! position moves past a record only when every table has what it left; without positions, a message is dealt with only when
-//! every table has what its batch left. **TR-2** only ledgers that balance are committed.
+//! every table has what its batch left. **TR-2** only ledgers that balance are committed. **LK-2** maintenance never changes the
+//! event keys that a reader sees, apart from those that retention takes out.
 
 mod ages;
 mod app_id;
@@ -34,6 +35,7 @@ mod sorted;
 mod state;
 mod table;
 mod upkeep;
+mod vacuum;
 mod writer;
 
 pub use audit::{
@@ -50,6 +52,7 @@ pub use settings::LakeSettings;
 pub use shared::{Outcome, SharedCommit, SharedLake, SharedOpening};
 pub use table::TableCommit;
 pub use upkeep::{Upkeep, UpkeepSettings};
+pub use vacuum::{Counted, VacuumMode, Vacuumed};
 pub use writer::{CommitReport, Lake};
 
 #[cfg(test)]

@@ -313,18 +313,39 @@ impl Upload {
     }
 }
 
+/// What an object in the log folder is, with its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFile {
+    Commit(u64),
+    Checkpoint(u64),
+}
+
+impl LogFile {
+    /// `None`: neither, or one of a kind that we do not write.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let name = path.as_ref().strip_prefix(LOG)?.strip_prefix('/')?;
+        let (version, kind) = name.split_at_checked(20)?;
+        let version = version.parse().ok()?;
+        match kind {
+            ".json" => Some(Self::Commit(version)),
+            ".checkpoint.parquet" => Some(Self::Checkpoint(version)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn version(self) -> u64 {
+        let (Self::Commit(version) | Self::Checkpoint(version)) = self;
+        version
+    }
+}
+
 fn log_files(objects: Vec<ObjectMeta>) -> LogFiles {
     let mut files = LogFiles::default();
     for object in objects {
-        let Some(name) = object.location.as_ref().strip_prefix(LOG).and_then(|rest| rest.strip_prefix('/')) else {
-            continue;
-        };
-        let Some((version, kind)) = name.split_at_checked(20) else { continue };
-        let Ok(version) = version.parse() else { continue };
-        match kind {
-            ".json" => files.commits.insert(version, object.size),
-            ".checkpoint.parquet" => files.checkpoints.insert(version, object.size),
-            _ => None,
+        match LogFile::of(&object.location) {
+            Some(LogFile::Commit(version)) => files.commits.insert(version, object.size),
+            Some(LogFile::Checkpoint(version)) => files.checkpoints.insert(version, object.size),
+            None => None,
         };
     }
     files

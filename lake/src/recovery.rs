@@ -136,6 +136,13 @@ pub(crate) async fn roll_back_ledger<K: Keep>(
     Ok(true)
 }
 
+/// The oldest version that opening the lake may take its ledger back to; `None`: it has not come so far that one could be told.
+pub(crate) fn oldest_reachable<K: Keep>(ledger: &TableState<K>) -> Option<u64> {
+    let newest = ledger.version?;
+    // Where several committers share the lake there is no position, and nothing is ever taken back.
+    if ledger.positions.is_empty() { Some(newest) } else { newest.checked_sub(MAX_ROLLED_BACK + 1) }
+}
+
 /// The ledger commit that says up to where `table` is copied.
 async fn commit_that_copied<K: Keep>(log: &TableLog, ledger: &TableState<K>, table: &str) -> Result<u64> {
     let newest = ledger.version.unwrap_or_default();

@@ -47,6 +47,18 @@ impl Known {
     pub(crate) fn files(&self) -> Result<Vec<ActiveFile>> {
         Ok(snapshot_of(&self.log, &self.state)?.files)
     }
+
+    /// Whether another rewrite has come after it, so that none that is made from it can be committed.
+    pub(crate) async fn is_overtaken(&self) -> Result<bool> {
+        let mut version = self.state.next_version();
+        while let Some(commit) = self.log.read(version).await? {
+            if commit.removes().next().is_some() {
+                return Ok(true);
+            }
+            version += 1;
+        }
+        Ok(false)
+    }
 }
 
 /// A file that maintenance has written.

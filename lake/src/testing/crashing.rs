@@ -9,8 +9,8 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
 
 /// Whether the write at which the process dies still happens.
@@ -21,16 +21,16 @@ pub(crate) enum Crash {
 }
 
 /// Passes everything on until a number of writes is reached; then nothing works any more.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Crashing {
     inner: Arc<dyn ObjectStore>,
     crash: Crash,
-    writes_left: AtomicI64,
+    writes_left: Arc<AtomicI64>,
 }
 
 impl Crashing {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, crash: Crash, at_write: i64) -> Self {
-        Self { inner, crash, writes_left: AtomicI64::new(at_write) }
+        Self { inner, crash, writes_left: Arc::new(AtomicI64::new(at_write)) }
     }
 
     pub(crate) fn has_crashed(&self) -> bool {
@@ -79,10 +79,15 @@ impl ObjectStore for Crashing {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        match self.alive() {
-            Ok(()) => self.inner.delete_stream(locations),
-            Err(error) => futures::stream::once(async { Err(error) }).boxed(),
-        }
+        let store = self.clone();
+        let deleted = locations.then(move |location| {
+            let store = store.clone();
+            async move {
+                let location = location?;
+                store.write(store.inner.delete(&location)).await.map(|()| location)
+            }
+        });
+        deleted.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -4,25 +4,26 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
 
 use super::Dice;
 
 /// Passes everything on; before and after each read and write, other tasks may run, as the dice say.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Yielding {
     inner: Arc<dyn ObjectStore>,
-    dice: Mutex<Dice>,
+    dice: Arc<Mutex<Dice>>,
 }
 
 impl Yielding {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, seed: u64) -> Self {
-        Self { inner, dice: Mutex::new(Dice(seed)) }
+        Self { inner, dice: Arc::new(Mutex::new(Dice(seed))) }
     }
 
     async fn others(&self) {
@@ -61,7 +62,15 @@ impl ObjectStore for Yielding {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let store = self.clone();
+        let deleted = locations.then(move |location| {
+            let store = store.clone();
+            async move {
+                let location = location?;
+                store.between(store.inner.delete(&location)).await.map(|()| location)
+            }
+        });
+        deleted.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

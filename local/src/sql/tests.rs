@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod held;
 mod lake;
 mod nested;
 mod records;

@@ -1,0 +1,191 @@
+//! Vacuum: what nothing needs any more is deleted.
+//!
+//! - *Files that were taken out* of a table long enough ago, by its own retention or a shorter one that was asked for. The ledger must
+//!   have copied the commit that took them out, since the audit looks at each table as of what is copied; and no snapshot that this
+//!   process holds may have them.
+//! - *Orphans*: files that no entry of the log names, older than any commit message that could name them (ADR 15).
+//! - *Key filters* with their files, and those without one.
+//! - *Log entries and checkpoints* for which a later checkpoint has stood for long enough (the module `log_entries`).
+//! - *Commit messages* that are so old that nothing names them (`messages`).
+//!
+//! Others may commit, rewrite and vacuum meanwhile. Everything goes file by file, so a vacuum that dies leaves the rest for the next.
+
+mod log_entries;
+mod messages;
+mod named;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use alluvium_core::clock::Micros;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::ObjectMeta;
+use serde::{Deserialize, Serialize};
+
+use crate::ages::{self, Ages, micros};
+use crate::compact::key_filter_of;
+use crate::error::Result;
+use crate::log::TableLog;
+use crate::upkeep::Upkeep;
+use named::{Copied, Named, Standing};
+
+/// How many files that were taken out are deleted at a time.
+const AT_ONCE: usize = 8;
+
+/// Whether anything is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VacuumMode {
+    /// Only the report is made.
+    DryRun,
+    /// What the report counts is deleted.
+    Delete,
+}
+
+/// A number of files and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Counted {
+    fn add(&mut self, object: &ObjectMeta) {
+        self.files += 1;
+        self.bytes += object.size;
+    }
+}
+
+/// What vacuum deleted of one table, or would have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vacuumed {
+    /// The table.
+    pub table: String,
+    /// Data files that were taken out of the table.
+    pub removed: Counted,
+    /// Data files that nothing names.
+    pub orphans: Counted,
+    /// Key filters, which compaction puts beside its files.
+    pub key_filters: Counted,
+    /// Log entries and checkpoints.
+    pub log_entries: Counted,
+    /// Data files that were taken out long enough ago and are kept all the same, because the ledger has not copied the commit that
+    /// did it, or a snapshot is held that has them. None of these was deleted.
+    pub waiting: Counted,
+}
+
+impl Upkeep {
+    /// Deletes what nobody needs any more of one table, the ledger included; see the [module](self).
+    ///
+    /// `removed_for` says how long ago a file must have been taken out: zero is at once, `None` as long as the table's property
+    /// `delta.deletedFileRetentionDuration` says. With less than that, readers in other processes may find files of older versions
+    /// gone that they are reading. The memory of those files stays in the log for as long as ever, so no batch comes in twice (LK-1).
+    ///
+    /// # Errors
+    ///
+    /// When there is no such table, a property of it lets too much be forgotten, or the store fails. What is not deleted by then is
+    /// left for the next time.
+    pub async fn vacuum(&self, table: &str, mode: VacuumMode, removed_for: Option<Duration>) -> Result<Vacuumed> {
+        let now = self.clock.now_micros();
+        let log = self.reader.log(table);
+        let copied = Copied::of(&self.reader, table).await?;
+        let mut named = Named::load(&log, copied.removals).await?;
+        let ages = Ages::of(&log, &named.metadata)?;
+        let held = self.reader.leases().on(table).await;
+        let objects = log.list_objects(None).await?;
+
+        let data: Vec<&ObjectMeta> = objects.iter().filter(|object| is_data_file(object)).collect();
+        let filters: BTreeMap<&str, &ObjectMeta> = in_folder(&objects, "_keys/").collect();
+        let removed_for = removed_for.unwrap_or(ages.tombstones);
+        let is_due = |at| removed_for.is_zero() || at <= now.saturating_sub(micros(removed_for));
+        let is_orphaned = |object: &ObjectMeta| written_at(object) <= now - micros(ages::ORPHAN);
+        let mut report = Vacuumed { table: table.to_owned(), ..Vacuumed::default() };
+        let (mut removed, mut unnamed) = (Vec::new(), Vec::new());
+        for object in data.iter().copied() {
+            let path = object.location.as_ref();
+            match named.standing(path) {
+                Standing::Removed { at, is_copied } if is_due(at) => {
+                    if is_copied && !held.iter().any(|held| held.keeps(path)) {
+                        removed.push(object);
+                    } else {
+                        report.waiting.add(object);
+                    }
+                }
+                Standing::Unnamed if is_orphaned(object) => unnamed.push(object),
+                Standing::Active | Standing::Removed { .. } | Standing::Unnamed => {}
+            }
+        }
+        let filter_of = |object: &ObjectMeta| filters.get(key_filter_of(object.location.as_ref()).as_str()).copied();
+
+        let delete = Delete { log: &log, mode };
+        // Collected, so that whoever vacuums may do so on another thread.
+        let deletes: Vec<_> = removed.iter().map(|object| delete.data_file(object, filter_of(object))).collect();
+        futures::stream::iter(deletes).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        for object in removed {
+            report.removed.add(object);
+            filter_of(object).iter().for_each(|filter| report.key_filters.add(filter));
+        }
+        for object in unnamed {
+            let path = object.location.as_ref();
+            // In this order: a committer removes a message only after the log names its files.
+            if self.has_message(path).await? || named.names_by_now(&log, path).await? {
+                continue;
+            }
+            delete.data_file(object, filter_of(object)).await?;
+            report.orphans.add(object);
+            filter_of(object).iter().for_each(|filter| report.key_filters.add(filter));
+        }
+        let used: BTreeSet<String> = data.iter().map(|object| key_filter_of(object.location.as_ref())).collect();
+        for (_, filter) in filters.iter().filter(|(path, filter)| !used.contains(**path) && is_orphaned(filter)) {
+            delete.object(filter).await?;
+            report.key_filters.add(filter);
+        }
+        for entry in log_entries::expired(&log, &objects, copied.entries, now - micros(ages.log)).await? {
+            delete.object(entry).await?;
+            report.log_entries.add(entry);
+        }
+        Ok(report)
+    }
+}
+
+/// Deletes, or only says so.
+struct Delete<'a> {
+    log: &'a TableLog,
+    mode: VacuumMode,
+}
+
+impl Delete<'_> {
+    /// The key filter first: a file without one is only read more often, a filter without a file is not found for long.
+    async fn data_file(&self, file: &ObjectMeta, filter: Option<&ObjectMeta>) -> Result<()> {
+        if let Some(filter) = filter {
+            self.object(filter).await?;
+        }
+        self.object(file).await
+    }
+
+    async fn object(&self, object: &ObjectMeta) -> Result<()> {
+        match self.mode {
+            VacuumMode::DryRun => Ok(()),
+            VacuumMode::Delete => self.log.delete(&object.location).await,
+        }
+    }
+}
+
+/// Data files lie in the table's folder itself.
+fn is_data_file(object: &ObjectMeta) -> bool {
+    let path = object.location.as_ref();
+    path.ends_with(".parquet") && !path.contains('/')
+}
+
+fn in_folder<'a>(objects: &'a [ObjectMeta], folder: &str) -> impl Iterator<Item = (&'a str, &'a ObjectMeta)> {
+    let objects = objects.iter().map(|object| (object.location.as_ref(), object));
+    objects.filter(move |(path, _)| path.starts_with(folder))
+}
+
+fn written_at(object: &ObjectMeta) -> Micros {
+    object.last_modified.timestamp_micros()
+}
+
+#[cfg(test)]
+mod tests;
