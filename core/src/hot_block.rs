@@ -17,15 +17,14 @@
 mod compact;
 mod digits;
 mod restore;
+mod stream;
 
-use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::MetadataVersion;
-use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions, write_message};
 use bytes::Bytes;
 
@@ -229,11 +228,11 @@ impl HotBlockWriter {
 /// When the bytes are no block, are damaged, or expand past `limit_bytes`.
 pub fn read_block(block: &[u8], limit_bytes: usize) -> Result<RecordBatch, HotBlockError> {
     match block.first_chunk() {
-        Some(&ZSTD) => rows_of(zstd_content(block, limit_bytes)?),
+        Some(&ZSTD) => stream::read(zstd_content(block, limit_bytes)?),
         Some(&LZ4) => {
             let content = lz4_content(block, limit_bytes)?;
             let content_bytes = content.len();
-            let held = rows_of(content)?;
+            let held = stream::read(content)?;
             let expands_to = content_bytes.saturating_add(restored_bytes(&held)) as u64;
             if expands_to > limit_bytes as u64 {
                 return Err(HotBlockError::TooLarge { expands_to, limit_bytes });
@@ -257,7 +256,7 @@ fn lz4_content(block: &[u8], limit_bytes: usize) -> Result<Vec<u8>, HotBlockErro
     else {
         return Err(damaged);
     };
-    // Arrow takes it for granted that a stream is one, and LZ4 would make one of most bytes.
+    // LZ4 would make something of most bytes.
     if crc32c::crc32c(&block[UNCHECKED_BYTES..]) != u32::from_le_bytes(*checksum) {
         return Err(damaged);
     }
@@ -272,16 +271,6 @@ fn lz4_content(block: &[u8], limit_bytes: usize) -> Result<Vec<u8>, HotBlockErro
 fn within(limit_bytes: usize, expands_to: u64) -> Result<usize, HotBlockError> {
     let size = usize::try_from(expands_to).ok().filter(|size| *size <= limit_bytes);
     size.ok_or(HotBlockError::TooLarge { expands_to, limit_bytes })
-}
-
-/// The one RecordBatch of a stream.
-fn rows_of(stream: Vec<u8>) -> Result<RecordBatch, HotBlockError> {
-    let mut batches = StreamReader::try_new(Cursor::new(stream), None)?;
-    let rows = batches.next().ok_or(HotBlockError::Batches("no"))??;
-    match batches.next() {
-        None => Ok(rows),
-        Some(_) => Err(HotBlockError::Batches("several")),
-    }
 }
 
 #[cfg(test)]

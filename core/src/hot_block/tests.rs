@@ -1,3 +1,4 @@
+use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -5,6 +6,7 @@ use arrow::array::{
     TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
 use super::*;
@@ -134,6 +136,23 @@ fn damage_is_an_error_and_no_panic() {
     }
     assert!(matches!(read_block(b"not a block", 1 << 20), Err(HotBlockError::Unknown(11))));
     assert!(read_block(&zstd::bulk::compress(b"", 1).unwrap(), 1 << 20).is_err());
+}
+
+#[test]
+fn damage_behind_a_right_checksum_is_no_panic() {
+    for rows in [shared(&rows(40)), telemetry(40).0, telemetry(3).0] {
+        let block = HotBlockWriter::default().write(&rows).unwrap();
+        let content = if rows.num_rows() < FEW_ROWS { zstd_content } else { lz4_content };
+        let content = content(&block, 1 << 20).unwrap();
+        assert_eq!(stream::read(content.clone()).unwrap().num_rows(), rows.num_rows());
+        let mut refused = 0;
+        for (at, other) in (0..content.len()).flat_map(|at| [1, 0x80, 0xFF].map(|other| (at, other))) {
+            let mut damaged = content.clone();
+            damaged[at] ^= other;
+            refused += usize::from(stream::read(damaged).and_then(|held| Ok(restore(&held)?)).is_err());
+        }
+        assert!(refused > content.len() / 4, "{refused} of {} bytes", content.len());
+    }
 }
 
 /// Rows like those of the dataset `telemetry`, as the transform hands them over and as the release before wrote them.
