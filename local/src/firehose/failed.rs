@@ -121,6 +121,10 @@ impl Number {
 pub(super) fn read(object: &[u8]) -> Result<Vec<Line>, String> {
     let lines = object.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
     let read = |(index, line): (usize, &[u8])| {
+        // By itself, serde_json takes a list of the members' values too.
+        if !line.trim_ascii_start().starts_with(b"{") {
+            return Err((index, "it is no JSON object".to_owned()));
+        }
         let line: AnyLineJson<'_> = serde_json::from_slice(line).map_err(|error| (index, error.to_string()))?;
         let data = STANDARD.decode(line.raw_data.as_bytes());
         let number = |number: Number, name: &str| {
@@ -145,3 +149,6 @@ pub(super) fn object_path(prefix: &str, delivery_stream_arn: &str, now: Micros, 
         stream.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
     format!("{prefix}{}/{stream}-1-{}-{id}", time.strftime("%Y/%m/%d/%H"), time.strftime("%Y-%m-%d-%H-%M-%S"))
 }
+
+#[cfg(test)]
+mod tests;
