@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::refusal::Refusal;
 use super::signature::{Algorithm, PublicKey};
-use super::token::quoted;
+use super::token::{object, quoted};
 
 /// The most bytes of a key set: an entry point stops reading there.
 pub const KEY_SET_BYTES: usize = 256 * 1024;
@@ -127,8 +127,8 @@ struct Jwk {
 
 /// The keys of a document that verify what we take; `None`: it is no key set. Others in it are left out: RFC 7517, section 5.
 fn parse(document: &[u8]) -> Option<Vec<NamedKey>> {
-    let Document { keys } = serde_json::from_slice(document).ok()?;
-    let jwks = keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
+    let Document { keys } = object(document)?;
+    let jwks = keys.into_iter().filter(Value::is_object).filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
     Some(jwks.filter_map(Jwk::named_key).collect())
 }
 

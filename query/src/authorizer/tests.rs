@@ -300,16 +300,16 @@ fn without_the_key_set_nobody_is_let_in() {
     keys.source.set(None);
     assert_eq!(keys.check("RS256"), seen("keys-unavailable", 1));
     assert_eq!(keys.later(9).check("RS256"), seen("keys-unavailable", 1));
-    for nonsense in [json!([]), json!({"keys": {}}), json!("keys")] {
+    for nonsense in [json!([]), json!([[]]), json!({"keys": {}}), json!("keys")] {
         keys.source.set(Some(nonsense));
         assert_eq!(keys.later(10).check("RS256").0, "keys-unavailable");
     }
     keys.source.set(Some(keys.tokens.key_set.clone()));
-    assert_eq!(keys.later(10).check("RS256"), seen("ok", 5));
+    assert_eq!(keys.later(10).check("RS256"), seen("ok", 6));
     // A source that is gone for a while is not missed; then the keys are too old to be trusted.
     keys.source.set(None);
-    assert_eq!(keys.later(3599).check("RS256"), seen("ok", 6));
-    assert_eq!(keys.later(10).check("RS256"), seen("keys-unavailable", 7));
+    assert_eq!(keys.later(3599).check("RS256"), seen("ok", 7));
+    assert_eq!(keys.later(10).check("RS256"), seen("keys-unavailable", 8));
     assert!(Refusal::KeysUnavailable.is_ours());
 }
 

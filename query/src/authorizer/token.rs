@@ -53,8 +53,8 @@ impl<'a> Token<'a> {
             return Err(PARTS);
         }
         let header = decode(header).ok_or(Refusal::Malformed("its header is not base64url"))?;
-        let header: Header = serde_json::from_slice(&header)
-            .map_err(|_| Refusal::Malformed("its header is not a JSON object with `alg` as text"))?;
+        let header: Header =
+            object(&header).ok_or(Refusal::Malformed("its header is not a JSON object with `alg` as text"))?;
         if header.crit.is_some() {
             return Err(Refusal::Malformed("its header asks for an extension (`crit`), and none is known here"));
         }
@@ -68,6 +68,13 @@ impl<'a> Token<'a> {
         let payload = decode(self.payload).ok_or(Refusal::Malformed("its payload is not base64url"))?;
         serde_json::from_slice(&payload).map_err(|_| Refusal::Malformed("its payload is not a JSON object"))
     }
+}
+
+/// What a JSON object in UTF-8 says; `None`: it is none, or not such a one. By itself, serde_json takes a list of the members' values
+/// too, and any bytes as a text that nobody asks for.
+pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    let json = std::str::from_utf8(json).ok()?.trim_ascii_start();
+    json.starts_with('{').then(|| serde_json::from_str(json).ok())?
 }
 
 /// The beginning of a name out of a header.

@@ -68,7 +68,8 @@ def hs256(claims, key=SECRET, **header):
 
 
 def by_hand(header, claims, sign):
-    signed = b64(json.dumps(header).encode()) + "." + b64(claims if isinstance(claims, bytes) else json.dumps(claims).encode())
+    header, claims = (part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims))
+    signed = b64(header) + "." + b64(claims)
     return signed + "." + b64(sign(signed.encode()))
 
 
@@ -185,6 +186,8 @@ TOKENS = [
     ("a key brought along", jwt.encode(claims(), stranger, algorithm="RS256", headers={"kid": "rsa-2", "jwk": jwk(RSAAlgorithm, stranger)}), "unknown-key"),
     ("an extension that must be understood", by_hand({"alg": "HS256", "crit": ["b64"], "b64": False}, claims(), mac(secret)), "malformed-token"),
     # What is no token.
+    ("a header that is a list", by_hand(["HS256", None, None], claims(), mac(secret)), "malformed-token"),
+    ("a header that is not UTF-8", by_hand(b'{"alg":"HS256","typ":"\xff"}', claims(), mac(secret)), "malformed-token"),
     ("a payload that is a list", by_hand({"alg": "HS256"}, b"[1]", mac(secret)), "malformed-token"),
     ("a payload that is no JSON", by_hand({"alg": "HS256"}, b"anna", mac(secret)), "malformed-token"),
     ("padding", good + "=", "malformed-token"),
