@@ -13,6 +13,7 @@ mod compressed;
 mod delivery;
 mod event;
 mod firehose;
+mod hot_block;
 mod pick;
 mod schema;
 
@@ -20,17 +21,19 @@ pub use aggregate::aggregate;
 pub use compressed::{gzip, zstd};
 pub use event::event;
 pub use firehose::firehose;
+pub use hot_block::hot_block;
 pub use schema::schema;
 
 /// What is done with the bytes that a fuzzer makes up. It panics if something does not hold.
 pub type Check = fn(&[u8]);
 
 /// Every check under the name of its fuzz target and of its folder in the corpus.
-pub const CHECKS: [(&str, Check); 6] = [
+pub const CHECKS: [(&str, Check); 7] = [
     ("aggregate", aggregate),
     ("event", event),
     ("firehose", firehose),
     ("gzip", gzip),
+    ("hot_block", hot_block),
     ("schema", schema),
     ("zstd", zstd),
 ];

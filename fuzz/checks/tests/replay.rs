@@ -50,6 +50,11 @@ fn every_gzip_record_of_the_corpus_holds() {
 }
 
 #[test]
+fn every_hot_block_of_the_corpus_holds() {
+    replay("hot_block");
+}
+
+#[test]
 fn every_schema_of_the_corpus_holds() {
     replay("schema");
 }
