@@ -24,7 +24,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("alluvium-lambda-gateway", &["alluvium-aws", "alluvium-core", "alluvium-ingest"]),
     ("alluvium-lambda-query", &["alluvium-aws", "alluvium-core", "alluvium-query"]),
     ("alluvium-lambda-transform", &["alluvium-aws", "alluvium-core", "alluvium-transform"]),
-    ("alluvium-fuzz-checks", &["alluvium-core", "alluvium-transform"]),
+    ("alluvium-fuzz-checks", &["alluvium-core", "alluvium-query", "alluvium-transform"]),
     (
         "alluvium-cli",
         &[

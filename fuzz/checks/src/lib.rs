@@ -14,26 +14,33 @@ mod delivery;
 mod event;
 mod firehose;
 mod hot_block;
+mod key_set;
 mod pick;
 mod schema;
+mod token;
+mod tokens;
 
 pub use aggregate::aggregate;
 pub use compressed::{gzip, zstd};
 pub use event::event;
 pub use firehose::firehose;
 pub use hot_block::hot_block;
+pub use key_set::key_set;
 pub use schema::schema;
+pub use token::token;
 
 /// What is done with the bytes that a fuzzer makes up. It panics if something does not hold.
 pub type Check = fn(&[u8]);
 
 /// Every check under the name of its fuzz target and of its folder in the corpus.
-pub const CHECKS: [(&str, Check); 7] = [
+pub const CHECKS: [(&str, Check); 9] = [
     ("aggregate", aggregate),
     ("event", event),
     ("firehose", firehose),
     ("gzip", gzip),
     ("hot_block", hot_block),
+    ("key_set", key_set),
     ("schema", schema),
+    ("token", token),
     ("zstd", zstd),
 ];

@@ -55,8 +55,18 @@ fn every_hot_block_of_the_corpus_holds() {
 }
 
 #[test]
+fn every_key_set_of_the_corpus_holds() {
+    replay("key_set");
+}
+
+#[test]
 fn every_schema_of_the_corpus_holds() {
     replay("schema");
+}
+
+#[test]
+fn every_token_of_the_corpus_holds() {
+    replay("token");
 }
 
 #[test]
