@@ -17,7 +17,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use crate::testing::{Event, PlainFormat, READINGS, datasets, deliver_events, library_table, open_shared_at, root};
-use crate::{CompactSettings, LakeReader, Upkeep, UpkeepSettings};
+use crate::{CompactSettings, LakeReader, Upkeep, UpkeepSettings, VacuumMode};
 
 /// How many commits, and of how many the median is told: those that end at each hundredth, tenth and the whole.
 const COMMITS: u64 = 10_000;
@@ -44,7 +44,7 @@ fn tell(what: &str, times: &[Duration]) {
     }
 }
 
-/// Ours: one batch a commit, with the ledger's commit after it, checkpoints, and compaction beside.
+/// Ours: one batch a commit, with the ledger's commit after it, checkpoints, and maintenance beside.
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn commits_of_ours() {
@@ -55,7 +55,7 @@ async fn commits_of_ours() {
     let spill = folder.path().join("spill");
     let compact = CompactSettings::default();
     let (datasets, format) = (Arc::new(datasets()), Arc::new(PlainFormat));
-    let settings = UpkeepSettings { compact };
+    let settings = UpkeepSettings { compact, ..UpkeepSettings::default() };
     let upkeep = Upkeep::new(LakeReader::new(store.clone(), root()), datasets, format, clock.clone(), spill, settings);
     let mut times = Vec::new();
     for number in 1..=COMMITS {
@@ -68,6 +68,7 @@ async fn commits_of_ours() {
         if number.is_multiple_of(MAINTAINED_EVERY) {
             for table in [READINGS, "ledger"] {
                 upkeep.compact(table, 2).await.unwrap();
+                upkeep.vacuum(table, VacuumMode::Delete, None).await.unwrap();
             }
         }
         if [COMMITS / 100, COMMITS / 10, COMMITS].contains(&number) {

@@ -12,17 +12,19 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alluvium_core::{Clock as _, CommitMessage, ManualClock, SystemClock};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
+use crate::error::Result;
 use crate::state::IdentityBits;
 use crate::testing::{
     Crash, Crashing, Dice, Event, PlainFormat, READINGS, datasets, deliver_events, events_of, first_arrivals,
     open_shared, root,
 };
-use crate::{CompactSettings, LakeError, LakeReader, SharedLake, Upkeep, UpkeepSettings};
+use crate::{CompactSettings, LakeError, LakeReader, SharedLake, Upkeep, UpkeepSettings, VacuumMode};
 
 const STEPS: u64 = 24;
 const DAY: i64 = 86_400_000_000;
@@ -61,12 +63,12 @@ impl World {
             Arc::new(PlainFormat),
             self.clock.clone(),
             self.spill.path().to_owned(),
-            UpkeepSettings { compact },
+            UpkeepSettings { compact, ..UpkeepSettings::default() },
         )
     }
 
     async fn step(&mut self) -> &'static str {
-        match self.dice.below(10) {
+        match self.dice.below(12) {
             0..3 => {
                 self.deliver().await;
                 "deliver"
@@ -83,12 +85,30 @@ impl World {
                 }
                 "compact"
             }
-            _ => {
+            9 => {
                 let dying = self.dying();
                 self.upkeep(&dying).compact(READINGS, 1).await.ok();
                 "compact and die"
             }
+            10 => {
+                self.vacuum(&self.store).await.ok();
+                "vacuum"
+            }
+            _ => {
+                let dying = self.dying();
+                self.vacuum(&dying).await.ok();
+                "vacuum and die"
+            }
         }
+    }
+
+    /// Deletes at once what was taken out.
+    async fn vacuum(&self, store: &Arc<dyn ObjectStore>) -> Result<()> {
+        let upkeep = self.upkeep(store);
+        for table in [READINGS, "ledger"] {
+            upkeep.vacuum(table, VacuumMode::Delete, Some(Duration::ZERO)).await?;
+        }
+        Ok(())
     }
 
     /// The store of a process that dies at one of its next writes.

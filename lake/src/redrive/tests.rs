@@ -203,7 +203,7 @@ async fn marked_rows_are_still_new_to_compaction_and_keep_their_marks() {
     bury(&store, &mut lake, &letters(3..4), 77).await;
     let (upkeep, _spill) = upkeep(&store);
     upkeep.mark_redriven(&keys(0..30), NOW).await.unwrap();
-    let rounds = upkeep.compact(DEAD).await.unwrap();
+    let rounds = upkeep.compact(DEAD, 2).await.unwrap();
     assert_eq!(rounds.iter().map(|round| (round.files_before, round.duplicates)).collect::<Vec<_>>(), [(4, 1)]);
     let [compacted]: [String; 1] = rows_of(&store).await.into_keys().collect::<Vec<_>>().try_into().unwrap();
     bury(&store, &mut lake, &letters(30..40), 78).await;
@@ -251,7 +251,7 @@ async fn two_markings_compaction_and_appends_at_a_time_lose_nothing() {
     let (odd, even, compacted, ()) = tokio::join!(
         one.0.mark_redriven(&odd, NOW),
         other.0.mark_redriven(&even, NOW),
-        compactor.0.compact(DEAD),
+        compactor.0.compact(DEAD, 2),
         append
     );
     assert_eq!((odd.unwrap(), even.unwrap()), (15, 15));

@@ -21,7 +21,7 @@ fn kept_for_30_days() -> Datasets {
 }
 
 fn maintainer(store: &Arc<dyn ObjectStore>, dead_letters: Option<Duration>) -> Maintainer {
-    let compact = CompactSettings { least_files: 2, ..CompactSettings::default() };
+    let compact = CompactSettings::default();
     maintainer_of(store, kept_for_30_days(), UpkeepSettings { compact, retain: RetainSettings { dead_letters } })
 }
 
@@ -112,7 +112,7 @@ async fn retention_and_compaction_at_a_time_end_as_one_after_the_other() {
         let (mut lake, _) = open_shared(&store).await.unwrap();
         let ([_, straddling, young], _) = three_files(&store, &mut lake).await;
         let (one, other) = (maintainer(&store, None), maintainer(&store, None));
-        let compact = async { drop(one.upkeep.compact(READINGS).await.unwrap()) };
+        let compact = async { drop(one.upkeep.compact(READINGS, 2).await.unwrap()) };
         let retain = async { drop(other.upkeep.retain(READINGS).await.unwrap()) };
         if compaction_begins {
             tokio::join!(compact, retain);

@@ -23,7 +23,7 @@ fn memory() -> Arc<dyn ObjectStore> {
 }
 
 fn small() -> CompactSettings {
-    CompactSettings { least_files: 1, target_bytes: 16 * 1024, memory_bytes: 64 * 1024, ..CompactSettings::default() }
+    CompactSettings { target_bytes: 16 * 1024, memory_bytes: 64 * 1024, ..CompactSettings::default() }
 }
 
 /// Delivers and commits so many batches of 50 events, a few of which are sent twice.
@@ -78,7 +78,7 @@ async fn what_was_replaced_goes_after_the_tables_retention_and_not_before() {
     let Maintainer { upkeep, reader, clock, .. } = &maintainer(&store, small());
     for _ in 0..2 {
         fill(&store, &mut lake, &mut known, 4).await;
-        upkeep.compact(READINGS).await.unwrap();
+        upkeep.compact(READINGS, 1).await.unwrap();
     }
     copy(&mut lake).await;
     let early = upkeep.vacuum(READINGS, VacuumMode::Delete, None).await.unwrap();
@@ -113,7 +113,7 @@ async fn nothing_goes_that_the_ledger_has_not_copied() {
     let mut known = Vec::new();
     fill(&store, &mut lake, &mut known, 4).await;
     let Maintainer { upkeep, reader, .. } = &maintainer(&store, small());
-    let replaced = upkeep.compact(READINGS).await.unwrap()[0].files_before as u64;
+    let replaced = upkeep.compact(READINGS, 1).await.unwrap()[0].files_before as u64;
     let early = upkeep.vacuum(READINGS, VacuumMode::Delete, AT_ONCE_AGE).await.unwrap();
     assert_eq!((early.removed, early.waiting.files), (Counted::default(), replaced));
     assert_the_ledger_balances(&store, "with what was replaced").await;
@@ -152,7 +152,7 @@ async fn what_a_held_snapshot_has_stays_until_it_is_dropped() {
     let held = reader.clone().snapshot(READINGS).await.unwrap();
     let elsewhere = reader.snapshot(NOTES).await.unwrap();
     fill(&store, &mut lake, &mut known, 1).await;
-    upkeep.compact(READINGS).await.unwrap();
+    upkeep.compact(READINGS, 1).await.unwrap();
     copy(&mut lake).await;
     let (one, other) = (held.clone(), held);
     drop(one);
@@ -368,7 +368,7 @@ async fn full_of_leftovers(store: &Arc<dyn ObjectStore>) -> Vec<Event> {
     let Maintainer { upkeep, .. } = &maintainer(store, small());
     for _ in 0..2 {
         fill(store, &mut lake, &mut known, 4).await;
-        upkeep.compact(READINGS).await.unwrap();
+        upkeep.compact(READINGS, 1).await.unwrap();
     }
     copy(&mut lake).await;
     deliver(store, vec![range(1, 1, 6)]).await;
@@ -427,7 +427,7 @@ async fn bustle(seed: u64, elsewhere: bool) {
     };
     let compact = async {
         for _ in 0..6 {
-            compacts.compact(READINGS).await.unwrap();
+            compacts.compact(READINGS, 1).await.unwrap();
         }
     };
     let vacuum = async {
@@ -447,7 +447,7 @@ async fn bustle(seed: u64, elsewhere: bool) {
         }
     };
     let ((), (), _, ()) = tokio::join!(append, compact, vacuum, query);
-    compacts.compact(READINGS).await.unwrap();
+    compacts.compact(READINGS, 1).await.unwrap();
     copy(&mut lake).await;
     let last = shared.upkeep.vacuum(READINGS, VacuumMode::Delete, AT_ONCE_AGE).await.unwrap();
     assert_eq!(last.waiting, Counted::default(), "{seed}");
@@ -470,7 +470,7 @@ async fn the_audit_tells_what_waits_for_vacuum_from_orphans() {
     let mut known = Vec::new();
     fill(&store, &mut lake, &mut known, 4).await;
     let Maintainer { upkeep, reader, .. } = &maintainer(&store, small());
-    upkeep.compact(READINGS).await.unwrap();
+    upkeep.compact(READINGS, 1).await.unwrap();
     store.put(&Path::from("readings/left-over.parquet"), "x".into()).await.unwrap();
     copy(&mut lake).await;
     let audited = async || {
@@ -509,7 +509,7 @@ async fn where_one_committer_writes_its_ledger_keeps_up_and_never_ahead_of_a_tab
     }
     let position = lake.positions();
     let Maintainer { upkeep, reader, .. } = &maintainer(&store, small());
-    let rewritten = upkeep.compact(READINGS).await.unwrap()[0].version;
+    let rewritten = upkeep.compact(READINGS, 1).await.unwrap()[0].version;
     let kept_up = lake.keep_up().await.unwrap();
     assert!(kept_up.ledger_version.is_some() && kept_up.tables.is_empty(), "{kept_up:?}");
     assert_eq!(reader.newest(LEDGER).await.unwrap().copied[READINGS], rewritten);
@@ -519,7 +519,7 @@ async fn where_one_committer_writes_its_ledger_keeps_up_and_never_ahead_of_a_tab
     let last = deliver_events(&store, 31, &events[30..]).await;
     let dying: Arc<dyn ObjectStore> = Arc::new(Crashing::new(store.clone(), Crash::AfterTheWrite, 1));
     open(&dying).await.unwrap().0.commit(std::slice::from_ref(&last)).await.unwrap_err();
-    upkeep.compact(READINGS).await.unwrap();
+    upkeep.compact(READINGS, 1).await.unwrap();
     let (mut lake, recovery) = open(&store).await.unwrap();
     assert_eq!(recovery.ahead_of_ledger, [READINGS]);
     assert_eq!(lake.keep_up().await.unwrap().ledger_version, None);
@@ -531,7 +531,7 @@ async fn where_one_committer_writes_its_ledger_keeps_up_and_never_ahead_of_a_tab
     );
     assert_eq!(problems(reader).await, [""; 0]);
     // What maintenance did while no committer ran is no crash.
-    upkeep.compact(READINGS).await.ok();
+    upkeep.compact(READINGS, 1).await.ok();
     assert_eq!(open(&store).await.unwrap().1.ahead_of_ledger, [""; 0]);
 }
 
