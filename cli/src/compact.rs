@@ -62,7 +62,11 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 }
 
 /// What maintains the tables of a folder that no node runs on.
-fn maintenance(folder: &DataFolder, settings: &Settings) -> anyhow::Result<Maintenance> {
+///
+/// # Errors
+///
+/// When the lake's folder cannot be opened or a schema is wrong.
+pub fn maintenance(folder: &DataFolder, settings: &Settings) -> anyhow::Result<Maintenance> {
     let datasets = Arc::new(node::datasets(settings)?);
     let upkeep = Upkeep::new(
         LakeReader::new(Arc::new(SyncedStore::open(Arc::new(RealDisk), &folder.lake())?), folder.lake_url()),
@@ -72,7 +76,7 @@ fn maintenance(folder: &DataFolder, settings: &Settings) -> anyhow::Result<Maint
         folder.spill(),
         node::upkeep_settings(settings),
     );
-    Ok(Maintenance::new(upkeep, datasets, settings.maintain.compact_files))
+    Ok(Maintenance::new(upkeep, datasets, node::maintenance_settings(settings)))
 }
 
 fn print(rounds: &[Compaction]) {

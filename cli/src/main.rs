@@ -31,6 +31,7 @@ mod stage;
 #[cfg(feature = "aws")]
 mod stage_lake;
 mod up;
+mod vacuum;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,6 +74,7 @@ enum Command {
     Records(records::Args),
     Audit(audit::Args),
     Compact(compact::Args),
+    Vacuum(vacuum::Args),
     DeadLetters(dead_letters::Args),
     Redrive(redrive::Args),
     Config(config::Args),
@@ -111,6 +113,7 @@ async fn run() -> ExitCode {
         Command::Records(args) => records::run(&common, args).await,
         Command::Audit(args) => audit::run(&common, args).await,
         Command::Compact(args) => compact::run(&common, args).await,
+        Command::Vacuum(args) => vacuum::run(&common, args).await,
         Command::DeadLetters(args) => dead_letters::run(&common, args).await,
         Command::Redrive(args) => redrive::run(&common, args).await,
         Command::Config(args) => config::run(&common, &args),

@@ -12,6 +12,7 @@ use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::LogSettings;
+use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings, StartReport};
 use alluvium_local::redrive::{Redrive, RedriveError, preview};
 use alluvium_local::sql::{Condition, DataFusionSql};
@@ -31,7 +32,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::{Secret, Settings};
-use crate::{audit, compact, redrive};
+use crate::{audit, compact, redrive, vacuum};
 
 /// How long requests that are under way may take once the node stops.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -192,12 +193,20 @@ pub fn pipeline_settings(settings: &Settings) -> anyhow::Result<PipelineSettings
         hot_cache_bytes: settings.hot.cache_bytes,
         hot_expire_every: settings.hot.expire_every,
         upkeep: upkeep_settings(settings),
-        maintain_every: settings.maintain.every,
-        compact_files: settings.maintain.compact_files,
+        maintenance: maintenance_settings(settings),
     })
 }
 
-/// The maintenance's share of the settings.
+/// When a node maintains the tables.
+pub fn maintenance_settings(settings: &Settings) -> MaintenanceSettings {
+    MaintenanceSettings {
+        every: settings.maintain.every,
+        vacuum_every: settings.maintain.vacuum_every,
+        compact_files: settings.maintain.compact_files,
+    }
+}
+
+/// How tables are maintained.
 pub fn upkeep_settings(settings: &Settings) -> alluvium_lake::UpkeepSettings {
     alluvium_lake::UpkeepSettings {
         compact: alluvium_lake::CompactSettings {
@@ -205,6 +214,7 @@ pub fn upkeep_settings(settings: &Settings) -> alluvium_lake::UpkeepSettings {
             round_bytes: settings.maintain.round_bytes,
             memory_bytes: settings.maintain.memory_bytes,
         },
+        retain: alluvium_lake::RetainSettings { dead_letters: settings.maintain.dead_letter_retention },
     }
 }
 
@@ -237,6 +247,7 @@ fn routes(
         .route("/metrics", get(render_metrics))
         .route("/admin/audit", post(run_audit))
         .route("/admin/compact", post(run_compact))
+        .route("/admin/vacuum", post(run_vacuum))
         .route("/admin/redrive", post(run_redrive))
         .with_state(admin)
         .merge(gateway::router(gateway))
@@ -299,6 +310,18 @@ async fn run_compact(State(admin): State<Admin>, Query(asked): Query<compact::As
         Ok(rounds) => Json(rounds).into_response(),
         Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
         Err(error) => problem(Problem::new(500, "compaction-failed", error.to_string())),
+    }
+}
+
+async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Asked>) -> Response {
+    let removed_for = match asked.removed_for() {
+        Ok(removed_for) => removed_for,
+        Err(error) => return problem(Problem::new(400, "bad-duration", error.to_string())),
+    };
+    match admin.pipeline.maintenance.vacuum(asked.table(), asked.mode(), removed_for).await {
+        Ok(reports) => Json(reports).into_response(),
+        Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error) => problem(Problem::new(500, "vacuum-failed", error.to_string())),
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alluvium_core::limits;
+use alluvium_local::maintenance::MaintenanceSettings;
 use anyhow::Context as _;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::{Figment, Metadata};
@@ -115,6 +116,10 @@ pub struct Sql {
 pub struct Maintain {
     #[serde(with = "alluvium_core::duration::text")]
     pub every: Duration,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub vacuum_every: Duration,
+    #[serde(with = "alluvium_core::duration::optional", skip_serializing_if = "Option::is_none")]
+    pub dead_letter_retention: Option<Duration>,
     pub compact_files: usize,
     pub target_bytes: u64,
     pub round_bytes: u64,
@@ -201,9 +206,12 @@ impl Default for Sql {
 impl Default for Maintain {
     fn default() -> Self {
         let compact = alluvium_lake::CompactSettings::default();
+        let MaintenanceSettings { every, vacuum_every, compact_files } = MaintenanceSettings::default();
         Self {
-            every: Duration::from_secs(5 * 60),
-            compact_files: 16,
+            every,
+            vacuum_every,
+            dead_letter_retention: None,
+            compact_files,
             target_bytes: compact.target_bytes,
             round_bytes: compact.round_bytes,
             memory_bytes: compact.memory_bytes,

@@ -30,7 +30,7 @@ fn rows(data: &Path) -> i64 {
 }
 
 fn compact(data: &Path) -> Vec<Value> {
-    let printed = succeed(&["--json", "compact", "--data", data.to_str().unwrap()]);
+    let printed = succeed(&["--json", "compact", "--data", data.to_str().unwrap(), "--table", "telemetry"]);
     serde_json::from_str(&printed).unwrap()
 }
 
@@ -74,8 +74,39 @@ fn of_events_that_were_sent_again_one_stays_and_the_audit_balances() {
 
     let rounds = compact(&data);
     assert_eq!((&rounds[0]["duplicates"], rows(&data)), (&json!(1), 33));
+    // The ledger may have something to gain, once.
+    succeed(&["compact", "--data", data.to_str().unwrap()]);
     let words = succeed(&["compact", "--data", data.to_str().unwrap()]);
     assert_eq!(words.trim(), "There is nothing to gain.");
+}
+
+#[test]
+fn what_was_taken_out_is_deleted_when_asked_and_the_audit_balances() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("node");
+    let node = Node::start_with(&data, &[], &SMALL);
+    send(&node, 0, 40);
+    eventually("rows", || rows(&data), |rows| *rows == 40);
+    compact(&data);
+    let vacuum = |more: &[&str]| -> Value {
+        let args = ["--json", "vacuum", "--data", data.to_str().unwrap(), "--table", "telemetry"];
+        serde_json::from_str(&succeed(&[&args[..], more].concat())).unwrap()
+    };
+    let removed = |reports: &Value| reports[0]["removed"]["files"].as_u64().unwrap();
+    assert_eq!(removed(&vacuum(&[])), 0, "files are kept for 30 days");
+    let at_once = ["--older-than", "0s"];
+    let dry = || removed(&vacuum(&["--dry-run", "--older-than", "0s"]));
+    // The ledger copies the compaction first.
+    let due = eventually("files that may go", dry, |files| *files > 1);
+    assert_eq!(dry(), due, "a dry run deletes nothing");
+    assert_eq!(removed(&vacuum(&at_once)), due);
+    assert_eq!((rows(&data), dry()), (30, 0));
+    node.stop();
+    let audit: Value = serde_json::from_str(&succeed(&["--json", "audit", "--data", data.to_str().unwrap()])).unwrap();
+    assert_eq!(audit["balances"], json!(true), "{audit}");
+    let refused =
+        alluvium().args(["vacuum", "--older-than", "soon", "--data", data.to_str().unwrap()]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
 }
 
 #[test]

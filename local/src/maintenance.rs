@@ -5,25 +5,41 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alluvium_core::{DatasetName, Datasets};
-use alluvium_lake::{Compaction, LakeError, Upkeep};
+use alluvium_lake::{Compaction, LakeError, Upkeep, VacuumMode, Vacuumed};
 use tokio::sync::Mutex;
 
 /// Maintains the tables of one lake, one piece of work at a time.
 pub struct Maintenance {
     upkeep: Upkeep,
     datasets: Arc<Datasets>,
-    /// With fewer new files than these the loop leaves a table alone; who asks for a compaction gets it with two.
-    least_files: usize,
+    settings: MaintenanceSettings,
     busy: Mutex<()>,
 }
 
 /// With so many new files there is something to compact.
 const TWO: usize = 2;
 
+/// How often the loop looks after the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaintenanceSettings {
+    /// How often tables are compacted and files that are older than their retention are taken out. Default: 5 minutes.
+    pub every: Duration,
+    /// How often what nobody needs any more is deleted. Default: 6 hours.
+    pub vacuum_every: Duration,
+    /// With fewer new files than these a table is not compacted by itself. Default: 16.
+    pub compact_files: usize,
+}
+
+impl Default for MaintenanceSettings {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(5 * 60), vacuum_every: Duration::from_secs(6 * 3600), compact_files: 16 }
+    }
+}
+
 impl Maintenance {
     /// Of the tables of these datasets, `dead_letters` and `ledger`.
-    pub fn new(upkeep: Upkeep, datasets: Arc<Datasets>, least_files: usize) -> Self {
-        Self { upkeep, datasets, least_files, busy: Mutex::default() }
+    pub fn new(upkeep: Upkeep, datasets: Arc<Datasets>, settings: MaintenanceSettings) -> Self {
+        Self { upkeep, datasets, settings, busy: Mutex::default() }
     }
 
     /// What maintains the tables, for other work on them.
@@ -52,13 +68,65 @@ impl Maintenance {
         }
         let mut rounds = Vec::new();
         for table in self.tables() {
-            match self.compact_table(&table, TWO).await {
-                // A node makes it when it first runs.
-                Err(LakeError::NoTable(_)) => {}
-                compacted => rounds.extend(compacted?),
-            }
+            rounds.extend(or_none(self.compact_table(&table, TWO).await)?.unwrap_or_default());
         }
         Ok(rounds)
+    }
+
+    /// Deletes what nobody needs any more of one table, or of all; see [`Upkeep::vacuum`]. Returns a report for each table.
+    ///
+    /// # Errors
+    ///
+    /// The first failure; the rest is left for the next time.
+    pub async fn vacuum(
+        &self,
+        table: Option<&str>,
+        mode: VacuumMode,
+        removed_for: Option<Duration>,
+    ) -> Result<Vec<Vacuumed>, LakeError> {
+        let _busy = self.busy.lock().await;
+        if let Some(table) = table {
+            return Ok(vec![self.vacuum_table(table, mode, removed_for).await?]);
+        }
+        let mut reports = Vec::new();
+        for table in self.tables() {
+            reports.extend(or_none(self.vacuum_table(&table, mode, removed_for).await)?);
+        }
+        Ok(reports)
+    }
+
+    async fn vacuum_table(
+        &self,
+        table: &str,
+        mode: VacuumMode,
+        removed_for: Option<Duration>,
+    ) -> Result<Vacuumed, LakeError> {
+        let vacuumed = self.upkeep.vacuum(table, mode, removed_for).await?;
+        if mode == VacuumMode::Delete {
+            let all = [vacuumed.removed, vacuumed.orphans, vacuumed.key_filters, vacuumed.log_entries];
+            let (files, bytes) =
+                all.iter().fold((0, 0), |(files, bytes), some| (files + some.files, bytes + some.bytes));
+            metrics::counter!("alluvium_vacuumed_bytes_total", "table" => table.to_owned()).increment(bytes);
+            if files > 0 {
+                tracing::info!(table, files, bytes, "files that nobody needs were deleted");
+            }
+        }
+        Ok(vacuumed)
+    }
+
+    /// What the loop does to one table at a turn.
+    async fn look_after(&self, table: &str, vacuum: bool) -> Result<(), LakeError> {
+        self.compact_table(table, self.settings.compact_files).await?;
+        if table != DatasetName::ledger().as_str()
+            && let Some(expired) = self.upkeep.retain(table).await?
+        {
+            metrics::counter!("alluvium_rows_expired_total", "table" => table.to_owned()).increment(expired.rows);
+            tracing::info!(table, files = expired.files, rows = expired.rows, "rows are past their retention");
+        }
+        if vacuum {
+            self.vacuum_table(table, VacuumMode::Delete, None).await?;
+        }
+        Ok(())
     }
 
     async fn compact_table(&self, table: &str, least_files: usize) -> Result<Vec<Compaction>, LakeError> {
@@ -83,15 +151,18 @@ impl Maintenance {
     }
 
     /// Looks through the tables every so often, for ever. A failure is logged, and tried again at the next turn.
-    pub(crate) async fn run(self: Arc<Self>, every: Duration) {
+    pub(crate) async fn run(self: Arc<Self>) {
         describe_metrics();
         let mut failed: BTreeMap<String, u32> = BTreeMap::new();
+        // Not at the start: what a crash left half done is delivered first.
+        let mut vacuumed = Instant::now();
         loop {
-            tokio::time::sleep(every).await;
+            tokio::time::sleep(self.settings.every).await;
             let _busy = self.busy.lock().await;
+            let vacuum = vacuumed.elapsed() >= self.settings.vacuum_every;
             for table in self.tables() {
-                match self.compact_table(&table, self.least_files).await {
-                    Ok(_) => drop(failed.remove(&table)),
+                match self.look_after(&table, vacuum).await {
+                    Ok(()) => drop(failed.remove(&table)),
                     Err(error) => {
                         let times = failed.entry(table.clone()).or_default();
                         *times += 1;
@@ -100,7 +171,18 @@ impl Maintenance {
                     }
                 }
             }
+            if vacuum {
+                vacuumed = Instant::now();
+            }
         }
+    }
+}
+
+/// `None`: there is no such table, which a node makes when it first runs.
+fn or_none<T>(done: Result<T, LakeError>) -> Result<Option<T>, LakeError> {
+    match done {
+        Err(LakeError::NoTable(_)) => Ok(None),
+        done => done.map(Some),
     }
 }
 
@@ -118,6 +200,15 @@ fn describe_metrics() {
     metrics::describe_counter!(
         "alluvium_duplicates_removed_total",
         "Rows that compaction removed because they were not the first arrival of their event key, by table."
+    );
+    metrics::describe_counter!(
+        "alluvium_rows_expired_total",
+        "Rows that left because they were older than their dataset's retention, by table."
+    );
+    metrics::describe_counter!(
+        "alluvium_vacuumed_bytes_total",
+        metrics::Unit::Bytes,
+        "Bytes of files that vacuum deleted, by table."
     );
     metrics::describe_counter!("alluvium_maintenance_failures_total", "Pieces of maintenance that failed.");
 }

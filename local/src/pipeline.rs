@@ -22,7 +22,7 @@ use crate::disk::Disk;
 use crate::folder::DataFolder;
 use crate::hot::{HotIndexError, Opened, RedbHotIndex};
 use crate::log::{Log, LogSettings, RecoveryReport};
-use crate::maintenance::Maintenance;
+use crate::maintenance::{Maintenance, MaintenanceSettings};
 use crate::queue::LocalCommitQueue;
 use crate::store::{StoreFiles, SyncedStore};
 
@@ -48,10 +48,8 @@ pub struct PipelineSettings {
     pub hot_expire_every: Duration,
     /// The maintenance's.
     pub upkeep: UpkeepSettings,
-    /// How often the tables are looked through for what there is to maintain.
-    pub maintain_every: Duration,
-    /// With fewer new files than these a table is not compacted by itself.
-    pub compact_files: usize,
+    /// When the tables are maintained.
+    pub maintenance: MaintenanceSettings,
 }
 
 /// What opening a folder found and mended.
@@ -239,12 +237,12 @@ impl Pipeline {
             folder.spill(),
             settings.upkeep,
         );
-        let maintenance = Arc::new(Maintenance::new(upkeep, datasets.clone(), settings.compact_files));
+        let maintenance = Arc::new(Maintenance::new(upkeep, datasets.clone(), settings.maintenance));
         let loops = Loops {
             delivery: tokio::spawn(ending(stopped.clone(), delivery.run(from, cuts, drain.clone()))),
             committer: tokio::spawn(ending(stopped.clone(), committer.run(finish.clone()))),
             expiry: tokio::spawn(expire(hot.clone(), clock.clone(), settings.hot_expire_every)),
-            maintenance: tokio::spawn(maintenance.clone().run(settings.maintain_every)),
+            maintenance: tokio::spawn(maintenance.clone().run()),
         };
         let pipeline = Self {
             log,

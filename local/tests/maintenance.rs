@@ -20,6 +20,7 @@ use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::LogSettings;
+use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings};
 use alluvium_transform::{DataFiles, TransformSettings};
 use async_trait::async_trait;
@@ -36,6 +37,8 @@ fn settings() -> PipelineSettings {
         lake: LakeSettings { checkpoint_every: 5.try_into().unwrap() },
         hot_cache_bytes: 1 << 20,
         hot_expire_every: Duration::from_secs(3600),
+        upkeep: UpkeepSettings::default(),
+        maintenance: MaintenanceSettings::default(),
     }
 }
 
@@ -101,7 +104,7 @@ async fn a_node_without_new_events_lets_vacuum_delete_what_compaction_replaced()
         spill.path().to_owned(),
         UpkeepSettings::default(),
     );
-    let rounds = upkeep.compact(TABLE).await.unwrap();
+    let rounds = upkeep.compact(TABLE, 2).await.unwrap();
     let replaced = rounds[0].files_before;
     assert!(replaced >= 2, "{rounds:?}");
     audited(&reader, &datasets, |table| table.versions_ahead == 0 && table.removed == replaced).await;

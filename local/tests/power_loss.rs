@@ -24,6 +24,7 @@ use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::lossy::{Loss, LossyDisk};
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::LogSettings;
+use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings};
 use alluvium_transform::TransformSettings;
 use arrow::array::AsArray as _;
@@ -43,8 +44,7 @@ fn settings() -> PipelineSettings {
         lake: LakeSettings { checkpoint_every: 5.try_into().unwrap() },
         hot_cache_bytes: 1 << 20,
         upkeep: Default::default(),
-        maintain_every: std::time::Duration::from_secs(3600),
-        compact_files: 16,
+        maintenance: MaintenanceSettings::default(),
         hot_expire_every: Duration::from_secs(3600),
     }
 }

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use alluvium_core::ports::{Advice, PortError, PutVerdict, ReadPage, Refusal, ShardState, Stream};
 use alluvium_core::{Datasets, PutBatch, PutRecord, SequenceNumber, ShardId, SystemClock};
-use alluvium_lake::LakeSettings;
+use alluvium_lake::{LakeSettings, UpkeepSettings};
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::{Log, LogSettings};
+use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings};
 use alluvium_local::redrive::{Redrive, RedriveError, preview, settings as few_rows};
 use alluvium_local::sql::{Condition, DataFusionSql, SqlSettings};
@@ -39,6 +40,8 @@ fn settings() -> PipelineSettings {
         lake: LakeSettings { checkpoint_every: 5.try_into().unwrap() },
         hot_cache_bytes: 1 << 20,
         hot_expire_every: Duration::from_secs(3600),
+        upkeep: UpkeepSettings::default(),
+        maintenance: MaintenanceSettings::default(),
     }
 }
 

@@ -77,6 +77,11 @@ const KEYS: &[Key] = &[
     key("sql.concurrency", "How many statements run at a time; further ones wait."),
     key("sql.statements", "The most statements that run or wait; further ones are refused."),
     key("maintain.every", "How often the tables are looked through for what there is to maintain."),
+    key("maintain.vacuum_every", "How often files that nobody needs any more are deleted."),
+    key(
+        "maintain.dead_letter_retention",
+        "How long dead letters are kept. Not set: for ever. A dataset's own retention stands in its schema.",
+    ),
     key(
         "maintain.compact_files",
         "A table is compacted by itself when it has so many files that were not compacted before.",

@@ -1,0 +1,104 @@
+//! `alluvium vacuum`: deletes files that nobody needs any more.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alluvium_core::duration;
+use alluvium_lake::{Counted, VacuumMode, Vacuumed};
+use alluvium_local::folder::{DataFolder, Missing};
+use serde::{Deserialize, Serialize};
+
+use crate::client::Client;
+use crate::settings::{self, Flags};
+use crate::{Common, Outcome, compact, node, output};
+
+/// Delete files that nobody needs any more: those that compaction and retention took out of the tables 30 days ago, and what
+/// crashes left.
+///
+/// A node does this by itself; this does it now. What is being read is left alone, and so is what the audit still looks at.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    url: Option<String>,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// What is asked for.
+#[derive(Debug, clap::Args, Serialize, Deserialize)]
+pub struct Asked {
+    /// One table, a dataset's, `dead_letters` or `ledger`, instead of all.
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// Only say what would be deleted.
+    #[arg(long)]
+    #[serde(default)]
+    dry_run: bool,
+    /// Delete what was taken out longer ago than this (`7d`, `0s`: at once) instead of 30 days. Older versions of the tables cannot
+    /// be read any more then, by other programs either.
+    #[arg(long, value_name = "DURATION")]
+    older_than: Option<String>,
+}
+
+impl Asked {
+    /// The table, if it is one.
+    pub fn table(&self) -> Option<&str> {
+        self.table.as_deref()
+    }
+
+    /// Whether anything is deleted.
+    pub fn mode(&self) -> VacuumMode {
+        if self.dry_run { VacuumMode::DryRun } else { VacuumMode::Delete }
+    }
+
+    /// How long ago a file must have been taken out.
+    ///
+    /// # Errors
+    ///
+    /// When that is no duration.
+    pub fn removed_for(&self) -> Result<Option<Duration>, duration::DurationError> {
+        self.older_than.as_deref().map(duration::parse).transpose()
+    }
+}
+
+pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    let Args { data, url, asked } = args;
+    let settings = settings::load(common.config.as_deref(), &Flags { data, ..Flags::default() })?.settings;
+    let removed_for = asked.removed_for()?;
+    let reports: Vec<Vacuumed> = match url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+        Some(url) => {
+            let mut query = vec![("dry_run", asked.dry_run.to_string())];
+            query.extend(asked.table.map(|table| ("table", table)));
+            query.extend(asked.older_than.map(|older_than| ("older_than", older_than)));
+            Client::new(&url)?.post("/admin/vacuum", &query).await?
+        }
+        None => {
+            let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+            compact::maintenance(&folder, &settings)?.vacuum(asked.table(), asked.mode(), removed_for).await?
+        }
+    };
+    if common.json {
+        output::json(&serde_json::to_value(&reports)?);
+    } else {
+        print(&reports);
+    }
+    Ok(Outcome::Done)
+}
+
+fn print(reports: &[Vacuumed]) {
+    let cell = |counted: &Counted| match counted.files {
+        0 => "-".to_owned(),
+        files => format!("{} ({})", output::thousands(files), output::bytes(counted.bytes)),
+    };
+    let rows = reports.iter().map(|report| {
+        let Vacuumed { table, removed, orphans, key_filters, log_entries, waiting } = report;
+        let [removed, orphans, filters, entries, waiting] =
+            [removed, orphans, key_filters, log_entries, waiting].map(cell);
+        [table.clone(), removed, orphans, filters, entries, waiting]
+    });
+    output::table(["table", "taken out", "orphans", "key filters", "log entries", "kept for now"], rows);
+}
