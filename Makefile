@@ -193,6 +193,7 @@ fuzz-installed:
 nightly: ## What takes long: fuzzing, many cases of every property, many kills, zips for both architectures, benchmarks.
 	$(MAKE) --no-print-directory fuzz
 	PROPTEST_CASES=20000 $(CARGO) test --workspace --lib --quiet
+	ALLUVIUM_SEEDS=0..10000 $(CARGO) test --workspace --lib --quiet -- model::
 	$(MAKE) --no-print-directory crash ROUNDS=50
 	$(MAKE) --no-print-directory package
 	$(MAKE) --no-print-directory bench bench-peers bench-handler bench-cold-start

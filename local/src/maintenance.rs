@@ -68,7 +68,7 @@ impl Maintenance {
         }
         let mut rounds = Vec::new();
         for table in self.tables() {
-            rounds.extend(or_none(self.compact_table(&table, TWO).await)?.unwrap_or_default());
+            rounds.extend(of_a_table(self.compact_table(&table, TWO).await).transpose()?.unwrap_or_default());
         }
         Ok(rounds)
     }
@@ -90,7 +90,7 @@ impl Maintenance {
         }
         let mut reports = Vec::new();
         for table in self.tables() {
-            reports.extend(or_none(self.vacuum_table(&table, mode, removed_for).await)?);
+            reports.extend(of_a_table(self.vacuum_table(&table, mode, removed_for).await).transpose()?);
         }
         Ok(reports)
     }
@@ -179,11 +179,8 @@ impl Maintenance {
 }
 
 /// `None`: there is no such table, which a node makes when it first runs.
-fn or_none<T>(done: Result<T, LakeError>) -> Result<Option<T>, LakeError> {
-    match done {
-        Err(LakeError::NoTable(_)) => Ok(None),
-        done => done.map(Some),
-    }
+fn of_a_table<T>(done: Result<T, LakeError>) -> Option<Result<T, LakeError>> {
+    (!matches!(done, Err(LakeError::NoTable(_)))).then_some(done)
 }
 
 fn describe_metrics() {
