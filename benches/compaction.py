@@ -36,6 +36,7 @@ source, out, limit, spill = sys.argv[1:]
 db = duckdb.connect()
 db.execute(f"set memory_limit = '{limit}'")
 db.execute(f"set temp_directory = '{spill}'")
+db.execute("set enable_progress_bar = false")
 started = time.perf_counter()
 db.execute(f'''
     copy (

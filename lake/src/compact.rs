@@ -95,7 +95,7 @@ pub struct Compaction {
 }
 
 impl Compaction {
-    /// Bytes written for each byte that had not been compacted before; 1 is the least. `None`: there was none.
+    /// Bytes of files that were replaced for each byte that had not been compacted before; 1 is the least. `None`: there was none.
     pub fn rewritten_per_new_byte(&self) -> Option<f64> {
         (self.bytes_new > 0).then(|| self.bytes_before as f64 / self.bytes_new as f64)
     }
