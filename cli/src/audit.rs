@@ -1,7 +1,6 @@
 //! `alluvium audit`: is every event accounted for?
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use alluvium_transform::Transform;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::settings::{self, Flags, Settings};
+use crate::settings::Settings;
+use crate::target::Target;
 use crate::{Common, Outcome, node, output, sql};
 
 /// How much of the log is counted at a time.
@@ -27,12 +27,8 @@ const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// looks for every data file. Names what does not balance and ends with exit code 1.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The data folder.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    url: Option<String>,
+    #[command(flatten)]
+    target: Target,
     /// A stage's lake, instead of a folder; together with its stream. Best asked when the commit queue is empty.
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"], requires = "stream")]
@@ -44,12 +40,12 @@ pub struct Args {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
+    let settings = args.target.settings(common)?;
     #[cfg(feature = "aws")]
     if let (Some(lake), Some(stream)) = (&args.lake, &args.stream) {
         return tell(common, &crate::stage_lake::audit(&settings, lake, stream).await?);
     }
-    let report: AuditReport = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+    let report: AuditReport = match args.target.node(&settings) {
         Some(url) => Client::new(&url)?.post("/admin/audit", &[]).await?,
         None => audit_folder(&settings).await?,
     };

@@ -1,19 +1,18 @@
 //! `alluvium compact`: fewer and larger files, each event once.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use alluvium_core::SystemClock;
-use alluvium_lake::{Compaction, LakeReader, Upkeep};
+use alluvium_lake::{Compaction, LakeReader};
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::maintenance::Maintenance;
 use alluvium_local::store::SyncedStore;
-use alluvium_transform::DataFiles;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
-use crate::settings::{self, Flags, Settings};
+use crate::settings::Settings;
+use crate::target::Target;
 use crate::{Common, Outcome, node, output};
 
 /// Compact the tables: merge small files into few sorted ones, and remove events that were sent again.
@@ -23,13 +22,9 @@ use crate::{Common, Outcome, node, output};
 /// so a reader in the middle of a scan ends it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The data folder.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    url: Option<String>,
-    /// One table, a dataset's or `dead_letters`, instead of all.
+    #[command(flatten)]
+    target: Target,
+    /// One table, a dataset's, `dead_letters` or `ledger`, instead of all.
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
 }
@@ -42,8 +37,8 @@ pub struct Asked {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
-    let rounds: Vec<Compaction> = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+    let settings = args.target.settings(common)?;
+    let rounds: Vec<Compaction> = match args.target.node(&settings) {
         Some(url) => {
             let query: Vec<_> = args.table.map(|table| ("table", table)).into_iter().collect();
             Client::new(&url)?.post("/admin/compact", &query).await?
@@ -67,16 +62,14 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 ///
 /// When the lake's folder cannot be opened or a schema is wrong.
 pub fn maintenance(folder: &DataFolder, settings: &Settings) -> anyhow::Result<Maintenance> {
-    let datasets = Arc::new(node::datasets(settings)?);
-    let upkeep = Upkeep::new(
-        LakeReader::new(Arc::new(SyncedStore::open(Arc::new(RealDisk), &folder.lake())?), folder.lake_url()),
-        datasets.clone(),
-        Arc::new(DataFiles::new(datasets.clone())),
+    let store = SyncedStore::open(Arc::new(RealDisk), &folder.lake())?;
+    Ok(Maintenance::new(
+        LakeReader::new(Arc::new(store), folder.lake_url()),
+        Arc::new(node::datasets(settings)?),
         Arc::new(SystemClock),
         folder.spill(),
-        node::upkeep_settings(settings),
-    );
-    Ok(Maintenance::new(upkeep, datasets, node::maintenance_settings(settings)))
+        node::maintenance_settings(settings),
+    ))
 }
 
 fn print(rounds: &[Compaction]) {

@@ -1,12 +1,10 @@
 //! `alluvium dead-letters`: what could not become a row, and why.
 
-use std::path::PathBuf;
-
 use alluvium_local::sql::Condition;
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::util::display::array_value_to_string;
 
-use crate::settings::{self, Flags};
+use crate::target::Target;
 use crate::{Common, Outcome, output, sql};
 
 /// Look at the dead letters: the events that could not become a row, with the reason.
@@ -18,12 +16,8 @@ use crate::{Common, Outcome, output, sql};
 /// `alluvium redrive` sends them again once what kept them from being rows is mended.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The data folder.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    url: Option<String>,
+    #[command(flatten)]
+    target: Target,
     /// Only those for which this SQL condition on the columns of `dead_letters` holds, such as `reason = 'schema_violated'`.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<Condition>,
@@ -55,9 +49,8 @@ impl Args {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let flags = Flags { data: args.data.clone(), ..Flags::default() };
-    let settings = settings::load(common.config.as_deref(), &flags)?.settings;
-    let found = sql::ask(&settings, args.url.clone(), &args.statement()).await?;
+    let settings = args.target.settings(common)?;
+    let found = sql::ask(&args.target, &settings, &args.statement()).await?;
     if common.json {
         output::ndjson(&found)?;
     } else if found.iter().all(|rows| rows.num_rows() == 0) {

@@ -30,6 +30,7 @@ mod sql;
 mod stage;
 #[cfg(feature = "aws")]
 mod stage_lake;
+mod target;
 mod up;
 mod vacuum;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use alluvium_core::{Clock, Datasets, Problem};
 use alluvium_ingest::gateway::{self, Gateway};
+use alluvium_lake::{CompactSettings, RetainSettings, UpkeepSettings};
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
@@ -192,29 +193,25 @@ pub fn pipeline_settings(settings: &Settings) -> anyhow::Result<PipelineSettings
         lake: alluvium_lake::LakeSettings { checkpoint_every: settings.commit.checkpoint_every },
         hot_cache_bytes: settings.hot.cache_bytes,
         hot_expire_every: settings.hot.expire_every,
-        upkeep: upkeep_settings(settings),
         maintenance: maintenance_settings(settings),
     })
 }
 
-/// When a node maintains the tables.
+/// The maintenance's share of the settings.
 pub fn maintenance_settings(settings: &Settings) -> MaintenanceSettings {
+    let maintain = &settings.maintain;
     MaintenanceSettings {
-        every: settings.maintain.every,
-        vacuum_every: settings.maintain.vacuum_every,
-        compact_files: settings.maintain.compact_files,
-    }
-}
-
-/// How tables are maintained.
-pub fn upkeep_settings(settings: &Settings) -> alluvium_lake::UpkeepSettings {
-    alluvium_lake::UpkeepSettings {
-        compact: alluvium_lake::CompactSettings {
-            target_bytes: settings.maintain.target_bytes,
-            round_bytes: settings.maintain.round_bytes,
-            memory_bytes: settings.maintain.memory_bytes,
+        upkeep: UpkeepSettings {
+            compact: CompactSettings {
+                target_bytes: maintain.target_bytes,
+                round_bytes: maintain.round_bytes,
+                memory_bytes: maintain.memory_bytes,
+            },
+            retain: RetainSettings { dead_letters: maintain.dead_letter_retention },
         },
-        retain: alluvium_lake::RetainSettings { dead_letters: settings.maintain.dead_letter_retention },
+        every: maintain.every,
+        vacuum_every: maintain.vacuum_every,
+        compact_files: maintain.compact_files,
     }
 }
 

@@ -1,6 +1,5 @@
 //! `alluvium records`: the newest records, the API's way.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::client::Client;
-use crate::settings::{self, Flags, Settings};
+use crate::settings::Settings;
+use crate::target::Target;
 use crate::{Common, Outcome, node, output, sql};
 
 /// Read the newest records of a source, newest first, hot index and lake joined.
@@ -27,12 +27,8 @@ pub struct Args {
     /// The dataset.
     #[arg(default_value = "telemetry")]
     dataset: String,
-    /// The data folder.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    url: Option<String>,
+    #[command(flatten)]
+    target: Target,
     /// The source; without it, all.
     #[arg(long)]
     source: Option<String>,
@@ -75,10 +71,9 @@ impl Args {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let flags = Flags { data: args.data.clone(), ..Flags::default() };
-    let settings = settings::load(common.config.as_deref(), &flags)?.settings;
+    let settings = args.target.settings(common)?;
     let query = args.query()?;
-    let page: Value = match args.url.clone().or_else(|| node::running(&settings.data).map(|node| node.url())) {
+    let page: Value = match args.target.node(&settings) {
         Some(url) => Client::new(&url)?.get(&format!("/v1/{}", args.dataset), &query).await?,
         None => ask_folder(&settings, &args.dataset, &query).await?,
     };

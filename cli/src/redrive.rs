@@ -1,6 +1,5 @@
 //! `alluvium redrive`: dead letters are sent again.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use alluvium_core::SystemClock;
@@ -14,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::settings::{self, Flags, Settings};
+use crate::settings::Settings;
+use crate::target::Target;
 use crate::{Common, Outcome, node, output, sql};
 
 /// Send dead letters again, through the schemas as they are now.
@@ -28,12 +28,8 @@ use crate::{Common, Outcome, node, output, sql};
 /// else the folder is opened here as `up` does, and what was sent is in the tables when the command ends.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The data folder.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    url: Option<String>,
+    #[command(flatten)]
+    target: Target,
     /// Which ones: an SQL condition on the columns of `dead_letters`, such as `reason = 'schema_violated'`; `true` for all.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Condition,
@@ -54,8 +50,8 @@ pub struct Asked {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
-    let report: RedriveReport = match args.url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+    let settings = args.target.settings(common)?;
+    let report: RedriveReport = match args.target.node(&settings) {
         Some(url) => {
             let query = [("where", args.condition.to_string()), ("dry_run", args.dry_run.to_string())];
             Client::new(&url)?.post("/admin/redrive", &query).await?

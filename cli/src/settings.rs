@@ -205,12 +205,12 @@ impl Default for Sql {
 
 impl Default for Maintain {
     fn default() -> Self {
-        let compact = alluvium_lake::CompactSettings::default();
-        let MaintenanceSettings { every, vacuum_every, compact_files } = MaintenanceSettings::default();
+        let MaintenanceSettings { upkeep, every, vacuum_every, compact_files } = MaintenanceSettings::default();
+        let compact = upkeep.compact;
         Self {
             every,
             vacuum_every,
-            dead_letter_retention: None,
+            dead_letter_retention: upkeep.retain.dead_letters,
             compact_files,
             target_bytes: compact.target_bytes,
             round_bytes: compact.round_bytes,

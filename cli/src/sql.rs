@@ -1,6 +1,5 @@
 //! `alluvium sql`: ask the lake.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use alluvium_lake::LakeReader;
@@ -11,7 +10,8 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use crate::client::Client;
-use crate::settings::{self, Flags, Settings};
+use crate::settings::Settings;
+use crate::target::Target;
 use crate::{Common, Outcome, node, output};
 
 /// The most rows that a table on the terminal shows.
@@ -28,12 +28,8 @@ const MOST_SHOWN: usize = 1000;
 /// With a node running on the folder the statement goes through it; else the folder is opened here.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The data folder.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    url: Option<String>,
+    #[command(flatten)]
+    target: Target,
     /// A stage's lake, instead of a folder.
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"])]
@@ -43,12 +39,12 @@ pub struct Args {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let settings = settings::load(common.config.as_deref(), &Flags { data: args.data, ..Flags::default() })?.settings;
+    let settings = args.target.settings(common)?;
     #[cfg(feature = "aws")]
     if let Some(lake) = &args.lake {
         return print(common, &crate::stage_lake::ask(&settings, lake, &args.statement).await?);
     }
-    print(common, &ask(&settings, args.url, &args.statement).await?)
+    print(common, &ask(&args.target, &settings, &args.statement).await?)
 }
 
 fn print(common: &Common, batches: &[RecordBatch]) -> anyhow::Result<Outcome> {
@@ -60,13 +56,13 @@ fn print(common: &Common, batches: &[RecordBatch]) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Asks the node at `url`, else the one that runs on the data folder, else the folder itself.
+/// Asks the node of a target, else its folder.
 ///
 /// # Errors
 ///
 /// When there is neither, or the statement is refused.
-pub async fn ask(settings: &Settings, url: Option<String>, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
-    match url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+pub async fn ask(target: &Target, settings: &Settings, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
+    match target.node(settings) {
         Some(url) => Client::new(&url)?.sql(statement).await,
         None => ask_folder(settings, statement).await,
     }

@@ -1,6 +1,5 @@
 //! `alluvium vacuum`: deletes files that nobody needs any more.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use alluvium_core::duration;
@@ -9,8 +8,8 @@ use alluvium_local::folder::{DataFolder, Missing};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
-use crate::settings::{self, Flags};
-use crate::{Common, Outcome, compact, node, output};
+use crate::target::Target;
+use crate::{Common, Outcome, compact, output};
 
 /// Delete files that nobody needs any more: those that compaction and retention took out of the tables 30 days ago, and what
 /// crashes left.
@@ -18,12 +17,8 @@ use crate::{Common, Outcome, compact, node, output};
 /// A node does this by itself; this does it now. What is being read is left alone, and so is what the audit still looks at.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The data folder.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    url: Option<String>,
+    #[command(flatten)]
+    target: Target,
     #[command(flatten)]
     asked: Asked,
 }
@@ -66,10 +61,10 @@ impl Asked {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let Args { data, url, asked } = args;
-    let settings = settings::load(common.config.as_deref(), &Flags { data, ..Flags::default() })?.settings;
+    let Args { target, asked } = args;
+    let settings = target.settings(common)?;
     let removed_for = asked.removed_for()?;
-    let reports: Vec<Vacuumed> = match url.or_else(|| node::running(&settings.data).map(|node| node.url())) {
+    let reports: Vec<Vacuumed> = match target.node(&settings) {
         Some(url) => {
             let mut query = vec![("dry_run", asked.dry_run.to_string())];
             query.extend(asked.table.map(|table| ("table", table)));

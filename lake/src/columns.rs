@@ -5,7 +5,9 @@ use std::sync::Arc;
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::{Evolution, dead_letter_columns};
 use alluvium_core::{DatasetName, Datasets};
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 use deltalake_core::kernel::{Action, Metadata, StructType};
 use serde_json::{Map, json};
@@ -30,6 +32,18 @@ const PROPERTIES: [(&str, &str); 3] = [
 pub(crate) fn of_tables(datasets: &Datasets) -> impl Iterator<Item = (String, SchemaRef)> {
     let dead_letters = (DatasetName::dead_letters().into(), dead_letter_columns());
     datasets.iter().map(|dataset| (dataset.name.as_str().to_owned(), dataset.columns().clone())).chain([dead_letters])
+}
+
+/// The columns that make an event key, beside the table.
+pub(crate) const KEY_COLUMNS: [&str; 3] = ["owner", "source", "event_id"];
+
+/// Rows of a file with the columns that its table has now: those that came after it was written are null.
+pub(crate) fn conform(rows: &RecordBatch, columns: &SchemaRef) -> std::result::Result<RecordBatch, ArrowError> {
+    let values = columns.fields().iter().map(|field| match rows.column_by_name(field.name()) {
+        Some(column) => column.clone(),
+        None => new_null_array(field.data_type(), rows.num_rows()),
+    });
+    RecordBatch::try_new(columns.clone(), values.collect())
 }
 
 /// The property of `dead_letters` where several committers share the lake: transactions that remember a batch without a file expire

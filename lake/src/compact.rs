@@ -21,7 +21,6 @@ use std::collections::BTreeSet;
 
 use alluvium_core::dataset::dead_letter_columns;
 use alluvium_core::{DatasetName, Removal};
-use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -29,6 +28,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::columns::conform;
 use crate::contention::Contention;
 use crate::error::{LakeError, Result as LakeResult};
 use crate::ledger_file;
@@ -43,6 +43,8 @@ pub(crate) use plan::{MARKED, days_of, is_new};
 
 /// How many files are fetched ahead of those that are read.
 const FETCHED: usize = 4;
+/// What is being done, when it fails.
+const SORTING: &str = "sort rows";
 /// How many rows are read of a file at once.
 const PORTION: usize = 16 * 1024;
 
@@ -182,31 +184,29 @@ impl Upkeep {
             return self.ledger_round(files, state).await;
         }
         let log = state.log().clone();
-        let failed = |doing| {
-            let table = table.to_owned();
-            move |source: Unsorted| LakeError::Upkeep { doing, table, source: source.into() }
-        };
         let (columns, order) = self.layout(table)?;
         let rows: u64 = files.iter().map(|file| file.rows).sum();
         let folder = self.spill_folder(table)?;
         let memory = self.settings.compact.memory_bytes;
-        let mut sorter =
-            Sorter::new(&columns, &order, rows, memory, folder.path().to_owned()).map_err(failed("sort rows"))?;
+        let mut sorter = Sorter::new(&columns, &order, rows, memory, folder.path().to_owned())
+            .map_err(LakeError::upkeep(SORTING, table))?;
         // Collected, and owned by each future, so that whoever compacts may do so on another thread.
         let fetches: Vec<_> = files.iter().map(|file| fetch(log.clone(), (*file).clone())).collect();
         let mut fetched = std::pin::pin!(futures::stream::iter(fetches).buffered(FETCHED));
         while let Some((file, bytes)) = fetched.try_next().await? {
             let (log, columns) = (log.clone(), columns.clone());
-            sorter = blocking(move || read(&log, &file, bytes, &columns, &mut sorter).map(|()| sorter)).await??;
+            sorter =
+                blocking(table, move || read(&log, &file, bytes, &columns, &mut sorter).map(|()| sorter)).await??;
         }
-        let (runs, keys) = blocking(move || sorter.finish()).await?.map_err(failed("sort rows"))?;
+        let (runs, keys) =
+            blocking(table, move || sorter.finish()).await?.map_err(LakeError::upkeep(SORTING, table))?;
         let (later, takes) = beside::compare(&log, keys, others).await?;
         if !takes.is_empty() {
             return Ok(Ended::Takes(takes));
         }
         let duplicates = later.len;
         let work = Uuid::new_v4().simple().to_string();
-        let merge = Merge::new(runs, later).map_err(failed("sort rows"))?;
+        let merge = Merge::new(runs, later).map_err(LakeError::upkeep(SORTING, table))?;
         let written = output::write(self, &log, &work, merge, rows_per_byte(files)).await?;
         drop(folder);
         let removal = (duplicates > 0).then(|| Removal {
@@ -227,12 +227,8 @@ impl Upkeep {
         for file in files {
             contents.push(log.get_present(&file.path).await?);
         }
-        let merged = blocking(move || ledger_file::merge(contents)).await?;
-        let (bytes, rows) = merged.map_err(|error| LakeError::Upkeep {
-            doing: "merge the files",
-            table: log.name().to_owned(),
-            source: error.into(),
-        })?;
+        let merged = blocking(log.name(), move || ledger_file::merge(contents)).await?;
+        let (bytes, rows) = merged.map_err(LakeError::upkeep("merge the files", log.name()))?;
         let path = format!("{}_0.parquet", Uuid::new_v4().simple());
         log.put_if_absent(&path, bytes.clone()).await?;
         let size_bytes = bytes.len() as u64;
@@ -270,11 +266,7 @@ impl Upkeep {
     fn spill_folder(&self, table: &str) -> LakeResult<tempfile::TempDir> {
         let made = std::fs::create_dir_all(&self.spill)
             .and_then(|()| tempfile::TempDir::with_prefix_in("compact-", &self.spill));
-        made.map_err(|error| LakeError::Upkeep {
-            doing: "make a folder to sort in",
-            table: table.to_owned(),
-            source: error.into(),
-        })
+        made.map_err(LakeError::upkeep("make a folder to sort in", table))
     }
 }
 
@@ -311,16 +303,8 @@ fn read(log: &TableLog, file: &ActiveFile, bytes: Bytes, columns: &SchemaRef, so
     for batch in builder.with_batch_size(PORTION).build().map_err(|error| damaged(&error))? {
         let batch = batch.map_err(|error| damaged(&error))?;
         rows += batch.num_rows() as u64;
-        let values = columns.fields().iter().map(|field| match batch.column_by_name(field.name()) {
-            Some(column) => column.clone(),
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        });
-        let batch = RecordBatch::try_new(columns.clone(), values.collect()).map_err(|error| damaged(&error))?;
-        sorter.add(&batch).map_err(|source| LakeError::Upkeep {
-            doing: "sort rows",
-            table: log.name().to_owned(),
-            source: source.into(),
-        })?;
+        let batch = conform(&batch, columns).map_err(|error| damaged(&error))?;
+        sorter.add(&batch).map_err(LakeError::upkeep(SORTING, log.name()))?;
     }
     if rows != file.rows {
         return Err(damaged(&format!("it has {rows} rows, its table's log says {}", file.rows)));

@@ -169,6 +169,15 @@ fn told(conflicts: &[ColumnChange]) -> String {
 }
 
 impl LakeError {
+    /// What maintenance was doing to a table when something beside the store failed.
+    pub(crate) fn upkeep<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        doing: &'static str,
+        table: &str,
+    ) -> impl FnOnce(E) -> Self {
+        let table = table.to_owned();
+        move |source| Self::Upkeep { doing, table, source: source.into() }
+    }
+
     /// What the caller can do: a store's fault may pass, everything else stays until somebody acts.
     pub fn advice(&self) -> Advice {
         use object_store::Error as Store;

@@ -9,7 +9,6 @@ use alluvium_core::identity::content_hash;
 use alluvium_core::{BatchIdentity, LedgerEntry, Removal};
 use arrow::array::{
     Array, AsArray as _, Int64Array, RecordBatch, RecordBatchReader as _, StringArray, TimestampMicrosecondArray,
-    new_null_array,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
@@ -20,6 +19,8 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::columns::conform;
 
 /// What rows of the ledger say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,20 +85,11 @@ pub(crate) fn merge(files: impl IntoIterator<Item = Bytes>) -> Result<(Bytes, u6
     let mut batches = Vec::new();
     for file in files {
         for batch in batches_of(file)? {
-            batches.push(with_removals(&batch?)?);
+            batches.push(conform(&batch?, &ledger_columns())?);
         }
     }
     let rows = concat_batches(&ledger_columns(), &batches)?;
     Ok((write(&rows), rows.num_rows() as u64))
-}
-
-/// The rows of a file that was written before there were removals have none.
-fn with_removals(batch: &RecordBatch) -> Result<RecordBatch, NoLedgerFile> {
-    let columns = ledger_columns();
-    let missing = columns.fields()[batch.num_columns()..].iter();
-    let none = missing.map(|field| new_null_array(field.data_type(), batch.num_rows()));
-    let values = batch.columns().iter().cloned().chain(none).collect();
-    Ok(RecordBatch::try_new(columns.clone(), values)?)
 }
 
 /// The rows of a file, if its columns are those of the ledger.

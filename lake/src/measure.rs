@@ -9,15 +9,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alluvium_core::{Clock as _, ManualClock, SystemClock};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
-use crate::testing::{Event, PlainFormat, READINGS, datasets, deliver_events, library_table, open_shared_at, root};
-use crate::{CompactSettings, LakeReader, Upkeep, UpkeepSettings, VacuumMode};
+use crate::testing::{
+    Event, Maintainer, READINGS, datasets, deliver_events, library_table, maintainer, open_shared, open_shared_at, root,
+};
+use crate::{CompactSettings, LakeReader, VacuumMode};
 
 /// How many commits, and of how many the median is told: those that end at each hundredth, tenth and the whole.
 const COMMITS: u64 = 10_000;
@@ -50,13 +51,8 @@ fn tell(what: &str, times: &[Duration]) {
 async fn commits_of_ours() {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
-    let clock = Arc::new(ManualClock::at(SystemClock.now_micros()));
+    let Maintainer { upkeep, clock, .. } = &maintainer(&store, CompactSettings::default());
     let (mut lake, _) = open_shared_at(&store, &datasets(), clock.clone(), 100).await.unwrap();
-    let spill = folder.path().join("spill");
-    let compact = CompactSettings::default();
-    let (datasets, format) = (Arc::new(datasets()), Arc::new(PlainFormat));
-    let settings = UpkeepSettings { compact, ..UpkeepSettings::default() };
-    let upkeep = Upkeep::new(LakeReader::new(store.clone(), root()), datasets, format, clock.clone(), spill, settings);
     let mut times = Vec::new();
     for number in 1..=COMMITS {
         clock.advance(2_000_000);
@@ -90,8 +86,7 @@ async fn commits_of_ours() {
 async fn commits_of_the_library() {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
-    let clock = Arc::new(ManualClock::at(SystemClock.now_micros()));
-    drop(open_shared_at(&store, &datasets(), clock, 100).await.unwrap());
+    drop(open_shared(&store).await.unwrap());
     let mut table: DeltaTable = library_table(&store, READINGS).await;
     let mut times = Vec::new();
     for number in 1..=COMMITS {

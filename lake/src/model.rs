@@ -18,20 +18,26 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::{Clock as _, CommitMessage, ManualClock, SystemClock};
+use alluvium_core::CommitMessage;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use crate::error::Result;
 use crate::state::IdentityBits;
 use crate::testing::{
-    Crash, Crashing, Dice, Event, PlainFormat, READINGS, datasets, deliver_events, events_of, first_arrivals,
-    open_shared, root,
+    Crash, Crashing, Dice, Event, Maintainer, READINGS, datasets, deliver_events, events_of, first_arrivals,
+    maintainer, open_shared, root,
 };
-use crate::{CompactSettings, LakeError, LakeReader, SharedLake, Upkeep, UpkeepSettings, VacuumMode};
+use crate::{CompactSettings, LakeError, LakeReader, SharedLake, VacuumMode};
 
 const STEPS: u64 = 24;
 const DAY: i64 = 86_400_000_000;
+
+/// Rows are spilled, and files cut, after few bytes.
+fn keeper(store: &Arc<dyn ObjectStore>) -> Maintainer {
+    let compact = CompactSettings { target_bytes: 16 * 1024, memory_bytes: 8 * 1024, ..CompactSettings::default() };
+    maintainer(store, compact)
+}
 
 /// What happened so far.
 struct World {
@@ -42,8 +48,6 @@ struct World {
     batches: Vec<(CommitMessage, Vec<Event>)>,
     /// The batches whose messages were acknowledged, by their places.
     acknowledged: BTreeSet<usize>,
-    clock: Arc<ManualClock>,
-    spill: tempfile::TempDir,
 }
 
 impl World {
@@ -54,21 +58,7 @@ impl World {
             committers: [None, None],
             batches: Vec::new(),
             acknowledged: BTreeSet::new(),
-            clock: Arc::new(ManualClock::at(SystemClock.now_micros())),
-            spill: tempfile::tempdir().unwrap(),
         }
-    }
-
-    fn upkeep(&self, store: &Arc<dyn ObjectStore>) -> Upkeep {
-        let compact = CompactSettings { target_bytes: 16 * 1024, memory_bytes: 8 * 1024, ..CompactSettings::default() };
-        Upkeep::new(
-            LakeReader::new(store.clone(), root()),
-            Arc::new(datasets()),
-            Arc::new(PlainFormat),
-            self.clock.clone(),
-            self.spill.path().to_owned(),
-            UpkeepSettings { compact, ..UpkeepSettings::default() },
-        )
     }
 
     async fn step(&mut self) -> &'static str {
@@ -82,7 +72,7 @@ impl World {
                 "commit"
             }
             7..9 => {
-                match self.upkeep(&self.store).compact(READINGS, 1).await {
+                match keeper(&self.store).upkeep.compact(READINGS, 1).await {
                     // Nothing was committed yet.
                     Ok(_) | Err(LakeError::NoTable(_)) => {}
                     Err(error) => panic!("{error}"),
@@ -91,7 +81,7 @@ impl World {
             }
             9 => {
                 let dying = self.dying();
-                self.upkeep(&dying).compact(READINGS, 1).await.ok();
+                keeper(&dying).upkeep.compact(READINGS, 1).await.ok();
                 "compact and die"
             }
             10 => {
@@ -108,7 +98,7 @@ impl World {
 
     /// Deletes at once what was taken out.
     async fn vacuum(&self, store: &Arc<dyn ObjectStore>) -> Result<()> {
-        let upkeep = self.upkeep(store);
+        let Maintainer { upkeep, .. } = &keeper(store);
         for table in [READINGS, "ledger"] {
             upkeep.vacuum(table, VacuumMode::Delete, Some(Duration::ZERO)).await?;
         }
@@ -213,7 +203,7 @@ impl World {
         let messages: Vec<_> = self.batches.iter().map(|(message, _)| message.clone()).collect();
         let committed = lake.commit(&messages).await;
         assert!(committed.outcomes.iter().all(crate::Outcome::is_done), "{committed:?}");
-        self.upkeep(&self.store).compact(READINGS, 1).await.unwrap();
+        keeper(&self.store).upkeep.compact(READINGS, 1).await.unwrap();
         assert!(lake.commit(&[]).await.failure.is_none());
         let mut rows: Vec<Event> = events_of(&self.store).await.into_values().flatten().collect();
         rows.sort();

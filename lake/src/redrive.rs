@@ -11,9 +11,7 @@ use std::sync::Arc;
 use alluvium_core::DatasetName;
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::{ColumnChange, dead_letter_columns};
-use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, Scalar, TimestampMicrosecondArray, new_null_array,
-};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, Scalar, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -23,6 +21,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use uuid::Uuid;
 
+use crate::columns::{KEY_COLUMNS, conform};
 use crate::compact::{MARKED, days_of, is_new};
 use crate::contention::Contention;
 use crate::error::{LakeError, Result};
@@ -32,7 +31,7 @@ use crate::rewrite::{Known, NewFile, Rewrite};
 use crate::upkeep::{Upkeep, blocking};
 
 const MARK: &str = "redriven_at";
-const KEY_COLUMNS: [&str; 3] = ["owner", "source", "event_id"];
+const WRITING: &str = "write marked rows";
 const MICROS_PER_DAY: Micros = 86_400_000_000;
 
 /// Dead letters by their event keys.
@@ -149,7 +148,7 @@ impl Marking {
     /// How many rows of a file are to be marked.
     async fn rows_in(&self, log: &TableLog, file: &ActiveFile, bytes: &Bytes) -> Result<u64> {
         let (letters, bytes) = (self.letters.clone(), bytes.clone());
-        let counted = blocking(move || -> std::result::Result<u64, ArrowError> {
+        let counted = blocking(log.name(), move || -> std::result::Result<u64, ArrowError> {
             let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
             let columns = KEY_COLUMNS.iter().copied().chain([MARK]);
             let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
@@ -170,19 +169,21 @@ impl Marking {
     ) -> Result<NewFile> {
         let path = self.name(file, number);
         let mut upload = log.upload(&path);
-        let mut writer = upkeep.format.begin(log.name()).map_err(|error| failed(error.into()))?;
+        let mut writer = upkeep.format.begin(log.name()).map_err(LakeError::upkeep(WRITING, log.name()))?;
         let metadata =
             ArrowReaderMetadata::load(&bytes, Default::default()).map_err(|error| damaged(log, file, &error))?;
         for row_group in 0..metadata.metadata().num_row_groups() {
             let (letters, at) = (self.letters.clone(), self.at);
             let (source, metadata) = (bytes.clone(), metadata.clone());
-            let marked = blocking(move || mark(&read_row_group(source, metadata, row_group)?, &letters, at)).await?;
+            let marked =
+                blocking(log.name(), move || mark(&read_row_group(source, metadata, row_group)?, &letters, at)).await?;
             let marked = marked.map_err(|error| damaged(log, file, &error))?;
-            let encoding = blocking(move || writer.write(&marked).map(|()| writer));
-            writer = encoding.await?.map_err(|error| failed(error.into()))?;
+            let encoding = blocking(log.name(), move || writer.write(&marked).map(|()| writer));
+            writer = encoding.await?.map_err(LakeError::upkeep(WRITING, log.name()))?;
             upload.write(writer.take().into()).await?;
         }
-        let encoded = blocking(move || writer.finish()).await?.map_err(|error| failed(error.into()))?;
+        let encoded =
+            blocking(log.name(), move || writer.finish()).await?.map_err(LakeError::upkeep(WRITING, log.name()))?;
         if encoded.rows != file.rows {
             let problem = format!("it has {} rows, its table's log says {}", encoded.rows, file.rows);
             return Err(damaged(log, file, &problem));
@@ -210,13 +211,7 @@ fn read_row_group(
     let batches = builder.with_row_groups(vec![row_group]).with_batch_size(rows).build()?;
     let batches = batches.collect::<std::result::Result<Vec<_>, _>>()?;
     let columns = dead_letter_columns();
-    let whole = batches.iter().map(|rows| {
-        let values = columns.fields().iter().map(|field| match rows.column_by_name(field.name()) {
-            Some(column) => column.clone(),
-            None => new_null_array(field.data_type(), rows.num_rows()),
-        });
-        RecordBatch::try_new(columns.clone(), values.collect())
-    });
+    let whole = batches.iter().map(|rows| conform(rows, &columns));
     concat_batches(&columns, &whole.collect::<std::result::Result<Vec<_>, _>>()?)
 }
 
@@ -231,10 +226,6 @@ fn mark(rows: &RecordBatch, letters: &DeadLetterKeys, at: Micros) -> std::result
 
 fn damaged(log: &TableLog, file: &ActiveFile, problem: &dyn std::fmt::Display) -> LakeError {
     log.damaged(&file.path, &format!("{problem}; restore it"))
-}
-
-fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> LakeError {
-    LakeError::Upkeep { doing: "write marked rows", table: DatasetName::dead_letters().into(), source }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use alluvium_core::Removal;
 use alluvium_core::clock::Micros;
 use arrow::datatypes::SchemaRef;
-use deltalake_core::kernel::{Action, Remove};
+use deltalake_core::kernel::{Action, Add, Remove};
 
 use crate::commit::{Commit, Operation};
 use crate::contention::Contention;
@@ -18,7 +18,7 @@ use crate::lease::Lease;
 use crate::log::{TableLog, Wrote};
 use crate::reader::{ActiveFile, snapshot_of};
 use crate::state::{Files, TableState};
-use crate::table::add_action;
+use crate::table::added;
 use crate::upkeep::Upkeep;
 
 /// A table as of the version that a rewrite is made from.
@@ -50,15 +50,19 @@ impl Known {
 
     /// Whether another rewrite has come after it, so that none that is made from it can be committed.
     pub(crate) async fn is_overtaken(&self) -> Result<bool> {
-        let mut version = self.state.next_version();
-        while let Some(commit) = self.log.read(version).await? {
-            if commit.removes().next().is_some() {
-                return Ok(true);
-            }
-            version += 1;
-        }
-        Ok(false)
+        Ok(after_appends(&self.log, self.state.next_version()).await?.is_none())
     }
+}
+
+/// The next version after the appends from `version` on; `None`: a rewrite is among what follows.
+async fn after_appends(log: &TableLog, mut version: u64) -> Result<Option<u64>> {
+    while let Some(commit) = log.read(version).await? {
+        if commit.removes().next().is_some() {
+            return Ok(None);
+        }
+        version += 1;
+    }
+    Ok(Some(version))
 }
 
 /// A file that maintenance has written.
@@ -112,11 +116,9 @@ impl Rewrite {
                 default_row_commit_version: None,
             })
         });
-        let adds =
-            self.adds.iter().map(|file| match add_action(&file.path, file.size_bytes, file.stats.clone(), now) {
-                Action::Add(add) => Action::Add(deltalake_core::kernel::Add { data_change, ..add }),
-                other => other,
-            });
+        let adds = self.adds.iter().map(|file| {
+            Action::Add(Add { data_change, ..added(&file.path, file.size_bytes, file.stats.clone(), now) })
+        });
         Commit {
             actions: removes.chain(adds).collect(),
             removals: self.removal.iter().cloned().collect(),
@@ -137,12 +139,8 @@ impl Upkeep {
             if log.write(next, rewrite.commit(now).encode(rewrite.operation, now)).await? == Wrote::Entry {
                 return Ok(Some(next));
             }
-            while let Some(other) = log.read(next).await? {
-                if other.removes().next().is_some() {
-                    return Ok(None);
-                }
-                next += 1;
-            }
+            let Some(after) = after_appends(&log, next).await? else { return Ok(None) };
+            next = after;
             contention.wait(log.name()).await?;
         }
     }

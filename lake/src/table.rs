@@ -243,14 +243,19 @@ fn path_in<'a>(table: &str, file: &'a DataFileEntry) -> &'a str {
 }
 
 pub(crate) fn add_action(path: &str, size_bytes: u64, stats: String, now: Micros) -> Action {
-    Action::Add(Add {
+    Action::Add(added(path, size_bytes, stats, now))
+}
+
+/// A file of the table, with rows that are new.
+pub(crate) fn added(path: &str, size_bytes: u64, stats: String, now: Micros) -> Add {
+    Add {
         path: path.to_owned(),
         size: i64::try_from(size_bytes).expect("no store holds an object of 2^63 bytes"),
         modification_time: now / 1_000,
         data_change: true,
         stats: Some(stats),
         ..Add::default()
-    })
+    }
 }
 
 /// The transactions that take marks from where they were to where they are.

@@ -35,12 +35,8 @@ pub struct Upkeep {
 }
 
 /// Runs what takes long where it holds nobody up.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| LakeError::Upkeep {
-        doing: "work on rows",
-        table: String::new(),
-        source: error.into(),
-    })
+pub(crate) async fn blocking<T: Send + 'static>(table: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(LakeError::upkeep("work on rows", table))
 }
 
 impl Upkeep {

@@ -1,11 +1,13 @@
 //! The maintenance loop: every few minutes, the tables are looked through for what there is to do.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alluvium_core::{DatasetName, Datasets};
-use alluvium_lake::{Compaction, LakeError, Upkeep, VacuumMode, Vacuumed};
+use alluvium_core::{Clock, DatasetName, Datasets};
+use alluvium_lake::{Compaction, LakeError, LakeReader, Upkeep, UpkeepSettings, VacuumMode, Vacuumed};
+use alluvium_transform::DataFiles;
 use tokio::sync::Mutex;
 
 /// Maintains the tables of one lake, one piece of work at a time.
@@ -17,11 +19,13 @@ pub struct Maintenance {
 }
 
 /// With so many new files there is something to compact.
-const TWO: usize = 2;
+const LEAST_FILES: usize = 2;
 
-/// How often the loop looks after the tables.
+/// How tables are maintained, and how often the loop looks after them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaintenanceSettings {
+    /// How.
+    pub upkeep: UpkeepSettings,
     /// How often tables are compacted and files that are older than their retention are taken out. Default: 5 minutes.
     pub every: Duration,
     /// How often what nobody needs any more is deleted. Default: 6 hours.
@@ -32,13 +36,27 @@ pub struct MaintenanceSettings {
 
 impl Default for MaintenanceSettings {
     fn default() -> Self {
-        Self { every: Duration::from_secs(5 * 60), vacuum_every: Duration::from_secs(6 * 3600), compact_files: 16 }
+        Self {
+            upkeep: UpkeepSettings::default(),
+            every: Duration::from_secs(5 * 60),
+            vacuum_every: Duration::from_secs(6 * 3600),
+            compact_files: 16,
+        }
     }
 }
 
 impl Maintenance {
-    /// Of the tables of these datasets, `dead_letters` and `ledger`.
-    pub fn new(upkeep: Upkeep, datasets: Arc<Datasets>, settings: MaintenanceSettings) -> Self {
+    /// Of the tables of these datasets, `dead_letters` and `ledger`, in the lake that `reader` reads. What does not fit into memory
+    /// goes to the folder `spill`.
+    pub fn new(
+        reader: LakeReader,
+        datasets: Arc<Datasets>,
+        clock: Arc<dyn Clock>,
+        spill: PathBuf,
+        settings: MaintenanceSettings,
+    ) -> Self {
+        let format = Arc::new(DataFiles::new(datasets.clone()));
+        let upkeep = Upkeep::new(reader, datasets.clone(), format, clock, spill, settings.upkeep.clone());
         Self { upkeep, datasets, settings, busy: Mutex::default() }
     }
 
@@ -64,11 +82,11 @@ impl Maintenance {
     pub async fn compact(&self, table: Option<&str>) -> Result<Vec<Compaction>, LakeError> {
         let _busy = self.busy.lock().await;
         if let Some(table) = table {
-            return self.compact_table(table, TWO).await;
+            return self.compact_table(table, LEAST_FILES).await;
         }
         let mut rounds = Vec::new();
         for table in self.tables() {
-            rounds.extend(of_a_table(self.compact_table(&table, TWO).await).transpose()?.unwrap_or_default());
+            rounds.extend(of_a_table(self.compact_table(&table, LEAST_FILES).await).transpose()?.unwrap_or_default());
         }
         Ok(rounds)
     }

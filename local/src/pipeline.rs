@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use alluvium_core::ports::{HotIndex, PortError, ShardState, Stream};
 use alluvium_core::{Clock, Datasets, SequenceNumber};
-use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings, Upkeep, UpkeepSettings};
-use alluvium_transform::{DataFiles, Transform, TransformError, TransformSettings};
+use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings};
+use alluvium_transform::{Transform, TransformError, TransformSettings};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -47,8 +47,6 @@ pub struct PipelineSettings {
     /// How often expired chunks are taken out of the hot index.
     pub hot_expire_every: Duration,
     /// The maintenance's.
-    pub upkeep: UpkeepSettings,
-    /// When the tables are maintained.
     pub maintenance: MaintenanceSettings,
 }
 
@@ -229,15 +227,9 @@ impl Pipeline {
             hot_rebuilt,
         };
         let reader = LakeReader::new(store.clone(), lake_url.clone());
-        let upkeep = Upkeep::new(
-            reader.clone(),
-            datasets.clone(),
-            Arc::new(DataFiles::new(datasets.clone())),
-            clock.clone(),
-            folder.spill(),
-            settings.upkeep,
-        );
-        let maintenance = Arc::new(Maintenance::new(upkeep, datasets.clone(), settings.maintenance));
+        let maintenance =
+            Maintenance::new(reader.clone(), datasets.clone(), clock.clone(), folder.spill(), settings.maintenance);
+        let maintenance = Arc::new(maintenance);
         let loops = Loops {
             delivery: tokio::spawn(ending(stopped.clone(), delivery.run(from, cuts, drain.clone()))),
             committer: tokio::spawn(ending(stopped.clone(), committer.run(finish.clone()))),

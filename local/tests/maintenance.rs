@@ -37,7 +37,6 @@ fn settings() -> PipelineSettings {
         lake: LakeSettings { checkpoint_every: 5.try_into().unwrap() },
         hot_cache_bytes: 1 << 20,
         hot_expire_every: Duration::from_secs(3600),
-        upkeep: UpkeepSettings::default(),
         maintenance: MaintenanceSettings::default(),
     }
 }

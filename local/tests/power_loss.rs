@@ -43,7 +43,6 @@ fn settings() -> PipelineSettings {
         committer: CommitterSettings { interval: Duration::from_millis(3), max_batches: 8 },
         lake: LakeSettings { checkpoint_every: 5.try_into().unwrap() },
         hot_cache_bytes: 1 << 20,
-        upkeep: Default::default(),
         maintenance: MaintenanceSettings::default(),
         hot_expire_every: Duration::from_secs(3600),
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use alluvium_core::ports::{Advice, PortError, PutVerdict, ReadPage, Refusal, ShardState, Stream};
 use alluvium_core::{Datasets, PutBatch, PutRecord, SequenceNumber, ShardId, SystemClock};
-use alluvium_lake::{LakeSettings, UpkeepSettings};
+use alluvium_lake::LakeSettings;
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
@@ -40,7 +40,6 @@ fn settings() -> PipelineSettings {
         lake: LakeSettings { checkpoint_every: 5.try_into().unwrap() },
         hot_cache_bytes: 1 << 20,
         hot_expire_every: Duration::from_secs(3600),
-        upkeep: UpkeepSettings::default(),
         maintenance: MaintenanceSettings::default(),
     }
 }

@@ -7,7 +7,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::blocking;
 use super::filter::{self, KeyFilter};
-use super::keys::{KEY_COLUMNS, Keys, Part, RowSet};
+use super::keys::{ARRIVAL_COLUMNS, Keys, Part, RowSet};
 use crate::error::{LakeError, Result};
 use crate::log::TableLog;
 use crate::reader::ActiveFile;
@@ -20,19 +20,16 @@ pub(super) async fn compare(
 ) -> Result<(RowSet, BTreeSet<String>)> {
     let (mut later, mut takes) = (keys.none(), BTreeSet::new());
     loop {
-        let (next, rest) = blocking(move || (keys.next_part(), keys)).await?;
+        let (next, rest) = blocking(log.name(), move || (keys.next_part(), keys)).await?;
         keys = rest;
-        let failed = |source: std::io::Error| LakeError::Upkeep {
-            doing: "compare the keys of rows",
-            table: log.name().to_owned(),
-            source: source.into(),
+        let Some(mut part) = next.map_err(LakeError::upkeep("compare the keys of rows", log.name()))? else {
+            return Ok((later, takes));
         };
-        let Some(mut part) = next.map_err(failed)? else { return Ok((later, takes)) };
         part.add_later(&mut later);
         for other in others {
             let filter = log.find(&filter::path_of(&other.path)).await?;
             if let Some(filter) = filter.as_deref().and_then(KeyFilter::decode) {
-                let (is_met, same) = blocking(move || (part.meets(&filter), part)).await?;
+                let (is_met, same) = blocking(log.name(), move || (part.meets(&filter), part)).await?;
                 part = same;
                 if !is_met {
                     continue;
@@ -56,7 +53,7 @@ async fn compare_with(
     let damaged = |error: &dyn std::fmt::Display| log.damaged(&other.path, &format!("{error}; restore it"));
     let bytes = log.get_present(&other.path).await?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| damaged(&error))?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), KEY_COLUMNS);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ARRIVAL_COLUMNS);
     let mut is_later = false;
     for rows in builder.with_projection(mask).build().map_err(|error| damaged(&error))? {
         let rows = rows.map_err(|error| damaged(&error))?;

@@ -11,14 +11,14 @@ use std::path::Path;
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
+use crate::columns::KEY_COLUMNS;
+
 use super::filter::{KeyFilter, KeyNumber};
 
-/// What decides which arrival of a key is the first: owner, source and id make the key, then the earlier `ingest_time` wins, then
-/// the earlier `event_time`.
-const KEY: [&str; 3] = ["owner", "source", "event_id"];
+/// Which arrival of a key is the first: the one with the earlier `ingest_time`, then with the earlier `event_time`.
 const TIMES: [&str; 2] = ["ingest_time", "event_time"];
-/// All of these.
-pub(super) const KEY_COLUMNS: [&str; 5] = [KEY[0], KEY[1], KEY[2], TIMES[0], TIMES[1]];
+/// What an arrival is made of.
+pub(super) const ARRIVAL_COLUMNS: [&str; 5] = [KEY_COLUMNS[0], KEY_COLUMNS[1], KEY_COLUMNS[2], TIMES[0], TIMES[1]];
 /// The most arrivals that are held in memory at a time: 64 MiB of them.
 const HELD: u64 = (64 << 20) / Arrival::BYTES as u64;
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -70,7 +70,7 @@ pub(super) struct Hasher {
 impl Hasher {
     /// The rows, which are numbered from `first` on.
     fn arrivals(&mut self, rows: &RecordBatch, first: u64) -> impl Iterator<Item = Arrival> {
-        let [owners, sources, ids] = KEY.map(|name| rows[name].as_string::<i32>());
+        let [owners, sources, ids] = KEY_COLUMNS.map(|name| rows[name].as_string::<i32>());
         let [ingest_times, event_times] =
             TIMES.map(|name| rows[name].as_primitive::<TimestampMicrosecondType>().values());
         (0..rows.num_rows()).map(move |row| {
@@ -87,7 +87,7 @@ impl Hasher {
 
 /// The numbers in filters of the keys of rows.
 pub(super) fn numbers(rows: &RecordBatch, number: &mut KeyNumber) -> impl Iterator<Item = u64> {
-    let [owners, sources, ids] = KEY.map(|name| rows[name].as_string::<i32>());
+    let [owners, sources, ids] = KEY_COLUMNS.map(|name| rows[name].as_string::<i32>());
     (0..rows.num_rows()).map(move |row| number.of(owners.value(row), sources.value(row), ids.value(row)))
 }
 

@@ -70,11 +70,7 @@ pub(super) async fn write(
     let encoded = encoding.await.map_err(Unsorted::from).and_then(|encoded| encoded);
     // Why the upload ended is what was to be said, not that it did.
     let files = uploaded?;
-    encoded.map_err(|source| LakeError::Upkeep {
-        doing: "write sorted rows",
-        table: log.name().to_owned(),
-        source: source.into(),
-    })?;
+    encoded.map_err(LakeError::upkeep("write sorted rows", log.name()))?;
     Ok(files)
 }
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use alluvium_core::identity::content_hash;
 use alluvium_core::{
     BatchIdentity, CommitMessage, DataFileEntry, DataFileFormat as _, LedgerEntry, ReasonCode, RecordIdentity, ShardId,
-    ShardRange, SystemClock,
+    ShardRange,
 };
-use arrow::array::{BinaryArray, Date32Array, Int64Array, StringArray};
+use arrow::array::{BinaryArray, Date32Array, Int64Array, StringArray, new_null_array};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -15,23 +15,16 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use super::*;
 use crate::commit::Operation;
 use crate::testing::{
-    Crash, Crashing, DEAD, PlainFormat, assert_the_library_reads_the_same, datasets, empty_entry, open_shared, root,
+    Crash, Crashing, DEAD, Maintainer, PlainFormat, assert_the_library_reads_the_same, datasets, empty_entry,
+    maintainer, open_shared, root,
 };
-use crate::{LakeReader, SharedLake, UpkeepSettings};
+use crate::{CompactSettings, LakeReader, SharedLake};
 
 const ARRIVAL: Micros = 1_700_000_000_000_000;
 const NOW: Micros = ARRIVAL + 7 * MICROS_PER_DAY;
 
 fn upkeep(store: &Arc<dyn ObjectStore>) -> (Upkeep, tempfile::TempDir) {
-    let spill = tempfile::tempdir().unwrap();
-    let upkeep = Upkeep::new(
-        LakeReader::new(store.clone(), root()),
-        Arc::new(datasets()),
-        Arc::new(PlainFormat),
-        Arc::new(SystemClock),
-        spill.path().to_owned(),
-        UpkeepSettings::default(),
-    );
+    let Maintainer { upkeep, spill, .. } = maintainer(store, CompactSettings::default());
     (upkeep, spill)
 }
 

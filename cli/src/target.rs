@@ -1,0 +1,34 @@
+//! Whom a command asks: the node at a URL, the node that runs on a data folder, or the folder itself.
+
+use std::path::PathBuf;
+
+use crate::settings::{self, Flags, Settings};
+use crate::{Common, node};
+
+/// The flags that say so.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Target {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    url: Option<String>,
+}
+
+impl Target {
+    /// The settings, with the folder among them.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub fn settings(&self, common: &Common) -> anyhow::Result<Settings> {
+        let flags = Flags { data: self.data.clone(), ..Flags::default() };
+        Ok(settings::load(common.config.as_deref(), &flags)?.settings)
+    }
+
+    /// The base of the node to ask; `None`: none runs on the folder, which is to be opened.
+    pub fn node(&self, settings: &Settings) -> Option<String> {
+        self.url.clone().or_else(|| node::running(&settings.data).map(|node| node.url()))
+    }
+}
