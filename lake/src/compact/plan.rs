@@ -98,18 +98,20 @@ pub(super) fn choose<'a>(
             chosen.push((*candidate).clone());
         }
     }
+    let mut too_many_small = false;
     for candidate in &small {
         if chosen.contains(candidate) {
             continue;
         }
         let beside = small.iter().filter(|other| other.bytes_in(&candidate.days) > 0);
         if beside.clone().count() >= MOST_SMALL {
+            too_many_small = true;
             let more: Vec<_> = beside.filter(|other| !chosen.contains(other)).map(|other| (*other).clone()).collect();
             chosen.extend(more);
         }
     }
-    let is_worth_it = if waiting == 0 { chosen.len() > 1 } else { waiting >= least_files };
-    if is_worth_it { chosen.into_iter().map(|candidate| candidate.file).collect() } else { Vec::new() }
+    let enough_new = waiting > 0 && waiting >= least_files;
+    if enough_new || too_many_small { chosen.into_iter().map(|candidate| candidate.file).collect() } else { Vec::new() }
 }
 
 #[cfg(test)]

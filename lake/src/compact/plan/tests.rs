@@ -66,6 +66,8 @@ fn many_small_files_of_one_date_are_merged() {
     let many: Vec<_> = (0..8).map(|n| file(&format!("monday-{n}.parquet"), (n + 1) * MIB, MONDAY)).collect();
     assert!(chosen(&many[..7]).is_empty());
     assert_eq!(chosen(&many).len(), 8);
+    let with_one_new = [&many[..], &[new(1, MIB, TUESDAY)]].concat();
+    assert_eq!(chosen(&with_one_new).len(), 9, "a new file that would have to wait does not hold them up");
 }
 
 #[test]
