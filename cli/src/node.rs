@@ -316,7 +316,7 @@ async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Aske
         Err(error) => return problem(Problem::new(400, "bad-duration", error.to_string())),
     };
     match admin.pipeline.maintenance.vacuum(asked.table(), asked.mode(), removed_for).await {
-        Ok(reports) => Json(reports).into_response(),
+        Ok(report) => Json(report).into_response(),
         Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
         Err(error) => problem(Problem::new(500, "vacuum-failed", error.to_string())),
     }

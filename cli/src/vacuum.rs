@@ -5,6 +5,7 @@ use std::time::Duration;
 use alluvium_core::duration;
 use alluvium_lake::{Counted, VacuumMode, Vacuumed};
 use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::maintenance::VacuumReport;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -64,7 +65,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let Args { target, asked } = args;
     let settings = target.settings(common)?;
     let removed_for = asked.removed_for()?;
-    let reports: Vec<Vacuumed> = match target.node(&settings) {
+    let report: VacuumReport = match target.node(&settings) {
         Some(url) => {
             let mut query = vec![("dry_run", asked.dry_run.to_string())];
             query.extend(asked.table.map(|table| ("table", table)));
@@ -77,23 +78,26 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         }
     };
     if common.json {
-        output::json(&serde_json::to_value(&reports)?);
+        output::json(&serde_json::to_value(&report)?);
     } else {
-        print(&reports);
+        print(&report);
     }
     Ok(Outcome::Done)
 }
 
-fn print(reports: &[Vacuumed]) {
+fn print(report: &VacuumReport) {
     let cell = |counted: &Counted| match counted.files {
         0 => "-".to_owned(),
         files => format!("{} ({})", output::thousands(files), output::bytes(counted.bytes)),
     };
-    let rows = reports.iter().map(|report| {
-        let Vacuumed { table, removed, orphans, key_filters, log_entries, waiting } = report;
+    let rows = report.tables.iter().map(|vacuumed| {
+        let Vacuumed { table, removed, orphans, key_filters, log_entries, waiting } = vacuumed;
         let [removed, orphans, filters, entries, waiting] =
             [removed, orphans, key_filters, log_entries, waiting].map(cell);
         [table.clone(), removed, orphans, filters, entries, waiting]
     });
     output::table(["table", "taken out", "orphans", "key filters", "log entries", "kept for now"], rows);
+    if report.messages.files > 0 {
+        output::line(format!("And {} commit messages of more than 29 days.", output::thousands(report.messages.files)));
+    }
 }

@@ -92,7 +92,7 @@ fn what_was_taken_out_is_deleted_when_asked_and_the_audit_balances() {
         let args = ["--json", "vacuum", "--data", data.to_str().unwrap(), "--table", "telemetry"];
         serde_json::from_str(&succeed(&[&args[..], more].concat())).unwrap()
     };
-    let removed = |reports: &Value| reports[0]["removed"]["files"].as_u64().unwrap();
+    let removed = |reports: &Value| reports["tables"][0]["removed"]["files"].as_u64().unwrap();
     assert_eq!(removed(&vacuum(&[])), 0, "files are kept for 30 days");
     let at_once = ["--older-than", "0s"];
     let dry = || removed(&vacuum(&["--dry-run", "--older-than", "0s"]));

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alluvium_core::{Clock, DatasetName, Datasets};
-use alluvium_lake::{Compaction, LakeError, LakeReader, Upkeep, UpkeepSettings, VacuumMode, Vacuumed};
+use alluvium_lake::{Compaction, Counted, LakeError, LakeReader, Upkeep, UpkeepSettings, VacuumMode, Vacuumed};
 use alluvium_transform::DataFiles;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 /// Maintains the tables of one lake, one piece of work at a time.
@@ -43,6 +44,15 @@ impl Default for MaintenanceSettings {
             compact_files: 16,
         }
     }
+}
+
+/// What vacuum deleted, or would have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VacuumReport {
+    /// Of each table, by name.
+    pub tables: Vec<Vacuumed>,
+    /// Commit messages that nothing names any more, which no table has by itself: none where one table was asked for.
+    pub messages: Counted,
 }
 
 impl Maintenance {
@@ -91,7 +101,8 @@ impl Maintenance {
         Ok(rounds)
     }
 
-    /// Deletes what nobody needs any more of one table, or of all; see [`Upkeep::vacuum`]. Returns a report for each table.
+    /// Deletes what nobody needs any more of one table, or of all with the commit messages; see [`Upkeep::vacuum`] and
+    /// [`Upkeep::vacuum_messages`].
     ///
     /// # Errors
     ///
@@ -101,16 +112,17 @@ impl Maintenance {
         table: Option<&str>,
         mode: VacuumMode,
         removed_for: Option<Duration>,
-    ) -> Result<Vec<Vacuumed>, LakeError> {
+    ) -> Result<VacuumReport, LakeError> {
         let _busy = self.busy.lock().await;
         if let Some(table) = table {
-            return Ok(vec![self.vacuum_table(table, mode, removed_for).await?]);
+            let tables = vec![self.vacuum_table(table, mode, removed_for).await?];
+            return Ok(VacuumReport { tables, messages: Counted::default() });
         }
-        let mut reports = Vec::new();
+        let mut tables = Vec::new();
         for table in self.tables() {
-            reports.extend(of_a_table(self.vacuum_table(&table, mode, removed_for).await).transpose()?);
+            tables.extend(of_a_table(self.vacuum_table(&table, mode, removed_for).await).transpose()?);
         }
-        Ok(reports)
+        Ok(VacuumReport { tables, messages: self.upkeep.vacuum_messages(mode).await? })
     }
 
     async fn vacuum_table(
@@ -190,6 +202,10 @@ impl Maintenance {
                 }
             }
             if vacuum {
+                if let Err(error) = self.upkeep.vacuum_messages(VacuumMode::Delete).await {
+                    metrics::counter!("alluvium_maintenance_failures_total").increment(1);
+                    tracing::warn!(%error, "old commit messages could not be deleted; it is tried again");
+                }
                 vacuumed = Instant::now();
             }
         }

@@ -55,7 +55,7 @@ def maintained(nab, tmp_path_factory):
     # The ledger copies the compaction when a committer runs; then nothing needs the old files.
     node = Node(data)
     for _ in range(100):
-        vacuumed = json.loads(alluvium("--json", "vacuum", "--data", data, "--table", "telemetry", "--older-than", "0s"))[0]
+        vacuumed = json.loads(alluvium("--json", "vacuum", "--data", data, "--table", "telemetry", "--older-than", "0s"))["tables"][0]
         if vacuumed["removed"]["files"]:
             break
         time.sleep(0.1)
