@@ -49,6 +49,62 @@ impl Clock for ManualClock {
     }
 }
 
+/// For `#[serde(with = "alluvium_core::clock::rfc3339")]`: a time written as RFC 3339 text, in UTC.
+pub mod rfc3339 {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::Micros;
+
+    /// Writes a time; one that lies beyond what there are years for as the last or first that there is.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the serializer.
+    pub fn serialize<S: Serializer>(time: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
+        let last = if *time < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        jiff::Timestamp::from_microsecond(*time).unwrap_or(last).to_string().serialize(serializer)
+    }
+
+    /// Reads a time.
+    ///
+    /// # Errors
+    ///
+    /// When it is no text, or one that is no time.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Micros, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+        Ok(time.as_microsecond())
+    }
+
+    /// The same of a time that may be missing.
+    pub mod optional {
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        use super::Micros;
+
+        #[derive(Serialize, Deserialize)]
+        struct Time(#[serde(with = "super")] Micros);
+
+        /// Writes a time, or null.
+        ///
+        /// # Errors
+        ///
+        /// Only those of the serializer.
+        pub fn serialize<S: Serializer>(time: &Option<Micros>, serializer: S) -> Result<S::Ok, S::Error> {
+            time.map(Time).serialize(serializer)
+        }
+
+        /// Reads a time, or null.
+        ///
+        /// # Errors
+        ///
+        /// When it is something else.
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Micros>, D::Error> {
+            Ok(Option::<Time>::deserialize(deserializer)?.map(|Time(time)| time))
+        }
+    }
+}
+
 #[cfg(all(test, feature = "contract"))]
 mod tests {
     #[test]

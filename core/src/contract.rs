@@ -6,5 +6,6 @@ pub mod clock;
 pub mod commit_queue;
 pub mod data_files;
 pub mod hot_index;
+pub mod object_index;
 pub mod sql_engine;
 pub mod stream;

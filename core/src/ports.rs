@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::clock::Micros;
 use crate::hot::{HotChunk, HotQuery};
 use crate::identity::{SequenceNumber, ShardId};
+use crate::object_index::IndexEntry;
 use crate::record::{PutBatch, StreamRecord};
 
 /// What a caller can do about a failed port call.
@@ -248,6 +249,33 @@ pub trait HotIndex: Send + Sync {
     ///
     /// When that failed; what is left is filtered on read.
     async fn expire(&self, now: Micros) -> Result<usize, PortError>;
+}
+
+/// What is known of the data files without reading them, one entry for each. It is made anew from the lake when it is lost, and one
+/// that is missing says that the file may hold anything.
+#[async_trait]
+pub trait ObjectIndex: std::fmt::Debug + Send + Sync {
+    /// Stores entries, each over one of the same table and path.
+    ///
+    /// # Errors
+    ///
+    /// When not all of them were stored; storing them again is harmless.
+    async fn put(&self, entries: Vec<IndexEntry>) -> Result<(), PortError>;
+
+    /// The entries of a table whose paths come after `after` (`None`: from the first), by path, up to `max` of them. One that cannot be
+    /// read is left out.
+    ///
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    async fn entries(&self, table: &str, after: Option<&str>, max: usize) -> Result<Vec<IndexEntry>, PortError>;
+
+    /// Forgets the entries of a table at these paths; one that is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// When not all of them were removed.
+    async fn remove(&self, table: &str, paths: Vec<String>) -> Result<(), PortError>;
 }
 
 /// The handle of a running or finished statement.
