@@ -8,6 +8,7 @@ use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::maintenance::Maintenance;
 use alluvium_local::store::SyncedStore;
+use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -62,9 +63,10 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 ///
 /// When the lake's folder cannot be opened or a schema is wrong.
 pub fn maintenance(folder: &DataFolder, settings: &Settings) -> anyhow::Result<Maintenance> {
-    let store = SyncedStore::open(Arc::new(RealDisk), &folder.lake())?;
+    let store: Arc<dyn ObjectStore> = Arc::new(SyncedStore::open(Arc::new(RealDisk), &folder.lake())?);
     Ok(Maintenance::new(
-        LakeReader::new(Arc::new(store), folder.lake_url()),
+        store.clone(),
+        LakeReader::new(store, folder.lake_url()),
         Arc::new(node::datasets(settings)?),
         Arc::new(SystemClock),
         folder.spill(),

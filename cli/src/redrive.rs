@@ -105,7 +105,7 @@ pub fn of_pipeline(pipeline: &Pipeline, settings: &Settings) -> anyhow::Result<R
     Ok(Redrive {
         sql: Arc::new(sql),
         stream: pipeline.log.clone(),
-        upkeep: pipeline.maintenance.upkeep().clone(),
+        maintenance: pipeline.maintenance.clone(),
         clock: pipeline.clock(),
     })
 }

@@ -20,7 +20,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("alluvium-local", &["alluvium-core", "alluvium-lake", "alluvium-transform"]),
     ("alluvium-aws", &["alluvium-core"]),
     ("alluvium-lambda-authorizer", &["alluvium-aws", "alluvium-core", "alluvium-query"]),
-    ("alluvium-lambda-commit", &["alluvium-aws", "alluvium-core", "alluvium-lake"]),
+    ("alluvium-lambda-commit", &["alluvium-aws", "alluvium-core", "alluvium-lake", "alluvium-transform"]),
     ("alluvium-lambda-gateway", &["alluvium-aws", "alluvium-core", "alluvium-ingest"]),
     ("alluvium-lambda-query", &["alluvium-aws", "alluvium-core", "alluvium-query"]),
     ("alluvium-lambda-transform", &["alluvium-aws", "alluvium-core", "alluvium-transform"]),

@@ -7,12 +7,15 @@ use std::str::FromStr;
 
 use alluvium_core::{SequenceNumber, ShardId};
 
+use uuid::Uuid;
+
 use crate::state::IdentityBits;
 
 const MARK: &str = "alluvium/mark/";
 const POSITION: &str = "alluvium/position/";
 const COPIED: &str = "alluvium/copied/";
 const BATCH: &str = "alluvium/batch/";
+const ERASURE: &str = "alluvium/erasure/";
 
 /// An application id of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +26,11 @@ pub(crate) enum AppId {
     Position(ShardId),
     /// In the ledger: the entries of this table's commits are copied up to the transaction's version.
     Copied(String),
-    /// In `dead_letters`: this batch, which left no data file in any table, is in. The transaction's version says nothing.
+    /// This batch, of which no row is in the table, is in: in `dead_letters` one that left no data file in any table; elsewhere one whose
+    /// rows were all of owners who are erased. The transaction's version says nothing.
     Batch(IdentityBits),
+    /// In a table: this erasure is open when the transaction's version is 0, else closed.
+    Erasure(Uuid),
 }
 
 impl fmt::Display for AppId {
@@ -34,6 +40,7 @@ impl fmt::Display for AppId {
             Self::Position(shard) => write!(f, "{POSITION}{shard}"),
             Self::Copied(table) => write!(f, "{COPIED}{table}"),
             Self::Batch(batch) => write!(f, "{BATCH}{batch}"),
+            Self::Erasure(id) => write!(f, "{ERASURE}{}", id.simple()),
         }
     }
 }
@@ -54,6 +61,8 @@ impl FromStr for AppId {
             Ok(Self::Copied(table.to_owned()))
         } else if let Some(batch) = text.strip_prefix(BATCH) {
             IdentityBits::of_digits(batch).map(Self::Batch).ok_or(Foreign)
+        } else if let Some(id) = text.strip_prefix(ERASURE) {
+            id.parse().map(Self::Erasure).map_err(|_| Foreign)
         } else {
             Err(Foreign)
         }

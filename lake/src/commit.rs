@@ -60,6 +60,8 @@ pub(crate) enum Operation {
     Update,
     /// Files go.
     Delete,
+    /// Only a transaction is set.
+    SetTransaction,
 }
 
 impl Operation {
@@ -71,13 +73,14 @@ impl Operation {
             Self::Optimize => "OPTIMIZE",
             Self::Update => "UPDATE",
             Self::Delete => "DELETE",
+            Self::SetTransaction => "SET TRANSACTION",
         }
     }
 
     fn parameters(self) -> HashMap<String, Value> {
         match self {
-            Self::Create | Self::ChangeColumns | Self::Optimize | Self::Update | Self::Delete => HashMap::new(),
             Self::Append => [("mode", "Append"), ("partitionBy", "[]")].map(|(k, v)| (k.to_owned(), json!(v))).into(),
+            _ => HashMap::new(),
         }
     }
 }

@@ -4,14 +4,13 @@
 //! sorts their rows by `event_date` and the dataset's order, and writes files that are cut at dates. Of each event key the first
 //! arrival stays (LK-3): the earliest `ingest_time`, then the earliest `event_time`, in whatever file and on whatever date; which
 //! is the row that the de-duplicated view shows before (LK-2). Files that the round does not take are asked by their key filters
-//! (`filter`, `beside`); one that has a later arrival than a new row is taken along. The ledger's files are only put together.
+//! (`crate::filter`, `beside`); one that has a later arrival than a new row is taken along. The ledger's files are only put together.
 //!
 //! Memory is bounded by spilling sorted runs (`sorter`). The round ends by one commit that replaces the files, or by none: then
 //! what it wrote are orphans for vacuum, and the next round begins anew. A round of two compactors at a time is won by the one
 //! that commits first (`rewrite`).
 
 mod beside;
-mod filter;
 mod keys;
 mod output;
 mod plan;
@@ -19,7 +18,6 @@ mod sorter;
 
 use std::collections::BTreeSet;
 
-use alluvium_core::dataset::dead_letter_columns;
 use alluvium_core::{DatasetName, Removal};
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -38,8 +36,8 @@ use crate::rewrite::{Known, NewFile, Rewrite};
 use crate::upkeep::{Upkeep, blocking};
 use sorter::{Merge, Sorter};
 
-pub(crate) use filter::path_of as key_filter_of;
-pub(crate) use plan::{MARKED, days_of, is_new};
+pub(crate) use keys::numbers as numbers_of_keys;
+pub(crate) use plan::{days_of, is_new};
 
 /// How many files are fetched ahead of those that are read.
 const FETCHED: usize = 4;
@@ -184,7 +182,7 @@ impl Upkeep {
             return self.ledger_round(files, state).await;
         }
         let log = state.log().clone();
-        let (columns, order) = self.layout(table)?;
+        let (columns, order) = (self.columns(table)?, self.order(table));
         let rows: u64 = files.iter().map(|file| file.rows).sum();
         let folder = self.spill_folder(table)?;
         let memory = self.settings.compact.memory_bytes;
@@ -253,13 +251,12 @@ impl Upkeep {
         })
     }
 
-    /// A table's columns, and the columns that its rows are sorted by.
-    fn layout(&self, table: &str) -> LakeResult<(SchemaRef, Vec<String>)> {
-        if table == DatasetName::dead_letters().as_str() {
-            return Ok((dead_letter_columns(), ["source", "event_time"].map(str::to_owned).to_vec()));
+    /// The columns that a table's rows are sorted by.
+    fn order(&self, table: &str) -> Vec<String> {
+        match self.datasets.get(table) {
+            Some(dataset) => dataset.sort.clone(),
+            None => ["source", "event_time"].map(str::to_owned).to_vec(),
         }
-        let dataset = self.datasets.get(table).ok_or_else(|| LakeError::NoTable(table.to_owned()))?;
-        Ok((dataset.columns().clone(), dataset.sort.clone()))
     }
 
     /// A folder that goes when it is dropped.

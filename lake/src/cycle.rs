@@ -73,6 +73,11 @@ impl<'a> Cycle<'a> {
         Ok(())
     }
 
+    /// The files for a table.
+    pub(crate) fn files_of(&self, table: &str) -> Vec<&DataFileEntry> {
+        self.batches.iter().filter_map(|batch| batch.file(table)).collect()
+    }
+
     /// What is to be added to a table: the files for it, and its marks; `None`: there is nothing that it does not have.
     pub(crate) fn plan(&self, table: &Table, now: Micros) -> Result<Option<Commit>> {
         let name = table.log.name();

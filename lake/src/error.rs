@@ -80,6 +80,12 @@ pub enum LakeError {
     /// There is no such table.
     #[error("there is no table `{0}` in the lake")]
     NoTable(String),
+    /// The lake has a table, and nothing says what its rows are.
+    #[error(
+        "the lake has a table `{0}`, and no dataset is named so: its rows cannot be written anew. Put its schema back into the folder of \
+         datasets, or name one dataset"
+    )]
+    Undeclared(String),
     /// A commit message contradicts itself or the lake.
     #[error("the commit message of batch {batch} is refused: {problem}")]
     Message {
@@ -158,6 +164,9 @@ pub enum LakeError {
         /// Why it failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The object index could not be asked or written.
+    #[error("the object index: {0}")]
+    Index(#[source] PortError),
     /// The stream could not be asked during an audit.
     #[error("the stream cannot be asked: {0}")]
     Stream(#[from] PortError),
@@ -193,11 +202,12 @@ impl LakeError {
                 _ => Advice::Retry,
             },
             Self::Delta { .. } | Self::Contended { .. } | Self::Upkeep { .. } => Advice::Retry,
-            Self::Stream(error) => error.advice,
+            Self::Stream(error) | Self::Index(error) => error.advice,
             Self::Damaged { .. }
             | Self::Protocol { .. }
             | Self::Columns { .. }
             | Self::NoTable(_)
+            | Self::Undeclared(_)
             | Self::Message { .. }
             | Self::UnreadableMessage { .. }
             | Self::Straddles(_)

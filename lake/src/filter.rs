@@ -1,9 +1,11 @@
-//! Which compacted file may have an event key: a filter beside each, so that new rows are compared with the old ones without reading
-//! those.
+//! Which file may have an event key, an owner or a source: filters, so that a file need not be read to know that it has none.
 //!
-//! A filter is wrong about one key in four thousand million. It takes some 4.5 bytes a row and lies at `_keys/<file>.keys` in the
-//! table's folder: `ALK1`, the CRC-32C of what follows, four numbers that describe it (8, 4, 4 and 4 bytes), and its fingerprints of
-//! 4 bytes each; all with the little end first. A file without one, or with a damaged one, may have any key.
+//! - A *key filter* lies beside each compacted file, at `_keys/<file>.keys` in the table's folder, so that new rows are compared with the
+//!   old ones without reading those. A file without one, or with a damaged one, may have any key.
+//! - A *filter of names*, of owners or sources, stands in a file's entry of the object index.
+//!
+//! A filter is wrong about one key in four thousand million. It takes some 4.5 bytes a key: `ALK1`, the CRC-32C of what follows, four numbers that describe it (8, 4, 4 and 4 bytes), and its fingerprints of
+//! 4 bytes each; all with the little end first.
 //!
 //! Source: Graf and Lemire, "Binary Fuse Filters: Fast and Smaller Than Xor Filters" (2022); the numbers are those of the crate
 //! `xorf`.
@@ -20,10 +22,10 @@ const SEED: u64 = 0x616c_6c75_7669_756d;
 
 /// The number that stands for an event key in a filter.
 #[derive(Debug, Default)]
-pub(super) struct KeyNumber(Vec<u8>);
+pub(crate) struct KeyNumber(Vec<u8>);
 
 impl KeyNumber {
-    pub(super) fn of(&mut self, owner: &str, source: &str, id: &str) -> u64 {
+    pub(crate) fn of(&mut self, owner: &str, source: &str, id: &str) -> u64 {
         self.0.clear();
         for text in [owner, source] {
             self.0.extend_from_slice(&(text.len() as u32).to_le_bytes());
@@ -39,12 +41,17 @@ pub(crate) fn path_of(file: &str) -> String {
     format!("_keys/{}.keys", file.trim_end_matches(".parquet"))
 }
 
-/// The keys of a compacted file.
-pub(super) struct KeyFilter(BinaryFuse32);
+/// The number that stands for an owner or a source in a filter.
+pub(crate) fn number_of_name(name: &str) -> u64 {
+    XxHash64::oneshot(SEED, name.as_bytes())
+}
+
+/// A set of numbers.
+pub(crate) struct KeyFilter(BinaryFuse32);
 
 impl KeyFilter {
     /// The bytes of a filter of these keys; `None`: one cannot be made of them.
-    pub(super) fn encode(mut keys: Vec<u64>) -> Option<Bytes> {
+    pub(crate) fn encode(mut keys: Vec<u64>) -> Option<Bytes> {
         keys.sort_unstable();
         keys.dedup();
         let filter = BinaryFuse32::try_from(&keys).ok()?;
@@ -60,7 +67,7 @@ impl KeyFilter {
     }
 
     /// Reads one back; `None`: it is damaged, or of a release newer than this.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let rest = bytes.strip_prefix(MAGIC)?;
         let (checksum, content) = rest.split_first_chunk()?;
         if crc32c::crc32c(content) != u32::from_le_bytes(*checksum) {
@@ -79,7 +86,7 @@ impl KeyFilter {
         is_consistent(&descriptor, fingerprints.len()).then_some(Self(BinaryFuse32 { descriptor, fingerprints }))
     }
 
-    pub(super) fn may_contain(&self, key: u64) -> bool {
+    pub(crate) fn may_contain(&self, key: u64) -> bool {
         self.0.contains(&key)
     }
 }

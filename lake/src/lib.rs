@@ -11,14 +11,19 @@
 //! event keys that a reader sees, apart from those that retention takes out.
 
 mod ages;
+mod anew;
 mod app_id;
 mod audit;
 mod columns;
 mod commit;
 mod compact;
 mod contention;
+mod contents;
 mod cycle;
+mod erase;
 mod error;
+mod filter;
+mod index;
 mod lease;
 mod ledger;
 mod ledger_file;
@@ -42,6 +47,7 @@ pub use audit::{
     AuditReport, Check, DatasetAudit, RecordReader, ShardAudit, StreamCounts, TableAudit, audit, audit_shared,
 };
 pub use compact::{CompactSettings, Compaction};
+pub use erase::{ErasureReport, OPEN_FOR, OpenErasure, Screened, StoreErasure, Target, screen_chunk};
 pub use error::{LakeError, Straddle};
 pub use lease::Lease;
 pub use reader::{ActiveFile, LakeReader, TableSnapshot};

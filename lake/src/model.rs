@@ -1,9 +1,9 @@
 //! Random sequences of everything that may happen to a table, beside a model that knows only which batches are in.
 //!
-//! Two committers, a queue that delivers late, out of order and again, maintenance, and processes that die at any write. After each
-//! step the table shows of each event key the first arrival among the batches that are in, every version of the ledger that is
-//! looked at balances, and a message that was acknowledged is in for good. In the end every message comes once more, and one last
-//! compaction leaves exactly the first arrivals.
+//! Two committers, a queue that delivers late, out of order and again, maintenance, erasures, and processes that die at any write. After
+//! each step the table shows of each event key the first arrival among the batches that are in, but nothing of an owner who was
+//! erased; every version of the ledger that is looked at balances, and a message that was acknowledged is in for good. In the end every
+//! message comes once more, erasures that died go on, and one last compaction leaves exactly the first arrivals.
 //!
 //! A seed that fails is in the message; `ALLUVIUM_SEEDS=17..18` runs it alone. `make nightly` runs ten thousand.
 
@@ -13,7 +13,7 @@
     reason = "a test may fail by panicking, and is told its seeds"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::testing::{
     Crash, Crashing, Dice, Event, Maintainer, READINGS, datasets, deliver_events, events_of, first_arrivals,
     maintainer, open_shared, root,
 };
-use crate::{CompactSettings, LakeError, LakeReader, SharedLake, VacuumMode};
+use crate::{CompactSettings, LakeError, LakeReader, SharedLake, Target, VacuumMode};
 
 const STEPS: u64 = 24;
 const DAY: i64 = 86_400_000_000;
@@ -48,6 +48,8 @@ struct World {
     batches: Vec<(CommitMessage, Vec<Event>)>,
     /// The batches whose messages were acknowledged, by their places.
     acknowledged: BTreeSet<usize>,
+    /// The owners whose erasure was asked for, with whether it came to its end.
+    erased: BTreeMap<String, bool>,
 }
 
 impl World {
@@ -58,11 +60,12 @@ impl World {
             committers: [None, None],
             batches: Vec::new(),
             acknowledged: BTreeSet::new(),
+            erased: BTreeMap::new(),
         }
     }
 
     async fn step(&mut self) -> &'static str {
-        match self.dice.below(12) {
+        match self.dice.below(15) {
             0..3 => {
                 self.deliver().await;
                 "deliver"
@@ -88,12 +91,50 @@ impl World {
                 self.vacuum(&self.store).await.ok();
                 "vacuum"
             }
-            _ => {
+            11 => {
                 let dying = self.dying();
                 self.vacuum(&dying).await.ok();
                 "vacuum and die"
             }
+            12 => {
+                let owner = self.owner_to_erase();
+                self.erase(&self.store.clone(), &owner).await.unwrap();
+                self.erased.insert(owner, true);
+                "erase"
+            }
+            13 => {
+                let (owner, dying) = (self.owner_to_erase(), self.dying());
+                let is_done = self.erase(&dying, &owner).await.is_ok() || self.erased.get(&owner) == Some(&true);
+                self.erased.insert(owner, is_done);
+                "erase and die"
+            }
+            _ => {
+                let Maintainer { upkeep, .. } = &keeper(&self.store);
+                for open in upkeep.open_erasures().await.unwrap() {
+                    upkeep.erase(open.id).await.unwrap();
+                    self.erased.insert(open.target.owner, true);
+                }
+                "go on erasing"
+            }
         }
+    }
+
+    /// Most events are of others.
+    fn owner_to_erase(&mut self) -> String {
+        format!("owner-{}", self.dice.below(2))
+    }
+
+    /// Erases an owner for good: whatever is still to come of them has arrived before, too.
+    async fn erase(&self, store: &Arc<dyn ObjectStore>, owner: &str) -> Result<()> {
+        let Maintainer { upkeep, .. } = &keeper(store);
+        let target = Target { owner: owner.to_owned(), until: i64::MAX / 4, dataset: None };
+        let id = upkeep.begin_erasure(target, true).await?;
+        upkeep.erase(id).await
+    }
+
+    /// The rows of those who were never to be erased.
+    fn of_others(&self, events: impl IntoIterator<Item = Event>) -> Vec<Event> {
+        events.into_iter().filter(|event| !self.erased.contains_key(&event.owner)).collect()
     }
 
     /// Deletes at once what was taken out.
@@ -128,7 +169,7 @@ impl World {
                     Event { ingest_time, event_time: event.event_time + self.dice.below(2) as i64 * DAY, ..event }
                 }
                 None => Event {
-                    owner: format!("owner-{}", self.dice.below(3)),
+                    owner: format!("owner-{}", self.dice.below(5)),
                     source: format!("source-{}", self.dice.below(3)),
                     // Devices that number alike do not hide each other.
                     id: (number % 50).to_string() + if number > 50 { "+" } else { "" },
@@ -190,8 +231,10 @@ impl World {
             return;
         }
         let rows: Vec<Event> = events_of(&self.store).await.into_values().flatten().collect();
-        let delivered = places.iter().flat_map(|place| &self.batches[*place].1);
-        assert_eq!(first_arrivals(&rows), first_arrivals(delivered), "{when}");
+        let is_gone = |event: &Event| self.erased.get(&event.owner) == Some(&true);
+        assert_eq!(rows.iter().find(|event| is_gone(event)), None, "{when}: an owner who was erased is back");
+        let delivered = self.of_others(places.iter().flat_map(|place| &self.batches[*place].1).cloned());
+        assert_eq!(first_arrivals(&self.of_others(rows)), first_arrivals(&delivered), "{when}");
         let reader = LakeReader::new(self.store.clone(), root());
         let newest = reader.newest("ledger").await.unwrap().version.unwrap();
         assert_eq!(crate::audit::problems_at(&reader, &datasets(), newest).await.unwrap(), [""; 0], "{when}");
@@ -203,11 +246,15 @@ impl World {
         let messages: Vec<_> = self.batches.iter().map(|(message, _)| message.clone()).collect();
         let committed = lake.commit(&messages).await;
         assert!(committed.outcomes.iter().all(crate::Outcome::is_done), "{committed:?}");
+        for owner in self.erased.keys() {
+            self.erase(&self.store, owner).await.unwrap();
+        }
         keeper(&self.store).upkeep.compact(READINGS, 1).await.unwrap();
         assert!(lake.commit(&[]).await.failure.is_none());
         let mut rows: Vec<Event> = events_of(&self.store).await.into_values().flatten().collect();
         rows.sort();
-        assert_eq!(rows, first_arrivals(self.batches.iter().flat_map(|(_, events)| events)), "each key once");
+        let delivered = self.of_others(self.batches.iter().flat_map(|(_, events)| events).cloned());
+        assert_eq!(rows, first_arrivals(&delivered), "each key once");
     }
 }
 

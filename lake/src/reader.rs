@@ -98,6 +98,26 @@ impl LakeReader {
         &self.leases
     }
 
+    /// The lake's URL.
+    pub(crate) fn root_url(&self) -> &Url {
+        &self.root
+    }
+
+    /// The tables that lie in the lake, whether a schema declares them or not.
+    pub(crate) async fn tables(&self) -> Result<Vec<String>> {
+        let place = || self.root().to_owned();
+        let listed = self.store.list_with_delimiter(None).await;
+        let listed = listed.map_err(|source| LakeError::Store { doing: "list", path: place(), source })?;
+        let folders = listed.common_prefixes.iter().filter_map(|folder| folder.filename());
+        let mut tables = Vec::new();
+        for name in folders.filter(|name| !name.starts_with('_')) {
+            if self.log(name).list_since_checkpoint().await?.newest().is_some() {
+                tables.push(name.to_owned());
+            }
+        }
+        Ok(tables)
+    }
+
     /// The lake's URL without a slash at its end.
     pub(crate) fn root(&self) -> &str {
         self.root.as_str().trim_end_matches('/')

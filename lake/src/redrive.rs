@@ -12,26 +12,25 @@ use alluvium_core::DatasetName;
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::{ColumnChange, dead_letter_columns};
 use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, Scalar, TimestampMicrosecondArray};
-use arrow::compute::concat_batches;
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use uuid::Uuid;
 
-use crate::columns::{KEY_COLUMNS, conform};
-use crate::compact::{MARKED, days_of, is_new};
+use crate::anew::{Anew, Written};
+use crate::columns::KEY_COLUMNS;
+use crate::compact::days_of;
 use crate::contention::Contention;
 use crate::error::{LakeError, Result};
 use crate::log::TableLog;
 use crate::reader::ActiveFile;
-use crate::rewrite::{Known, NewFile, Rewrite};
+use crate::rewrite::{Known, Rewrite};
 use crate::upkeep::{Upkeep, blocking};
 
 const MARK: &str = "redriven_at";
-const WRITING: &str = "write marked rows";
 const MICROS_PER_DAY: Micros = 86_400_000_000;
 
 /// Dead letters by their event keys.
@@ -107,17 +106,29 @@ impl Upkeep {
         loop {
             let known = self.newest(table.as_str()).await?;
             check_column(&known)?;
-            let marking = Marking { letters: letters.clone(), at, work: Uuid::new_v4().simple().to_string() };
-            let (mut removes, mut adds, mut rows) = (Vec::new(), Vec::new(), 0);
+            let marking = Marking { letters: letters.clone(), at };
+            let anew = Anew {
+                log: known.log().clone(),
+                format: self.format.clone(),
+                columns: dead_letter_columns(),
+                change: Arc::new(move |rows| mark(rows, &marking)),
+                doing: "write marked rows",
+            };
+            let work = Uuid::new_v4().simple().to_string();
+            let (mut removes, mut adds, mut entries, mut rows) = (Vec::new(), Vec::new(), Vec::new(), 0);
             for file in known.files()?.into_iter().filter(|file| letters.may_be_in(file)) {
                 let bytes = known.log().get_present(&file.path).await?;
-                let found = marking.rows_in(known.log(), &file, &bytes).await?;
+                let found = unmarked_in(known.log(), &file, &bytes, letters).await?;
                 if found > 0 {
-                    adds.push(marking.rewrite(self, known.log(), &file, bytes, adds.len()).await?);
+                    let written = anew.rewrite(&file, bytes, &work, adds.len()).await?;
+                    let Written { file: new, entry, .. } = written.expect("marks leave every row");
+                    adds.push(new);
+                    entries.push(entry);
                     removes.push(file);
                     rows += found;
                 }
             }
+            self.index(entries).await?;
             if removes.is_empty() || self.commit(known, Rewrite::update(removes, adds)).await?.is_some() {
                 return Ok(rows);
             }
@@ -137,95 +148,32 @@ fn check_column(known: &Known) -> Result<()> {
     Err(LakeError::Columns { dataset: DatasetName::dead_letters().into(), conflicts })
 }
 
-/// One attempt.
+/// How many rows of a file are to be marked.
+async fn unmarked_in(log: &TableLog, file: &ActiveFile, bytes: &Bytes, letters: &Arc<DeadLetterKeys>) -> Result<u64> {
+    let (letters, bytes) = (letters.clone(), bytes.clone());
+    let counted = blocking(log.name(), move || -> std::result::Result<u64, ArrowError> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+        let columns = KEY_COLUMNS.iter().copied().chain([MARK]);
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
+        let batches = builder.with_projection(mask).build()?;
+        batches.map(|rows| Ok(letters.unmarked(&rows?).true_count() as u64)).sum()
+    });
+    counted.await?.map_err(|error| log.damaged(&file.path, &format!("{error}; restore it")))
+}
+
+/// What is marked, and when.
 struct Marking {
     letters: Arc<DeadLetterKeys>,
     at: Micros,
-    work: String,
-}
-
-impl Marking {
-    /// How many rows of a file are to be marked.
-    async fn rows_in(&self, log: &TableLog, file: &ActiveFile, bytes: &Bytes) -> Result<u64> {
-        let (letters, bytes) = (self.letters.clone(), bytes.clone());
-        let counted = blocking(log.name(), move || -> std::result::Result<u64, ArrowError> {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
-            let columns = KEY_COLUMNS.iter().copied().chain([MARK]);
-            let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
-            let batches = builder.with_projection(mask).build()?;
-            batches.map(|rows| Ok(letters.unmarked(&rows?).true_count() as u64)).sum()
-        });
-        counted.await?.map_err(|error| damaged(log, file, &error))
-    }
-
-    /// Writes a file anew with its marks.
-    async fn rewrite(
-        &self,
-        upkeep: &Upkeep,
-        log: &TableLog,
-        file: &ActiveFile,
-        bytes: Bytes,
-        number: usize,
-    ) -> Result<NewFile> {
-        let path = self.name(file, number);
-        let mut upload = log.upload(&path);
-        let mut writer = upkeep.format.begin(log.name()).map_err(LakeError::upkeep(WRITING, log.name()))?;
-        let metadata =
-            ArrowReaderMetadata::load(&bytes, Default::default()).map_err(|error| damaged(log, file, &error))?;
-        for row_group in 0..metadata.metadata().num_row_groups() {
-            let (letters, at) = (self.letters.clone(), self.at);
-            let (source, metadata) = (bytes.clone(), metadata.clone());
-            let marked =
-                blocking(log.name(), move || mark(&read_row_group(source, metadata, row_group)?, &letters, at)).await?;
-            let marked = marked.map_err(|error| damaged(log, file, &error))?;
-            let encoding = blocking(log.name(), move || writer.write(&marked).map(|()| writer));
-            writer = encoding.await?.map_err(LakeError::upkeep(WRITING, log.name()))?;
-            upload.write(writer.take().into()).await?;
-        }
-        let encoded =
-            blocking(log.name(), move || writer.finish()).await?.map_err(LakeError::upkeep(WRITING, log.name()))?;
-        if encoded.rows != file.rows {
-            let problem = format!("it has {} rows, its table's log says {}", encoded.rows, file.rows);
-            return Err(damaged(log, file, &problem));
-        }
-        upload.write(encoded.end.into()).await?;
-        upload.finish().await?;
-        Ok(NewFile { path, size_bytes: encoded.size_bytes, stats: encoded.stats })
-    }
-
-    /// A name that is no batch's, and tells compaction of the rows what the old one did: whether it has seen them.
-    fn name(&self, file: &ActiveFile, number: usize) -> String {
-        let first = if is_new(file) { MARKED } else { file.path.split('_').next().unwrap_or_default() };
-        format!("{first}_{}_{number}.parquet", self.work)
-    }
-}
-
-/// A row group of the table, as one RecordBatch; columns that came after it was written are null.
-fn read_row_group(
-    bytes: Bytes,
-    metadata: ArrowReaderMetadata,
-    row_group: usize,
-) -> std::result::Result<RecordBatch, ArrowError> {
-    let rows = metadata.metadata().row_group(row_group).num_rows() as usize;
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata);
-    let batches = builder.with_row_groups(vec![row_group]).with_batch_size(rows).build()?;
-    let batches = batches.collect::<std::result::Result<Vec<_>, _>>()?;
-    let columns = dead_letter_columns();
-    let whole = batches.iter().map(|rows| conform(rows, &columns));
-    concat_batches(&columns, &whole.collect::<std::result::Result<Vec<_>, _>>()?)
 }
 
 /// The same rows, those that are the letters' marked.
-fn mark(rows: &RecordBatch, letters: &DeadLetterKeys, at: Micros) -> std::result::Result<RecordBatch, ArrowError> {
-    let at = Scalar::new(TimestampMicrosecondArray::from_iter_values([at]).with_timezone("UTC"));
-    let marks = zip(&letters.unmarked(rows), &at, rows[MARK].as_primitive::<TimestampMicrosecondType>())?;
+fn mark(rows: &RecordBatch, marking: &Marking) -> std::result::Result<RecordBatch, ArrowError> {
+    let at = Scalar::new(TimestampMicrosecondArray::from_iter_values([marking.at]).with_timezone("UTC"));
+    let marks = zip(&marking.letters.unmarked(rows), &at, rows[MARK].as_primitive::<TimestampMicrosecondType>())?;
     let columns = rows.schema_ref().fields().iter().zip(rows.columns());
     let columns = columns.map(|(field, column)| if field.name() == MARK { marks.clone() } else { column.clone() });
     RecordBatch::try_new(rows.schema(), columns.collect::<Vec<ArrayRef>>())
-}
-
-fn damaged(log: &TableLog, file: &ActiveFile, problem: &dyn std::fmt::Display) -> LakeError {
-    log.damaged(&file.path, &format!("{problem}; restore it"))
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@
 //! have taken one of its files away, or have brought rows that this one has not compared with its own. Appends may come between,
 //! for they take nothing away. So of two rewrites that are made at the same time one is committed, and the other starts over.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alluvium_core::Removal;
 use alluvium_core::clock::Micros;
 use arrow::datatypes::SchemaRef;
-use deltalake_core::kernel::{Action, Add, Remove};
+use deltalake_core::kernel::{Action, Add, Metadata, Remove};
+use uuid::Uuid;
 
 use crate::commit::{Commit, Operation};
 use crate::contention::Contention;
@@ -36,6 +38,20 @@ impl Known {
 
     pub(crate) fn log(&self) -> &TableLog {
         &self.log
+    }
+
+    /// The version after it.
+    pub(crate) fn next_version(&self) -> u64 {
+        self.state.next_version()
+    }
+
+    /// The erasures that are open.
+    pub(crate) fn erasures(&self) -> &BTreeSet<Uuid> {
+        &self.state.erasures
+    }
+
+    pub(crate) fn metadata(&self) -> Option<&Metadata> {
+        self.state.metadata.as_ref()
     }
 
     /// The table's columns.
@@ -92,6 +108,11 @@ impl Rewrite {
     /// Files take the place of others with the same rows, in which some values are new.
     pub(crate) fn update(removes: Vec<ActiveFile>, adds: Vec<NewFile>) -> Self {
         Self { operation: Operation::Update, removes, adds, removal: None }
+    }
+
+    /// Files take the place of others without some of their rows, which are in `removal`.
+    pub(crate) fn erase(removes: Vec<ActiveFile>, adds: Vec<NewFile>, removal: Removal) -> Self {
+        Self { operation: Operation::Delete, removes, adds, removal: Some(removal) }
     }
 
     /// Files go with their rows, which are in `removal`.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::ledger_columns;
-use alluvium_core::{Clock, CommitMessage, DatasetName, Datasets};
+use alluvium_core::{Clock, CommitMessage, DataFileFormat, DatasetName, Datasets};
 use futures::future::try_join_all;
 use object_store::ObjectStore;
 use serde::Serialize;
@@ -32,6 +32,7 @@ pub use round::{Outcome, SharedCommit};
 
 use crate::ages::{MOST_IDLE, micros};
 use crate::columns;
+use crate::erase::Screener;
 use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
 use crate::log::TableLog;
@@ -55,6 +56,7 @@ pub struct SharedLake {
     seen: Micros,
     /// The batches that were half done when the last call ended.
     half_done: BTreeSet<IdentityBits>,
+    screener: Screener,
     clock: Arc<dyn Clock>,
     settings: LakeSettings,
 }
@@ -87,6 +89,7 @@ impl SharedLake {
     ///
     /// `store` is rooted at the lake: `telemetry/_delta_log/…` is a path in it. It must not make an object visible before it is
     /// whole, and must refuse to create one that is there. `root` is the lake's URL, for messages that say where something lies.
+    /// `format` writes the files of batches anew that hold rows of an owner who is erased.
     ///
     /// # Errors
     ///
@@ -96,6 +99,7 @@ impl SharedLake {
         store: Arc<dyn ObjectStore>,
         root: Url,
         datasets: &Datasets,
+        format: Arc<dyn DataFileFormat>,
         clock: Arc<dyn Clock>,
         settings: LakeSettings,
     ) -> Result<(Self, SharedOpening)> {
@@ -134,7 +138,8 @@ impl SharedLake {
         let tables = opened.into_iter().map(|(name, table, _)| (name, table)).collect();
         let ledger = Ledger { table: ledger };
         let half_done = BTreeSet::new();
-        Ok((Self { store, root, tables, ledger, seen: now, half_done, clock, settings }, opening))
+        let screener = Screener::new(store.clone(), root.clone(), datasets, format);
+        Ok((Self { store, root, tables, ledger, seen: now, half_done, screener, clock, settings }, opening))
     }
 
     /// Commits the batches of these messages: one log entry per table that they feed, then one of the ledger.
@@ -194,7 +199,8 @@ impl SharedLake {
         round.refuse_gone(&self.tables, now).await?;
         for (name, table) in &mut self.tables {
             let plan = |table: &Table| Ok(batch::plan(round.batches(), table, now));
-            let appended = table.append(plan, now).await?;
+            let files: Vec<_> = round.batches().iter().filter_map(|batch| batch.file_for(name)).collect();
+            let appended = table.append(&mut self.screener, &files, plan, now).await?;
             if let Some(appended) = appended {
                 round.appended(name, &appended);
             }

@@ -14,6 +14,7 @@ use deltalake_core::kernel::{Action, Add, Metadata, Protocol, Remove};
 use futures::TryStreamExt as _;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use uuid::Uuid;
 
 use crate::app_id::{AppId, sequence_of};
 use crate::commit::Commit;
@@ -48,7 +49,7 @@ impl IdentityBits {
         hex.then(|| u128::from_str_radix(digits, 16).ok().map(Self)).flatten()
     }
 
-    fn of_data_file(path: &str) -> Option<Self> {
+    pub(crate) fn of_data_file(path: &str) -> Option<Self> {
         Self::of(&BatchIdentity::from_data_file_name(path)?)
     }
 }
@@ -151,6 +152,8 @@ pub(crate) struct TableState<K> {
     pub(crate) positions: BTreeMap<ShardId, SequenceNumber>,
     /// In the ledger: the version up to which each table's entries are copied.
     pub(crate) copied: BTreeMap<String, u64>,
+    /// The erasures that are open.
+    pub(crate) erasures: BTreeSet<Uuid>,
     pub(crate) kept: K,
 }
 
@@ -242,6 +245,8 @@ impl<K: Keep> TableState<K> {
                     self.copied.insert(table, u64::try_from(transaction.version).unwrap_or_default());
                 }
                 Ok(AppId::Batch(batch)) => self.kept.batch(batch),
+                Ok(AppId::Erasure(id)) if transaction.version == 0 => drop(self.erasures.insert(id)),
+                Ok(AppId::Erasure(id)) => drop(self.erasures.remove(&id)),
                 Err(_) => {}
             },
             Action::Cdc(_) | Action::CommitInfo(_) | Action::DomainMetadata(_) => {}

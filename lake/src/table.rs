@@ -12,6 +12,7 @@ use crate::columns::{self, Fit};
 use crate::commit::{BatchNote, Commit, Operation};
 use crate::contention::Contention;
 use crate::cycle::Marks;
+use crate::erase::Screener;
 use crate::error::{LakeError, Result};
 use crate::ledger_file::LedgerRows;
 use crate::log::{LogFiles, TableLog, Wrote};
@@ -169,22 +170,30 @@ impl Table {
         Err(LakeError::FileGone { batch: batch.to_owned(), path: file.path.clone() })
     }
 
-    /// Appends what `plan` finds that the table does not have, and plans anew whenever another committer was faster; `None`: there
-    /// was nothing.
+    /// Appends what `plan` finds that the table does not have of these files, less the rows that open erasures leave out, and plans anew
+    /// whenever another committer was faster; `None`: there was nothing.
     pub(crate) async fn append(
         &mut self,
+        screener: &mut Screener,
+        files: &[&DataFileEntry],
         plan: impl Fn(&Self) -> Result<Option<Commit>>,
         now: Micros,
     ) -> Result<Option<Appended>> {
         let mut contention = Contention::default();
+        let mut screening = screener.screen(self, files).await?;
         loop {
-            let Some(commit) = plan(self)? else { return Ok(None) };
+            let Some(mut commit) = plan(self)? else { return Ok(None) };
+            screening.apply(&mut commit, self.log.name(), now);
             let version = self.state.next_version();
             if self.write(&commit, Operation::Append, now).await? == Wrote::Entry {
+                screening.delete_originals(self).await;
                 return Ok(Some(Appended { version, commit }));
             }
             self.catch_up().await?;
             contention.wait(self.log.name()).await?;
+            if !screening.is_of(self) {
+                screening = screener.screen(self, files).await?;
+            }
         }
     }
 
@@ -238,7 +247,7 @@ pub(crate) fn add(table: &str, file: &DataFileEntry, now: Micros) -> Action {
 }
 
 /// The path of a message's data file, relative to its table.
-fn path_in<'a>(table: &str, file: &'a DataFileEntry) -> &'a str {
+pub(crate) fn path_in<'a>(table: &str, file: &'a DataFileEntry) -> &'a str {
     file.path.trim_start_matches(table).trim_start_matches('/')
 }
 

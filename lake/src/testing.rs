@@ -4,6 +4,7 @@
 mod crashing;
 mod events;
 mod format;
+mod index;
 mod library;
 mod retained;
 mod sharing;
@@ -26,8 +27,9 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
 pub(crate) use crashing::{Crash, Crashing};
-pub(crate) use events::{Event, deliver_events, events_of, first_arrivals};
+pub(crate) use events::{Event, deliver_events, events_of, first_arrivals, rows_of_events};
 pub(crate) use format::PlainFormat;
+pub(crate) use index::MemoryIndex;
 pub(crate) use library::{assert_the_library_reads_the_same, library_table};
 pub(crate) use retained::Retained;
 pub(crate) use sharing::{
@@ -96,7 +98,7 @@ pub(crate) async fn open_at(
 ) -> Result<(Lake, LakeRecovery)> {
     let clock = Arc::new(ManualClock::at(1_700_000_000_000_000));
     let settings = LakeSettings { checkpoint_every: NonZeroU64::new(checkpoint_every).unwrap() };
-    Lake::open(store.clone(), root, datasets, clock, settings).await
+    Lake::open(store.clone(), root, datasets, Arc::new(PlainFormat), clock, settings).await
 }
 
 /// What becomes of a record, told by its number.

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alluvium_core::{Clock, DataFileFormat, Datasets};
+use alluvium_core::dataset::dead_letter_columns;
+use alluvium_core::ports::ObjectIndex;
+use alluvium_core::{Clock, DataFileFormat, DatasetName, Datasets};
+use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
 use crate::compact::CompactSettings;
@@ -28,6 +31,7 @@ pub struct Upkeep {
     pub(crate) reader: LakeReader,
     pub(crate) datasets: Arc<Datasets>,
     pub(crate) format: Arc<dyn DataFileFormat>,
+    pub(crate) index: Arc<dyn ObjectIndex>,
     pub(crate) clock: Arc<dyn Clock>,
     /// A folder on a local disk for rows that do not fit into memory while they are sorted.
     pub(crate) spill: PathBuf,
@@ -49,11 +53,21 @@ impl Upkeep {
         reader: LakeReader,
         datasets: Arc<Datasets>,
         format: Arc<dyn DataFileFormat>,
+        index: Arc<dyn ObjectIndex>,
         clock: Arc<dyn Clock>,
         spill: PathBuf,
         settings: UpkeepSettings,
     ) -> Self {
-        Self { reader, datasets, format, clock, spill, settings }
+        Self { reader, datasets, format, index, clock, spill, settings }
+    }
+
+    /// The columns of a table that is not the ledger.
+    pub(crate) fn columns(&self, table: &str) -> Result<SchemaRef> {
+        if table == DatasetName::dead_letters().as_str() {
+            return Ok(dead_letter_columns());
+        }
+        let dataset = self.datasets.get(table).ok_or_else(|| LakeError::NoTable(table.to_owned()))?;
+        Ok(dataset.columns().clone())
     }
 
     /// The newest version of a table.

@@ -20,11 +20,12 @@ use std::time::Duration;
 use alluvium_core::clock::Micros;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectMeta;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::ages::{self, Ages, micros};
-use crate::compact::key_filter_of;
 use crate::error::Result;
+use crate::filter::path_of as key_filter_of;
 use crate::log::TableLog;
 use crate::upkeep::Upkeep;
 use named::{Copied, Named, Standing};
@@ -122,7 +123,9 @@ impl Upkeep {
         // Collected, so that whoever vacuums may do so on another thread.
         let deletes: Vec<_> = removed.iter().map(|object| delete.data_file(object, filter_of(object))).collect();
         futures::stream::iter(deletes).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        let mut deleted = Vec::new();
         for object in removed {
+            deleted.push(object.location.to_string());
             report.removed.add(object);
             filter_of(object).iter().for_each(|filter| report.key_filters.add(filter));
         }
@@ -133,6 +136,7 @@ impl Upkeep {
                 continue;
             }
             delete.data_file(object, filter_of(object)).await?;
+            deleted.push(path.to_owned());
             report.orphans.add(object);
             filter_of(object).iter().for_each(|filter| report.key_filters.add(filter));
         }
@@ -141,11 +145,61 @@ impl Upkeep {
             delete.object(filter).await?;
             report.key_filters.add(filter);
         }
+        if mode == VacuumMode::Delete {
+            let there: BTreeSet<&str> = data.iter().map(|object| object.location.as_ref()).collect();
+            let deleted: BTreeSet<&str> = deleted.iter().map(String::as_str).collect();
+            self.forget_entries(table, |path| there.contains(path) && !deleted.contains(path)).await?;
+        }
         for entry in log_entries::expired(&log, &objects, copied.entries, now - micros(ages.log)).await? {
             delete.object(entry).await?;
             report.log_entries.add(entry);
         }
         Ok(report)
+    }
+}
+
+impl Upkeep {
+    /// Deletes those of these data files, all of which were in the table, that were taken out long enough ago and that nothing holds; see
+    /// [`vacuum`](Self::vacuum). Returns those that are still there.
+    pub(crate) async fn vacuum_files(
+        &self,
+        table: &str,
+        paths: &BTreeSet<String>,
+        removed_for: Option<Duration>,
+    ) -> Result<BTreeSet<String>> {
+        let now = self.clock.now_micros();
+        let log = self.reader.log(table);
+        let named = Named::load(&log, Copied::of(&self.reader, table).await?.removals).await?;
+        let removed_for = micros(removed_for.unwrap_or(Ages::of(&log, &named.metadata)?.tombstones));
+        let held = self.reader.leases().on(table).await;
+        let mut left = BTreeSet::new();
+        for path in paths {
+            let may_go = match named.standing(path) {
+                Standing::Removed { at, is_copied } => {
+                    is_copied && at <= now.saturating_sub(removed_for) && !held.iter().any(|held| held.keeps(path))
+                }
+                // It was in the table once, and the log has forgotten by now that it was taken out.
+                Standing::Unnamed => true,
+                Standing::Active => false,
+            };
+            if may_go {
+                log.delete(&Path::from(key_filter_of(path))).await?;
+                log.delete(&Path::from(path.as_str())).await?;
+                self.forget_entry(table, path).await?;
+            } else if log.has(path).await? {
+                left.insert(path.clone());
+            }
+        }
+        Ok(left)
+    }
+
+    /// The data files of a table that were taken out of it and are still there.
+    pub(crate) async fn removed_files(&self, table: &str) -> Result<Vec<String>> {
+        let log = self.reader.log(table);
+        let named = Named::load(&log, Copied::of(&self.reader, table).await?.removals).await?;
+        let objects = log.list_objects(None).await?;
+        let data = objects.iter().filter(|object| is_data_file(object)).map(|object| object.location.to_string());
+        Ok(data.filter(|path| matches!(named.standing(path), Standing::Removed { .. })).collect())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::ledger_columns;
-use alluvium_core::{Clock, CommitMessage, DatasetName, Datasets, SequenceNumber, ShardId};
+use alluvium_core::{Clock, CommitMessage, DataFileFormat, DatasetName, Datasets, SequenceNumber, ShardId};
 use arrow::datatypes::Schema;
 use futures::future::try_join_all;
 use object_store::ObjectStore;
@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::columns;
 use crate::cycle::{Cycle, Marks, raise_all};
+use crate::erase::Screener;
 use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
 use crate::log::TableLog;
@@ -30,6 +31,7 @@ pub struct Lake {
     ledger: Ledger,
     /// Up to where every table has its records: the position, or farther while that waits for tables that are ahead.
     reached: Marks,
+    screener: Screener,
     clock: Arc<dyn Clock>,
     settings: LakeSettings,
 }
@@ -56,7 +58,7 @@ impl Lake {
     ///
     /// `store` is rooted at the lake: `telemetry/_delta_log/…` is a path in it. It must not make an object visible before it is
     /// whole, and must refuse to create one that is there. `root` is the lake's URL,
-    /// for messages that say where something lies.
+    /// for messages that say where something lies. `format` writes the files of batches anew that hold rows of an owner who is erased.
     ///
     /// When a crash fell between the commits of one cycle, some tables are ahead of the position. Their ledger entries are not
     /// copied here but by the first cycles of [`commit`](Self::commit), when the other tables have caught up: the stream holds the
@@ -70,6 +72,7 @@ impl Lake {
         store: Arc<dyn ObjectStore>,
         root: Url,
         datasets: &Datasets,
+        format: Arc<dyn DataFileFormat>,
         clock: Arc<dyn Clock>,
         settings: LakeSettings,
     ) -> Result<(Self, LakeRecovery)> {
@@ -83,7 +86,8 @@ impl Lake {
         let ledger =
             open_ledger(TableLog::new(&store, &root, DatasetName::ledger().as_str()), &tables, &mut recovery).await?;
         let reached = ledger.state.positions.clone();
-        let mut lake = Self { tables, ledger: Ledger { table: ledger }, reached, clock, settings };
+        let screener = Screener::new(store, root, datasets, format);
+        let mut lake = Self { tables, ledger: Ledger { table: ledger }, reached, screener, clock, settings };
         for (name, table) in &mut lake.tables {
             table.load_uncopied(lake.ledger.table.state.copied.get(name).copied()).await?;
             // Maintenance sets no mark: what it has committed is copied in the first cycle.
@@ -152,7 +156,8 @@ impl Lake {
         for name in cycle.tables() {
             let table = self.tables.get_mut(name).expect("it was looked for above");
             cycle.check_there(table, now).await?;
-            let appended = table.append(|table| cycle.plan(table, now), now).await?;
+            let files = cycle.files_of(name);
+            let appended = table.append(&mut self.screener, &files, |table| cycle.plan(table, now), now).await?;
             report.tables.extend(appended.map(|appended| appended.report(name)));
         }
         self.reached = cycle.reached;

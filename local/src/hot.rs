@@ -10,17 +10,20 @@
 mod error;
 mod layout;
 mod open;
+mod rewrite;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, time_bucket_of};
+use alluvium_core::hot_block::HotBlockError;
 use alluvium_core::ports::{HotIndex, PortError};
 use async_trait::async_trait;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 pub use error::HotIndexError;
+use open::Files;
 pub use open::Opened;
 
 /// Chunks: [`layout::chunk_key`] to header and block.
@@ -36,7 +39,9 @@ const EXPIRE_AT_ONCE: usize = 1_000;
 /// [`HotIndex`] over one redb file.
 #[derive(Debug, Clone)]
 pub struct RedbHotIndex {
-    database: Arc<Database>,
+    /// Written to when another file takes the place of the one that it is of.
+    database: Arc<RwLock<Database>>,
+    files: Arc<Files>,
 }
 
 impl RedbHotIndex {
@@ -48,8 +53,26 @@ impl RedbHotIndex {
     /// When another process has it open, or the folder cannot be read or written. A damaged file is no error: see
     /// [`Opened::SetAside`].
     pub fn open(dir: &Path, cache_bytes: usize) -> Result<(Self, Opened), HotIndexError> {
-        let (database, opened) = open::open(dir, cache_bytes)?;
-        Ok((Self { database: Arc::new(database) }, opened))
+        let files = Files { dir: dir.to_owned(), cache_bytes };
+        let (database, opened) = open::open(&files)?;
+        Ok((Self { database: Arc::new(RwLock::new(database)), files: Arc::new(files) }, opened))
+    }
+
+    /// Leaves of each chunk, expired ones included, what `change` makes of it; nothing else can be read in the index's folder
+    /// afterwards. Readers and writers wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of `change`, and when a file cannot be written. The index is as it was then.
+    pub async fn rewrite(
+        &self,
+        change: impl FnMut(HotChunk) -> Result<Option<HotChunk>, HotBlockError> + Send + 'static,
+    ) -> Result<(), PortError> {
+        let (database, files) = (self.database.clone(), self.files.clone());
+        let mut change = change;
+        let change = move |chunk| change(chunk).map_err(HotIndexError::from);
+        let outcome = tokio::task::spawn_blocking(move || rewrite::rewrite(&database, &files, change)).await;
+        told("be written anew", outcome)
     }
 
     async fn blocking<T: Send + 'static>(
@@ -58,10 +81,40 @@ impl RedbHotIndex {
         work: impl FnOnce(&Database) -> Result<T, HotIndexError> + Send + 'static,
     ) -> Result<T, PortError> {
         let database = self.database.clone();
-        let outcome = tokio::task::spawn_blocking(move || work(&database)).await;
-        let outcome = outcome.unwrap_or_else(|stopped| Err(HotIndexError::Stopped(stopped.to_string())));
-        outcome.map_err(|error| PortError::because(error.advice(), format!("the hot index cannot {what}"), error))
+        let work = move || work(&database.read().unwrap_or_else(PoisonError::into_inner));
+        told(what, tokio::task::spawn_blocking(work).await)
     }
+}
+
+impl RedbHotIndex {
+    /// The sum of what `of` says of each chunk, expired ones included.
+    ///
+    /// # Errors
+    ///
+    /// Those of `of`, and when the file cannot be read.
+    pub async fn sum(
+        &self,
+        of: impl Fn(&HotChunk) -> Result<u64, HotBlockError> + Send + 'static,
+    ) -> Result<u64, PortError> {
+        self.blocking("be read", move |database| {
+            let mut sum = 0;
+            for entry in database.begin_read()?.open_table(CHUNKS)?.iter()? {
+                let (key, value) = entry?;
+                sum += of(&layout::whole_chunk(key.value(), value.value())?)?;
+            }
+            Ok(sum)
+        })
+        .await
+    }
+}
+
+/// What became of work on another thread.
+fn told<T>(
+    what: &'static str,
+    outcome: Result<Result<T, HotIndexError>, tokio::task::JoinError>,
+) -> Result<T, PortError> {
+    let outcome = outcome.unwrap_or_else(|stopped| Err(HotIndexError::Stopped(stopped.to_string())));
+    outcome.map_err(|error| PortError::because(error.advice(), format!("the hot index cannot {what}"), error))
 }
 
 #[async_trait]
@@ -131,16 +184,23 @@ fn put(database: &Database, chunks: &[HotChunk]) -> Result<(), HotIndexError> {
     write(database, Durability::None, |transaction| {
         let mut table = transaction.open_table(CHUNKS)?;
         let mut expiry = transaction.open_table(EXPIRY)?;
-        for chunk in chunks {
-            let key = layout::chunk_key(chunk);
-            let expires_before = put_one(&mut table, &key, chunk)?;
-            if let Some(before) = expires_before.filter(|before| *before != chunk.expires_at) {
-                expiry.remove(layout::expiry_key(before, &key).as_slice())?;
-            }
-            expiry.insert(layout::expiry_key(chunk.expires_at, &key).as_slice(), ())?;
-        }
-        Ok(())
+        chunks.iter().try_for_each(|chunk| put_chunk(&mut table, &mut expiry, chunk))
     })
+}
+
+/// Writes one chunk, and when it expires.
+fn put_chunk(
+    table: &mut Table<'_, &[u8], &[u8]>,
+    expiry: &mut Table<'_, &[u8], ()>,
+    chunk: &HotChunk,
+) -> Result<(), HotIndexError> {
+    let key = layout::chunk_key(chunk);
+    let expires_before = put_one(table, &key, chunk)?;
+    if let Some(before) = expires_before.filter(|before| *before != chunk.expires_at) {
+        expiry.remove(layout::expiry_key(before, &key).as_slice())?;
+    }
+    expiry.insert(layout::expiry_key(chunk.expires_at, &key).as_slice(), ())?;
+    Ok(())
 }
 
 /// Writes one chunk; answers when the one that it takes the place of was to expire.

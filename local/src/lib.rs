@@ -5,13 +5,14 @@
 //! the loops of [`delivery`] and [`committer`] between them, and
 //! that of [`maintenance`] beside them. Durable means synced: see [`disk`].
 //!
-//! On demand: [`redrive`] sends dead letters again.
+//! On demand: [`redrive`] sends dead letters again, and [`erasure`] takes an owner's rows out of everything.
 //!
 //! Beside it, for a stack on AWS services: [`firehose`] delivers from a stream to a function as Amazon Data Firehose does.
 
 pub mod committer;
 pub mod delivery;
 pub mod disk;
+pub mod erasure;
 pub mod firehose;
 pub mod folder;
 pub mod hot;

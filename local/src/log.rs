@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use alluvium_core::clock::Clock;
+use alluvium_core::clock::{Clock, Micros};
 use alluvium_core::identity::{SequenceNumber, ShardId};
 use alluvium_core::limits::PARTITION_KEY_CHARS;
 use alluvium_core::ports::{PortError, PutVerdict, ReadPage, Refusal, ShardState, Stream};
@@ -111,6 +111,30 @@ impl Log {
         let shard = Arc::clone(self.shard(shard)?);
         shard.raise_low_water(up_to.as_u64().unwrap_or(u64::MAX));
         Ok(blocking(move || shard.remove_passed(0)).await?)
+    }
+
+    /// Sees to it that no segment takes more records that has one which arrived up to `until`, so that it can be removed when its time
+    /// has come, however little comes after.
+    ///
+    /// # Errors
+    ///
+    /// When the log is closed. A segment that could not be started is no error: the next call tries again.
+    pub async fn seal(&self, until: Micros) -> Result<(), PortError> {
+        let is_open = |shard: &&Arc<Shard>| {
+            shard.view().segments.back().and_then(|last| last.oldest_arrival).is_some_and(|oldest| oldest <= until)
+        };
+        for shard in self.shards.iter().filter(is_open) {
+            let sealed = shard.queue.seal().await.map_err(|queue::Closed| LogError::Closed)?;
+            // Without an answer the writer is gone, which the next append says.
+            let _ = sealed.await;
+        }
+        Ok(())
+    }
+
+    /// Whether it holds a record that arrived up to `until`.
+    pub fn holds_arrivals(&self, until: Micros) -> bool {
+        let stats = self.stats();
+        stats.shards.iter().any(|shard| shard.oldest_arrival.is_some_and(|oldest| oldest <= until))
     }
 
     /// How much the log holds.

@@ -8,8 +8,12 @@ use std::time::{Duration, Instant};
 use alluvium_core::{Clock, DatasetName, Datasets};
 use alluvium_lake::{Compaction, Counted, LakeError, LakeReader, Upkeep, UpkeepSettings, VacuumMode, Vacuumed};
 use alluvium_transform::DataFiles;
+use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::erasure::Eraser;
+use crate::store::StoreIndex;
 
 /// Maintains the tables of one lake, one piece of work at a time.
 pub struct Maintenance {
@@ -56,9 +60,10 @@ pub struct VacuumReport {
 }
 
 impl Maintenance {
-    /// Of the tables of these datasets, `dead_letters` and `ledger`, in the lake that `reader` reads. What does not fit into memory
-    /// goes to the folder `spill`.
+    /// Of the tables of these datasets, `dead_letters` and `ledger`, in the lake in `store`, which `reader` reads. What does not fit into
+    /// memory goes to the folder `spill`.
     pub fn new(
+        store: Arc<dyn ObjectStore>,
         reader: LakeReader,
         datasets: Arc<Datasets>,
         clock: Arc<dyn Clock>,
@@ -66,13 +71,19 @@ impl Maintenance {
         settings: MaintenanceSettings,
     ) -> Self {
         let format = Arc::new(DataFiles::new(datasets.clone()));
-        let upkeep = Upkeep::new(reader, datasets.clone(), format, clock, spill, settings.upkeep.clone());
+        let index = Arc::new(StoreIndex::new(store));
+        let upkeep = Upkeep::new(reader, datasets.clone(), format, index, clock, spill, settings.upkeep.clone());
         Self { upkeep, datasets, settings, busy: Mutex::default() }
     }
 
     /// What maintains the tables, for other work on them.
     pub fn upkeep(&self) -> &Upkeep {
         &self.upkeep
+    }
+
+    /// Waits until no maintenance is under way; none begins until what it returns is dropped.
+    pub(crate) async fn alone(&self) -> MutexGuard<'_, ()> {
+        self.busy.lock().await
     }
 
     /// The tables, by name.
@@ -147,14 +158,20 @@ impl Maintenance {
     /// What the loop does to one table at a turn.
     async fn look_after(&self, table: &str, vacuum: bool) -> Result<(), LakeError> {
         self.compact_table(table, self.settings.compact_files).await?;
-        if table != DatasetName::ledger().as_str()
-            && let Some(expired) = self.upkeep.retain(table).await?
-        {
-            metrics::counter!("alluvium_rows_expired_total", "table" => table.to_owned()).increment(expired.rows);
-            tracing::info!(table, files = expired.files, rows = expired.rows, "rows are past their retention");
+        if table != DatasetName::ledger().as_str() {
+            self.upkeep.index_table(table).await?;
+            self.retain_table(table).await?;
         }
         if vacuum {
             self.vacuum_table(table, VacuumMode::Delete, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn retain_table(&self, table: &str) -> Result<(), LakeError> {
+        if let Some(expired) = self.upkeep.retain(table).await? {
+            metrics::counter!("alluvium_rows_expired_total", "table" => table.to_owned()).increment(expired.rows);
+            tracing::info!(table, files = expired.files, rows = expired.rows, "rows are past their retention");
         }
         Ok(())
     }
@@ -180,13 +197,17 @@ impl Maintenance {
         Ok(rounds)
     }
 
-    /// Looks through the tables every so often, for ever. A failure is logged, and tried again at the next turn.
-    pub(crate) async fn run(self: Arc<Self>) {
+    /// Looks through the tables and the open erasures every so often, for ever. A failure is logged, and tried again at the next turn.
+    pub(crate) async fn run(self: Arc<Self>, eraser: Arc<Eraser>) {
         describe_metrics();
         let mut failed: BTreeMap<String, u32> = BTreeMap::new();
         // Not at the start: what a crash left half done is delivered first.
         let mut vacuumed = Instant::now();
         loop {
+            if let Err(error) = eraser.look_after().await {
+                metrics::counter!("alluvium_maintenance_failures_total").increment(1);
+                tracing::warn!(%error, "an erasure waits; it goes on at the next turn");
+            }
             tokio::time::sleep(self.settings.every).await;
             let _busy = self.busy.lock().await;
             let vacuum = vacuumed.elapsed() >= self.settings.vacuum_every;

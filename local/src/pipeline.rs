@@ -9,7 +9,7 @@ use std::time::Duration;
 use alluvium_core::ports::{HotIndex, PortError, ShardState, Stream};
 use alluvium_core::{Clock, Datasets, SequenceNumber};
 use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings};
-use alluvium_transform::{Transform, TransformError, TransformSettings};
+use alluvium_transform::{DataFiles, Transform, TransformError, TransformSettings};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -19,6 +19,7 @@ use url::Url;
 use crate::committer::{CommitProgress, Committer, CommitterSettings};
 use crate::delivery::{CutPoints, Delivery, DeliveryProgress, DeliverySettings, StartingPoints};
 use crate::disk::Disk;
+use crate::erasure::Eraser;
 use crate::folder::DataFolder;
 use crate::hot::{HotIndexError, Opened, RedbHotIndex};
 use crate::log::{Log, LogSettings, RecoveryReport};
@@ -143,6 +144,8 @@ pub struct Pipeline {
     pub committed: Arc<CommitProgress>,
     /// What maintains the tables.
     pub maintenance: Arc<Maintenance>,
+    /// What erases owners.
+    pub eraser: Arc<Eraser>,
     reader: LakeReader,
     clock: Arc<dyn Clock>,
     drain: CancellationToken,
@@ -174,6 +177,7 @@ impl Pipeline {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, StartReport), PipelineError> {
         let transform = Arc::new(Transform::new(datasets.clone(), settings.transform)?);
+        let log_retention = settings.log.retention;
         let opening = (disk.clone(), folder.log(), clock.clone());
         let (log, log_report) =
             tokio::task::spawn_blocking(move || Log::open(opening.0, &opening.1, settings.log, opening.2)).await??;
@@ -181,8 +185,18 @@ impl Pipeline {
         let store: Arc<dyn ObjectStore> =
             Arc::new(SyncedStore::open(disk, &folder.lake()).map_err(|error| PipelineError::Store(error.into()))?);
         let lake_url = folder.lake_url();
+        let format = Arc::new(DataFiles::new(datasets.clone()));
         let (lake, lake_report) =
-            Lake::open(store.clone(), lake_url.clone(), &datasets, clock.clone(), settings.lake).await?;
+            Lake::open(store.clone(), lake_url.clone(), &datasets, format, clock.clone(), settings.lake).await?;
+        let reader = LakeReader::new(store.clone(), lake_url.clone());
+        let maintenance = Arc::new(Maintenance::new(
+            store.clone(),
+            reader.clone(),
+            datasets.clone(),
+            clock.clone(),
+            folder.spill(),
+            settings.maintenance,
+        ));
         let shards = log.shards().await?;
         check_that_log_and_lake_agree(&shards, &lake)?;
         let (hot, hot_opened) = RedbHotIndex::open(&folder.hot(), settings.hot_cache_bytes)?;
@@ -190,8 +204,9 @@ impl Pipeline {
             tracing::warn!(kept = %kept.display(), why, "the hot index was damaged and was set aside");
         }
         let hot = Arc::new(hot);
-        let hot_rebuilt =
-            rebuild::rebuild_if_lost(&folder, &hot, &log, &lake, &transform, &datasets, clock.as_ref()).await?;
+        let erased = maintenance.upkeep().open_erasures().await?.into_iter().map(|erasure| erasure.target).collect();
+        let sources = rebuild::Sources { log: &log, lake: &lake, transform: &transform, datasets: &datasets, erased };
+        let hot_rebuilt = sources.rebuild_if_lost(&folder, &hot, clock.as_ref()).await?;
 
         let from: StartingPoints =
             shards.iter().map(|state| (state.shard.clone(), lake.position(&state.shard))).collect();
@@ -226,15 +241,19 @@ impl Pipeline {
             records_behind: records_behind(&shards, &from),
             hot_rebuilt,
         };
-        let reader = LakeReader::new(store.clone(), lake_url.clone());
-        let maintenance =
-            Maintenance::new(reader.clone(), datasets.clone(), clock.clone(), folder.spill(), settings.maintenance);
-        let maintenance = Arc::new(maintenance);
+        let eraser = Arc::new(Eraser {
+            maintenance: maintenance.clone(),
+            hot: hot.clone(),
+            log: log.clone(),
+            log_retention,
+            committed: committed.clone(),
+            clock: clock.clone(),
+        });
         let loops = Loops {
             delivery: tokio::spawn(ending(stopped.clone(), delivery.run(from, cuts, drain.clone()))),
             committer: tokio::spawn(ending(stopped.clone(), committer.run(finish.clone()))),
             expiry: tokio::spawn(expire(hot.clone(), clock.clone(), settings.hot_expire_every)),
-            maintenance: tokio::spawn(maintenance.clone().run()),
+            maintenance: tokio::spawn(maintenance.clone().run(eraser.clone())),
         };
         let pipeline = Self {
             log,
@@ -247,6 +266,7 @@ impl Pipeline {
             delivered,
             committed,
             maintenance,
+            eraser,
             clock,
             drain,
             finish,

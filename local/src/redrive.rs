@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use alluvium_core::ports::{Advice, PortError, PutVerdict, Refusal, Stream};
 use alluvium_core::{Clock, PutBatch};
-use alluvium_lake::{DeadLetterKeys, LakeError, Upkeep};
+use alluvium_lake::{DeadLetterKeys, LakeError};
 
+use crate::maintenance::Maintenance;
 use crate::sql::{Condition, DataFusionSql, SqlSettings};
 use letter::{Letter, Unsendable, letters};
 use pages::Pages;
@@ -40,8 +41,8 @@ pub struct Redrive {
     pub sql: Arc<DataFusionSql>,
     /// Where the events go.
     pub stream: Arc<dyn Stream>,
-    /// What marks.
-    pub upkeep: Upkeep,
+    /// What marks. No other maintenance is under way while dead letters are sent, so that none is sent whose owner is being erased.
+    pub maintenance: Arc<Maintenance>,
     /// What tells the time of the marks.
     pub clock: Arc<dyn Clock>,
 }
@@ -102,6 +103,7 @@ impl Redrive {
     ///
     /// Dropping the future leaves some sent that are not marked, as a crash would.
     pub async fn run(&self, condition: &Condition) -> Result<RedriveReport, RedriveError> {
+        let _alone = self.maintenance.alone().await;
         let mut sending =
             Sending { redrive: self, groups: Groups::default(), sent: 0, unmarked: DeadLetterKeys::default() };
         let sent = sending.send_all(condition).await;
@@ -203,7 +205,7 @@ impl Sending<'_> {
             return Ok(());
         }
         let now = self.redrive.clock.now_micros();
-        let rows = self.redrive.upkeep.mark_redriven(&letters, now).await.map_err(RedriveError::Mark)?;
+        let rows = self.redrive.maintenance.upkeep().mark_redriven(&letters, now).await.map_err(RedriveError::Mark)?;
         tracing::info!(letters = letters.len(), rows, "dead letters were sent again");
         Ok(())
     }

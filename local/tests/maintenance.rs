@@ -22,6 +22,7 @@ use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::LogSettings;
 use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings};
+use alluvium_local::store::StoreIndex;
 use alluvium_transform::{DataFiles, TransformSettings};
 use async_trait::async_trait;
 
@@ -99,6 +100,7 @@ async fn a_node_without_new_events_lets_vacuum_delete_what_compaction_replaced()
         reader.clone(),
         datasets.clone(),
         Arc::new(DataFiles::new(datasets.clone())),
+        Arc::new(StoreIndex::new(pipeline.store.clone())),
         clock,
         spill.path().to_owned(),
         UpkeepSettings::default(),

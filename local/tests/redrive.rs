@@ -125,7 +125,7 @@ impl Node {
         Redrive {
             sql: self.sql.clone(),
             stream: Arc::new(Unreliable { log: self.pipeline.log.clone(), turns }),
-            upkeep: self.pipeline.maintenance.upkeep().clone(),
+            maintenance: self.pipeline.maintenance.clone(),
             clock: self.pipeline.clock(),
         }
     }

@@ -6,9 +6,9 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::blocking;
-use super::filter::{self, KeyFilter};
 use super::keys::{ARRIVAL_COLUMNS, Keys, Part, RowSet};
 use crate::error::{LakeError, Result};
+use crate::filter::{self, KeyFilter};
 use crate::log::TableLog;
 use crate::reader::ActiveFile;
 

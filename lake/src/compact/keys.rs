@@ -12,8 +12,7 @@ use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
 use crate::columns::KEY_COLUMNS;
-
-use super::filter::{KeyFilter, KeyNumber};
+use crate::filter::{KeyFilter, KeyNumber};
 
 /// Which arrival of a key is the first: the one with the earlier `ingest_time`, then with the earlier `event_time`.
 const TIMES: [&str; 2] = ["ingest_time", "event_time"];
@@ -86,7 +85,7 @@ impl Hasher {
 }
 
 /// The numbers in filters of the keys of rows.
-pub(super) fn numbers(rows: &RecordBatch, number: &mut KeyNumber) -> impl Iterator<Item = u64> {
+pub(crate) fn numbers(rows: &RecordBatch, number: &mut KeyNumber) -> impl Iterator<Item = u64> {
     let [owners, sources, ids] = KEY_COLUMNS.map(|name| rows[name].as_string::<i32>());
     (0..rows.num_rows()).map(move |row| number.of(owners.value(row), sources.value(row), ids.value(row)))
 }

@@ -2,17 +2,18 @@
 
 use std::sync::mpsc::sync_channel;
 
-use alluvium_core::{DataFileFormat, DataFileWriter};
+use alluvium_core::{DataFileFormat, DataFileWriter, IndexEntry};
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::filter::{self, KeyFilter, KeyNumber};
 use super::keys;
 use super::sorter::Merge;
 use super::{Result, Unsorted};
+use crate::contents::Contents;
 use crate::error::{LakeError, Result as LakeResult};
+use crate::filter::{self, KeyFilter, KeyNumber};
 use crate::log::TableLog;
 use crate::rewrite::NewFile;
 use crate::upkeep::Upkeep;
@@ -24,7 +25,7 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 enum Piece {
     Begin(String),
     Bytes(Bytes),
-    End(NewFile),
+    End(NewFile, IndexEntry),
     /// Its key filter, if one could be made.
     Filter(String, Bytes),
 }
@@ -69,8 +70,9 @@ pub(super) async fn write(
     let uploaded = upload(log, pieces).await;
     let encoded = encoding.await.map_err(Unsorted::from).and_then(|encoded| encoded);
     // Why the upload ended is what was to be said, not that it did.
-    let files = uploaded?;
+    let (files, entries) = uploaded?;
     encoded.map_err(LakeError::upkeep("write sorted rows", log.name()))?;
+    upkeep.index(entries).await?;
     Ok(files)
 }
 
@@ -110,6 +112,7 @@ struct Open {
     bytes: u64,
     /// The numbers of its rows' keys.
     keys: Vec<u64>,
+    contents: Contents,
 }
 
 fn encode_row_groups(
@@ -133,47 +136,57 @@ fn encode_row_groups(
                 let path = format!("{date}_{work}_{files}.parquet");
                 files += 1;
                 send(Piece::Begin(path.clone()))?;
-                open.insert(Open { path, writer: format.begin(table)?, bytes: 0, keys: Vec::new() })
+                open.insert(Open {
+                    path,
+                    writer: format.begin(table)?,
+                    bytes: 0,
+                    keys: Vec::new(),
+                    contents: Contents::default(),
+                })
             }
         };
         file.writer.write(&rows)?;
+        file.contents.add(&rows);
         file.keys.extend(keys::numbers(&rows, &mut number));
         let bytes = file.writer.take();
         file.bytes += bytes.len() as u64;
         send(Piece::Bytes(bytes.into()))?;
         if let Some(whole) = open.take_if(|open| ends_file || open.bytes >= cuts.target_bytes) {
-            end(whole, &send)?;
+            end(table, whole, &send)?;
         }
     }
-    open.map_or(Ok(()), |last| end(last, &send))
+    open.map_or(Ok(()), |last| end(table, last, &send))
 }
 
-fn end(file: Open, send: &impl Fn(Piece) -> Result<()>) -> Result<()> {
+fn end(table: &str, file: Open, send: &impl Fn(Piece) -> Result<()>) -> Result<()> {
     let encoded = file.writer.finish()?;
     send(Piece::Bytes(encoded.end.into()))?;
     let filter = KeyFilter::encode(file.keys);
     let filter = filter.map(|bytes| Piece::Filter(filter::path_of(&file.path), bytes));
-    send(Piece::End(NewFile { path: file.path, size_bytes: encoded.size_bytes, stats: encoded.stats }))?;
+    let entry = file.contents.entry(table, &file.path, encoded.size_bytes);
+    let file = NewFile { path: file.path, size_bytes: encoded.size_bytes, stats: encoded.stats };
+    send(Piece::End(file, entry))?;
     filter.map_or(Ok(()), send)
 }
 
 /// Stores the pieces as they come. A file that does not end is not there.
-async fn upload(log: &TableLog, mut pieces: mpsc::Receiver<Piece>) -> LakeResult<Vec<NewFile>> {
-    let mut files = Vec::new();
+async fn upload(log: &TableLog, mut pieces: mpsc::Receiver<Piece>) -> LakeResult<(Vec<NewFile>, Vec<IndexEntry>)> {
+    let (mut files, mut entries) = (Vec::new(), Vec::new());
     let mut open = None;
     while let Some(piece) = pieces.recv().await {
         match (piece, &mut open) {
             (Piece::Begin(path), _) => open = Some(log.upload(&path)),
             (Piece::Bytes(bytes), Some(upload)) => upload.write(bytes).await?,
-            (Piece::End(file), upload) => {
+            (Piece::End(file, entry), upload) => {
                 if let Some(upload) = upload.take() {
                     upload.finish().await?;
                     files.push(file);
+                    entries.push(entry);
                 }
             }
             (Piece::Filter(path, bytes), _) => log.put_if_absent(&path, bytes).await?,
             (Piece::Bytes(_), None) => {}
         }
     }
-    Ok(files)
+    Ok((files, entries))
 }

@@ -8,6 +8,7 @@ use arrow::datatypes::Date32Type;
 use serde::Deserialize;
 
 use super::CompactSettings;
+use crate::anew::REWRITTEN;
 use crate::reader::ActiveFile;
 
 /// A compacted file is rewritten together with new rows while it has no more bytes than so many times theirs. So each byte is
@@ -40,13 +41,10 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// How the name of a file begins whose rows were marked before compaction has seen them.
-pub(crate) const MARKED: &str = "marked";
-
-/// Whether compaction has not seen the rows of a file: it is as a batch left it, but for marks.
+/// Whether compaction has not seen the rows of a file: a batch left it, or it was written anew from one that a batch left.
 pub(crate) fn is_new(file: &ActiveFile) -> bool {
-    let is_marked = file.path.split_once('_').is_some_and(|(first, _)| first == MARKED);
-    is_marked || BatchIdentity::from_data_file_name(&file.path).is_some()
+    let is_rewritten = file.path.split_once('_').is_some_and(|(first, _)| first == REWRITTEN);
+    is_rewritten || BatchIdentity::from_data_file_name(&file.path).is_some()
 }
 
 /// The first and the last `event_date` of a file's rows; any day, when its statistics do not say.

@@ -56,6 +56,11 @@ impl Batch {
         Ok(Self { identity, note: BatchNote { batch: message.batch.clone(), files }, parts })
     }
 
+    /// Its file for a table.
+    pub(super) fn file_for(&self, table: &str) -> Option<&DataFileEntry> {
+        self.parts.get(table)?.file.as_ref()
+    }
+
     /// Refuses it when a file of it is gone that a table does not have yet. It is looked for only after so long that vacuum may have
     /// deleted it.
     pub(super) async fn check_there(&self, tables: &BTreeMap<String, Table>, now: Micros) -> Result<()> {

@@ -32,7 +32,8 @@ pub(crate) struct Event {
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-fn rows(events: &[Event]) -> RecordBatch {
+/// Events as rows of their table.
+pub(crate) fn rows_of_events(events: &[Event]) -> RecordBatch {
     let columns = datasets().get(READINGS).unwrap().columns().clone();
     let text = |of: fn(&Event) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(events.iter().map(of))) };
     let time = |of: fn(&Event) -> i64| -> ArrayRef {
@@ -63,7 +64,7 @@ pub(crate) async fn deliver_events(store: &Arc<dyn ObjectStore>, first: u64, eve
         .collect();
     let batch = BatchIdentity::of(&records);
     let mut writer = PlainFormat.begin(READINGS).unwrap();
-    writer.write(&rows(events)).unwrap();
+    writer.write(&rows_of_events(events)).unwrap();
     let file = writer.finish().unwrap();
     let path = format!("{READINGS}/{batch}-{}.parquet", content_hash(&file.end));
     store.put(&Path::from(path.as_str()), file.end.into()).await.unwrap();

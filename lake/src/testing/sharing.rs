@@ -12,7 +12,9 @@ use alluvium_core::{
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
-use super::{DEAD, Dice, LEDGER, NOTES, READINGS, Retained, assert_rows, datasets, deliver_records, root, table_of};
+use super::{
+    DEAD, Dice, LEDGER, NOTES, PlainFormat, READINGS, Retained, assert_rows, datasets, deliver_records, root, table_of,
+};
 use crate::error::Result;
 use crate::message::entries;
 use crate::{LakeReader, LakeSettings, SharedLake, SharedOpening};
@@ -35,7 +37,7 @@ pub(crate) async fn open_shared_at(
     checkpoint_every: u64,
 ) -> Result<(SharedLake, SharedOpening)> {
     let settings = LakeSettings { checkpoint_every: NonZeroU64::new(checkpoint_every).unwrap() };
-    SharedLake::open(store.clone(), root(), datasets, clock, settings).await
+    SharedLake::open(store.clone(), root(), datasets, Arc::new(PlainFormat), clock, settings).await
 }
 
 /// The sequence number of the `number`th record of a shard: 56 digits, with gaps between them, as Kinesis has it.

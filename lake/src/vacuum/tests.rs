@@ -539,8 +539,16 @@ async fn where_one_committer_writes_its_ledger_keeps_up_and_never_ahead_of_a_tab
 async fn one_committer_alone_refuses_a_batch_whose_file_is_gone() {
     let store = memory();
     let clock = Arc::new(alluvium_core::ManualClock::at(1_700_000_000_000_000 + 40 * DAY));
-    let (mut lake, _) =
-        crate::Lake::open(store.clone(), root(), &datasets(), clock, crate::LakeSettings::default()).await.unwrap();
+    let (mut lake, _) = crate::Lake::open(
+        store.clone(),
+        root(),
+        &datasets(),
+        Arc::new(crate::testing::PlainFormat),
+        clock,
+        crate::LakeSettings::default(),
+    )
+    .await
+    .unwrap();
     let message = deliver(&store, vec![range(0, 1, 9)]).await;
     let file = Path::from(message.files[0].path.as_str());
     let bytes = store.get(&file).await.unwrap().bytes().await.unwrap();

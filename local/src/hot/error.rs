@@ -1,5 +1,6 @@
 //! What can go wrong in the hot index.
 
+use alluvium_core::hot_block::HotBlockError;
 use alluvium_core::ports::Advice;
 
 /// A hot index that cannot be opened, read or written.
@@ -24,6 +25,9 @@ pub enum HotIndexError {
     /// A newer release wrote it.
     #[error("a chunk has version {0}, newer than this release reads (1); use that release, or delete the folder `hot`")]
     Version(u8),
+    /// A chunk's rows cannot be read or written.
+    #[error(transparent)]
+    Block(#[from] HotBlockError),
     /// redb refused.
     #[error(transparent)]
     Redb(#[from] redb::Error),

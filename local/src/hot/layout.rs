@@ -142,6 +142,13 @@ pub(super) fn chunk(dataset: &str, key: ChunkKey, header: Header, value: &[u8]) 
     }
 }
 
+/// Puts a chunk together again out of its key and value alone.
+pub(super) fn whole_chunk(key: &[u8], value: &[u8]) -> Result<HotChunk, HotIndexError> {
+    let dataset = key.split(|byte| *byte == 0).next().and_then(|name| std::str::from_utf8(name).ok());
+    let dataset = dataset.ok_or(HotIndexError::Damaged("a chunk's key"))?;
+    Ok(chunk(dataset, ChunkKey::read(key)?, Header::read(value)?, value))
+}
+
 /// Where it is noted that a chunk expires.
 pub(super) fn expiry_key(expires_at: Micros, chunk_key: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(8 + chunk_key.len());

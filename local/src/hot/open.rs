@@ -8,9 +8,29 @@ use redb::{Database, Durability};
 use super::error::HotIndexError;
 use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, write};
 
-const FILE: &str = "index.redb";
-/// Where a damaged file is kept: the newest one only, so that damage cannot fill the disk.
-const DAMAGED: &str = "index.damaged";
+/// The files of an index.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) dir: PathBuf,
+    /// What redb keeps of a file in memory.
+    pub(super) cache_bytes: usize,
+}
+
+impl Files {
+    pub(super) fn index(&self) -> PathBuf {
+        self.dir.join("index.redb")
+    }
+
+    /// Where a damaged file is kept: the newest one only, so that damage cannot fill the disk.
+    pub(super) fn damaged(&self) -> PathBuf {
+        self.dir.join("index.damaged")
+    }
+
+    /// Where the index is written anew.
+    pub(super) fn draft(&self) -> PathBuf {
+        self.dir.join("index.new")
+    }
+}
 
 /// What was found when an index was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,15 +48,19 @@ pub enum Opened {
     },
 }
 
-pub(super) fn open(dir: &Path, cache_bytes: usize) -> Result<(Database, Opened), HotIndexError> {
+pub(super) fn open(files: &Files) -> Result<(Database, Opened), HotIndexError> {
+    let Files { dir, cache_bytes } = files;
+    let cache_bytes = *cache_bytes;
     std::fs::create_dir_all(dir).map_err(io("make the folder", dir))?;
-    let file = dir.join(FILE);
+    // Left by one that was killed.
+    remove(&files.draft())?;
+    let file = files.index();
     let found = file.try_exists().map_err(io("look for", &file))?;
     match try_open(&file, cache_bytes) {
         Ok(database) => Ok((database, if found { Opened::Existing } else { Opened::New })),
         Err(Failed::Refused(error)) => Err(error),
         Err(Failed::Damaged(why)) => {
-            let kept = dir.join(DAMAGED);
+            let kept = files.damaged();
             std::fs::rename(&file, &kept).map_err(io("set aside the damaged", &file))?;
             match try_open(&file, cache_bytes) {
                 Ok(database) => Ok((database, Opened::SetAside { kept, why })),
@@ -54,11 +78,7 @@ enum Failed {
 
 fn try_open(file: &Path, cache_bytes: usize) -> Result<Database, Failed> {
     // redb asserts what it reads, and a file can be damaged so that an assertion fails.
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        let database = Database::builder().set_cache_size(cache_bytes).create(file)?;
-        make_tables(&database)?;
-        Ok(database)
-    }));
+    let opened = catch_unwind(AssertUnwindSafe(|| create(file, cache_bytes)));
     let error = match opened {
         Ok(Ok(database)) => return Ok(database),
         Ok(Err(error)) => error,
@@ -78,6 +98,26 @@ fn try_open(file: &Path, cache_bytes: usize) -> Result<Database, Failed> {
     })
 }
 
+/// Opens a file, which is made if it is missing, with the tables of an index.
+pub(super) fn create(file: &Path, cache_bytes: usize) -> Result<Database, HotIndexError> {
+    let database = Database::builder().set_cache_size(cache_bytes).create(file)?;
+    make_tables(&database)?;
+    Ok(database)
+}
+
+/// Removes a file, which need not be there.
+pub(super) fn remove(file: &Path) -> Result<(), HotIndexError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", file)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes durable what was renamed in a folder.
+pub(super) fn sync(dir: &Path) -> Result<(), HotIndexError> {
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("sync", dir))
+}
+
 /// Makes the tables where they are missing, so that readers always find them.
 fn make_tables(database: &Database) -> Result<(), HotIndexError> {
     write(database, Durability::Immediate, |transaction| {
@@ -88,7 +128,7 @@ fn make_tables(database: &Database) -> Result<(), HotIndexError> {
     })
 }
 
-fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> HotIndexError {
+pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> HotIndexError {
     let path = path.display().to_string();
     move |source| HotIndexError::Io { doing, path, source }
 }

@@ -96,7 +96,7 @@ proptest! {
     fn an_index_opens_whatever_its_file_holds(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40)) {
         let dir = tempfile::tempdir().unwrap();
         let (index, _) = open(dir.path());
-        put(&index.database, &[contract::chunk("fuzz", 1, 1, (100, 200))]).unwrap();
+        put(&index.database.read().unwrap(), &[contract::chunk("fuzz", 1, 1, (100, 200))]).unwrap();
         // The copy is unclean, so that opening it walks every page.
         let left = tempfile::tempdir().unwrap();
         let mut bytes = std::fs::read(dir.path().join("index.redb")).unwrap();
@@ -108,4 +108,54 @@ proptest! {
         let (index, _) = open(left.path());
         drop(index);
     }
+}
+
+#[tokio::test]
+async fn what_is_left_out_of_a_rewrite_cannot_be_found_in_the_file_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = open(dir.path());
+    let chunk = |batch, text: &str| HotChunk {
+        block: text.to_owned().into(),
+        ..contract::chunk("wiped", 1, batch, (100, 200))
+    };
+    index.put(vec![chunk(1, "a secret"), chunk(2, "kept"), chunk(3, "another secret")]).await.unwrap();
+    index.set_complete_since("wiped", 50).await.unwrap();
+    index.put(vec![chunk(1, "taken its place")]).await.unwrap();
+    index.expire(Micros::MIN).await.unwrap();
+    index.flush().await.unwrap();
+    std::fs::write(dir.path().join("index.damaged"), "a secret").unwrap();
+    let finds = |text: &str| {
+        let files = std::fs::read_dir(dir.path()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        files.into_iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+    };
+    assert!(finds("a secret") && finds("kept"), "redb leaves what it frees");
+    let reader = index.clone();
+    let keep = |chunk: HotChunk| Ok((chunk.block != "another secret").then_some(chunk));
+    index.rewrite(keep).await.unwrap();
+    assert!(!finds("secret") && finds("kept") && finds("taken its place"));
+    let blocks = async |index: &RedbHotIndex| -> Vec<_> {
+        index.newest(everything("wiped")).await.unwrap().into_iter().map(|chunk| chunk.block).collect()
+    };
+    assert_eq!(blocks(&reader).await.len(), 2, "clones read the new file");
+    assert_eq!(index.complete_since("wiped").await.unwrap(), Some(50));
+    assert_eq!(index.sum(|chunk| Ok(u64::from(chunk.rows))).await.unwrap(), 4);
+    assert_eq!(index.expire(Micros::MAX).await.unwrap(), 2, "it is known when they expire");
+    index.put(vec![chunk(4, "new")]).await.unwrap();
+    drop((index, reader));
+    let (index, opened) = open(dir.path());
+    assert_eq!((opened, blocks(&index).await), (Opened::Existing, vec!["new".into()]));
+}
+
+#[tokio::test]
+async fn a_rewrite_that_fails_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = open(dir.path());
+    let chunk = contract::chunk("same", 1, 1, (100, 200));
+    index.put(vec![chunk.clone()]).await.unwrap();
+    index.rewrite(|chunk| Err(HotBlockError::Damaged(chunk.block.len()))).await.unwrap_err();
+    assert_eq!(index.newest(everything("same")).await.unwrap(), std::slice::from_ref(&chunk));
+    drop(index);
+    let (index, _) = open(dir.path());
+    assert_eq!(index.newest(everything("same")).await.unwrap(), [chunk]);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "what was half written is gone");
 }

@@ -13,6 +13,8 @@ const RECORD_COST_BYTES: usize = 160;
 #[derive(Debug)]
 pub(super) struct Pending {
     pub records: Vec<PutRecord>,
+    /// Whether the shard's next record is to begin a new segment.
+    pub seals: bool,
     answer: oneshot::Sender<Vec<PutVerdict>>,
     /// Given back with the answer, so that what is being written counts too.
     _room: OwnedSemaphorePermit,
@@ -61,13 +63,31 @@ impl Queue {
         let cost: usize = records.iter().map(cost).sum();
         // A call larger than the whole queue goes through alone; its caller holds it in memory already.
         let cost = u32::try_from(cost).unwrap_or(u32::MAX).min(self.capacity_bytes);
+        self.enqueue(records, cost, false).await
+    }
+
+    /// Asks, behind all that waits, for a new segment. What comes back says when that was done, or failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`put`](Self::put).
+    pub(super) async fn seal(&self) -> Result<oneshot::Receiver<Vec<PutVerdict>>, Closed> {
+        self.enqueue(Vec::new(), 0, true).await
+    }
+
+    async fn enqueue(
+        &self,
+        records: Vec<PutRecord>,
+        cost: u32,
+        seals: bool,
+    ) -> Result<oneshot::Receiver<Vec<PutVerdict>>, Closed> {
         let room = Arc::clone(&self.room).acquire_many_owned(cost).await.map_err(|_| Closed)?;
         let (answer, verdicts) = oneshot::channel();
         let mut waiting = self.lock();
         if waiting.closed {
             return Err(Closed);
         }
-        waiting.pending.push(Pending { records, answer, _room: room });
+        waiting.pending.push(Pending { records, seals, answer, _room: room });
         self.filled.notify_one();
         Ok(verdicts)
     }

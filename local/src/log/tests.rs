@@ -309,3 +309,24 @@ fn settings_that_cannot_work_are_refused() {
     assert!(bench(LogSettings { record_bytes: 1 << 30, ..default() }).contains("records of up to"));
     assert!(bench(LogSettings { queue_bytes: 0, ..default() }).contains("queue"));
 }
+
+#[tokio::test]
+async fn a_sealed_segment_goes_by_its_retention_though_nothing_comes_after() {
+    let bench = Bench::new(small());
+    let log = bench.open();
+    let now = bench.clock.now_micros();
+    put_stored(&log, "a").await;
+    log.seal(now - 1).await.unwrap();
+    assert_eq!(bench.segments().len(), 1, "it has nothing so old");
+    assert!(log.holds_arrivals(now) && !log.holds_arrivals(now - 1));
+    log.seal(now).await.unwrap();
+    log.seal(now).await.unwrap();
+    assert_eq!(bench.segments().len(), 2, "the new one is empty, and need not be sealed");
+    bench.clock.advance(25 * 3600 * 1_000_000);
+    log.trim(&shard(), 1.into()).await.unwrap();
+    assert!(!log.holds_arrivals(now));
+    assert_eq!(bench.segments().len(), 1);
+    assert_eq!(put_stored(&log, "b").await, 2);
+    log.close().await;
+    log.seal(Micros::MAX).await.unwrap_err();
+}

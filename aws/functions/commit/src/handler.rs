@@ -7,6 +7,7 @@ use alluvium_core::clock::Micros;
 use alluvium_core::ports::PortError;
 use alluvium_core::{Clock, Datasets};
 use alluvium_lake::{LakeError, LakeSettings, Outcome, SharedCommit, SharedLake};
+use alluvium_transform::DataFiles;
 use async_trait::async_trait;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use object_store::ObjectStore;
@@ -95,7 +96,9 @@ impl Handler {
     /// Opens the lake. Of a dataset of which nothing was ever committed, the hot index has everything: nothing came before it.
     async fn open(&self) -> Result<SharedLake, OpenError> {
         let (store, root, clock) = (self.store.clone(), self.root.clone(), self.clock.clone());
-        let (lake, opening) = SharedLake::open(store, root, &self.datasets, clock, self.settings.clone()).await?;
+        let format = Arc::new(DataFiles::new(self.datasets.clone()));
+        let (lake, opening) =
+            SharedLake::open(store, root, &self.datasets, format, clock, self.settings.clone()).await?;
         tracing::info!(created = ?opening.created, evolved = ?opening.evolved, "the lake is open");
         // Dead letters have no chunks: reads of them go to the lake, as they do without a mark.
         for dataset in opening.empty.iter().filter(|table| self.datasets.get(table).is_some()) {

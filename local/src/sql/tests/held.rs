@@ -17,6 +17,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::super::{DataFusionSql, SqlSettings};
 use super::lake::{Event, batch_of, datasets, events};
+use crate::store::StoreIndex;
 
 const TABLE: &str = "telemetry";
 
@@ -65,7 +66,9 @@ async fn vacuum_leaves_what_a_statement_reads_until_it_has_ended() {
     let clock = Arc::new(ManualClock::at(0));
     let datasets = Arc::new(datasets());
     let settings = LakeSettings::default();
-    let (mut lake, _) = Lake::open(store.clone(), root.clone(), &datasets, clock.clone(), settings).await.unwrap();
+    let format = Arc::new(DataFiles::new(datasets.clone()));
+    let (mut lake, _) =
+        Lake::open(store.clone(), root.clone(), &datasets, format, clock.clone(), settings).await.unwrap();
     let all = events(60_000, 7);
     for (number, events) in (1..).zip(all.chunks(10_000)) {
         lake.commit(&[deliver(&store, &datasets, number, events).await]).await.unwrap();
@@ -82,7 +85,15 @@ async fn vacuum_leaves_what_a_statement_reads_until_it_has_ended() {
     let format = Arc::new(DataFiles::new(expiring.clone()));
     let spill = tempfile::tempdir().unwrap();
     let settings = UpkeepSettings::default();
-    let upkeep = Upkeep::new(reader, expiring, format, clock.clone(), spill.path().to_owned(), settings);
+    let upkeep = Upkeep::new(
+        reader,
+        expiring,
+        format,
+        Arc::new(StoreIndex::new(store.clone())),
+        clock.clone(),
+        spill.path().to_owned(),
+        settings,
+    );
     clock.advance(3 * 86_400_000_000);
     let vacuum = async || -> Vacuumed { upkeep.vacuum(TABLE, VacuumMode::Delete, Some(Duration::ZERO)).await.unwrap() };
 

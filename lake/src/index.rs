@@ -1,0 +1,87 @@
+//! The object index kept in step with a table: entries for the files that have none.
+
+use std::collections::HashSet;
+
+use alluvium_core::IndexEntry;
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::contents::{COLUMNS, Contents};
+use crate::error::{LakeError, Result};
+use crate::upkeep::{Upkeep, blocking};
+
+/// How many entries are read or stored at a time.
+const AT_ONCE: usize = 1_000;
+
+impl Upkeep {
+    /// Makes the entries that files of a table lack, those that batches left or all of them when the index was lost; says how many.
+    /// The ledger has none.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such table, a file is missing or damaged, or the store or the index fails.
+    pub async fn index_table(&self, table: &str) -> Result<usize> {
+        let known = self.newest(table).await?;
+        let indexed = self.indexed(table).await?;
+        let (mut made, mut count) = (Vec::new(), 0);
+        for file in known.files()?.into_iter().filter(|file| !indexed.contains(&file.path)) {
+            let bytes = known.log().get_present(&file.path).await?;
+            let contents = blocking(table, move || contents(bytes)).await?;
+            let contents =
+                contents.map_err(|error| known.log().damaged(&file.path, &format!("{error}; restore it")))?;
+            made.push(contents.entry(table, &file.path, file.size_bytes));
+            count += 1;
+            if made.len() == AT_ONCE {
+                self.index(std::mem::take(&mut made)).await?;
+            }
+        }
+        self.index(made).await?;
+        Ok(count)
+    }
+
+    /// Puts entries into the index.
+    pub(crate) async fn index(&self, entries: Vec<IndexEntry>) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.index.put(entries).await.map_err(LakeError::Index)
+    }
+
+    /// Forgets the entry of a file.
+    pub(crate) async fn forget_entry(&self, table: &str, path: &str) -> Result<()> {
+        self.index.remove(table, vec![path.to_owned()]).await.map_err(LakeError::Index)
+    }
+
+    /// Forgets the entries of a table for which there is no file any more.
+    pub(crate) async fn forget_entries(&self, table: &str, is_there: impl Fn(&str) -> bool) -> Result<()> {
+        let gone: Vec<String> = self.indexed(table).await?.into_iter().filter(|path| !is_there(path)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.index.remove(table, gone).await.map_err(LakeError::Index)
+    }
+
+    /// The paths of a table's files that have an entry.
+    async fn indexed(&self, table: &str) -> Result<HashSet<String>> {
+        let mut paths = HashSet::new();
+        let mut after: Option<String> = None;
+        loop {
+            let entries = self.index.entries(table, after.as_deref(), AT_ONCE).await.map_err(LakeError::Index)?;
+            let Some(last) = entries.last() else { return Ok(paths) };
+            after = Some(last.path.clone());
+            paths.extend(entries.into_iter().map(|entry| entry.path));
+        }
+    }
+}
+
+fn contents(file: Bytes) -> std::result::Result<Contents, ArrowError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
+    let mut contents = Contents::default();
+    for rows in builder.with_projection(mask).build()? {
+        contents.add(&rows?);
+    }
+    Ok(contents)
+}

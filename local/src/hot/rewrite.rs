@@ -1,0 +1,67 @@
+//! The index written anew, without chunks or rows that must not stay.
+//!
+//! What redb frees it does not wipe: chunks that were removed or replaced can be read in the file until others take their pages. So
+//! what must be gone for good is left out of a new file, which then takes the place of the old one.
+
+use std::sync::{PoisonError, RwLock};
+
+use alluvium_core::hot::HotChunk;
+use redb::{Database, Durability, ReadableDatabase, ReadableTable as _};
+
+use super::error::HotIndexError;
+use super::open::Files;
+use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, layout, open, put_chunk, write};
+
+/// How many chunks one transaction takes over.
+const AT_ONCE: usize = 256;
+
+/// Writes the index anew with what `change` makes of each chunk, and deletes a damaged file that was set aside. Readers and writers
+/// wait meanwhile. When it fails, the index is as it was.
+pub(super) fn rewrite(
+    shared: &RwLock<Database>,
+    files: &Files,
+    mut change: impl FnMut(HotChunk) -> Result<Option<HotChunk>, HotIndexError>,
+) -> Result<(), HotIndexError> {
+    let mut database = shared.write().unwrap_or_else(PoisonError::into_inner);
+    let draft = files.draft();
+    open::remove(&draft)?;
+    let next = open::create(&draft, files.cache_bytes)?;
+    copy(&database, &next, &mut change)?;
+    std::fs::rename(&draft, files.index()).map_err(open::io("put in its place", &draft))?;
+    open::sync(&files.dir)?;
+    *database = next;
+    open::remove(&files.damaged())
+}
+
+fn copy(
+    from: &Database,
+    to: &Database,
+    change: &mut impl FnMut(HotChunk) -> Result<Option<HotChunk>, HotIndexError>,
+) -> Result<(), HotIndexError> {
+    let reading = from.begin_read()?;
+    let chunks = reading.open_table(CHUNKS)?;
+    let mut kept = Vec::new();
+    let store = |kept: &mut Vec<HotChunk>| {
+        write(to, Durability::None, |transaction| {
+            let mut chunks = transaction.open_table(CHUNKS)?;
+            let mut expiry = transaction.open_table(EXPIRY)?;
+            kept.drain(..).try_for_each(|chunk| put_chunk(&mut chunks, &mut expiry, &chunk))
+        })
+    };
+    for entry in chunks.iter()? {
+        let (key, value) = entry?;
+        kept.extend(change(layout::whole_chunk(key.value(), value.value())?)?);
+        if kept.len() == AT_ONCE {
+            store(&mut kept)?;
+        }
+    }
+    store(&mut kept)?;
+    write(to, Durability::Immediate, |transaction| {
+        let mut marks = transaction.open_table(COMPLETE_SINCE)?;
+        for entry in reading.open_table(COMPLETE_SINCE)?.iter()? {
+            let (dataset, since) = entry?;
+            marks.insert(dataset.value(), since.value())?;
+        }
+        Ok(())
+    })
+}
