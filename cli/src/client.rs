@@ -7,6 +7,7 @@ use alluvium_core::Problem;
 use anyhow::Context as _;
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -63,6 +64,16 @@ impl Client {
     pub async fn post<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
         let url = reqwest::Url::parse_with_params(&self.url(path), query)?;
         let bytes = self.ask(self.http.post(url)).await?;
+        serde_json::from_slice(&bytes).with_context(|| format!("{} answered something else than expected", self.base))
+    }
+
+    /// As [`post`](Self::post), with what is asked for in the body, where no log of addresses has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`post`](Self::post).
+    pub async fn post_json<T: DeserializeOwned>(&self, path: &str, asked: &impl Serialize) -> anyhow::Result<T> {
+        let bytes = self.ask(self.http.post(self.url(path)).body(serde_json::to_vec(asked)?)).await?;
         serde_json::from_slice(&bytes).with_context(|| format!("{} answered something else than expected", self.base))
     }
 

@@ -13,6 +13,7 @@ mod deliver;
 mod demo;
 #[cfg(feature = "aws")]
 mod drain;
+mod erase;
 mod generate;
 mod memory;
 mod node;
@@ -78,6 +79,7 @@ enum Command {
     Vacuum(vacuum::Args),
     DeadLetters(dead_letters::Args),
     Redrive(redrive::Args),
+    Erase(erase::Args),
     Config(config::Args),
     #[cfg(feature = "aws")]
     Deliver(deliver::Args),
@@ -117,6 +119,7 @@ async fn run() -> ExitCode {
         Command::Vacuum(args) => vacuum::run(&common, args).await,
         Command::DeadLetters(args) => dead_letters::run(&common, args).await,
         Command::Redrive(args) => redrive::run(&common, args).await,
+        Command::Erase(args) => erase::run(&common, args).await,
         Command::Config(args) => config::run(&common, &args),
         #[cfg(feature = "aws")]
         Command::Deliver(args) => deliver::run(&common, args).await,

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use alluvium_core::{Clock, Datasets, Problem};
 use alluvium_ingest::gateway::{self, Gateway};
-use alluvium_lake::{CompactSettings, RetainSettings, UpkeepSettings};
+use alluvium_lake::{CompactSettings, LakeError, RetainSettings, UpkeepSettings};
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
+use alluvium_local::erasure::EraseError;
 use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::LogSettings;
 use alluvium_local::maintenance::MaintenanceSettings;
@@ -21,6 +22,7 @@ use alluvium_query::api::{RecordsApi, records_routes, sql_routes};
 use alluvium_query::{CommitLag, Records};
 use alluvium_transform::{PseudonymKey, TransformSettings};
 use anyhow::Context as _;
+use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -33,7 +35,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::{Secret, Settings};
-use crate::{audit, compact, redrive, vacuum};
+use crate::{audit, compact, erase, redrive, vacuum};
 
 /// How long requests that are under way may take once the node stops.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -246,6 +248,7 @@ fn routes(
         .route("/admin/compact", post(run_compact))
         .route("/admin/vacuum", post(run_vacuum))
         .route("/admin/redrive", post(run_redrive))
+        .route("/admin/erasures", get(list_erasures).post(run_erasure))
         .with_state(admin)
         .merge(gateway::router(gateway))
         .merge(records_routes(records))
@@ -305,7 +308,7 @@ async fn run_audit(State(admin): State<Admin>) -> Response {
 async fn run_compact(State(admin): State<Admin>, Query(asked): Query<compact::Asked>) -> Response {
     match admin.pipeline.maintenance.compact(asked.table.as_deref()).await {
         Ok(rounds) => Json(rounds).into_response(),
-        Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
         Err(error) => problem(Problem::new(500, "compaction-failed", error.to_string())),
     }
 }
@@ -317,7 +320,7 @@ async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Aske
     };
     match admin.pipeline.maintenance.vacuum(asked.table(), asked.mode(), removed_for).await {
         Ok(report) => Json(report).into_response(),
-        Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
         Err(error) => problem(Problem::new(500, "vacuum-failed", error.to_string())),
     }
 }
@@ -333,6 +336,31 @@ async fn run_redrive(State(admin): State<Admin>, Query(asked): Query<redrive::As
         Ok(report) => Json(report).into_response(),
         Err(error @ RedriveError::Select(_)) => problem(Problem::new(400, "selection-failed", error.to_string())),
         Err(error) => problem(Problem::new(500, "redrive-failed", error.to_string())),
+    }
+}
+
+async fn list_erasures(State(admin): State<Admin>) -> Response {
+    match admin.pipeline.eraser.reports().await {
+        Ok(reports) => Json(reports).into_response(),
+        Err(error) => problem(Problem::new(500, "erasures-unreadable", error.to_string())),
+    }
+}
+
+async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
+    let asked: erase::Asked = match serde_json::from_slice(&body) {
+        Ok(asked) => asked,
+        Err(error) => return problem(Problem::new(400, "bad-erasure", error.to_string())),
+    };
+    let eraser = &admin.pipeline.eraser;
+    let dry_run = asked.dry_run;
+    let done = if dry_run { eraser.preview(asked.request()).await } else { eraser.erase(asked.request()).await };
+    match done {
+        Ok(report) => Json(report).into_response(),
+        Err(error @ EraseError::NoOwner) => problem(Problem::new(400, "no-owner", error.to_string())),
+        Err(EraseError::Lake(error)) if matches!(*error, LakeError::NoTable(_) | LakeError::Undeclared(_)) => {
+            problem(Problem::new(404, "no-table", error.to_string()))
+        }
+        Err(error) => problem(Problem::new(500, "erasure-failed", error.to_string())),
     }
 }
 

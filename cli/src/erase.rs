@@ -1,0 +1,139 @@
+//! `alluvium erase`: an owner's rows leave everything.
+
+use std::sync::Arc;
+
+use alluvium_core::SystemClock;
+use alluvium_core::clock::Micros;
+use alluvium_lake::{ErasureReport, StoreErasure};
+use alluvium_local::disk::RealDisk;
+use alluvium_local::erasure::EraseRequest;
+use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::log::Log;
+use alluvium_local::pipeline::Pipeline;
+use serde::{Deserialize, Serialize};
+
+use crate::client::Client;
+use crate::settings::Settings;
+use crate::target::Target;
+use crate::{Common, Outcome, node, output};
+
+/// Erase what belongs to an owner: rows and dead letters in the tables, and the hot index.
+///
+/// What arrived before is gone from every answer when the command ends. Older versions of the tables and the stream's log hold
+/// copies for a while: the report says of each store when the last one ends. The erasure stays open for 32 days, and whatever of
+/// the owner comes in again that had arrived before is left out; a node sees to that by itself. What arrives later is kept.
+///
+/// With a node running on the folder it does the work; else the folder is opened here as `up` does. Interrupted, it goes on when a
+/// node runs or the command is given again. The report holds no personal data; what is stored of an open erasure names the owner, and
+/// of a closed one nobody.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    asked: Asked,
+    /// Show what has become of every erasure, instead of erasing.
+    #[arg(long, conflicts_with_all = ["owner", "dataset", "dry_run", "now"])]
+    list: bool,
+}
+
+/// What is asked of a node.
+#[derive(Debug, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// Whose rows: the `owner` that stands in them.
+    #[arg(long, value_name = "OWNER", required_unless_present = "list", default_value = "", hide_default_value = true)]
+    owner: String,
+    /// Only the rows of this dataset, and its dead letters.
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+    /// Only say what would be erased, of what is committed by now.
+    #[arg(long)]
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Delete the files that held the rows as soon as nothing here reads them, instead of when time travel has passed (30 days). Readers
+    /// of older versions of the tables, in other programs too, find them gone.
+    #[arg(long)]
+    #[serde(default)]
+    now: bool,
+}
+
+impl Asked {
+    /// The erasure.
+    pub fn request(self) -> EraseRequest {
+        EraseRequest { owner: self.owner, dataset: self.dataset, at_once: self.now }
+    }
+}
+
+pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    let Args { target, asked, list } = args;
+    let settings = target.settings(common)?;
+    let dry_run = asked.dry_run;
+    let reports = match target.node(&settings) {
+        Some(url) if list => Client::new(&url)?.get("/admin/erasures", &[]).await?,
+        Some(url) => vec![Client::new(&url)?.post_json("/admin/erasures", &asked).await?],
+        None => of_folder(&settings, (!list).then_some(asked)).await?,
+    };
+    if common.json {
+        let value = serde_json::to_value(&reports)?;
+        output::json(if list { &value } else { &value[0] });
+        return Ok(Outcome::Done);
+    }
+    if reports.is_empty() {
+        output::line("Nothing was ever erased here.");
+    }
+    reports.iter().for_each(|report| print(report, dry_run));
+    Ok(Outcome::Done)
+}
+
+/// Works with a pipeline of its own, which delivers and commits what the log holds; `None`: only goes on with those that are open, and shows all.
+async fn of_folder(settings: &Settings, asked: Option<Asked>) -> anyhow::Result<Vec<ErasureReport>> {
+    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let datasets = Arc::new(node::datasets(settings)?);
+    let mut pipeline_settings = node::pipeline_settings(settings)?;
+    // As an audit: who only erases need not be told how many shards there are.
+    if let Some(shards) = Log::shards_in(&RealDisk, &folder.log())? {
+        pipeline_settings.log.shards = shards;
+    }
+    let (pipeline, _) =
+        Pipeline::start(folder, Arc::new(RealDisk), datasets, pipeline_settings, Arc::new(SystemClock)).await?;
+    let done = async {
+        anyhow::Ok(match asked {
+            None => {
+                pipeline.eraser.look_after().await?;
+                pipeline.eraser.reports().await?
+            }
+            Some(asked) if asked.dry_run => vec![pipeline.eraser.preview(asked.request()).await?],
+            Some(asked) => vec![pipeline.eraser.erase(asked.request()).await?],
+        })
+    }
+    .await;
+    pipeline.drain().await?;
+    done
+}
+
+fn print(report: &ErasureReport, dry_run: bool) {
+    let state = match (&report.id, report.closed_at) {
+        (None, _) => "would be erased".to_owned(),
+        (Some(id), None) => format!("erasure {id}, open until {} at the earliest", time(report.open_until)),
+        (Some(id), Some(closed)) => format!("erasure {id}, closed {}", time(closed)),
+    };
+    let of = report.dataset.as_ref().map_or_else(|| "all datasets".to_owned(), |name| format!("the dataset `{name}`"));
+    output::line(format!("{of}, what arrived up to {}: {state}", time(report.requested_at)));
+    let count = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), output::thousands);
+    let rows = report.stores.iter().map(|StoreErasure { store, rows, files, ends, is_done }| {
+        let ends = match ends {
+            _ if dry_run => "-".to_owned(),
+            _ if !is_done => "not done yet".to_owned(),
+            Some(ends) => time(*ends),
+            None => "none is left".to_owned(),
+        };
+        [store.clone(), count(*rows), count(*files), ends]
+    });
+    output::table(["store", "rows", "files with them", "last copy ends"], rows);
+}
+
+fn time(micros: Micros) -> String {
+    jiff::Timestamp::from_second(micros.div_euclid(1_000_000))
+        .map_or_else(|_| "never".to_owned(), |time| time.to_string())
+}
