@@ -33,7 +33,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::{Secret, Settings};
-use crate::{audit, compact, redrive, vacuum};
+use crate::{audit, compact, recover, redrive, vacuum};
 
 /// How long requests that are under way may take once the node stops.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -245,6 +245,7 @@ fn routes(
         .route("/admin/audit", post(run_audit))
         .route("/admin/compact", post(run_compact))
         .route("/admin/vacuum", post(run_vacuum))
+        .route("/admin/recover", post(run_recover))
         .route("/admin/redrive", post(run_redrive))
         .with_state(admin)
         .merge(gateway::router(gateway))
@@ -319,6 +320,13 @@ async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Aske
         Ok(reports) => Json(reports).into_response(),
         Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
         Err(error) => problem(Problem::new(500, "vacuum-failed", error.to_string())),
+    }
+}
+
+async fn run_recover(State(admin): State<Admin>, Query(asked): Query<recover::Asked>) -> Response {
+    match recover::of_reader(&admin.pipeline.lake_reader(), &asked).await {
+        Ok(report) => Json(report).into_response(),
+        Err(error) => problem(Problem::new(500, "recover-failed", crate::output::sentence(&error))),
     }
 }
 

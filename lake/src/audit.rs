@@ -240,11 +240,23 @@ pub(crate) async fn problems_at(reader: &LakeReader, datasets: &Datasets, versio
 }
 
 /// All entries of the newest ledger.
-#[cfg(test)]
+///
+/// # Errors
+///
+/// When the store fails, or a file of the ledger cannot be read.
 pub(crate) async fn ledger_entries(reader: &LakeReader) -> Result<Vec<LedgerEntry>> {
-    let snapshot = reader.snapshot(DatasetName::ledger().as_str()).await?;
+    let name = DatasetName::ledger();
+    let snapshot = match reader.snapshot(name.as_str()).await {
+        Err(LakeError::NoTable(_)) => return Ok(Vec::new()),
+        snapshot => snapshot?,
+    };
     let present = snapshot.files.iter().map(|file| file.path.clone()).collect();
-    Ok(read_ledger(reader, &snapshot, &present, &mut Findings::default()).await?.entries)
+    let mut findings = Findings::default();
+    let rows = read_ledger(reader, &snapshot, &present, &mut findings).await?;
+    match findings.problems.first() {
+        Some(problem) => Err(reader.log(name.as_str()).damaged("_delta_log", problem)),
+        None => Ok(rows.entries),
+    }
 }
 
 #[cfg(test)]

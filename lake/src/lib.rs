@@ -13,6 +13,7 @@
 mod ages;
 mod app_id;
 mod audit;
+mod batches;
 mod columns;
 mod commit;
 mod compact;
@@ -23,7 +24,9 @@ mod lease;
 mod ledger;
 mod ledger_file;
 mod log;
+mod lost;
 mod message;
+mod pending;
 mod reader;
 mod recovery;
 mod redrive;
@@ -44,6 +47,7 @@ pub use audit::{
 pub use compact::{CompactSettings, Compaction};
 pub use error::{LakeError, Straddle};
 pub use lease::Lease;
+pub use lost::{LostBatch, LostOutcome, Recover, RecoverReport, recover_messages};
 pub use reader::{ActiveFile, LakeReader, TableSnapshot};
 pub use recovery::{LakeRecovery, SetAside};
 pub use redrive::DeadLetterKeys;

@@ -6,6 +6,7 @@ mod events;
 mod format;
 mod library;
 mod retained;
+mod sealed;
 mod sharing;
 mod upkeep;
 mod yielding;
@@ -30,6 +31,7 @@ pub(crate) use events::{Event, deliver_events, events_of, first_arrivals};
 pub(crate) use format::PlainFormat;
 pub(crate) use library::{assert_the_library_reads_the_same, library_table};
 pub(crate) use retained::Retained;
+pub(crate) use sealed::{Told, sealed};
 pub(crate) use sharing::{
     Queue, assert_rows_and_entries, assert_shared_complete, assert_the_ledger_balances, open_shared, open_shared_at,
     open_shared_with, queue,
