@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "aws")]
+use alluvium_core::duration;
 use alluvium_core::ports::{PortError, ShardState, Stream as _};
 use alluvium_core::{Datasets, DeliveryBatch, SequenceNumber, ShardId, ShardRange, SystemClock};
 use alluvium_lake::{AuditReport, DatasetAudit, LakeReader, StreamCounts};
@@ -25,6 +27,9 @@ const PAGE_BYTES: usize = 8 * 1024 * 1024;
 ///
 /// Counts the events in the log again (as far as the log still holds them), adds up the ledger, counts the tables' rows, and
 /// looks for every data file. Names what does not balance and ends with exit code 1.
+///
+/// On a stage's lake a commit message that is stored and whose batch is in no table is wrong too, when it waits for longer than
+/// ten minutes: its path is in no queue any more, or its committer does not get through. --repair enqueues it again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -37,13 +42,30 @@ pub struct Args {
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "NAME", requires = "lake")]
     stream: Option<String>,
+    /// How long a stored commit message may wait before it is wrong that its batch is in no table.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse, requires = "lake")]
+    commit_within: Duration,
+    /// Enqueue such messages again. The report and the exit code are of how things stood before.
+    #[cfg(feature = "aws")]
+    #[arg(long, requires_all = ["lake", "queue"])]
+    repair: bool,
+    /// The stage's commit queue.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "URL", requires = "repair")]
+    queue: Option<String>,
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = args.target.settings(common)?;
     #[cfg(feature = "aws")]
     if let (Some(lake), Some(stream)) = (&args.lake, &args.stream) {
-        return tell(common, &crate::stage_lake::audit(&settings, lake, stream).await?);
+        let report = crate::stage_lake::audit(&settings, lake, stream, args.commit_within).await?;
+        let outcome = tell(common, &report)?;
+        if let Some(queue) = &args.queue {
+            crate::stage_lake::enqueue(queue, report.overdue()).await?;
+        }
+        return Ok(outcome);
     }
     let report: AuditReport = match args.target.node(&settings) {
         Some(url) => Client::new(&url)?.post("/admin/audit", &[]).await?,

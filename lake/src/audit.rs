@@ -7,29 +7,52 @@
 mod coverage;
 mod files;
 mod identities;
+mod messages;
 mod report;
 mod rows;
 mod stream;
 mod sweep;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::ports::Stream;
 use alluvium_core::{DatasetName, Datasets, LedgerEntry};
 use futures::StreamExt as _;
 
 pub use identities::RecordReader;
-pub use report::{AuditReport, Check, DatasetAudit, ShardAudit, TableAudit};
+pub use report::{AuditReport, Check, DatasetAudit, ShardAudit, TableAudit, UncommittedMessage};
 pub use stream::StreamCounts;
 
 use crate::error::{LakeError, Result};
 use crate::ledger_file::{self, LedgerRows};
+use crate::pending;
 use crate::reader::{ActiveFile, TableSnapshot};
 use crate::reader::{LakeReader, snapshot_of};
 use crate::state::{Files, TableState};
 
 /// How many ledger files are read at a time.
 const READ_AHEAD: usize = 16;
+
+/// How an audit is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// When it is made.
+    pub now: Micros,
+    /// How long a stored commit message may wait for its commit, where several committers share the lake.
+    pub commit_within: Duration,
+}
+
+impl AuditSettings {
+    /// How long a commit message may wait, unless something else is said.
+    pub const COMMIT_WITHIN: Duration = Duration::from_secs(600);
+
+    /// An audit of everything, made now.
+    pub fn at(now: Micros) -> Self {
+        Self { now, commit_within: Self::COMMIT_WITHIN }
+    }
+}
 
 /// Recomputes what the lake says of itself, and asks the stream for what it still holds.
 ///
@@ -38,17 +61,21 @@ const READ_AHEAD: usize = 16;
 /// When the store or the stream cannot be asked, or a table's log cannot be read. What does not balance is in the report, not an
 /// error.
 pub async fn audit(reader: &LakeReader, datasets: &Datasets, stream: &dyn StreamCounts) -> Result<AuditReport> {
+    // Listed first, so that whatever lies there and is committed by the end is in.
+    let stored = pending::stored(reader).await?;
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
     let Examined { ledger_version, rows, tables, datasets } = examine(reader, datasets, &ledger, &mut checks).await?;
     let entries = rows.entries;
     let mut shards = coverage::check(&entries, &ledger.positions, &mut checks.coverage);
     stream::check(stream, &entries, &mut shards, &mut checks.stream).await?;
+    let uncommitted = messages::uncommitted(reader, &stored).await?;
+    messages::tell(&uncommitted, &mut checks.files);
     let checks = checks.finish(
         "the ledger covers every record up to the position, once",
         "the ledger has every event that the stream holds",
     );
-    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, checks })
+    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, uncommitted, checks })
 }
 
 /// Recomputes what a lake that several committers share says of itself, and reads the stream for what it still holds.
@@ -66,17 +93,24 @@ pub async fn audit_shared(
     datasets: &Datasets,
     stream: &dyn Stream,
     records: &dyn RecordReader,
+    settings: &AuditSettings,
 ) -> Result<AuditReport> {
+    // Listed first, so that whatever lies there and is committed by the end is in.
+    let stored = pending::stored(reader).await?;
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
     let Examined { ledger_version, rows, tables, datasets } = examine(reader, datasets, &ledger, &mut checks).await?;
     let entries = rows.entries;
     let shards = identities::check(stream, records, &entries, &mut checks.coverage, &mut checks.stream).await?;
-    let checks = checks.finish(
+    let mut uncommitted = messages::uncommitted(reader, &stored).await?;
+    let mut overdue = Findings::default();
+    messages::check(&mut uncommitted, settings, &mut overdue);
+    let mut checks = checks.finish(
         "every record that the stream holds is in one batch",
         "the batches are made of the records that the stream holds, and have their events",
     );
-    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, checks })
+    checks.push(overdue.into_check("every commit message that is stored is committed in time"));
+    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, uncommitted, checks })
 }
 
 fn batches_in(entries: &[LedgerEntry]) -> usize {

@@ -42,7 +42,8 @@ mod vacuum;
 mod writer;
 
 pub use audit::{
-    AuditReport, Check, DatasetAudit, RecordReader, ShardAudit, StreamCounts, TableAudit, audit, audit_shared,
+    AuditReport, AuditSettings, Check, DatasetAudit, RecordReader, ShardAudit, StreamCounts, TableAudit,
+    UncommittedMessage, audit, audit_shared,
 };
 pub use compact::{CompactSettings, Compaction};
 pub use error::{LakeError, Straddle};

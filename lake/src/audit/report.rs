@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::{ReasonCode, SequenceNumber, ShardId};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub struct AuditReport {
     pub datasets: Vec<DatasetAudit>,
     /// How far each shard is, by shard.
     pub shards: Vec<ShardAudit>,
+    /// Commit messages that are stored and whose batches are not in, by path.
+    #[serde(default)]
+    pub uncommitted: Vec<UncommittedMessage>,
     /// What was checked, in a fixed order.
     pub checks: Vec<Check>,
 }
@@ -31,6 +35,11 @@ impl AuditReport {
     /// What does not balance, a sentence each.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.checks.iter().flat_map(|check| &check.problems).map(String::as_str)
+    }
+
+    /// The paths of the commit messages that wait for longer than they may: to enqueue them again does no harm (LK-1).
+    pub fn overdue(&self) -> impl Iterator<Item = &str> {
+        self.uncommitted.iter().filter(|message| message.is_overdue).map(|message| message.path.as_str())
     }
 
     /// The sums over all datasets. `rows` are those of the datasets' own tables: `dead_letters` counts in `dead`.
@@ -51,6 +60,17 @@ impl AuditReport {
         }
         total
     }
+}
+
+/// A commit message that is stored, and whose batch is not in, or only in part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UncommittedMessage {
+    /// Its path under the lake's root, which is what the queue carries.
+    pub path: String,
+    /// When it was stored.
+    pub stored_at: Micros,
+    /// Whether it waits for longer than it may. Not where one committer writes the lake: no queue brings it there.
+    pub is_overdue: bool,
 }
 
 /// One thing that was checked.

@@ -130,6 +130,19 @@ async fn records_that_wait_for_their_commit_are_counted_and_no_imbalance() {
 }
 
 #[tokio::test]
+async fn where_one_committer_writes_messages_that_a_crash_left_are_told_and_no_imbalance() {
+    let store = lake().await;
+    let stored = deliver(&store, vec![range(0, 61, 70)]).await;
+    store.put(&Path::from(stored.path()), stored.encode().into()).await.unwrap();
+    let report = report_of(&store, &TestStream::new([70, 43])).await;
+    assert!(report.balances());
+    assert_eq!(report.uncommitted.iter().map(|message| &message.path).collect::<Vec<_>>(), [&stored.path()]);
+    assert_eq!(report.overdue().count(), 0);
+    let notes: Vec<_> = report.checks.iter().flat_map(|check| &check.notes).collect();
+    assert!(notes.iter().any(|note| note.starts_with("1 commit messages are stored")), "{notes:?}");
+}
+
+#[tokio::test]
 async fn an_audit_while_tables_are_ahead_of_the_ledger_balances() {
     let store = lake().await;
     let (mut lake, _) = open(&store).await.unwrap();
