@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::{Clock, Datasets, Problem};
 use alluvium_ingest::gateway::{self, Gateway};
-use alluvium_lake::{CompactSettings, RetainSettings, UpkeepSettings};
+use alluvium_lake::{AuditReport, CompactSettings, LakeError, RetainSettings, UpkeepSettings};
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
@@ -293,20 +294,42 @@ fn describe_metrics() {
         metrics::Unit::Seconds,
         "How long the oldest event that is not yet committed has waited."
     );
+    metrics::describe_gauge!("alluvium_audit_unaccounted_events", "Events that the last audit could not account for.");
+    metrics::describe_gauge!("alluvium_audit_problems", "What did not balance at the last audit.");
+    metrics::describe_gauge!(
+        "alluvium_audit_time_seconds",
+        metrics::Unit::Seconds,
+        "When the last audit was made, since 1970."
+    );
 }
 
-async fn run_audit(State(admin): State<Admin>) -> Response {
+async fn run_audit(State(admin): State<Admin>, Query(asked): Query<audit::Asked>) -> Response {
     let pipeline = &admin.pipeline;
-    match audit::of_parts(&pipeline.lake_reader(), &pipeline.datasets, &pipeline.log, &pipeline.transform).await {
-        Ok(report) => Json(report).into_response(),
-        Err(error) => problem(Problem::new(500, "audit-failed", crate::output::sentence(&error))),
+    let asked = match asked.settings(pipeline.clock().now_micros()) {
+        Ok(asked) => asked,
+        Err(error) => return problem(Problem::new(400, "bad-time", error.to_string())),
+    };
+    let (reader, datasets) = (pipeline.lake_reader(), &pipeline.datasets);
+    match audit::of_parts(&reader, datasets, &pipeline.log, &pipeline.transform, &asked).await {
+        Ok(report) => {
+            set_audit_metrics(&report, asked.now);
+            Json(report).into_response()
+        }
+        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error) => problem(Problem::new(500, "audit-failed", crate::output::sentence(&error.into()))),
     }
+}
+
+fn set_audit_metrics(report: &AuditReport, now: Micros) {
+    metrics::gauge!("alluvium_audit_unaccounted_events").set(report.unaccounted as f64);
+    metrics::gauge!("alluvium_audit_problems").set(report.problems().count() as f64);
+    metrics::gauge!("alluvium_audit_time_seconds").set(now as f64 / 1e6);
 }
 
 async fn run_compact(State(admin): State<Admin>, Query(asked): Query<compact::Asked>) -> Response {
     match admin.pipeline.maintenance.compact(asked.table.as_deref()).await {
         Ok(rounds) => Json(rounds).into_response(),
-        Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
         Err(error) => problem(Problem::new(500, "compaction-failed", error.to_string())),
     }
 }
@@ -318,7 +341,7 @@ async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Aske
     };
     match admin.pipeline.maintenance.vacuum(asked.table(), asked.mode(), removed_for).await {
         Ok(reports) => Json(reports).into_response(),
-        Err(error @ alluvium_lake::LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
         Err(error) => problem(Problem::new(500, "vacuum-failed", error.to_string())),
     }
 }

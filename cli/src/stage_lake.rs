@@ -40,7 +40,7 @@ pub async fn audit(
     settings: &Settings,
     lake: &LakeUrl,
     stream: &str,
-    commit_within: Duration,
+    asked: &AuditSettings,
 ) -> anyhow::Result<AuditReport> {
     let aws = config::from_environment().await;
     let (store, root) = store::of_lake(&aws, lake, Arc::new(SystemClock))?;
@@ -48,8 +48,7 @@ pub async fn audit(
     let transform = Transform::new(datasets.clone(), node::transform_settings(settings)?)?;
     let retries = Retries::new(SystemClock.now_micros().unsigned_abs());
     let stream = KinesisStream::new(aws_sdk_kinesis::Client::new(&aws), stream, retries);
-    let asked = AuditSettings { commit_within, ..AuditSettings::at(SystemClock.now_micros()) };
-    Ok(audit_shared(&LakeReader::new(store, root), &datasets, &stream, &AsDelivered(transform), &asked).await?)
+    Ok(audit_shared(&LakeReader::new(store, root), &datasets, &stream, &AsDelivered(transform), asked).await?)
 }
 
 /// Enqueues paths of commit messages again.

@@ -42,8 +42,8 @@ mod vacuum;
 mod writer;
 
 pub use audit::{
-    AuditReport, AuditSettings, Check, DatasetAudit, RecordReader, ShardAudit, StreamCounts, TableAudit,
-    UncommittedMessage, audit, audit_shared,
+    AuditReport, AuditSettings, Check, DatasetAudit, DayAudit, RecordReader, SelectedAudit, ShardAudit, StreamCounts,
+    TableAudit, UncommittedMessage, audit, audit_shared,
 };
 pub use compact::{CompactSettings, Compaction};
 pub use error::{LakeError, Straddle};

@@ -348,7 +348,7 @@ pub(crate) async fn drive_opened(mut lake: Lake, files: &Arc<dyn ObjectStore>, s
 pub(crate) async fn assert_complete(store: &Arc<dyn ObjectStore>, stream: &TestStream) {
     assert_rows(store, stream.rows()).await;
     let reader = LakeReader::new(store.clone(), root());
-    let report = crate::audit(&reader, &datasets(), stream).await.unwrap();
+    let report = crate::audit(&reader, &datasets(), stream, &crate::AuditSettings::at(0)).await.unwrap();
     assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
     assert_eq!(report.total().received, stream_events(stream), "every event is in the ledger once");
     for shard in report.shards {
