@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::ports::{PortError, ShardState, Stream as _};
-use alluvium_core::{Datasets, DeliveryBatch, SequenceNumber, ShardId, ShardRange, SystemClock};
-use alluvium_lake::{AuditReport, DatasetAudit, LakeReader, StreamCounts};
+use alluvium_core::{Clock as _, Datasets, DeliveryBatch, SequenceNumber, ShardId, ShardRange, SystemClock, duration};
+use alluvium_lake::{AuditReport, AuditSettings, DatasetAudit, DayAudit, LakeError, LakeReader, StreamCounts};
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::Log;
+use alluvium_query::api::parse_time;
 use alluvium_transform::Transform;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::client::Client;
@@ -20,15 +23,26 @@ use crate::{Common, Outcome, node, output, sql};
 
 /// How much of the log is counted at a time.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// How many days a person is shown; --json has all.
+const SHOWN_DAYS: usize = 31;
 
 /// Check that every event is accounted for: the log, the ledger, the tables and their files must agree.
 ///
 /// Counts the events in the log again (as far as the log still holds them), adds up the ledger, counts the tables' rows, and
 /// looks for every data file. Names what does not balance and ends with exit code 1.
+///
+/// Beside that it says what arrived each day and what became of it. Alarm on the exit code, or on `unaccounted` of --json, which is 0:
+/// events of which the ledger does not say what became, and rows that tables have too few or too many. A running node shows
+/// it at /metrics.
+///
+/// On a stage's lake a commit message that is stored and whose batch is in no table is wrong too, when it waits for longer than
+/// ten minutes: its path is in no queue any more, or its committer does not get through. --repair enqueues it again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    asked: Asked,
     /// A stage's lake, instead of a folder; together with its stream. Best asked when the commit queue is empty.
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"], requires = "stream")]
@@ -37,17 +51,77 @@ pub struct Args {
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "NAME", requires = "lake")]
     stream: Option<String>,
+    /// How long a stored commit message may wait before it is wrong that its batch is in no table.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse, requires = "lake")]
+    commit_within: Duration,
+    /// Enqueue such messages again. The report and the exit code are of how things stood before.
+    #[cfg(feature = "aws")]
+    #[arg(long, requires_all = ["lake", "queue"])]
+    repair: bool,
+    /// The stage's commit queue.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "URL", requires = "repair")]
+    queue: Option<String>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize)]
+pub struct Asked {
+    /// Show the sums of what has arrived since then: `24h`, `7d`, or RFC 3339. The checks run over everything all the same.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Show the sums of this dataset alone; `dead_letters` for the events of none. The checks run over everything all the same.
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+}
+
+impl Asked {
+    /// The settings of an audit that is made now.
+    ///
+    /// # Errors
+    ///
+    /// When the time is none.
+    pub fn settings(&self, now: Micros) -> anyhow::Result<AuditSettings> {
+        let since = self.since.as_deref().map(|text| since(text, now)).transpose()?;
+        Ok(AuditSettings { since, dataset: self.dataset.clone(), ..AuditSettings::at(now) })
+    }
+}
+
+/// Reads how long ago, or when.
+fn since(text: &str, now: Micros) -> anyhow::Result<Micros> {
+    if duration::parse(text).is_ok() {
+        return parse_time(&format!("-{text}"), now).map_err(anyhow::Error::msg);
+    }
+    parse_time(text, now).map_err(|_| {
+        let text: String = text.chars().take(40).collect();
+        anyhow::anyhow!(
+            "--since: `{text}` is no time; expected how long ago (`24h`, `7d`) or RFC 3339 (`2026-01-31T12:00:00Z`)"
+        )
+    })
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = args.target.settings(common)?;
+    let asked = args.asked.settings(SystemClock.now_micros())?;
     #[cfg(feature = "aws")]
     if let (Some(lake), Some(stream)) = (&args.lake, &args.stream) {
-        return tell(common, &crate::stage_lake::audit(&settings, lake, stream).await?);
+        let asked = AuditSettings { commit_within: args.commit_within, ..asked };
+        let report = crate::stage_lake::audit(&settings, lake, stream, &asked).await?;
+        let outcome = tell(common, &report)?;
+        if let Some(queue) = &args.queue {
+            crate::stage_lake::enqueue(queue, report.overdue()).await?;
+        }
+        return Ok(outcome);
     }
     let report: AuditReport = match args.target.node(&settings) {
-        Some(url) => Client::new(&url)?.post("/admin/audit", &[]).await?,
-        None => audit_folder(&settings).await?,
+        Some(url) => {
+            let Asked { since, dataset } = args.asked;
+            let query = [("since", since), ("dataset", dataset)];
+            let query: Vec<_> = query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            Client::new(&url)?.post("/admin/audit", &query).await?
+        }
+        None => audit_folder(&settings, &asked).await?,
     };
     tell(common, &report)
 }
@@ -63,7 +137,7 @@ fn tell(common: &Common, report: &AuditReport) -> anyhow::Result<Outcome> {
     Ok(if report.balances() { Outcome::Done } else { Outcome::Failed })
 }
 
-async fn audit_folder(settings: &Settings) -> anyhow::Result<AuditReport> {
+async fn audit_folder(settings: &Settings, asked: &AuditSettings) -> anyhow::Result<AuditReport> {
     let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
     let datasets = Arc::new(node::datasets(settings)?);
     let mut log_settings = node::log_settings(settings);
@@ -73,7 +147,7 @@ async fn audit_folder(settings: &Settings) -> anyhow::Result<AuditReport> {
     }
     let (log, _) = Log::open(Arc::new(RealDisk), &folder.log(), log_settings, Arc::new(SystemClock))?;
     let transform = Arc::new(Transform::new(datasets.clone(), node::transform_settings(settings)?)?);
-    of_parts(&sql::reader(&folder)?, &datasets, &Arc::new(log), &transform).await
+    Ok(of_parts(&sql::reader(&folder)?, &datasets, &Arc::new(log), &transform, asked).await?)
 }
 
 /// Audits the tables against the log that fed them.
@@ -86,9 +160,10 @@ pub async fn of_parts(
     datasets: &Datasets,
     log: &Arc<Log>,
     transform: &Arc<Transform>,
-) -> anyhow::Result<AuditReport> {
+    asked: &AuditSettings,
+) -> Result<AuditReport, LakeError> {
     let counts = LogCounts { log: log.clone(), transform: transform.clone() };
-    Ok(alluvium_lake::audit(reader, datasets, &counts).await?)
+    alluvium_lake::audit(reader, datasets, &counts, asked).await
 }
 
 /// Counts the events in runs of the log's records, by the transform's own reading of them.
@@ -139,27 +214,19 @@ fn before(sequence: SequenceNumber) -> Option<SequenceNumber> {
 
 /// Prints the report for a person: what became of the events, one row per table, then every check.
 pub fn print(report: &AuditReport) {
+    match &report.selected {
+        None => print_sums(&report.datasets),
+        Some(selected) => {
+            let since = selected.since.map(|since| format!(", arrived since {}", output::time(since)));
+            let dataset = selected.dataset.as_deref().unwrap_or("every dataset");
+            output::line(format!("Of {dataset}{}:", since.unwrap_or_default()));
+            print_sums(&selected.datasets);
+        }
+    }
+    if report.days.len() > 1 {
+        print_days(&report.days);
+    }
     let count = |number: u64| output::thousands(number);
-    let row = |name: String, sums: &DatasetAudit| {
-        [
-            name,
-            count(sums.received),
-            count(sums.written),
-            count(sums.filtered),
-            count(sums.dead),
-            output::bytes(sums.bytes),
-        ]
-    };
-    let mut rows: Vec<_> = report
-        .datasets
-        .iter()
-        .map(|sums| match sums.dataset.as_str() {
-            "dead_letters" => row("(of no dataset)".to_owned(), sums),
-            name => row(name.to_owned(), sums),
-        })
-        .collect();
-    rows.push(row("total".to_owned(), &report.total()));
-    output::table(["dataset", "received", "= written", "+ filtered", "+ dead", "bytes"], rows);
     let rows = report.tables.iter().map(|table| {
         let sums = report.datasets.iter().find(|sums| sums.dataset == table.table).cloned().unwrap_or_default();
         [
@@ -183,5 +250,33 @@ pub fn print(report: &AuditReport) {
             output::line(format!("      {sentence}"));
         }
     }
+    if report.unaccounted > 0 {
+        output::line(format!("{} events are not accounted for.", output::thousands(report.unaccounted)));
+    }
     output::line(if report.balances() { "The audit balances." } else { "The audit does NOT balance." });
+}
+
+fn print_sums(datasets: &[DatasetAudit]) {
+    let count = |number: u64| output::thousands(number);
+    let row = |name: &str, sums: &DatasetAudit| {
+        let DatasetAudit { received, written, filtered, dead, bytes, .. } = sums;
+        [name.to_owned(), count(*received), count(*written), count(*filtered), count(*dead), output::bytes(*bytes)]
+    };
+    let named = |sums: &DatasetAudit| match sums.dataset.as_str() {
+        "dead_letters" => row("(of no dataset)", sums),
+        name => row(name, sums),
+    };
+    let mut rows: Vec<_> = datasets.iter().map(named).collect();
+    rows.push(row("total", &DatasetAudit::sum_of(datasets)));
+    output::table(["dataset", "received", "= written", "+ filtered", "+ dead", "bytes"], rows);
+}
+
+/// Prints the newest days, the newest last.
+fn print_days(days: &[DayAudit]) {
+    let count = |number: u64| output::thousands(number);
+    let rows = days[days.len().saturating_sub(SHOWN_DAYS)..].iter().map(|day| {
+        let DayAudit { day, received, written, filtered, dead, missing } = day;
+        [day.clone(), count(*received), count(*written), count(*filtered), count(*dead), missing.to_string()]
+    });
+    output::table(["arrived on", "received", "= written", "+ filtered", "+ dead", "+ missing"], rows);
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use alluvium_core::{Clock as _, SystemClock};
+use alluvium_lake::AuditSettings;
 use anyhow::Context as _;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
@@ -99,8 +100,8 @@ async fn show(node: &Node, args: &Args, common: &Common, now: i64) -> anyhow::Re
     bars.done();
 
     let pipeline = &node.pipeline;
-    let audit =
-        audit::of_parts(&pipeline.lake_reader(), &pipeline.datasets, &pipeline.log, &pipeline.transform).await?;
+    let (reader, asked) = (pipeline.lake_reader(), AuditSettings::at(pipeline.clock().now_micros()));
+    let audit = audit::of_parts(&reader, &pipeline.datasets, &pipeline.log, &pipeline.transform, &asked).await?;
     let report = report::Report {
         url: node.url(),
         kept: args.keep.clone(),

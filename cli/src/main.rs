@@ -20,6 +20,7 @@ mod node;
 mod observe;
 mod output;
 mod records;
+mod recover;
 mod redrive;
 mod replay;
 mod schema;
@@ -77,6 +78,7 @@ enum Command {
     Audit(audit::Args),
     Compact(compact::Args),
     Vacuum(vacuum::Args),
+    Recover(recover::Args),
     DeadLetters(dead_letters::Args),
     Redrive(redrive::Args),
     Erase(erase::Args),
@@ -117,6 +119,7 @@ async fn run() -> ExitCode {
         Command::Audit(args) => audit::run(&common, args).await,
         Command::Compact(args) => compact::run(&common, args).await,
         Command::Vacuum(args) => vacuum::run(&common, args).await,
+        Command::Recover(args) => recover::run(&common, args).await,
         Command::DeadLetters(args) => dead_letters::run(&common, args).await,
         Command::Redrive(args) => redrive::run(&common, args).await,
         Command::Erase(args) => erase::run(&common, args).await,

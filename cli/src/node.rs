@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::{Clock, Datasets, Problem};
 use alluvium_ingest::gateway::{self, Gateway};
-use alluvium_lake::{CompactSettings, LakeError, RetainSettings, UpkeepSettings};
+use alluvium_lake::{AuditReport, CompactSettings, LakeError, RetainSettings, UpkeepSettings};
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
@@ -35,7 +36,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::{Secret, Settings};
-use crate::{audit, compact, erase, redrive, vacuum};
+use crate::{audit, compact, erase, recover, redrive, vacuum};
 
 /// How long requests that are under way may take once the node stops.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -247,6 +248,7 @@ fn routes(
         .route("/admin/audit", post(run_audit))
         .route("/admin/compact", post(run_compact))
         .route("/admin/vacuum", post(run_vacuum))
+        .route("/admin/recover", post(run_recover))
         .route("/admin/redrive", post(run_redrive))
         .route("/admin/erasures", get(list_erasures).post(run_erasure))
         .with_state(admin)
@@ -295,14 +297,36 @@ fn describe_metrics() {
         metrics::Unit::Seconds,
         "How long the oldest event that is not yet committed has waited."
     );
+    metrics::describe_gauge!("alluvium_audit_unaccounted_events", "Events that the last audit could not account for.");
+    metrics::describe_gauge!("alluvium_audit_problems", "What did not balance at the last audit.");
+    metrics::describe_gauge!(
+        "alluvium_audit_time_seconds",
+        metrics::Unit::Seconds,
+        "When the last audit was made, since 1970."
+    );
 }
 
-async fn run_audit(State(admin): State<Admin>) -> Response {
+async fn run_audit(State(admin): State<Admin>, Query(asked): Query<audit::Asked>) -> Response {
     let pipeline = &admin.pipeline;
-    match audit::of_parts(&pipeline.lake_reader(), &pipeline.datasets, &pipeline.log, &pipeline.transform).await {
-        Ok(report) => Json(report).into_response(),
-        Err(error) => problem(Problem::new(500, "audit-failed", crate::output::sentence(&error))),
+    let asked = match asked.settings(pipeline.clock().now_micros()) {
+        Ok(asked) => asked,
+        Err(error) => return problem(Problem::new(400, "bad-time", error.to_string())),
+    };
+    let (reader, datasets) = (pipeline.lake_reader(), &pipeline.datasets);
+    match audit::of_parts(&reader, datasets, &pipeline.log, &pipeline.transform, &asked).await {
+        Ok(report) => {
+            set_audit_metrics(&report, asked.now);
+            Json(report).into_response()
+        }
+        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error) => problem(Problem::new(500, "audit-failed", crate::output::sentence(&error.into()))),
     }
+}
+
+fn set_audit_metrics(report: &AuditReport, now: Micros) {
+    metrics::gauge!("alluvium_audit_unaccounted_events").set(report.unaccounted as f64);
+    metrics::gauge!("alluvium_audit_problems").set(report.problems().count() as f64);
+    metrics::gauge!("alluvium_audit_time_seconds").set(now as f64 / 1e6);
 }
 
 async fn run_compact(State(admin): State<Admin>, Query(asked): Query<compact::Asked>) -> Response {
@@ -322,6 +346,13 @@ async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Aske
         Ok(report) => Json(report).into_response(),
         Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
         Err(error) => problem(Problem::new(500, "vacuum-failed", error.to_string())),
+    }
+}
+
+async fn run_recover(State(admin): State<Admin>, Query(asked): Query<recover::Asked>) -> Response {
+    match recover::of_reader(&admin.pipeline.lake_reader(), &asked).await {
+        Ok(report) => Json(report).into_response(),
+        Err(error) => problem(Problem::new(500, "recover-failed", crate::output::sentence(&error))),
     }
 }
 

@@ -186,6 +186,12 @@ pub fn bytes(count: u64) -> String {
     unit.map_or_else(|| format!("{count} B"), |(name, size)| format!("{:.1} {name}", count as f64 / *size as f64))
 }
 
+/// A time in microseconds since 1970 as people write it, to the second.
+pub fn time(micros: i64) -> String {
+    let time = jiff::Timestamp::from_microsecond(micros);
+    time.map_or_else(|_| micros.to_string(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
 /// Seconds with a unit that suits them.
 pub fn seconds(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }

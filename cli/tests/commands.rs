@@ -124,6 +124,7 @@ fn every_command_has_help_worth_reading() {
         "sql",
         "records",
         "audit",
+        "recover",
         "dead-letters",
         "redrive",
         "config",

@@ -59,7 +59,9 @@ fn every_metric_is_documented_and_described() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start(&folder.path().join("node"));
     node.post("/v1/telemetry", "application/json", b"{\"value\": 1}");
-    let text = eventually("metrics", || metrics(&node), |text| text.contains("alluvium_commit_seconds"));
+    eventually("metrics", || metrics(&node), |text| text.contains("alluvium_commit_seconds"));
+    node.post("/admin/audit", "application/json", b"");
+    let text = metrics(&node);
     let mut seen = 0;
     for line in text.lines() {
         let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|line| line.split_once(' ')) else { continue };
@@ -67,6 +69,31 @@ fn every_metric_is_documented_and_described() {
         assert!(text.contains(&format!("# HELP {name} ")), "{name} is not described");
         seen += 1;
     }
-    assert!(seen >= 9, "{text}");
+    assert!(seen >= 12, "{text}");
+    node.stop();
+}
+
+#[test]
+fn an_audit_sets_what_can_be_alarmed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("node");
+    let node = Node::start(&data);
+    node.post("/v1/telemetry", "application/json", b"{\"value\": 1}");
+    eventually("ledger", || sql(&data, "select * from ledger"), |rows| rows.len() == 1);
+    assert!(!metrics(&node).contains("alluvium_audit"), "not before the first");
+    let gauge = |name: &str| {
+        let text = metrics(&node);
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap().to_owned();
+        line.parse::<f64>().unwrap()
+    };
+    assert_eq!(node.post("/admin/audit", "application/json", b"").json()["unaccounted"], 0);
+    assert_eq!((gauge("alluvium_audit_unaccounted_events"), gauge("alluvium_audit_problems")), (0.0, 0.0));
+    assert!(gauge("alluvium_audit_time_seconds") > 1.7e9);
+
+    let telemetry = std::fs::read_dir(data.join("lake/telemetry")).unwrap().map(|entry| entry.unwrap().path());
+    let file = telemetry.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "parquet")).unwrap();
+    std::fs::remove_file(file).unwrap();
+    node.post("/admin/audit", "application/json", b"");
+    assert_eq!(gauge("alluvium_audit_problems"), 1.0);
     node.stop();
 }

@@ -5,25 +5,32 @@
 //! crash left some tables ahead of others, or while a committer runs. What lies beyond is counted as not yet committed.
 
 mod coverage;
+mod days;
 mod files;
 mod identities;
+mod messages;
 mod report;
 mod rows;
 mod stream;
 mod sweep;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::ports::Stream;
 use alluvium_core::{DatasetName, Datasets, LedgerEntry};
 use futures::StreamExt as _;
 
 pub use identities::RecordReader;
-pub use report::{AuditReport, Check, DatasetAudit, ShardAudit, TableAudit};
+pub use report::{
+    AuditReport, Check, DatasetAudit, DayAudit, SelectedAudit, ShardAudit, TableAudit, UncommittedMessage,
+};
 pub use stream::StreamCounts;
 
 use crate::error::{LakeError, Result};
 use crate::ledger_file::{self, LedgerRows};
+use crate::pending;
 use crate::reader::{ActiveFile, TableSnapshot};
 use crate::reader::{LakeReader, snapshot_of};
 use crate::state::{Files, TableState};
@@ -31,24 +38,60 @@ use crate::state::{Files, TableState};
 /// How many ledger files are read at a time.
 const READ_AHEAD: usize = 16;
 
+/// How an audit is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// When it is made.
+    pub now: Micros,
+    /// How long a stored commit message may wait for its commit, where several committers share the lake.
+    pub commit_within: Duration,
+    /// Of what arrived from then on sums are given too. The checks always run over everything.
+    pub since: Option<Micros>,
+    /// Of this dataset sums are given too; `dead_letters` stands for the events that belong to none.
+    pub dataset: Option<String>,
+}
+
+impl AuditSettings {
+    /// How long a commit message may wait, unless something else is said.
+    pub const COMMIT_WITHIN: Duration = Duration::from_secs(600);
+
+    /// An audit of everything, made now.
+    pub fn at(now: Micros) -> Self {
+        Self { now, commit_within: Self::COMMIT_WITHIN, since: None, dataset: None }
+    }
+
+    fn selects(&self, dataset: &str, at: Micros) -> bool {
+        self.since.is_none_or(|since| at >= since) && self.dataset.as_ref().is_none_or(|only| only == dataset)
+    }
+}
+
 /// Recomputes what the lake says of itself, and asks the stream for what it still holds.
 ///
 /// # Errors
 ///
-/// When the store or the stream cannot be asked, or a table's log cannot be read. What does not balance is in the report, not an
-/// error.
-pub async fn audit(reader: &LakeReader, datasets: &Datasets, stream: &dyn StreamCounts) -> Result<AuditReport> {
+/// When the store or the stream cannot be asked, or a table's log cannot be read; [`LakeError::NoTable`] when the dataset that is asked
+/// for is none. What does not balance is in the report, not an error.
+pub async fn audit(
+    reader: &LakeReader,
+    datasets: &Datasets,
+    stream: &dyn StreamCounts,
+    settings: &AuditSettings,
+) -> Result<AuditReport> {
+    // Listed first, so that whatever lies there and is committed by the end is in.
+    let stored = pending::stored(reader).await?;
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
-    let Examined { ledger_version, rows, tables, datasets } = examine(reader, datasets, &ledger, &mut checks).await?;
-    let entries = rows.entries;
-    let mut shards = coverage::check(&entries, &ledger.positions, &mut checks.coverage);
-    stream::check(stream, &entries, &mut shards, &mut checks.stream).await?;
+    let examined = examine(reader, datasets, &ledger, &mut checks).await?;
+    let entries = &examined.rows.entries;
+    let mut shards = coverage::check(entries, &ledger.positions, &mut checks.coverage);
+    stream::check(stream, entries, &mut shards, &mut checks.stream).await?;
+    let uncommitted = messages::uncommitted(reader, &stored).await?;
+    messages::tell(&uncommitted, &mut checks.files);
     let checks = checks.finish(
         "the ledger covers every record up to the position, once",
         "the ledger has every event that the stream holds",
     );
-    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, checks })
+    examined.report(settings, shards, uncommitted, checks)
 }
 
 /// Recomputes what a lake that several committers share says of itself, and reads the stream for what it still holds.
@@ -66,17 +109,24 @@ pub async fn audit_shared(
     datasets: &Datasets,
     stream: &dyn Stream,
     records: &dyn RecordReader,
+    settings: &AuditSettings,
 ) -> Result<AuditReport> {
+    // Listed first, so that whatever lies there and is committed by the end is in.
+    let stored = pending::stored(reader).await?;
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
-    let Examined { ledger_version, rows, tables, datasets } = examine(reader, datasets, &ledger, &mut checks).await?;
-    let entries = rows.entries;
-    let shards = identities::check(stream, records, &entries, &mut checks.coverage, &mut checks.stream).await?;
-    let checks = checks.finish(
+    let examined = examine(reader, datasets, &ledger, &mut checks).await?;
+    let entries = &examined.rows.entries;
+    let shards = identities::check(stream, records, entries, &mut checks.coverage, &mut checks.stream).await?;
+    let mut uncommitted = messages::uncommitted(reader, &stored).await?;
+    let mut overdue = Findings::default();
+    messages::check(&mut uncommitted, settings, &mut overdue);
+    let mut checks = checks.finish(
         "every record that the stream holds is in one batch",
         "the batches are made of the records that the stream holds, and have their events",
     );
-    Ok(AuditReport { ledger_version, batches: batches_in(&entries), tables, datasets, shards, checks })
+    checks.push(overdue.into_check("every commit message that is stored is committed in time"));
+    examined.report(settings, shards, uncommitted, checks)
 }
 
 fn batches_in(entries: &[LedgerEntry]) -> usize {
@@ -91,6 +141,46 @@ struct Examined {
     tables: Vec<TableAudit>,
     /// The ledger's sums.
     datasets: Vec<DatasetAudit>,
+    /// By how many rows the tables differ from them.
+    differ: u64,
+}
+
+impl Examined {
+    fn report(
+        self,
+        settings: &AuditSettings,
+        shards: Vec<ShardAudit>,
+        uncommitted: Vec<UncommittedMessage>,
+        checks: Vec<Check>,
+    ) -> Result<AuditReport> {
+        let Self { ledger_version, rows, tables, datasets, differ } = self;
+        if let Some(asked) = &settings.dataset
+            && !tables.iter().any(|table| table.table == *asked)
+        {
+            return Err(LakeError::NoTable(asked.clone()));
+        }
+        let entries = rows.entries.iter().filter(|entry| settings.selects(&entry.dataset, entry.arrival));
+        let removals = rows.removals.iter().filter(|gone| settings.selects(&gone.table, gone.at));
+        let days = days::days(entries.clone());
+        let selected = (settings.since.is_some() || settings.dataset.is_some()).then(|| SelectedAudit {
+            since: settings.since,
+            dataset: settings.dataset.clone(),
+            datasets: rows::sums(entries, removals).into_values().collect(),
+        });
+        let missing: u64 = rows.entries.iter().map(|entry| days::missing(entry).unsigned_abs()).sum();
+        Ok(AuditReport {
+            ledger_version,
+            batches: batches_in(&rows.entries),
+            tables,
+            datasets,
+            selected,
+            days,
+            unaccounted: missing + differ,
+            shards,
+            uncommitted,
+            checks,
+        })
+    }
 }
 
 /// Recomputes what the lake says of itself at one version of its ledger.
@@ -119,8 +209,8 @@ async fn examine(
     }
 
     rows::check_entries(&rows, &mut checks.ledger);
-    let datasets = rows::check_tables(&rows, &tables, &mut checks.rows);
-    Ok(Examined { ledger_version: ledger_snapshot.version, rows, tables, datasets })
+    let (datasets, differ) = rows::check_tables(&rows, &tables, &mut checks.rows);
+    Ok(Examined { ledger_version: ledger_snapshot.version, rows, tables, datasets, differ })
 }
 
 /// What is being found out, check by check.
@@ -240,11 +330,23 @@ pub(crate) async fn problems_at(reader: &LakeReader, datasets: &Datasets, versio
 }
 
 /// All entries of the newest ledger.
-#[cfg(test)]
+///
+/// # Errors
+///
+/// When the store fails, or a file of the ledger cannot be read.
 pub(crate) async fn ledger_entries(reader: &LakeReader) -> Result<Vec<LedgerEntry>> {
-    let snapshot = reader.snapshot(DatasetName::ledger().as_str()).await?;
+    let name = DatasetName::ledger();
+    let snapshot = match reader.snapshot(name.as_str()).await {
+        Err(LakeError::NoTable(_)) => return Ok(Vec::new()),
+        snapshot => snapshot?,
+    };
     let present = snapshot.files.iter().map(|file| file.path.clone()).collect();
-    Ok(read_ledger(reader, &snapshot, &present, &mut Findings::default()).await?.entries)
+    let mut findings = Findings::default();
+    let rows = read_ledger(reader, &snapshot, &present, &mut findings).await?;
+    match findings.problems.first() {
+        Some(problem) => Err(reader.log(name.as_str()).damaged("_delta_log", problem)),
+        None => Ok(rows.entries),
+    }
 }
 
 #[cfg(test)]

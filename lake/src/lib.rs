@@ -14,6 +14,7 @@ mod ages;
 mod anew;
 mod app_id;
 mod audit;
+mod batches;
 mod columns;
 mod commit;
 mod compact;
@@ -28,7 +29,9 @@ mod lease;
 mod ledger;
 mod ledger_file;
 mod log;
+mod lost;
 mod message;
+mod pending;
 mod reader;
 mod recovery;
 mod redrive;
@@ -44,12 +47,14 @@ mod vacuum;
 mod writer;
 
 pub use audit::{
-    AuditReport, Check, DatasetAudit, RecordReader, ShardAudit, StreamCounts, TableAudit, audit, audit_shared,
+    AuditReport, AuditSettings, Check, DatasetAudit, DayAudit, RecordReader, SelectedAudit, ShardAudit, StreamCounts,
+    TableAudit, UncommittedMessage, audit, audit_shared,
 };
 pub use compact::{CompactSettings, Compaction};
 pub use erase::{ErasureReport, OPEN_FOR, OpenErasure, Screened, StoreErasure, Target, screen_chunk};
 pub use error::{LakeError, Straddle};
 pub use lease::Lease;
+pub use lost::{LostBatch, LostOutcome, Recover, RecoverReport, recover_messages};
 pub use reader::{ActiveFile, LakeReader, TableSnapshot};
 pub use recovery::{LakeRecovery, SetAside};
 pub use redrive::DeadLetterKeys;

@@ -28,6 +28,8 @@ use object_store::ObjectStore;
 use serde::Serialize;
 use url::Url;
 
+pub(crate) use messages::read_all;
+pub(crate) use round::notes;
 pub use round::{Outcome, SharedCommit};
 
 use crate::ages::{MOST_IDLE, micros};
@@ -36,6 +38,7 @@ use crate::erase::Screener;
 use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
 use crate::log::TableLog;
+use crate::pending;
 use crate::settings::LakeSettings;
 use crate::state::IdentityBits;
 use crate::table::{Prepared, Table};
@@ -217,7 +220,7 @@ impl SharedLake {
     /// Adds the batches that are still half done since the last call: who was at them has died, or is slow, which does no harm.
     async fn help(&self, round: &mut Round) {
         let half_done = round::half_done(&self.tables, &self.ledger);
-        let paths: Vec<_> = half_done.intersection(&self.half_done).take(MOST_HELPED).map(messages::path).collect();
+        let paths: Vec<_> = half_done.intersection(&self.half_done).take(MOST_HELPED).map(pending::path).collect();
         for message in self.read_messages(&paths).await {
             match message {
                 Ok(message) => round.help(&message),

@@ -7,6 +7,7 @@ mod format;
 mod index;
 mod library;
 mod retained;
+mod sealed;
 mod sharing;
 mod upkeep;
 mod yielding;
@@ -32,6 +33,7 @@ pub(crate) use format::PlainFormat;
 pub(crate) use index::MemoryIndex;
 pub(crate) use library::{assert_the_library_reads_the_same, library_table};
 pub(crate) use retained::Retained;
+pub(crate) use sealed::{Told, sealed};
 pub(crate) use sharing::{
     Queue, assert_rows_and_entries, assert_shared_complete, assert_the_ledger_balances, open_shared, open_shared_at,
     open_shared_with, queue,
@@ -348,7 +350,7 @@ pub(crate) async fn drive_opened(mut lake: Lake, files: &Arc<dyn ObjectStore>, s
 pub(crate) async fn assert_complete(store: &Arc<dyn ObjectStore>, stream: &TestStream) {
     assert_rows(store, stream.rows()).await;
     let reader = LakeReader::new(store.clone(), root());
-    let report = crate::audit(&reader, &datasets(), stream).await.unwrap();
+    let report = crate::audit(&reader, &datasets(), stream, &crate::AuditSettings::at(0)).await.unwrap();
     assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
     assert_eq!(report.total().received, stream_events(stream), "every event is in the ledger once");
     for shard in report.shards {

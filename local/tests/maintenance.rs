@@ -13,7 +13,8 @@ use std::time::Duration;
 use alluvium_core::ports::{PortError, Stream as _};
 use alluvium_core::{Datasets, ManualClock, PutBatch, PutRecord, SequenceNumber, ShardId, ShardRange};
 use alluvium_lake::{
-    AuditReport, LakeReader, LakeSettings, StreamCounts, TableAudit, Upkeep, UpkeepSettings, VacuumMode, audit,
+    AuditReport, AuditSettings, LakeReader, LakeSettings, StreamCounts, TableAudit, Upkeep, UpkeepSettings, VacuumMode,
+    audit,
 };
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
@@ -67,7 +68,7 @@ fn table(report: &AuditReport) -> &TableAudit {
 /// Audits until the table is as wanted, which the loops of the node see to.
 async fn audited(reader: &LakeReader, datasets: &Datasets, wanted: impl Fn(&TableAudit) -> bool) -> AuditReport {
     for _ in 0..3_000 {
-        let report = audit(reader, datasets, &Forgetful).await.unwrap();
+        let report = audit(reader, datasets, &Forgetful, &AuditSettings::at(0)).await.unwrap();
         assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
         if wanted(table(&report)) {
             return report;

@@ -143,6 +143,44 @@ def test_a_poison_message_is_set_aside_and_recovered(stage):
     assert_balanced(stage)
 
 
+def take_one(stage):
+    """Takes the one message out of the commit queue, as a fault might."""
+    sqs, queue = stage.emulator.client("sqs"), stage.out["commit_queue_url"]
+    [message] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2)["Messages"]
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return message["Body"]
+
+
+def test_a_lost_message_is_made_again_and_one_that_no_queue_has_is_enqueued_again(stage):
+    mappings = stage.emulator.client("lambda")
+    [mapping] = mappings.list_event_source_mappings(FunctionName=stage.out["functions"]["commit"] + ":live")["EventSourceMappings"]
+    mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    queue = stage.out["commit_queue_url"]
+    send_by_http(stage, stage.token("plant", "data.write"), events("lost", 300))
+    stage.deliver()
+    bucket, key, path = newest_message(stage)
+    assert take_one(stage) == path
+    good = stage.emulator.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    stage.emulator.client("s3").delete_object(Bucket=bucket, Key=key)
+    lake = ["--lake", stage.out["lake_url"]]
+
+    found = json.loads(stage.alluvium("recover", *lake, "--dry-run", "--older-than", "0s"))["batches"]
+    [lost] = [batch for batch in found if batch.get("message") == path]
+    assert lost["outcome"] == "can_be_rebuilt", found
+    # Stored, and in no queue: that is what the audit looks for.
+    stored = json.loads(stage.alluvium("recover", *lake, "--older-than", "0s", expect=1))["batches"]
+    assert [batch["outcome"] for batch in stored if batch.get("message") == path] == ["stored"], stored
+    assert stage.emulator.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == good
+
+    mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    audit = ["audit", *lake, "--stream", stage.out["stream_name"], "--commit-within", "0s", "--repair", "--queue", queue]
+    report = json.loads(stage.alluvium(*audit, expect=1))
+    assert [message["path"] for message in report["uncommitted"]] == [path]
+    stage.committed()
+    assert_there_once(stage, "lost", 300)
+    assert_balanced(stage)
+
+
 def test_bad_events_are_dead_letters_and_counted(stage):
     bad = ["not json", "[]", json.dumps({"source": "bad", "value": "warm"}), json.dumps({"source": "bad"})]
     answer = stage.call("POST", "/v1/telemetry", stage.token("plant", "data.write"), data="\n".join(bad),

@@ -90,7 +90,7 @@ pub fn convert(
 ) -> Result<ConvertReport, TransformError> {
     let plan = Plan::compile(dataset, settings.pseudonym_key.as_ref())?;
     let mut lines = Lines::new(input, settings.event_limit());
-    let output = FileWriter::new(output, &Layout::of(dataset), None).map_err(|source| parquet(dataset, source))?;
+    let output = FileWriter::new(output, &Layout::of(dataset)).map_err(|source| parquet(dataset, source))?;
     let mut file = File {
         dataset,
         output,

@@ -23,8 +23,8 @@ mod validity;
 use std::io::Write;
 use std::sync::Arc;
 
-use alluvium_core::BatchIdentity;
 use alluvium_core::dataset::fingerprint;
+use alluvium_core::footer::{BATCH_KEY, SCHEMA_KEY, STATS_KEY};
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use arrow::datatypes::Field;
@@ -82,13 +82,12 @@ impl<W: Write + Send> FileWriter<W> {
     /// # Errors
     ///
     /// When Parquet cannot hold the columns, or the output cannot be written.
-    pub(crate) fn new(output: W, layout: &Layout, batch: Option<&BatchIdentity>) -> Result<Self, ParquetError> {
+    pub(crate) fn new(output: W, layout: &Layout) -> Result<Self, ParquetError> {
         let schema = ArrowSchemaConverter::new().convert(&layout.columns)?;
-        let batch = batch.map(|batch| KeyValue::new("alluvium.batch".to_owned(), batch.to_string()));
-        let fingerprint = KeyValue::new("alluvium.schema".to_owned(), fingerprint(&layout.columns));
+        let fingerprint = KeyValue::new(SCHEMA_KEY.to_owned(), fingerprint(&layout.columns));
         let properties = WriterProperties::builder()
             .set_created_by("alluvium".to_owned())
-            .set_key_value_metadata(Some(batch.into_iter().chain([fingerprint]).collect()))
+            .set_key_value_metadata(Some(vec![fingerprint]))
             .set_sorting_columns(Some(sorting_columns(layout, &schema)));
         let file = SerializedFileWriter::new(output, schema.root_schema_ptr(), Arc::new(properties.build()))?;
         let columns = columns(layout, &schema)?;
@@ -129,13 +128,27 @@ impl<W: Write + Send> FileWriter<W> {
     /// # Errors
     ///
     /// When the output cannot be written.
-    pub(crate) fn finish(mut self) -> Result<Encoded, ParquetError> {
+    pub(crate) fn finish(self) -> Result<Encoded, ParquetError> {
+        let statistics = self.statistics.json();
+        self.end(statistics)
+    }
+
+    /// Writes the end of a file of a batch, with what its files say of it (see [`alluvium_core::footer`]).
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    pub(crate) fn finish_of_batch(mut self, batch: &str) -> Result<Encoded, ParquetError> {
+        let statistics = self.statistics.json();
+        for (key, value) in [(BATCH_KEY, batch), (STATS_KEY, &statistics)] {
+            self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_owned()));
+        }
+        self.end(statistics)
+    }
+
+    fn end(mut self, statistics: String) -> Result<Encoded, ParquetError> {
         self.file.finish()?;
-        Ok(Encoded {
-            rows: self.statistics.rows(),
-            bytes: self.file.bytes_written() as u64,
-            statistics: self.statistics.json(),
-        })
+        Ok(Encoded { rows: self.statistics.rows(), bytes: self.file.bytes_written() as u64, statistics })
     }
 }
 

@@ -32,7 +32,7 @@ impl DataFileFormat for DataFiles {
             }
         };
         let bytes = Growing::default();
-        let writer = FileWriter::new(bytes.clone(), &layout, None).map_err(failed(table))?;
+        let writer = FileWriter::new(bytes.clone(), &layout).map_err(failed(table))?;
         Ok(Box::new(Writing { table: table.to_owned(), bytes, writer }))
     }
 }

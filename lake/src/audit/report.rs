@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::{ReasonCode, SequenceNumber, ShardId};
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,21 @@ pub struct AuditReport {
     pub tables: Vec<TableAudit>,
     /// The ledger's sums, by dataset.
     pub datasets: Vec<DatasetAudit>,
+    /// The ledger's sums of what was asked for, where less than everything was.
+    #[serde(default)]
+    pub selected: Option<SelectedAudit>,
+    /// What arrived each day of what was asked for, and what became of it, the oldest day first.
+    #[serde(default)]
+    pub days: Vec<DayAudit>,
+    /// Events, of everything, of which the ledger does not say what became, and rows by which tables differ from the ledger. It must
+    /// be 0, so it can be alarmed on.
+    #[serde(default)]
+    pub unaccounted: u64,
     /// How far each shard is, by shard.
     pub shards: Vec<ShardAudit>,
+    /// Commit messages that are stored and whose batches are not in, by path.
+    #[serde(default)]
+    pub uncommitted: Vec<UncommittedMessage>,
     /// What was checked, in a fixed order.
     pub checks: Vec<Check>,
 }
@@ -33,24 +47,54 @@ impl AuditReport {
         self.checks.iter().flat_map(|check| &check.problems).map(String::as_str)
     }
 
-    /// The sums over all datasets. `rows` are those of the datasets' own tables: `dead_letters` counts in `dead`.
-    pub fn total(&self) -> DatasetAudit {
-        let mut total = DatasetAudit::default();
-        for one in &self.datasets {
-            total.received += one.received;
-            total.written += one.written;
-            total.filtered += one.filtered;
-            total.dead += one.dead;
-            total.bytes += one.bytes;
-            total.duplicates += one.duplicates;
-            total.expired += one.expired;
-            total.erased += one.erased;
-            for (reason, count) in &one.dead_by_reason {
-                *total.dead_by_reason.entry(*reason).or_default() += count;
-            }
-        }
-        total
+    /// The paths of the commit messages that wait for longer than they may: to enqueue them again does no harm (LK-1).
+    pub fn overdue(&self) -> impl Iterator<Item = &str> {
+        self.uncommitted.iter().filter(|message| message.is_overdue).map(|message| message.path.as_str())
     }
+
+    /// The sums over all datasets, see [`DatasetAudit::sum_of`].
+    pub fn total(&self) -> DatasetAudit {
+        DatasetAudit::sum_of(&self.datasets)
+    }
+}
+
+/// The ledger's sums of what arrived from some time on, or belongs to one dataset. No check is restricted so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelectedAudit {
+    /// What arrived before then is left out: the newest record of the batch, or the removal.
+    pub since: Option<Micros>,
+    /// Every other dataset is left out.
+    pub dataset: Option<String>,
+    /// The sums, by dataset.
+    pub datasets: Vec<DatasetAudit>,
+}
+
+/// What arrived on one day, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayAudit {
+    /// The day, in UTC: `2026-01-31`. A batch belongs to the day of its newest record.
+    pub day: String,
+    /// Events received.
+    pub received: u64,
+    /// Events that became rows.
+    pub written: u64,
+    /// Events dropped by a rule of their dataset.
+    pub filtered: u64,
+    /// Events that became dead letters.
+    pub dead: u64,
+    /// `received` less `written`, `filtered` and `dead`. It must be 0.
+    pub missing: i64,
+}
+
+/// A commit message that is stored, and whose batch is not in, or only in part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UncommittedMessage {
+    /// Its path under the lake's root, which is what the queue carries.
+    pub path: String,
+    /// When it was stored.
+    pub stored_at: Micros,
+    /// Whether it waits for longer than it may. Not where one committer writes the lake: no queue brings it there.
+    pub is_overdue: bool,
 }
 
 /// One thing that was checked.
@@ -114,6 +158,27 @@ pub struct DatasetAudit {
     /// Rows of this table whose owner was to be erased.
     #[serde(default)]
     pub erased: u64,
+}
+
+impl DatasetAudit {
+    /// The sums over several datasets. `written` are rows of the datasets' own tables: those of `dead_letters` count in `dead`.
+    pub fn sum_of(datasets: &[Self]) -> Self {
+        let mut total = Self::default();
+        for one in datasets {
+            total.received += one.received;
+            total.written += one.written;
+            total.filtered += one.filtered;
+            total.dead += one.dead;
+            total.bytes += one.bytes;
+            total.duplicates += one.duplicates;
+            total.expired += one.expired;
+            total.erased += one.erased;
+            for (reason, count) in &one.dead_by_reason {
+                *total.dead_by_reason.entry(*reason).or_default() += count;
+            }
+        }
+        total
+    }
 }
 
 /// How far one shard is.

@@ -32,11 +32,13 @@ pub(super) fn check_entries(rows: &LedgerRows, findings: &mut Findings) {
     }
 }
 
-/// What was written is in the tables, and what is dead in `dead_letters`, but for what maintenance took out. Returns the sums by
-/// dataset.
-pub(super) fn check_tables(rows: &LedgerRows, tables: &[TableAudit], findings: &mut Findings) -> Vec<DatasetAudit> {
+/// The sums of these entries and removals, by dataset.
+pub(super) fn sums<'a>(
+    entries: impl IntoIterator<Item = &'a LedgerEntry>,
+    removals: impl IntoIterator<Item = &'a Removal>,
+) -> BTreeMap<&'a str, DatasetAudit> {
     let mut sums: BTreeMap<&str, DatasetAudit> = BTreeMap::new();
-    for entry in &rows.entries {
+    for entry in entries {
         let sum = sums.entry(&entry.dataset).or_insert_with(|| empty(&entry.dataset));
         sum.received += entry.received;
         sum.written += entry.written;
@@ -47,12 +49,24 @@ pub(super) fn check_tables(rows: &LedgerRows, tables: &[TableAudit], findings: &
             *sum.dead_by_reason.entry(*reason).or_default() += count;
         }
     }
-    for removal in &rows.removals {
+    for removal in removals {
         let sum = sums.entry(&removal.table).or_insert_with(|| empty(&removal.table));
         sum.duplicates += removal.duplicates;
         sum.expired += removal.expired;
         sum.erased += removal.erased;
     }
+    sums
+}
+
+/// What was written is in the tables, and what is dead in `dead_letters`, but for what maintenance took out. Returns the sums by
+/// dataset, and by how many rows the tables differ from them.
+pub(super) fn check_tables(
+    rows: &LedgerRows,
+    tables: &[TableAudit],
+    findings: &mut Findings,
+) -> (Vec<DatasetAudit>, u64) {
+    let mut sums = sums(&rows.entries, &rows.removals);
+    let mut differ = 0;
     let (ledger, dead_letters) = (DatasetName::ledger(), DatasetName::dead_letters());
     for table in tables.iter().filter(|table| table.table != ledger.as_str()) {
         let name = table.table.as_str();
@@ -64,6 +78,7 @@ pub(super) fn check_tables(rows: &LedgerRows, tables: &[TableAudit], findings: &
         let sum = sums.entry(name).or_insert_with(|| empty(name));
         let went = sum.duplicates + sum.expired + sum.erased;
         if came.checked_sub(went) != Some(table.rows) {
+            differ += came.abs_diff(went + table.rows);
             let DatasetAudit { duplicates, expired, erased, .. } = sum;
             let less = match went {
                 0 => String::new(),
@@ -74,11 +89,12 @@ pub(super) fn check_tables(rows: &LedgerRows, tables: &[TableAudit], findings: &
     }
     for (name, sum) in &sums {
         if sum.written > 0 && !tables.iter().any(|table| table.table == *name) {
+            differ += sum.written;
             findings
                 .problem(format!("The ledger says {} written to `{name}`, and there is no such table.", sum.written));
         }
     }
-    sums.into_values().collect()
+    (sums.into_values().collect(), differ)
 }
 
 fn empty(dataset: &str) -> DatasetAudit {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alluvium_core::{BatchIdentity, RecordIdentity, ShardId};
+use alluvium_core::{BatchIdentity, RecordIdentity, Removal, ShardId};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -20,7 +20,7 @@ async fn lake() -> Arc<dyn ObjectStore> {
 }
 
 async fn report_of(store: &Arc<dyn ObjectStore>, stream: &TestStream) -> AuditReport {
-    audit(&LakeReader::new(store.clone(), root()), &datasets(), stream).await.unwrap()
+    audit(&LakeReader::new(store.clone(), root()), &datasets(), stream, &AuditSettings::at(0)).await.unwrap()
 }
 
 async fn problems(store: &Arc<dyn ObjectStore>, stream: &TestStream) -> Vec<String> {
@@ -130,6 +130,19 @@ async fn records_that_wait_for_their_commit_are_counted_and_no_imbalance() {
 }
 
 #[tokio::test]
+async fn where_one_committer_writes_messages_that_a_crash_left_are_told_and_no_imbalance() {
+    let store = lake().await;
+    let stored = deliver(&store, vec![range(0, 61, 70)]).await;
+    store.put(&Path::from(stored.path()), stored.encode().into()).await.unwrap();
+    let report = report_of(&store, &TestStream::new([70, 43])).await;
+    assert!(report.balances());
+    assert_eq!(report.uncommitted.iter().map(|message| &message.path).collect::<Vec<_>>(), [&stored.path()]);
+    assert_eq!(report.overdue().count(), 0);
+    let notes: Vec<_> = report.checks.iter().flat_map(|check| &check.notes).collect();
+    assert!(notes.iter().any(|note| note.starts_with("1 commit messages are stored")), "{notes:?}");
+}
+
+#[tokio::test]
 async fn an_audit_while_tables_are_ahead_of_the_ledger_balances() {
     let store = lake().await;
     let (mut lake, _) = open(&store).await.unwrap();
@@ -190,6 +203,93 @@ fn an_entry_that_does_not_balance_and_one_that_is_there_twice_are_found() {
     rows::check_entries(&LedgerRows { entries, removals: Vec::new() }, &mut findings);
     assert_eq!(findings.problems.len(), 3, "{:?}", findings.problems);
     assert!(findings.problems[2].contains("more than once"));
+}
+
+const DAY: Micros = 86_400_000_000;
+
+/// A lake whose first batch arrived on 14 November 2023, its second the day after.
+async fn lake_of_days() -> (Arc<dyn ObjectStore>, TestStream) {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let (mut lake, _) = open(&store).await.unwrap();
+    for (covers, days) in [(range(0, 1, 30), 0), (range(0, 31, 60), 1)] {
+        let mut message = deliver(&store, vec![covers]).await;
+        message.ledger.iter_mut().for_each(|entry| entry.arrival += days * DAY);
+        lake.commit(&[message]).await.unwrap();
+    }
+    (store, TestStream::new([60, 0]))
+}
+
+async fn asked(store: &Arc<dyn ObjectStore>, stream: &TestStream, settings: AuditSettings) -> Result<AuditReport> {
+    audit(&LakeReader::new(store.clone(), root()), &datasets(), stream, &settings).await
+}
+
+#[tokio::test]
+async fn each_day_and_each_selection_has_its_sums_and_the_checks_see_everything() {
+    let (store, stream) = lake_of_days().await;
+    let everything = AuditSettings::at(0);
+    let all = asked(&store, &stream, everything.clone()).await.unwrap();
+    assert!(all.balances() && all.selected.is_none() && all.unaccounted == 0);
+    let days: Vec<_> = all.days.iter().map(|day| day.day.as_str()).collect();
+    assert_eq!(days, ["2023-11-14", "2023-11-15"]);
+    let total = all.total();
+    let of_days = |of: fn(&DayAudit) -> u64| all.days.iter().map(of).sum::<u64>();
+    assert_eq!(of_days(|day| day.received), total.received);
+    assert_eq!(
+        [of_days(|day| day.written), of_days(|day| day.filtered), of_days(|day| day.dead)],
+        [total.written, total.filtered, total.dead]
+    );
+    assert!(all.days.iter().all(|day| day.missing == 0 && day.received > 20));
+
+    let second = 1_700_000_000_000_000 + DAY;
+    let since = AuditSettings { since: Some(second), ..everything.clone() };
+    let late = asked(&store, &stream, since.clone()).await.unwrap();
+    assert_eq!(late.days, all.days[1..]);
+    let selected = late.selected.clone().unwrap();
+    assert_eq!(DatasetAudit::sum_of(&selected.datasets).received, all.days[1].received);
+    assert_eq!((late.datasets, late.checks), (all.datasets.clone(), all.checks.clone()), "these are of everything");
+    let after = asked(&store, &stream, AuditSettings { since: Some(second + 1), ..everything.clone() }).await.unwrap();
+    assert!(after.days.is_empty() && after.selected.unwrap().datasets.is_empty());
+
+    let of = |dataset: &str| AuditSettings { dataset: Some(dataset.to_owned()), ..since.clone() };
+    let readings = asked(&store, &stream, of(READINGS)).await.unwrap();
+    let selected = readings.selected.unwrap();
+    assert_eq!(selected.datasets.iter().map(|sums| sums.dataset.as_str()).collect::<Vec<_>>(), [READINGS]);
+    assert_eq!(selected.datasets[0].received, readings.days[0].received);
+    assert!(readings.days[0].received < late.days[0].received);
+    let error = asked(&store, &stream, of("nonsense")).await.unwrap_err();
+    assert!(matches!(&error, LakeError::NoTable(name) if name == "nonsense"), "{error}");
+}
+
+#[test]
+fn removals_are_selected_by_when_they_were_done() {
+    let removal = |work: &str, at| Removal {
+        work: work.to_owned(),
+        table: READINGS.to_owned(),
+        duplicates: 3,
+        at,
+        ..Removal::default()
+    };
+    let removals = [removal("a", 5), removal("b", 10)];
+    let settings = AuditSettings { since: Some(10), ..AuditSettings::at(20) };
+    let sums = rows::sums(&[], removals.iter().filter(|gone| settings.selects(&gone.table, gone.at)));
+    assert_eq!(sums[READINGS].duplicates, 3);
+    assert!(!AuditSettings { dataset: Some(NOTES.to_owned()), ..settings }.selects(READINGS, 10));
+}
+
+#[tokio::test]
+async fn what_is_not_accounted_for_is_one_figure() {
+    let (store, stream) = lake_of_days().await;
+    let path = a_file_of(&store, LEDGER).await;
+    let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
+    let mut rows = ledger_file::decode(bytes).unwrap();
+    let entry = rows.entries.iter_mut().find(|entry| entry.dataset == READINGS).unwrap();
+    entry.written -= 2;
+    let day = days::days([&*entry])[0].day.clone();
+    store.put(&path, ledger_file::encode(&rows, 0).bytes.into()).await.unwrap();
+    let report = asked(&store, &stream, AuditSettings::at(0)).await.unwrap();
+    assert_eq!(report.unaccounted, 4, "two events, and the two rows that the ledger does not know");
+    let missing: Vec<_> = report.days.iter().map(|day| (day.day.clone(), day.missing)).collect();
+    assert!(missing.contains(&(day, 2)) && missing.iter().map(|(_, missing)| missing).sum::<i64>() == 2, "{missing:?}");
 }
 
 #[test]

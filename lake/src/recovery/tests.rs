@@ -134,7 +134,13 @@ async fn deaths_and_torn_entries_in_any_order_lose_nothing_and_double_nothing() 
                 disk.put(&path, whole.slice(..dice.below(whole.len() as u64) as usize).into()).await.unwrap();
                 open(&disk).await.unwrap();
             }
-            let report = crate::audit(&crate::LakeReader::new(disk.clone(), root()), &datasets(), &stream).await;
+            let report = crate::audit(
+                &crate::LakeReader::new(disk.clone(), root()),
+                &datasets(),
+                &stream,
+                &crate::AuditSettings::at(0),
+            )
+            .await;
             match report {
                 Ok(report) => assert!(report.balances(), "{seed}: {:?}", report.problems().collect::<Vec<_>>()),
                 Err(LakeError::NoTable(_)) => {}

@@ -243,7 +243,7 @@ enum Standing {
 }
 
 /// What the commits that are not copied yet note of their batches.
-fn notes<'a>(tables: &'a BTreeMap<String, Table>, ledger: &Ledger) -> HashMap<IdentityBits, &'a BatchNote> {
+pub(crate) fn notes<'a>(tables: &'a BTreeMap<String, Table>, ledger: &Ledger) -> HashMap<IdentityBits, &'a BatchNote> {
     let uncopied = tables.values().flat_map(|table| ledger.uncopied(table));
     let notes = uncopied.flat_map(|commit| &commit.batches);
     notes.filter_map(|note| Some((IdentityBits::of(&note.batch)?, note))).collect()

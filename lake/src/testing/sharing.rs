@@ -163,7 +163,8 @@ pub(crate) async fn assert_shared_complete(store: &Arc<dyn ObjectStore>, queue: 
     assert_the_ledger_balances(store, "in the end").await;
     let retained = Retained::of(queue);
     let reader = LakeReader::new(store.clone(), root());
-    let report = crate::audit_shared(&reader, &datasets(), &retained, &retained).await.unwrap();
+    let report =
+        crate::audit_shared(&reader, &datasets(), &retained, &retained, &crate::AuditSettings::at(0)).await.unwrap();
     assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
     assert!(report.shards.iter().all(|shard| shard.proven_from == Some(shard.first)), "{:?}", report.shards);
 }

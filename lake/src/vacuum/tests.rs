@@ -476,7 +476,8 @@ async fn the_audit_tells_what_waits_for_vacuum_from_orphans() {
     let audited = async || {
         let queue = Queue::default();
         let retained = crate::testing::Retained::of(&queue);
-        let report = crate::audit_shared(reader, &datasets(), &retained, &retained).await.unwrap();
+        let report =
+            crate::audit_shared(reader, &datasets(), &retained, &retained, &crate::AuditSettings::at(0)).await.unwrap();
         let notes: Vec<String> = report.checks.iter().flat_map(|check| check.notes.clone()).collect();
         let table = report.tables.into_iter().find(|table| table.table == READINGS).unwrap();
         (table.removed, table.orphans, notes.join(" "))

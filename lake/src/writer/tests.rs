@@ -138,7 +138,7 @@ async fn whatever_write_the_process_dies_at_every_record_is_in_once_in_the_end()
 async fn assert_balances_as_it_lies(store: &Arc<dyn ObjectStore>, stream: &TestStream, when: &str) {
     let reader = LakeReader::new(store.clone(), root());
     if reader.snapshot(LEDGER).await.is_ok() {
-        let report = crate::audit(&reader, &datasets(), stream).await.unwrap();
+        let report = crate::audit(&reader, &datasets(), stream, &crate::AuditSettings::at(0)).await.unwrap();
         assert!(report.balances(), "{when}: {:?}", report.problems().collect::<Vec<_>>());
     }
 }

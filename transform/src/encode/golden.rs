@@ -13,7 +13,7 @@ pub(super) mod rows;
 use std::fs;
 use std::path::PathBuf;
 
-use alluvium_core::{BatchIdentity, Dataset, DatasetName, Datasets, RecordIdentity, ShardId};
+use alluvium_core::{BatchFooter, BatchIdentity, Dataset, DatasetName, Datasets, RecordIdentity, ShardId};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use bytes::Bytes;
@@ -58,13 +58,14 @@ fn nested() -> Layout {
 
 /// Asserts that a file of these row groups is as it was.
 fn assert_golden(name: &str, layout: &Layout, row_groups: &[RecordBatch]) {
-    let record = RecordIdentity { shard: ShardId::numbered(0), sequence: 1.into(), subsequence: 0 };
     let mut file = Vec::new();
-    let mut writer = FileWriter::new(&mut file, layout, Some(&BatchIdentity::of([&record]))).unwrap();
+    let mut writer = FileWriter::new(&mut file, layout).unwrap();
     for rows in row_groups {
         writer.write_row_group(rows).unwrap();
     }
-    let encoded = writer.finish().unwrap();
+    let record = RecordIdentity { shard: ShardId::numbered(0), sequence: 1.into(), subsequence: 0 };
+    let footer = BatchFooter::new(BatchIdentity::of([&record]), Vec::new(), vec!["golden".to_owned()], &[]);
+    let encoded = writer.finish_of_batch(&footer.encode()).unwrap();
     let file = Bytes::from(file);
     let described = format!("{}delta statistics: {}\n", describe::file(&file), encoded.statistics);
 

@@ -46,7 +46,7 @@ fn print(what: &str, row_groups: &[RecordBatch], write: impl Fn(&mut Vec<u8>)) {
 }
 
 fn ours(row_groups: &[RecordBatch], bytes: &mut Vec<u8>) {
-    let mut file = FileWriter::new(bytes, &Layout::with_columns(row_groups[0].schema()), None).unwrap();
+    let mut file = FileWriter::new(bytes, &Layout::with_columns(row_groups[0].schema())).unwrap();
     row_groups.iter().for_each(|rows| file.write_row_group(rows).unwrap());
     file.finish().unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium_core::{Dataset, DatasetName, Datasets, RecordIdentity, ShardId};
+use alluvium_core::{Dataset, DatasetName, Datasets};
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::UInt32Type;
@@ -20,6 +20,8 @@ use crate::scan::scan_event;
 use crate::sources::Sources;
 use crate::tape::Tape;
 
+/// What is told of the batch; the file's writer looks at it no further.
+const BATCH: &str = "{\"version\":1}";
 const ARRIVAL: i64 = 1_700_000_000_000_000;
 
 /// Sorted rows of the dataset `telemetry`, made of these events.
@@ -65,19 +67,15 @@ fn many() -> RecordBatch {
     }))
 }
 
-fn data_file(rows: &RecordBatch, batch: &BatchIdentity) -> Result<Bytes, ParquetError> {
+fn data_file(rows: &RecordBatch) -> Result<Bytes, ParquetError> {
     let datasets = Datasets::load(None, None).unwrap();
     let layout = Layout::of(datasets.get("telemetry").unwrap());
     let mut bytes = Vec::new();
-    let mut file = FileWriter::new(&mut bytes, &layout, Some(batch))?;
+    let mut file = FileWriter::new(&mut bytes, &layout)?;
     file.write_row_group(rows)?;
-    let encoded = file.finish()?;
+    let encoded = file.finish_of_batch(BATCH)?;
     assert_eq!((encoded.rows, encoded.bytes), (rows.num_rows() as u64, bytes.len() as u64));
     Ok(bytes.into())
-}
-
-fn identity() -> BatchIdentity {
-    BatchIdentity::of([&RecordIdentity { shard: ShardId::numbered(0), sequence: 1.into(), subsequence: 0 }])
 }
 
 fn metadata(file: &Bytes) -> Arc<ParquetMetaData> {
@@ -93,7 +91,7 @@ fn column<'a>(metadata: &'a ParquetMetaData, name: &str) -> &'a parquet::file::m
 #[test]
 fn a_file_reads_back_with_the_same_columns_and_rows() {
     let rows = many();
-    let file = data_file(&rows, &identity()).unwrap();
+    let file = data_file(&rows).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().with_batch_size(10_000).build().unwrap();
     let read: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
     assert_eq!(read.len(), 1);
@@ -121,7 +119,7 @@ fn a_column_that_is_a_dictionary_gives_the_same_bytes() {
         let of = |rows: &RecordBatch| {
             let mut statistics = FileStatistics::new(&Layout::with_columns(plain.schema()));
             statistics.add(rows);
-            (statistics.json(), data_file(rows, &identity()).unwrap())
+            (statistics.json(), data_file(rows).unwrap())
         };
         assert!(of(&sorted.batch) == of(&plain), "{sources} sources, {statuses} statuses");
     }
@@ -146,7 +144,7 @@ fn rows_are_sorted_by_source_time_and_id() {
 
 #[test]
 fn times_are_utc_microseconds_for_every_reader() {
-    let metadata = metadata(&data_file(&many(), &identity()).unwrap());
+    let metadata = metadata(&data_file(&many()).unwrap());
     let time = column(&metadata, "event_time").column_descr().logical_type_ref().cloned();
     let utc_micros =
         LogicalType::Timestamp(parquet::basic::TimestampType { is_adjusted_to_u_t_c: true, unit: TimeUnit::MICROS });
@@ -156,7 +154,7 @@ fn times_are_utc_microseconds_for_every_reader() {
 
 #[test]
 fn encodings_follow_the_columns() {
-    let metadata = metadata(&data_file(&many(), &identity()).unwrap());
+    let metadata = metadata(&data_file(&many()).unwrap());
     let has = |name: &str, encoding: Encoding| column(&metadata, name).encodings().any(|used| used == encoding);
     assert!(has("event_time", Encoding::DELTA_BINARY_PACKED));
     assert!(!has("event_id", Encoding::RLE_DICTIONARY), "ids do not repeat");
@@ -172,7 +170,7 @@ fn encodings_follow_the_columns() {
 #[test]
 fn the_footer_names_the_batch_the_columns_and_the_order_and_no_time() {
     let rows = many();
-    let metadata = metadata(&data_file(&rows, &identity()).unwrap());
+    let metadata = metadata(&data_file(&rows).unwrap());
     let file = metadata.file_metadata();
     let pairs: Vec<_> = file
         .key_value_metadata()
@@ -180,7 +178,13 @@ fn the_footer_names_the_batch_the_columns_and_the_order_and_no_time() {
         .iter()
         .map(|pair| (pair.key.as_str(), pair.value.clone().unwrap()))
         .collect();
-    let expected = [("alluvium.batch", identity().to_string()), ("alluvium.schema", fingerprint(rows.schema_ref()))];
+    let mut statistics = FileStatistics::new(&Layout::with_columns(rows.schema()));
+    statistics.add(&rows);
+    let expected = [
+        ("alluvium.schema", fingerprint(rows.schema_ref())),
+        ("alluvium.batch", BATCH.to_owned()),
+        ("alluvium.stats", statistics.json()),
+    ];
     assert_eq!(pairs, expected);
     assert_eq!(file.created_by(), Some("alluvium"));
     let sorted: Vec<_> = metadata.row_group(0).sorting_columns().unwrap().iter().map(|by| by.column_idx).collect();
@@ -189,7 +193,7 @@ fn the_footer_names_the_batch_the_columns_and_the_order_and_no_time() {
 
 #[test]
 fn the_page_index_has_statistics_of_what_is_filtered_by() {
-    let metadata = metadata(&data_file(&many(), &identity()).unwrap());
+    let metadata = metadata(&data_file(&many()).unwrap());
     assert!(metadata.offset_index().is_some() && metadata.column_index().is_some());
     let source = column(&metadata, "source").statistics().unwrap();
     assert_eq!((source.min_bytes_opt(), source.max_bytes_opt()), (Some(&b"pump-0"[..]), Some(&b"pump-9"[..])));
@@ -219,7 +223,7 @@ fn nothing_is_told_of_owners_pseudonyms_and_what_was_not_declared() {
         Layout { bloom_filters: ["source", "user"].map(str::to_owned).into_iter().collect(), ..Layout::of(&dataset) };
     let rows = golden::rows::made(&layout.columns, 0..300);
     let mut bytes = Vec::new();
-    let mut file = FileWriter::new(&mut bytes, &layout, None).unwrap();
+    let mut file = FileWriter::new(&mut bytes, &layout).unwrap();
     file.write_row_group(&rows).unwrap();
     let told_by_the_log = file.finish().unwrap().statistics;
     let metadata = metadata(&bytes.into());
@@ -245,7 +249,7 @@ fn bloom_filters_stand_where_the_dataset_wants_them_and_know_their_values() {
     let layout = Layout::of(&dataset);
     let rows = golden::rows::made(&layout.columns, 0..300);
     let mut bytes = Vec::new();
-    let mut file = FileWriter::new(&mut bytes, &layout, None).unwrap();
+    let mut file = FileWriter::new(&mut bytes, &layout).unwrap();
     file.write_row_group(&rows).unwrap();
     file.finish().unwrap();
     let file = Bytes::from(bytes);

@@ -6,7 +6,7 @@ use alluvium_core::dataset::fingerprint;
 use alluvium_core::hot::HotChunk;
 use alluvium_core::hot_block::HotBlockWriter;
 use alluvium_core::identity::content_hash;
-use alluvium_core::{BatchIdentity, DataFileEntry, DatasetName, DeliveryBatch, LedgerEntry, ShardRange};
+use alluvium_core::{BatchFooter, BatchIdentity, DataFileEntry, DatasetName, DeliveryBatch, LedgerEntry, ShardRange};
 use arrow::array::RecordBatch;
 
 use super::{BatchOutput, DataFile, Transform};
@@ -95,7 +95,7 @@ impl<'a> Output<'a> {
         if self.files[at].is_none() {
             let bytes = Growing::default();
             let layout = layout();
-            let writer = FileWriter::new(bytes.clone(), &layout, Some(&self.identity)).map_err(parquet)?;
+            let writer = FileWriter::new(bytes.clone(), &layout).map_err(parquet)?;
             let schema = fingerprint(&layout.columns);
             self.files[at] = Some(File { dataset: dataset.to_owned(), schema, bytes, writer });
         }
@@ -108,11 +108,15 @@ impl<'a> Output<'a> {
         covers: Vec<ShardRange>,
         ledger: Vec<LedgerEntry>,
     ) -> Result<BatchOutput, TransformError> {
+        let under_way: Vec<File> = self.files.into_iter().flatten().collect();
+        let mut tables: Vec<String> = under_way.iter().map(|file| file.dataset.clone()).collect();
+        tables.sort_unstable();
+        let footer = BatchFooter::new(self.identity.clone(), covers.clone(), tables, &ledger).encode();
         let (mut files, mut entries) = (Vec::new(), Vec::new());
-        for file in self.files.into_iter().flatten() {
+        for file in under_way {
             let dataset = file.dataset;
             let parquet = |source| TransformError::Parquet { dataset: dataset.clone(), source };
-            let encoded = file.writer.finish().map_err(parquet)?;
+            let encoded = file.writer.finish_of_batch(&footer).map_err(parquet)?;
             let bytes = file.bytes.take();
             let path = format!("{dataset}/{}-{}.parquet", self.identity, content_hash(&bytes));
             entries.push(DataFileEntry {

@@ -4,14 +4,18 @@ use std::io::Write;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::envelope::{EnvelopeHeader, EnvelopeWriter};
+use alluvium_core::footer::{BATCH_KEY, SCHEMA_KEY, STATS_KEY};
 use alluvium_core::hot::{bucket_of, time_bucket_of};
 use alluvium_core::hot_block::{EXPANDED_BYTES, read_block};
 use alluvium_core::identity::idempotent_event_id;
-use alluvium_core::{BatchIdentity, Dataset, LedgerEntry, ReasonCode, RecordIdentity, ShardId, StreamRecord, limits};
+use alluvium_core::{
+    BatchFooter, BatchIdentity, DataFileEntry, Dataset, LedgerEntry, ReasonCode, RecordIdentity, ShardId, StreamRecord,
+    limits,
+};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::row::{RowConverter, SortField};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use super::*;
 use crate::aggregate::tests::aggregate;
@@ -75,10 +79,34 @@ fn run(transform: &Transform, batch: &DeliveryBatch) -> BatchOutput {
         assert_eq!(BatchIdentity::from_data_file_name(&file.path), Some(batch.identity()));
         assert_eq!(rows(&output, &entry.dataset).num_rows() as u64, entry.rows);
     }
+    assert_eq!(messages_of_footers(&output), vec![message.encode(); output.files.len()]);
     for plan in &transform.plans {
         check_hot_rows(&output, batch, &plan.dataset);
     }
     output
+}
+
+/// The commit messages that can be made of what the files say, each of what one of them says of the batch and all say of themselves.
+fn messages_of_footers(output: &BatchOutput) -> Vec<Bytes> {
+    let (mut footers, mut entries) = (Vec::new(), Vec::new());
+    for file in &output.files {
+        let metadata = ArrowReaderMetadata::load(&file.bytes, ArrowReaderOptions::default()).unwrap();
+        let about = metadata.metadata().file_metadata();
+        let pairs = about.key_value_metadata().unwrap();
+        let said = |key| pairs.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()).unwrap();
+        footers.push(BatchFooter::decode(&said(BATCH_KEY)).unwrap());
+        entries.push(DataFileEntry {
+            dataset: file.path.split_once('/').unwrap().0.to_owned(),
+            path: file.path.clone(),
+            size_bytes: file.bytes.len() as u64,
+            rows: about.num_rows() as u64,
+            stats: said(STATS_KEY),
+            schema: said(SCHEMA_KEY),
+        });
+    }
+    let tables: Vec<_> = entries.iter().map(|entry| entry.dataset.clone()).collect();
+    assert!(footers.iter().all(|footer| footer.files == tables));
+    footers.iter().map(|footer| footer.message(entries.clone()).encode()).collect()
 }
 
 /// The chunks of a dataset hold those rows of its file that are young enough, value for value.

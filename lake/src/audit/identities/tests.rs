@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use alluvium_core::CommitMessage;
-use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::*;
-use crate::testing::{Dice, Queue, Retained, assert_shared_complete, datasets, open_shared, queue, root};
-use crate::{AuditReport, LakeReader, Outcome, audit_shared};
+use crate::testing::{
+    Crash, Crashing, Dice, Queue, Retained, assert_shared_complete, datasets, open_shared, queue, root,
+};
+use crate::{AuditReport, AuditSettings, LakeReader, Outcome, audit_shared};
 
 fn memory() -> Arc<dyn ObjectStore> {
     Arc::new(InMemory::new())
@@ -21,7 +23,9 @@ async fn commit(store: &Arc<dyn ObjectStore>, messages: &[CommitMessage]) {
 }
 
 async fn report_of(store: &Arc<dyn ObjectStore>, stream: &Retained) -> AuditReport {
-    audit_shared(&LakeReader::new(store.clone(), root()), &datasets(), stream, stream).await.unwrap()
+    audit_shared(&LakeReader::new(store.clone(), root()), &datasets(), stream, stream, &AuditSettings::at(0))
+        .await
+        .unwrap()
 }
 
 /// What is told of the stream: the notes, of a lake that balances.
@@ -275,7 +279,8 @@ async fn a_shard_that_promises_records_and_gives_none_is_an_error() {
     }
     let (store, queue) = lake().await;
     let reader = LakeReader::new(store, root());
-    let error = audit_shared(&reader, &datasets(), &Promising, &Retained::of(&queue)).await.unwrap_err();
+    let error =
+        audit_shared(&reader, &datasets(), &Promising, &Retained::of(&queue), &AuditSettings::at(0)).await.unwrap_err();
     assert_eq!(error.advice(), Advice::Retry);
 }
 
@@ -287,4 +292,46 @@ async fn an_audit_may_run_on_any_thread() {
         report_of(&store, &stream).await.balances()
     });
     assert!(task.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_stored_message_that_nobody_commits_is_told_when_its_time_is_up() {
+    let (store, mut queue) = lake().await;
+    let waiting = queue.deliver(&store, &[(1, 31, 40)]).await;
+    let stream = Retained::of(&queue);
+    let reader = LakeReader::new(store.clone(), root());
+    let stored = reader.store().head(&object_store::path::Path::from(waiting.path())).await.unwrap();
+    let stored_at = stored.last_modified.timestamp_micros();
+    let minute = 60_000_000;
+    let at = async |now| {
+        let settings = AuditSettings { commit_within: Duration::from_secs(300), ..AuditSettings::at(now) };
+        audit_shared(&reader, &datasets(), &stream, &stream, &settings).await.unwrap()
+    };
+    let soon = at(stored_at + 4 * minute).await;
+    assert!(soon.balances(), "{:?}", soon.problems().collect::<Vec<_>>());
+    assert_eq!(soon.overdue().count(), 0);
+    assert_eq!(soon.uncommitted.iter().map(|message| &message.path).collect::<Vec<_>>(), [&waiting.path()]);
+    let late = at(stored_at + 6 * minute).await;
+    assert_eq!(late.overdue().collect::<Vec<_>>(), [waiting.path()], "those of the batches that are in are not told");
+    let problems: Vec<_> = late.problems().collect();
+    assert!(problems.len() == 1 && problems[0].contains(&waiting.path()), "{problems:?}");
+    // To enqueue it again is to have it committed, once.
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let paths: Vec<String> = late.overdue().map(str::to_owned).collect();
+    for _ in 0..2 {
+        assert!(lake.commit_paths(&paths).await.outcomes.iter().all(Outcome::is_done));
+    }
+    let done = at(stored_at + 6 * minute).await;
+    assert!(done.balances() && done.uncommitted.is_empty(), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_message_of_a_batch_that_is_half_done_is_uncommitted() {
+    let (store, mut queue) = lake().await;
+    let half = queue.deliver(&store, &[(1, 31, 60)]).await;
+    let dying: Arc<dyn ObjectStore> = Arc::new(Crashing::new(store.clone(), Crash::AfterTheWrite, 1));
+    let (mut lake, _) = open_shared(&dying).await.unwrap();
+    assert!(lake.commit(std::slice::from_ref(&half)).await.failure.is_some());
+    let report = report_of(&store, &Retained::of(&queue)).await;
+    assert_eq!(report.uncommitted.iter().map(|message| &message.path).collect::<Vec<_>>(), [&half.path()]);
 }

@@ -29,7 +29,7 @@ fn rows(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 
 fn ours(rows: &RecordBatch) -> Bytes {
     let mut bytes = Vec::new();
-    let mut file = FileWriter::new(&mut bytes, &Layout::with_columns(rows.schema()), None).unwrap();
+    let mut file = FileWriter::new(&mut bytes, &Layout::with_columns(rows.schema())).unwrap();
     file.write_row_group(rows).unwrap();
     file.finish().unwrap();
     bytes.into()

@@ -1,0 +1,118 @@
+//! `alluvium recover`: lost commit messages are made again out of the data files.
+
+use std::time::Duration;
+
+use alluvium_core::{Clock as _, SystemClock, duration};
+use alluvium_lake::{LakeReader, Recover, RecoverReport, recover_messages};
+use alluvium_local::folder::{DataFolder, Missing};
+use serde::{Deserialize, Serialize};
+
+use crate::client::Client;
+use crate::settings::Settings;
+#[cfg(feature = "aws")]
+use crate::stage_lake::Rebuild;
+use crate::target::Target;
+use crate::{Common, Outcome, output, sql};
+
+/// Rebuild lost commit messages from the footers of the data files that wait for them.
+///
+/// A batch whose files are stored and whose commit message is gone comes into no table. Each of its files says in its footer what
+/// the message said. With --lake this looks for such files, and for each batch whose files are all there it stores the message,
+/// unless one is there, and enqueues its path. It may be repeated, and run beside committers. What it could not rebuild it names,
+/// with the reason, and ends with exit code 1; so it does when a message is stored and its path is not enqueued. A batch without a
+/// data file, because it had no event that became a row or a dead letter, leaves nothing to find.
+///
+/// On a folder it changes nothing. A node delivers again out of its log what its lake does not have, by itself, when it starts:
+/// start it. What is listed as whole there are the files that hold such records, which is good to know when the log is lost; they
+/// are plain Parquet.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// A stage's lake, instead of a folder.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"])]
+    lake: Option<alluvium_aws::LakeUrl>,
+    /// The stage's commit queue. Without it messages are stored, and `audit --repair` enqueues them.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "URL", requires = "lake")]
+    queue: Option<String>,
+    /// Only say what would be rebuilt.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// What is asked for.
+#[derive(Debug, clap::Args, Serialize, Deserialize)]
+pub struct Asked {
+    /// Leave batches alone that have a file younger than this: the transform may still be at them.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
+    #[serde(with = "duration::text")]
+    older_than: Duration,
+}
+
+pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    #[cfg(feature = "aws")]
+    if let Some(lake) = &args.lake {
+        let rebuild = match &args.queue {
+            _ if args.dry_run => Rebuild::DryRun,
+            None => Rebuild::Store,
+            Some(queue) => Rebuild::Enqueue(queue),
+        };
+        return Ok(tell(common, &crate::stage_lake::recover(lake, rebuild, args.asked.older_than).await?));
+    }
+    let settings = args.target.settings(common)?;
+    let report: RecoverReport = match args.target.node(&settings) {
+        Some(url) => {
+            let query = [("older_than", duration::format(args.asked.older_than))];
+            Client::new(&url)?.post("/admin/recover", &query).await?
+        }
+        None => report_of_folder(&settings, &args.asked).await?,
+    };
+    Ok(tell(common, &report))
+}
+
+async fn report_of_folder(settings: &Settings, asked: &Asked) -> anyhow::Result<RecoverReport> {
+    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    of_reader(&sql::reader(&folder)?, asked).await
+}
+
+/// What lies in a folder's lake and is in no table.
+///
+/// # Errors
+///
+/// When the lake cannot be read.
+pub async fn of_reader(reader: &LakeReader, asked: &Asked) -> anyhow::Result<RecoverReport> {
+    Ok(recover_messages(reader, Recover::OutOfLog, asked.older_than, SystemClock.now_micros()).await?)
+}
+
+fn tell(common: &Common, report: &RecoverReport) -> Outcome {
+    if common.json {
+        output::json(report);
+    } else {
+        print(report);
+    }
+    if report.is_settled() { Outcome::Done } else { Outcome::Failed }
+}
+
+fn print(report: &RecoverReport) {
+    if report.batches.is_empty() {
+        output::line("No data file waits for a commit message that is lost.");
+    }
+    for lost in &report.batches {
+        output::line(format!("{} {}", lost.batch, lost.outcome));
+        for file in &lost.files {
+            output::line(format!("      {file}"));
+        }
+    }
+    if report.young > 0 {
+        output::line(format!("{} batches are too young to tell.", output::thousands(report.young as u64)));
+    }
+    if report.by_position && !report.batches.is_empty() {
+        output::line(
+            "A node delivers again out of its log what its lake does not have: nothing is to be done but to start it.",
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! Commit messages: each that is stored is committed in time.
+
+use super::report::UncommittedMessage;
+use super::{AuditSettings, Findings};
+use crate::ages::micros;
+use crate::batches::Batches;
+use crate::error::Result;
+use crate::pending::{self, StoredMessage};
+use crate::reader::LakeReader;
+
+/// The messages whose batches are not in, by path, of those that were listed before everything else.
+pub(super) async fn uncommitted(reader: &LakeReader, stored: &[StoredMessage]) -> Result<Vec<UncommittedMessage>> {
+    if stored.is_empty() {
+        return Ok(Vec::new());
+    }
+    let batches = Batches::load(reader).await?;
+    let message = |message: &StoredMessage| UncommittedMessage {
+        path: message.path.clone(),
+        stored_at: message.stored_at,
+        is_overdue: false,
+    };
+    Ok(pending::uncommitted(stored, &batches).map(message).collect())
+}
+
+/// Where a queue brings messages, one that waits for long has lost its place in it.
+pub(super) fn check(messages: &mut [UncommittedMessage], settings: &AuditSettings, findings: &mut Findings) {
+    let due = settings.now - micros(settings.commit_within);
+    for message in &mut *messages {
+        message.is_overdue = message.stored_at < due;
+        if message.is_overdue {
+            let seconds = (settings.now - message.stored_at) / 1_000_000;
+            findings.problem(format!("{} is stored since {seconds} s, and its batch is not in.", message.path));
+        }
+    }
+    let waiting = messages.iter().filter(|message| !message.is_overdue).count();
+    if waiting > 0 {
+        findings.note(format!("{waiting} commit messages are on their way."));
+    }
+}
+
+/// Where one committer writes, its node has no use for them.
+pub(super) fn tell(messages: &[UncommittedMessage], findings: &mut Findings) {
+    if !messages.is_empty() {
+        findings.note(format!(
+            "{} commit messages are stored whose batches are not in: their commit is under way, or a crash left them and their \
+             records come again out of the log.",
+            messages.len()
+        ));
+    }
+}

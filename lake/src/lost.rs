@@ -1,0 +1,175 @@
+//! Lost commit messages, made again out of the footers of the data files.
+//!
+//! A batch whose files are stored and whose message is not, comes into no table, and nothing brings it again when the stream has let
+//! go of its records. Each of its files says in its footer all that the message said (see [`alluvium_core::footer`]).
+//!
+//! Whatever is looked at may change meanwhile. So files are listed first, then messages, then what is in: what came in between is seen
+//! as it is in the end. The message is put only if absent, and the tables take each batch once (LK-1), so this may be repeated, done
+//! by two at a time, and beside committers. What is younger than `older_than` is left alone: the transform may still be at it.
+//!
+//! Where one committer writes the lake, nothing is made: a batch comes again out of the log, cut otherwise perhaps, and must begin where
+//! the lake ends.
+
+mod covered;
+mod files;
+mod footers;
+mod report;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use alluvium_core::clock::Micros;
+use alluvium_core::ports::CommitQueue;
+use alluvium_core::{CommitMessage, LedgerEntry};
+use object_store::path::Path;
+use object_store::{Error, PutMode};
+
+pub use report::{LostBatch, LostOutcome, RecoverReport};
+
+use crate::ages::micros;
+use crate::audit::ledger_entries;
+use crate::batches::{BatchStanding, Batches};
+use crate::error::{LakeError, Result};
+use crate::pending::{self, StoredMessage};
+use crate::reader::LakeReader;
+use crate::shared::read_all;
+use crate::state::IdentityBits;
+use covered::Covered;
+use files::BatchFiles;
+use footers::Whole;
+
+/// What is done with a message that can be made again.
+pub enum Recover<'a> {
+    /// Nothing: only the report is made.
+    DryRun,
+    /// Nothing, for the lake of one machine: what is not in comes again out of its log.
+    OutOfLog,
+    /// It is stored. Its path must be enqueued.
+    Store,
+    /// It is stored, and its path enqueued.
+    Enqueue(&'a dyn CommitQueue),
+}
+
+/// Makes the commit messages again that are lost, of batches whose files are all there; see the [module](self).
+///
+/// # Errors
+///
+/// When the store fails, a table's log or the ledger cannot be read. What is stored and enqueued by then stays so.
+pub async fn recover_messages(
+    reader: &LakeReader,
+    recover: Recover<'_>,
+    older_than: Duration,
+    now: Micros,
+) -> Result<RecoverReport> {
+    let found = files::list(reader).await?;
+    let stored = pending::stored(reader).await?;
+    let batches = Batches::load(reader).await?;
+    let ledger = ledger_entries(reader).await?;
+    let by_position = matches!(recover, Recover::OutOfLog) || batches.are_by_position();
+    // Where one committer writes, nobody looks at messages that a crash left.
+    let stored = if by_position { Vec::new() } else { stored };
+    let mut known = Known::new(reader, &stored, &batches, &ledger).await?;
+    let mut report = RecoverReport { by_position, ..RecoverReport::default() };
+    for found in files::of_lost(found, &batches) {
+        if found.newest > now - micros(older_than) {
+            report.young += 1;
+            continue;
+        }
+        let outcome = match known.message(reader, &found, by_position).await? {
+            Whole::Message(_) if by_position => LostOutcome::InLog,
+            Whole::Message(message) => recover.message(reader, &message).await?,
+            Whole::Not(why) => why,
+        };
+        report.batches.push(LostBatch { batch: found.batch, files: found.paths, outcome });
+    }
+    report.batches.sort_by(|one, other| one.batch.cmp(&other.batch));
+    Ok(report)
+}
+
+/// What is known of all batches.
+struct Known<'a> {
+    batches: &'a Batches,
+    in_ledger: HashSet<IdentityBits>,
+    stored: HashSet<IdentityBits>,
+    covered: Covered,
+}
+
+impl<'a> Known<'a> {
+    async fn new(
+        reader: &LakeReader,
+        stored: &[StoredMessage],
+        batches: &'a Batches,
+        ledger: &[LedgerEntry],
+    ) -> Result<Self> {
+        let mut covered = Covered::default();
+        for entry in ledger.iter().chain(batches.uncopied()) {
+            covered.add(&entry.batch, &entry.covers);
+        }
+        let waiting: Vec<String> = pending::uncommitted(stored, batches).map(|message| message.path.clone()).collect();
+        for message in read_all(reader.store(), reader.root(), &waiting).await {
+            match message {
+                Ok(message) => covered.add(&message.batch, &message.covers),
+                // Who is to commit it says what is wrong with it.
+                Err(LakeError::UnreadableMessage { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self {
+            batches,
+            in_ledger: ledger.iter().filter_map(|entry| IdentityBits::of(&entry.batch)).collect(),
+            stored: stored.iter().map(|message| message.batch).collect(),
+            covered,
+        })
+    }
+
+    /// The message that a batch had, if it may be made again.
+    async fn message(&mut self, reader: &LakeReader, found: &BatchFiles, by_position: bool) -> Result<Whole> {
+        let wanted = match self.batches.standing(found.identity) {
+            _ if self.in_ledger.contains(&found.identity) => return Ok(Whole::Not(LostOutcome::AlreadyIn)),
+            // Where one committer writes, what a crash left in part comes again.
+            BatchStanding::In if !by_position => return Ok(Whole::Not(LostOutcome::AlreadyIn)),
+            _ if self.stored.contains(&found.identity) => {
+                return Ok(Whole::Not(LostOutcome::MessageStored { message: pending::path(&found.identity) }));
+            }
+            BatchStanding::HalfDone(note) => Some(note.files.as_slice()),
+            BatchStanding::In | BatchStanding::Absent => None,
+        };
+        let read = footers::read_all(reader, &found.files).await?;
+        // A batch that is in in part is told by its files, and its records by no other.
+        if wanted.is_none()
+            && let Some(by) = read.iter().find_map(|read| self.covered.by(&found.batch, read.covers()?))
+        {
+            return Ok(Whole::Not(LostOutcome::Covered { by: by.clone() }));
+        }
+        let whole = footers::whole(&found.batch, read, wanted);
+        if let Whole::Message(message) = &whole {
+            self.covered.add(&message.batch, &message.covers);
+        }
+        Ok(whole)
+    }
+}
+
+impl Recover<'_> {
+    async fn message(&self, reader: &LakeReader, message: &CommitMessage) -> Result<LostOutcome> {
+        let path = message.path();
+        if matches!(self, Self::DryRun | Self::OutOfLog) {
+            return Ok(LostOutcome::CanBeRebuilt { message: path });
+        }
+        let at = Path::from(path.as_str());
+        match reader.store().put_opts(&at, message.encode().into(), PutMode::Create.into()).await {
+            Ok(_) => {}
+            Err(Error::AlreadyExists { .. }) => return Ok(LostOutcome::MessageStored { message: path }),
+            Err(source) => {
+                return Err(LakeError::Store { doing: "write", path: format!("{}/{path}", reader.root()), source });
+            }
+        }
+        let Self::Enqueue(queue) = self else { return Ok(LostOutcome::Stored { message: path }) };
+        Ok(match queue.enqueue(&path).await {
+            Ok(()) => LostOutcome::Enqueued { message: path },
+            Err(error) => LostOutcome::NotEnqueued { message: path, problem: error.to_string() },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

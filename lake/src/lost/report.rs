@@ -1,0 +1,124 @@
+//! What became of the batches whose commit message is lost.
+
+use alluvium_core::BatchIdentity;
+use serde::{Deserialize, Serialize};
+
+/// What [`recover_messages`](crate::recover_messages) found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoverReport {
+    /// Batches with a data file in the folder of a table that does not have it, by identity.
+    pub batches: Vec<LostBatch>,
+    /// Such batches that were left alone, because the transform may still be at them.
+    pub young: usize,
+    /// One committer writes the lake, in the order of the stream, and a batch that is not in comes again out of the log.
+    pub by_position: bool,
+}
+
+impl RecoverReport {
+    /// Whether nothing is left that somebody must look at.
+    pub fn is_settled(&self) -> bool {
+        self.by_position || self.batches.iter().all(|batch| batch.outcome.is_settled())
+    }
+}
+
+/// One such batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostBatch {
+    /// The batch.
+    pub batch: BatchIdentity,
+    /// Its data files that were found, under the lake's root, by path.
+    pub files: Vec<String>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: LostOutcome,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum LostOutcome {
+    /// Its message was made again, stored, and its path enqueued.
+    Enqueued {
+        /// The message's path.
+        message: String,
+    },
+    /// Its message was made again and stored. Nobody was told.
+    Stored {
+        /// The message's path.
+        message: String,
+    },
+    /// Its message was made again and stored, and the queue did not take its path.
+    NotEnqueued {
+        /// The message's path.
+        message: String,
+        /// Why.
+        problem: String,
+    },
+    /// Its message can be made again.
+    CanBeRebuilt {
+        /// The path that it would have.
+        message: String,
+    },
+    /// Its message is there: it waits for its commit.
+    MessageStored {
+        /// The message's path.
+        message: String,
+    },
+    /// It is whole, and its records come again out of the log while that holds them.
+    InLog,
+    /// It is in: the file is left over from a retry.
+    AlreadyIn,
+    /// Records of it came again in another batch, which is in or waits for its commit.
+    Covered {
+        /// That batch.
+        by: BatchIdentity,
+    },
+    /// Not all of its data files are there.
+    FileMissing {
+        /// The tables whose file is missing.
+        tables: Vec<String>,
+    },
+    /// A release wrote its files that put no ledger into them.
+    OlderRelease,
+    /// A file of it cannot be read, or its files contradict each other.
+    Damaged {
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl LostOutcome {
+    fn is_settled(&self) -> bool {
+        match self {
+            Self::Enqueued { .. }
+            | Self::CanBeRebuilt { .. }
+            | Self::MessageStored { .. }
+            | Self::InLog
+            | Self::AlreadyIn
+            | Self::Covered { .. } => true,
+            Self::Stored { .. }
+            | Self::NotEnqueued { .. }
+            | Self::FileMissing { .. }
+            | Self::OlderRelease
+            | Self::Damaged { .. } => false,
+        }
+    }
+}
+
+impl std::fmt::Display for LostOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Enqueued { message } => write!(f, "rebuilt and enqueued: {message}"),
+            Self::Stored { message } => write!(f, "rebuilt, not enqueued: {message}"),
+            Self::NotEnqueued { message, problem } => write!(f, "rebuilt, not enqueued: {message}: {problem}"),
+            Self::CanBeRebuilt { message } => write!(f, "can be rebuilt: {message}"),
+            Self::MessageStored { message } => write!(f, "its message is stored and waits for its commit: {message}"),
+            Self::InLog => write!(f, "whole; its records come again out of the log"),
+            Self::AlreadyIn => write!(f, "already in; the file is left over from a retry"),
+            Self::Covered { by } => write!(f, "records of it came again in batch {by}"),
+            Self::FileMissing { tables } => write!(f, "not whole: its file is missing in {}", tables.join(", ")),
+            Self::OlderRelease => write!(f, "its files were written by a release that put no ledger into them"),
+            Self::Damaged { problem } => write!(f, "damaged: {problem}"),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use alluvium_core::ports::{Advice, Delivery, PortError};
+use alluvium_core::{BatchIdentity, Clock as _, SystemClock};
+use async_trait::async_trait;
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+use super::*;
+use crate::testing::{
+    Crash, Crashing, DEAD, NOTES, Queue, READINGS, Told, assert_the_ledger_balances, deliver, open, open_shared, range,
+    root, sealed,
+};
+use crate::{Outcome, SharedLake};
+
+fn memory() -> Arc<dyn ObjectStore> {
+    Arc::new(InMemory::new())
+}
+
+/// A queue that remembers what it was given, or takes nothing.
+#[derive(Default)]
+struct Paths {
+    taken: Mutex<Vec<String>>,
+    is_broken: bool,
+}
+
+#[async_trait]
+impl CommitQueue for Paths {
+    async fn enqueue(&self, path: &str) -> std::result::Result<(), PortError> {
+        if self.is_broken {
+            return Err(PortError::new(Advice::Retry, "the queue is away"));
+        }
+        self.taken.lock().unwrap().push(path.to_owned());
+        Ok(())
+    }
+
+    async fn receive(&self, _: usize, _: Duration) -> std::result::Result<Vec<Delivery>, PortError> {
+        unreachable!("recovering only enqueues")
+    }
+
+    async fn acknowledge(&self, _: &str) -> std::result::Result<(), PortError> {
+        unreachable!("recovering only enqueues")
+    }
+}
+
+async fn run(store: &Arc<dyn ObjectStore>, recover: Recover<'_>) -> RecoverReport {
+    let reader = LakeReader::new(store.clone(), root());
+    // Objects in memory go by the machine's time.
+    recover_messages(&reader, recover, Duration::ZERO, SystemClock.now_micros() + 1).await.unwrap()
+}
+
+/// The outcome of each batch, in the order in which they are asked for.
+fn outcomes<'a>(report: &'a RecoverReport, batches: &[&BatchIdentity]) -> Vec<&'a LostOutcome> {
+    assert_eq!(report.batches.len(), batches.len(), "{report:?}");
+    let of = |batch: &&BatchIdentity| &report.batches.iter().find(|lost| lost.batch == **batch).unwrap().outcome;
+    batches.iter().map(of).collect()
+}
+
+async fn commit(lake: &mut SharedLake, paths: &[String]) -> Vec<&'static str> {
+    let commit = lake.commit_paths(paths).await;
+    assert!(commit.failure.is_none(), "{commit:?}");
+    let told = |outcome: &Outcome| match outcome {
+        Outcome::Committed => "committed",
+        Outcome::AlreadyIn => "already in",
+        Outcome::Refused(_) | Outcome::Unfinished => "not in",
+    };
+    commit.outcomes.iter().map(told).collect()
+}
+
+#[tokio::test]
+async fn a_lost_message_is_made_again_to_the_byte_and_commits() {
+    let store = memory();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let all = [
+        queue.deliver(&store, &[(0, 1, 30), (1, 1, 5)]).await,
+        // Filtered or dead, but for one row; then records that were put directly.
+        queue.deliver(&store, &[(0, 33, 34)]).await,
+        queue.deliver_direct(&store, &[1, 2, 3, 7, 11]).await,
+    ];
+    let mut lost = Vec::new();
+    for message in &all {
+        lost.push(sealed(&store, message, Told::All).await);
+    }
+    let batches: Vec<_> = lost.iter().map(|message| &message.batch).collect();
+
+    let dry = run(&store, Recover::DryRun).await;
+    assert!(outcomes(&dry, &batches).iter().all(|outcome| matches!(outcome, LostOutcome::CanBeRebuilt { .. })));
+    assert!(store.head(&Path::from(lost[0].path())).await.is_err(), "a dry run stores nothing");
+
+    let paths = Paths::default();
+    let report = run(&store, Recover::Enqueue(&paths)).await;
+    assert!(report.is_settled() && !report.by_position);
+    for (message, outcome) in lost.iter().zip(outcomes(&report, &batches)) {
+        assert_eq!(outcome, &LostOutcome::Enqueued { message: message.path() });
+        let stored = store.get(&Path::from(message.path())).await.unwrap().bytes().await.unwrap();
+        assert_eq!(stored, message.encode());
+    }
+    let mut taken = paths.taken.into_inner().unwrap();
+    let again = run(&store, Recover::Store).await;
+    assert!(
+        outcomes(&again, &batches).iter().all(|outcome| matches!(outcome, LostOutcome::MessageStored { .. })),
+        "{again:?}"
+    );
+    taken.sort();
+    assert_eq!(commit(&mut lake, &taken).await, ["committed"; 3]);
+    assert_eq!(commit(&mut lake, &taken).await, ["already in"; 3]);
+    assert_the_ledger_balances(&store, "recovered").await;
+    assert_eq!(run(&store, Recover::DryRun).await, RecoverReport::default());
+    let mut found = ledger_entries(&LakeReader::new(store.clone(), root())).await.unwrap();
+    let mut expected: Vec<_> = all.iter().flat_map(|message| message.ledger.clone()).collect();
+    for entries in [&mut found, &mut expected] {
+        entries.sort_by(|one, other| (&one.batch, &one.dataset).cmp(&(&other.batch, &other.dataset)));
+    }
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_again_is_said_and_left() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let mut lost = Vec::new();
+    for (first, told) in [(1, Told::All), (21, Told::Identity), (41, Told::All), (61, Told::All), (81, Told::All)] {
+        let message = queue.deliver(&store, &[(0, first, first + 19)]).await;
+        lost.push(sealed(&store, &message, told).await);
+    }
+    let [missing, older, cut, foreign, whole] = &lost[..] else { unreachable!() };
+    let notes = |message: &CommitMessage| {
+        let path = message.files.iter().find(|file| file.dataset == NOTES).unwrap().path.clone();
+        Path::from(path)
+    };
+    store.delete(&notes(missing)).await.unwrap();
+    let bytes = store.get(&notes(cut)).await.unwrap().bytes().await.unwrap();
+    store.put(&notes(cut), bytes.slice(..bytes.len() - 9).into()).await.unwrap();
+    let renamed = notes(foreign).to_string().replacen("notes/", "readings/", 1);
+    store.rename(&notes(foreign), &Path::from(renamed)).await.unwrap();
+
+    let broken = Paths { is_broken: true, ..Paths::default() };
+    let report = run(&store, Recover::Enqueue(&broken)).await;
+    assert!(!report.is_settled());
+    let said = outcomes(&report, &[&missing.batch, &older.batch, &cut.batch, &foreign.batch, &whole.batch]);
+    assert_eq!(said[0], &LostOutcome::FileMissing { tables: vec![NOTES.to_owned()] });
+    assert_eq!(said[1], &LostOutcome::OlderRelease);
+    assert!(matches!(said[2], LostOutcome::Damaged { problem } if problem.contains(notes(cut).as_ref())), "{said:?}");
+    assert_eq!(said[3], &LostOutcome::FileMissing { tables: vec![NOTES.to_owned()] });
+    assert!(matches!(said[4], LostOutcome::NotEnqueued { problem, .. } if problem.contains("away")), "{said:?}");
+    assert!(store.head(&Path::from(whole.path())).await.is_ok(), "what is stored, an audit finds");
+    for message in &lost[..4] {
+        assert!(store.head(&Path::from(message.path())).await.is_err());
+    }
+    let read: RecoverReport = serde_json::from_value(serde_json::to_value(&report).unwrap()).unwrap();
+    assert_eq!(read, report, "the report is what goes over the wire");
+}
+
+#[tokio::test]
+async fn what_the_transform_may_still_be_at_is_left_alone() {
+    let store = memory();
+    let message = Queue::default().deliver(&store, &[(0, 1, 9)]).await;
+    sealed(&store, &message, Told::All).await;
+    let reader = LakeReader::new(store.clone(), root());
+    let minutes = Duration::from_secs(600);
+    let now = SystemClock.now_micros();
+    let report = recover_messages(&reader, Recover::Store, minutes, now).await.unwrap();
+    assert_eq!(report, RecoverReport { young: 1, ..RecoverReport::default() });
+    let report = recover_messages(&reader, Recover::DryRun, minutes, now + 2 * micros(minutes)).await.unwrap();
+    assert!(matches!(report.batches[0].outcome, LostOutcome::CanBeRebuilt { .. }), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_a_crash_left_half_done_is_made_again_with_the_files_that_are_in() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let message = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
+    let first = sealed(&store, &message, Told::All).await;
+    let dying: Arc<dyn ObjectStore> = Arc::new(Crashing::new(store.clone(), Crash::AfterTheWrite, 1));
+    let (mut lake, _) = open_shared(&dying).await.unwrap();
+    assert!(lake.commit(std::slice::from_ref(&first)).await.failure.is_some());
+    // Another release leaves other files of the same records, which are newer.
+    for file in &first.files {
+        let other = format!("{}/{}-{}.parquet", file.dataset, first.batch, "f".repeat(32));
+        store.copy(&Path::from(file.path.as_str()), &Path::from(other)).await.unwrap();
+    }
+    let paths = Paths::default();
+    let report = run(&store, Recover::Enqueue(&paths)).await;
+    assert_eq!(outcomes(&report, &[&first.batch]), [&LostOutcome::Enqueued { message: first.path() }]);
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    assert_eq!(commit(&mut lake, &paths.taken.into_inner().unwrap()).await, ["committed"]);
+    assert_the_ledger_balances(&store, "completed").await;
+    assert_eq!(run(&store, Recover::DryRun).await.batches, [], "the other files are no batch of their own");
+}
+
+#[tokio::test]
+async fn records_that_came_again_in_another_batch_do_not_come_in_twice() {
+    let store = memory();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    // A delivery failed between its files and its message, and what came again was cut otherwise.
+    let failed = queue.deliver(&store, &[(0, 1, 20)]).await;
+    let failed = sealed(&store, &failed, Told::All).await;
+    let again = queue.deliver(&store, &[(0, 1, 10)]).await;
+    let rest = queue.deliver(&store, &[(0, 11, 20)]).await;
+    assert_eq!(commit(&mut lake, &[again.path()]).await, ["committed"]);
+    let report = run(&store, Recover::Store).await;
+    assert_eq!(outcomes(&report, &[&failed.batch, &rest.batch])[0], &LostOutcome::Covered { by: again.batch.clone() });
+    assert!(report.is_settled());
+    // So it is when the other waits for its commit, and when nobody has its message.
+    for lost in [false, true] {
+        let store = memory();
+        open_shared(&store).await.unwrap();
+        let mut queue = Queue::default();
+        let failed = queue.deliver(&store, &[(0, 1, 20)]).await;
+        let failed = sealed(&store, &failed, Told::All).await;
+        let mut again = queue.deliver(&store, &[(0, 1, 30)]).await;
+        if lost {
+            again = sealed(&store, &again, Told::All).await;
+        }
+        let report = run(&store, Recover::Store).await;
+        let said = outcomes(&report, &[&failed.batch, &again.batch]);
+        assert_eq!(said[0], &LostOutcome::Covered { by: again.batch.clone() });
+        assert_eq!(matches!(said[1], LostOutcome::Stored { .. }), lost, "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_whose_identity_the_tables_have_forgotten_is_known_by_the_ledger() {
+    let store = memory();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let message = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
+    let message = sealed(&store, &message, Told::All).await;
+    assert!(lake.commit(std::slice::from_ref(&message)).await.failure.is_none());
+    // As if its tombstones were gone, and vacuum had never run: the logs of its tables begin anew.
+    for table in [READINGS, NOTES, DEAD] {
+        let log = LakeReader::new(store.clone(), root()).log(table);
+        for object in log.list_objects(Some("_delta_log")).await.unwrap() {
+            log.delete(&object.location).await.unwrap();
+        }
+    }
+    let report = run(&store, Recover::Store).await;
+    assert_eq!(outcomes(&report, &[&message.batch]), [&LostOutcome::AlreadyIn]);
+}
+
+#[tokio::test]
+async fn where_one_committer_writes_nothing_is_made() {
+    let store = memory();
+    let (mut lake, _) = open(&store).await.unwrap();
+    let first = deliver(&store, vec![range(0, 1, 10)]).await;
+    lake.commit(&[first]).await.unwrap();
+    let cut_otherwise = deliver(&store, vec![range(0, 4, 10)]).await;
+    let next = deliver(&store, vec![range(0, 11, 30)]).await;
+    for message in [&cut_otherwise, &next] {
+        store.put(&Path::from(message.path()), "{}".into()).await.unwrap();
+        sealed(&store, message, Told::All).await;
+    }
+    let report = run(&store, Recover::Store).await;
+    let said = outcomes(&report, &[&cut_otherwise.batch, &next.batch]);
+    assert!(matches!(said[0], LostOutcome::Covered { .. }) && said[1] == &LostOutcome::InLog, "{said:?}");
+    assert!(report.by_position && report.is_settled());
+    assert!(store.head(&Path::from(next.path())).await.is_err());
+}
