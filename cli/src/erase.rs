@@ -23,8 +23,8 @@ use crate::{Common, Outcome, node, output};
 /// copies for a while: the report says of each store when the last one ends. The erasure stays open for 32 days, and whatever of
 /// the owner comes in again that had arrived before is left out; a node sees to that by itself. What arrives later is kept.
 ///
-/// With a node running on the folder it does the work; else the folder is opened here as `up` does. Interrupted, it goes on when a
-/// node runs or the command is given again. The report holds no personal data; what is stored of an open erasure names the owner, and
+/// With a node running on the folder it does the work; else the folder is opened here as `up` does, for a dry run too. Interrupted, it
+/// goes on when a node runs or the command is given again. The report holds no personal data; what is stored of an open erasure names the owner, and
 /// of a closed one nobody.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -44,7 +44,7 @@ pub struct Asked {
     /// Whose rows: the `owner` that stands in them.
     #[arg(long, value_name = "OWNER", required_unless_present = "list", default_value = "", hide_default_value = true)]
     owner: String,
-    /// Only the rows of this dataset, and its dead letters.
+    /// Only the rows of this dataset, its dead letters, and those of no dataset.
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
     /// Only say what would be erased, of what is committed by now.

@@ -270,6 +270,13 @@ pub trait ObjectIndex: std::fmt::Debug + Send + Sync {
     /// When the index cannot be asked.
     async fn entries(&self, table: &str, after: Option<&str>, max: usize) -> Result<Vec<IndexEntry>, PortError>;
 
+    /// The paths of all entries of a table, in no order; those of entries that cannot be read may be among them.
+    ///
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    async fn paths(&self, table: &str) -> Result<Vec<String>, PortError>;
+
     /// Forgets the entries of a table at these paths; one that is not there is no error.
     ///
     /// # Errors

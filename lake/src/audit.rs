@@ -6,6 +6,7 @@
 
 mod coverage;
 mod days;
+mod erasures;
 mod files;
 mod identities;
 mod messages;
@@ -22,6 +23,8 @@ use alluvium_core::ports::Stream;
 use alluvium_core::{DatasetName, Datasets, LedgerEntry};
 use futures::StreamExt as _;
 
+#[cfg(test)]
+pub(crate) use erasures::check as check_erasures;
 pub use identities::RecordReader;
 pub use report::{
     AuditReport, Check, DatasetAudit, DayAudit, SelectedAudit, ShardAudit, TableAudit, UncommittedMessage,
@@ -82,6 +85,7 @@ pub async fn audit(
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
     let examined = examine(reader, datasets, &ledger, &mut checks).await?;
+    erasures::check(reader, settings.now, &mut checks.erasures).await?;
     let entries = &examined.rows.entries;
     let mut shards = coverage::check(entries, &ledger.positions, &mut checks.coverage);
     stream::check(stream, entries, &mut shards, &mut checks.stream).await?;
@@ -116,6 +120,7 @@ pub async fn audit_shared(
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
     let examined = examine(reader, datasets, &ledger, &mut checks).await?;
+    erasures::check(reader, settings.now, &mut checks.erasures).await?;
     let entries = &examined.rows.entries;
     let shards = identities::check(stream, records, entries, &mut checks.coverage, &mut checks.stream).await?;
     let mut uncommitted = messages::uncommitted(reader, &stored).await?;
@@ -221,6 +226,7 @@ struct Checks {
     files: Findings,
     coverage: Findings,
     stream: Findings,
+    erasures: Findings,
 }
 
 impl Checks {
@@ -231,13 +237,14 @@ impl Checks {
             self.files.into_check("every data file is there with its size"),
             self.coverage.into_check(coverage),
             self.stream.into_check(stream),
+            self.erasures.into_check("every erasure is done, and closed in its time"),
         ]
     }
 }
 
 /// The sentences of one check.
 #[derive(Default)]
-struct Findings {
+pub(crate) struct Findings {
     notes: Vec<String>,
     problems: Vec<String>,
     /// Problems beyond those that are listed.
@@ -259,7 +266,7 @@ impl Findings {
         self.notes.push(sentence);
     }
 
-    fn into_check(mut self, name: &str) -> Check {
+    pub(crate) fn into_check(mut self, name: &str) -> Check {
         if self.more > 0 {
             self.problems.push(format!("And {} more like these.", self.more));
         }

@@ -20,11 +20,11 @@ use std::time::Duration;
 use alluvium_core::clock::Micros;
 use alluvium_core::{DatasetName, Removal};
 use deltalake_core::kernel::{Action, Transaction};
-use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub(crate) use screen::Screener;
+pub(crate) use screen::{Screened as FilesScreened, Screening as FileScreening};
 pub use target::{Screened, Target, screen_chunk};
 
 use crate::ages::{self, Ages, micros};
@@ -38,13 +38,17 @@ use crate::log::Wrote;
 use crate::reader::ActiveFile;
 use crate::rewrite::{Known, Rewrite};
 use crate::upkeep::{Upkeep, blocking};
-use stored::{Attempt, Erasure, Erasures, Progress};
+pub(crate) use stored::Erasures;
+use stored::{Attempt, Erasure, Progress, registration};
 
 const DOING: &str = "write the rows that stay";
 /// How many bytes of files one commit takes out at the most, or one file.
 const COMMIT_BYTES: u64 = 1 << 30;
-/// How many entries of the object index are read at a time.
-const ENTRIES: usize = 1_000;
+/// How many entries of the object index are read at a time; each may have some hundred KB.
+const ENTRIES: usize = 64;
+/// The stores that are no tables, as a report names them.
+pub const HOT_INDEX: &str = "hot index";
+const UNNAMED: &str = "files that no table names";
 
 /// How long an erasure stays open at the least: as long as a file that no table names may wait for its commit (31 days; queues,
 /// streams and error prefixes keep what they hold for less), and a day for vacuum.
@@ -80,7 +84,8 @@ pub struct StoreErasure {
     pub rows: Option<u64>,
     /// The files that held them; `None`: it has none, or they are not counted.
     pub files: Option<u64>,
-    /// When the last copy in it ends, at the latest. `None`: none is left, or none was there.
+    /// When the last copy in it ends, at the latest; what is asked to go at once goes as soon as nothing needs it. `None`: none is left,
+    /// or none was there.
     #[serde(with = "alluvium_core::clock::rfc3339::optional")]
     pub ends: Option<Micros>,
     /// Whether there is more to do before that.
@@ -130,19 +135,34 @@ impl Upkeep {
     pub async fn erase(&self, id: Uuid) -> Result<()> {
         let mut erasure = self.erasures().load(id).await?;
         let Some(target) = erasure.target() else { return Ok(()) };
-        for table in erasure.tables.keys().cloned().collect::<Vec<_>>() {
-            // A table that is made later is looked into when it is there.
-            if self.known(&table).await?.is_none() {
-                continue;
+        let mut tables: BTreeSet<String> = erasure.tables.keys().cloned().collect();
+        // A dataset may have been declared since.
+        let declared = self.tables_of(&target).await;
+        tables.extend(declared.iter().flatten().cloned());
+        let mut failure = declared.err();
+        for table in tables {
+            // What fails in one table holds up no other.
+            if let Err(error) = self.erase_table(&mut erasure, &target, &table).await {
+                failure.get_or_insert(error);
             }
-            // Where it was interrupted before.
-            self.register(&table, id, true).await?;
-            if !erasure.progress(&table).is_swept {
-                self.sweep(&mut erasure, &target, &table).await?;
-            }
-            self.purge(&mut erasure, &table).await?;
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn erase_table(&self, erasure: &mut Erasure, target: &Target, table: &str) -> Result<()> {
+        // A table that is made later is looked into when it is there.
+        if self.known(table).await?.is_none() {
+            erasure.progress(table);
+            return Ok(());
+        }
+        // Where it was interrupted before, or the table's log was taken back behind it: what was committed meanwhile was not compared.
+        if self.register(table, erasure.id, true).await? {
+            erasure.progress(table).is_swept = false;
+        }
+        if !erasure.progress(table).is_swept {
+            self.sweep(erasure, target, table).await?;
+        }
+        self.purge(erasure, table).await
     }
 
     /// Notes how many rows left the hot index.
@@ -168,7 +188,8 @@ impl Upkeep {
         if erasure.closed_at.is_some() {
             return Ok(true);
         }
-        if now < open_until(&erasure) || !self.is_done(&erasure).await? {
+        let Some(target) = erasure.target().filter(|_| now >= open_until(&erasure)) else { return Ok(false) };
+        if !self.is_done(&erasure).await? || self.waits_for_a_commit(&erasure, &target).await? {
             return Ok(false);
         }
         for table in erasure.tables.keys() {
@@ -216,7 +237,7 @@ impl Upkeep {
             let Some(known) = self.known(&table).await? else { continue };
             for file in self.files_that_may_hold(&known, &target).await? {
                 let bytes = known.log().get_present(&file.path).await?;
-                let rows = self.count(&known, &file, &bytes, &target).await?;
+                let rows = self.count(&known, &file.path, &bytes, &target).await?;
                 let progress = erasure.progress(&table);
                 progress.rows += rows;
                 progress.files += u64::from(rows > 0);
@@ -243,34 +264,48 @@ impl Upkeep {
     async fn tables_of(&self, target: &Target) -> Result<Vec<String>> {
         let dead_letters = String::from(DatasetName::dead_letters());
         if let Some(dataset) = &target.dataset {
-            self.columns(dataset)?;
+            self.datasets.get(dataset).ok_or_else(|| LakeError::NoTable(dataset.clone()))?;
             return Ok(vec![dataset.clone(), dead_letters]);
         }
-        let mut tables: BTreeSet<String> =
+        let tables: BTreeSet<String> =
             self.datasets.iter().map(|dataset| dataset.name.to_string()).chain([dead_letters]).collect();
         for table in self.reader.tables().await? {
             if !tables.contains(&table) && table != DatasetName::ledger().as_str() {
                 return Err(LakeError::Undeclared(table));
             }
         }
-        Ok(std::mem::take(&mut tables).into_iter().collect())
+        Ok(tables.into_iter().collect())
     }
 
-    /// Tells a table's log that an erasure is open, or closed. A table that was never made need not be told.
-    async fn register(&self, table: &str, id: Uuid, is_open: bool) -> Result<()> {
+    /// Whether a file that no table names holds any of the rows: it may still be committed, and vacuum deletes it if it is not.
+    async fn waits_for_a_commit(&self, erasure: &Erasure, target: &Target) -> Result<bool> {
+        for table in erasure.tables.keys() {
+            let Some(known) = self.known(table).await? else { continue };
+            for path in self.unnamed_files(table).await? {
+                let Some(bytes) = known.log().find(&path).await? else { continue };
+                if self.count(&known, &path, &bytes, target).await? > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Tells a table's log that an erasure is open, or closed; says whether it had to be told. A table that was never made need not be.
+    async fn register(&self, table: &str, id: Uuid, is_open: bool) -> Result<bool> {
         let mut contention = Contention::default();
         loop {
-            let Some(known) = self.known(table).await? else { return Ok(()) };
+            let Some(known) = self.known(table).await? else { return Ok(false) };
             if known.erasures().contains(&id) == is_open {
-                return Ok(());
+                return Ok(false);
             }
-            // Without a time, so that it does not expire.
-            let version = if is_open { 0 } else { 1 };
-            let actions = vec![Action::Txn(Transaction::new(AppId::Erasure(id), version))];
+            let now = self.clock.now_micros();
+            let closed = || Transaction::new_with_last_update(AppId::Erasure(id), 1, Some(now / 1_000));
+            let actions = vec![if is_open { registration(id) } else { Action::Txn(closed()) }];
             let entry = Commit { actions, ..Commit::default() };
-            let entry = entry.encode(Operation::SetTransaction, self.clock.now_micros());
+            let entry = entry.encode(Operation::SetTransaction, now);
             if known.log().write(known.next_version(), entry).await? == Wrote::Entry {
-                return Ok(());
+                return Ok(true);
             }
             contention.wait(table).await?;
         }
@@ -280,9 +315,7 @@ impl Upkeep {
     async fn sweep(&self, erasure: &mut Erasure, target: &Target, table: &str) -> Result<()> {
         self.settle(erasure, table).await?;
         self.index_table(table).await?;
-        if erasure.at_once {
-            self.hold_earlier(erasure, target, table).await?;
-        }
+        self.hold_earlier(erasure, target, table).await?;
         let mut contention = Contention::default();
         loop {
             let known = self.newest(table).await?;
@@ -316,7 +349,7 @@ impl Upkeep {
             (Vec::new(), Vec::new(), Vec::new(), 0, 0);
         for file in self.files_that_may_hold(&known, target).await? {
             let bytes = known.log().get_present(&file.path).await?;
-            let rows = self.count(&known, &file, &bytes, target).await?;
+            let rows = self.count(&known, &file.path, &bytes, target).await?;
             if rows == 0 {
                 continue;
             }
@@ -336,10 +369,10 @@ impl Upkeep {
         }
         self.index(entries).await?;
         let at = self.clock.now_micros();
-        let files = removes.len() as u64;
-        let attempt = Attempt { work: work.clone(), from: known.next_version(), rows: erased, files, at };
+        let files: BTreeSet<String> = removes.iter().map(|file| file.path.clone()).collect();
+        let attempt = Attempt { work: work.clone(), from: known.next_version(), rows: erased, files };
         let progress = erasure.progress(&table);
-        progress.held.extend(removes.iter().map(|file| file.path.clone()));
+        progress.held.extend(attempt.files.iter().map(|path| (path.clone(), at)));
         progress.unsure = Some(attempt.clone());
         self.erasures().save(erasure).await?;
         let removal = Removal { work, table: table.clone(), erased, at, ..Removal::default() };
@@ -356,38 +389,58 @@ impl Upkeep {
     /// Finds out whether the commit was made that was under way when the erasure was interrupted.
     async fn settle(&self, erasure: &mut Erasure, table: &str) -> Result<()> {
         let Some(attempt) = erasure.progress(table).unsure.take() else { return Ok(()) };
-        let newest = self.newest(table).await?.next_version();
-        let log = self.reader.log(table);
-        let mut commits = std::pin::pin!(log.read_all(attempt.from..newest));
-        while let Some((_, commit)) = commits.try_next().await? {
-            if commit.removals.iter().any(|removal| removal.work == attempt.work) {
-                erasure.progress(table).count(&attempt);
+        let known = self.newest(table).await?;
+        let mut is_made = None;
+        for version in attempt.from..known.next_version() {
+            match known.log().read(version).await? {
+                Some(commit) if commit.removals.iter().any(|removal| removal.work == attempt.work) => {
+                    is_made = Some(true);
+                    break;
+                }
+                Some(_) => is_made = is_made.or(Some(false)),
+                // Vacuum has deleted the entry, and with it perhaps the answer.
+                None => is_made = None,
+            }
+        }
+        let are_out = || Ok::<_, LakeError>(!known.files()?.iter().any(|file| attempt.files.contains(&file.path)));
+        if is_made.map_or_else(are_out, Ok)? {
+            erasure.progress(table).count(&attempt);
+        }
+        self.erasures().save(erasure).await
+    }
+
+    /// Notes the files that were taken out of a table earlier and hold the rows, so that they are deleted too.
+    async fn hold_earlier(&self, erasure: &mut Erasure, target: &Target, table: &str) -> Result<()> {
+        let known = self.newest(table).await?;
+        let without = self.files_without(table, target).await?;
+        for (path, at) in self.removed_files(table).await? {
+            if without.contains(&path) || erasure.progress(table).held.contains_key(&path) {
+                continue;
+            }
+            // One that has no entry was replaced before it got any. Vacuum may have deleted it since it was listed.
+            let Some(bytes) = known.log().find(&path).await? else { continue };
+            if self.count(&known, &path, &bytes, target).await? > 0 {
+                erasure.progress(table).held.insert(path, at);
             }
         }
         self.erasures().save(erasure).await
     }
 
-    /// Notes the files that were taken out of a table earlier and may hold the rows, so that they are deleted too.
-    async fn hold_earlier(&self, erasure: &mut Erasure, target: &Target, table: &str) -> Result<()> {
-        let without = self.files_without(table, target).await?;
-        let earlier = self.removed_files(table).await?.into_iter().filter(|path| !without.contains(path));
-        erasure.progress(table).held.extend(earlier);
-        self.erasures().save(erasure).await
-    }
-
     /// Deletes the files that held the rows, if it is time.
     async fn purge(&self, erasure: &mut Erasure, table: &str) -> Result<()> {
-        let held = erasure.progress(table).held.clone();
-        if held.is_empty() {
+        let kept_for = if erasure.at_once { 0 } else { self.time_travel(table).await? };
+        let now = self.clock.now_micros();
+        let held = &erasure.progress(table).held;
+        let due: BTreeSet<String> =
+            held.iter().filter(|(_, at)| **at <= now.saturating_sub(kept_for)).map(|(path, _)| path.clone()).collect();
+        if due.is_empty() {
             return Ok(());
         }
-        let left = self.vacuum_files(table, &held, erasure.at_once.then_some(Duration::ZERO)).await?;
-        if left == held {
+        let left = self.vacuum_files(table, &due, erasure.at_once.then_some(Duration::ZERO)).await?;
+        if left == due {
             return Ok(());
         }
-        let progress = erasure.progress(table);
-        progress.deleted += (held.len() - left.len()) as u64;
-        progress.held = left;
+        erasure.progress(table).held.retain(|path, _| !due.contains(path) || left.contains(path));
         self.erasures().save(erasure).await
     }
 
@@ -413,10 +466,10 @@ impl Upkeep {
     }
 
     /// How many rows of a file go.
-    async fn count(&self, known: &Known, file: &ActiveFile, bytes: &bytes::Bytes, target: &Target) -> Result<u64> {
+    async fn count(&self, known: &Known, path: &str, bytes: &bytes::Bytes, target: &Target) -> Result<u64> {
         let (targets, table, bytes) = ([target.clone()], known.log().name().to_owned(), bytes.clone());
         let counted = blocking(known.log().name(), move || target::count(&targets, &table, bytes)).await?;
-        counted.map_err(|error| known.log().damaged(&file.path, &format!("{error}; restore it")))
+        counted.map_err(|error| known.log().damaged(path, &format!("{error}; restore it")))
     }
 
     /// The newest version of a table; `None`: it was never made.
@@ -431,10 +484,10 @@ impl Upkeep {
     async fn report(&self, erasure: &Erasure) -> Result<ErasureReport> {
         let mut stores = Vec::new();
         for (table, progress) in &erasure.tables {
-            let ends = match progress.last_removed {
-                Some(removed) if !progress.held.is_empty() && erasure.at_once => Some(removed),
-                Some(removed) if !progress.held.is_empty() => Some(removed + self.time_travel(table).await?),
-                _ => None,
+            let ends = match progress.held.values().max() {
+                Some(removed) if !erasure.at_once => Some(removed + self.time_travel(table).await?),
+                Some(_) => Some(self.clock.now_micros()),
+                None => None,
             };
             stores.push(StoreErasure {
                 store: format!("table `{table}`"),
@@ -445,13 +498,13 @@ impl Upkeep {
             });
         }
         let hot = StoreErasure {
-            store: "hot index".to_owned(),
+            store: HOT_INDEX.to_owned(),
             rows: erasure.hot_rows,
             is_done: erasure.hot_rows.is_some(),
             ..StoreErasure::default()
         };
         let uncommitted = StoreErasure {
-            store: "files that no table names".to_owned(),
+            store: UNNAMED.to_owned(),
             ends: erasure.closed_at.is_none().then(|| erasure.requested_at + micros(ages::ORPHAN)),
             is_done: true,
             ..StoreErasure::default()

@@ -12,8 +12,8 @@ use crate::contents::{COLUMNS, Contents};
 use crate::error::{LakeError, Result};
 use crate::upkeep::{Upkeep, blocking};
 
-/// How many entries are read or stored at a time.
-const AT_ONCE: usize = 1_000;
+/// How many entries are stored at a time: what is done is not done again by a process that starts anew.
+const AT_ONCE: usize = 16;
 
 impl Upkeep {
     /// Makes the entries that files of a table lack, those that batches left or all of them when the index was lost; says how many.
@@ -65,14 +65,8 @@ impl Upkeep {
 
     /// The paths of a table's files that have an entry.
     async fn indexed(&self, table: &str) -> Result<HashSet<String>> {
-        let mut paths = HashSet::new();
-        let mut after: Option<String> = None;
-        loop {
-            let entries = self.index.entries(table, after.as_deref(), AT_ONCE).await.map_err(LakeError::Index)?;
-            let Some(last) = entries.last() else { return Ok(paths) };
-            after = Some(last.path.clone());
-            paths.extend(entries.into_iter().map(|entry| entry.path));
-        }
+        let paths = self.index.paths(table).await.map_err(LakeError::Index)?;
+        Ok(paths.into_iter().collect())
     }
 }
 

@@ -165,6 +165,12 @@ impl TableLog {
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).map(|Hint { version }| version))
     }
 
+    /// The checkpoint of a version, as if nothing else lay in the log folder; `None`: it is not there.
+    pub(crate) async fn checkpoint_alone(&self, version: u64) -> Result<Option<LogFiles>> {
+        let is_there = self.has(&checkpoint_path(version)).await?;
+        Ok(is_there.then(|| LogFiles { checkpoints: BTreeMap::from([(version, 0)]), ..LogFiles::default() }))
+    }
+
     /// The bytes of a checkpoint that is there.
     pub(crate) async fn read_checkpoint(&self, version: u64) -> Result<Bytes> {
         self.get_present(&checkpoint_path(version)).await

@@ -80,6 +80,9 @@ async fn commits_of_ours() {
     tell("ours", &times);
 }
 
+/// How long the library is given. Its commits cost more and more.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// The library's transaction builder with the same files, without a ledger and without anything beside it.
 #[tokio::test]
 #[ignore = "a measurement"]
@@ -88,6 +91,7 @@ async fn commits_of_the_library() {
     let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
     drop(open_shared(&store).await.unwrap());
     let mut table: DeltaTable = library_table(&store, READINGS).await;
+    let begun = Instant::now();
     let mut times = Vec::new();
     for number in 1..=COMMITS {
         let message = deliver_events(&store, number, &[event(number)]).await;
@@ -99,6 +103,13 @@ async fn commits_of_the_library() {
         let done = commit.build(Some(snapshot), table.log_store(), operation).await.unwrap();
         table.state = Some(done.snapshot());
         times.push(started.elapsed());
+        if begun.elapsed() > PATIENCE {
+            println!(
+                "library: {number} commits in {PATIENCE:?}, the last hundred: median {:?}",
+                median(&times[times.len() - WINDOW..])
+            );
+            break;
+        }
     }
     tell("library", &times);
 }

@@ -154,12 +154,24 @@ impl LakeReader {
 
 /// The newest version of a table, from its newest checkpoint on.
 pub(crate) async fn load_newest<K: Keep>(log: &TableLog) -> Result<TableState<K>> {
-    let files = log.list().await?;
-    let state: TableState<K> = TableState::load(log, &files, None).await?;
+    let state: TableState<K> = match load_hinted(log).await? {
+        Some(state) => state,
+        None => TableState::load(log, &log.list().await?, None).await?,
+    };
     if state.metadata.is_none() {
         return Err(LakeError::NoTable(log.name().to_owned()));
     }
     Ok(state)
+}
+
+/// From the checkpoint that the hint names, entry by entry: no look at the folder, which has more entries the more is committed. No
+/// entry after that checkpoint is missing, since vacuum deletes none. `None`: there is no hint, or no such checkpoint.
+async fn load_hinted<K: Keep>(log: &TableLog) -> Result<Option<TableState<K>>> {
+    let Some(version) = log.hinted_checkpoint().await? else { return Ok(None) };
+    let Some(files) = log.checkpoint_alone(version).await? else { return Ok(None) };
+    let mut state = TableState::load(log, &files, Some(version)).await?;
+    state.follow(log).await?;
+    Ok(Some(state))
 }
 
 async fn advance(log: &TableLog, known: Arc<TableState<Files>>) -> Result<Arc<TableState<Files>>> {

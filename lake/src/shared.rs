@@ -34,7 +34,7 @@ pub use round::{Outcome, SharedCommit};
 
 use crate::ages::{MOST_IDLE, micros};
 use crate::columns;
-use crate::erase::Screener;
+use crate::erase::{Erasures, Screener};
 use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
 use crate::log::TableLog;
@@ -109,6 +109,7 @@ impl SharedLake {
         let now = clock.now_micros();
         let ledger_name = DatasetName::ledger();
         let log = |name: &str| TableLog::new(&store, &root, name);
+        let erasures = Erasures::new(store.clone(), root.clone());
         let mut ledger = Table::load_since_checkpoint(log(ledger_name.as_str())).await?;
         if !ledger.state.positions.is_empty() {
             return Err(ledger.log.damaged(
@@ -117,15 +118,15 @@ impl SharedLake {
                  begin another lake",
             ));
         }
-        let ledger_prepared = ledger.prepare(&ledger_columns(), &[], now).await?;
+        let ledger_prepared = ledger.prepare(&ledger_columns(), &[], &erasures, now).await?;
         let copied = &ledger.state.copied;
         let opened = columns::of_tables(datasets).map(|(name, columns)| {
-            let log = log(&name);
+            let (log, erasures) = (log(&name), &erasures);
             async move {
                 let mut table = Table::load_with_uncopied(log, copied.get(&name).copied()).await?;
                 let is_dead_letters = name == DatasetName::dead_letters().as_str();
                 let properties = if is_dead_letters { &[columns::REMEMBERED][..] } else { &[] };
-                let prepared = table.prepare(&columns, properties, now).await?;
+                let prepared = table.prepare(&columns, properties, erasures, now).await?;
                 Ok::<_, LakeError>((name, table, prepared))
             }
         });
@@ -141,7 +142,7 @@ impl SharedLake {
         let tables = opened.into_iter().map(|(name, table, _)| (name, table)).collect();
         let ledger = Ledger { table: ledger };
         let half_done = BTreeSet::new();
-        let screener = Screener::new(store.clone(), root.clone(), datasets, format);
+        let screener = Screener::new(erasures, datasets, format);
         Ok((Self { store, root, tables, ledger, seen: now, half_done, screener, clock, settings }, opening))
     }
 

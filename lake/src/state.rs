@@ -28,6 +28,9 @@ const WRITER_VERSION: i64 = 2;
 
 /// What a [`TableState`] keeps of the files.
 pub(crate) trait Keep: Default {
+    /// Whether it has a use for the files that a checkpoint says were taken out.
+    const KEEPS_REMOVED: bool = true;
+
     fn add(&mut self, add: &Add);
     fn remove(&mut self, remove: &Remove);
     /// A batch without a data file.
@@ -104,6 +107,8 @@ pub(crate) struct Files {
 }
 
 impl Keep for Files {
+    const KEEPS_REMOVED: bool = false;
+
     fn add(&mut self, add: &Add) {
         match ActiveFile::of(add) {
             Some(file) => drop(self.active.insert(add.path.clone(), file)),
@@ -208,7 +213,9 @@ impl<K: Keep> TableState<K> {
             let path = schema.column(*leaf).path().parts().to_vec();
             let action = path.first().map(String::as_str);
             let field = path.get(1).map(String::as_str).unwrap_or_default();
-            matches!(action, Some("txn" | "add" | "remove" | "metaData" | "protocol")) && !field.ends_with("_parsed")
+            let is_wanted = matches!(action, Some("txn" | "add" | "metaData" | "protocol"))
+                || K::KEEPS_REMOVED && action == Some("remove");
+            is_wanted && !field.ends_with("_parsed")
         });
         let mask = ProjectionMask::leaves(schema, wanted);
         let reader = builder.with_projection(mask).build().map_err(|error| damaged(&error))?;

@@ -1,7 +1,7 @@
 //! One table as the writer sees it: its log, how far it is, and what the ledger has yet to copy.
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{DataFileEntry, SequenceNumber, ShardId};
+use alluvium_core::{BatchIdentity, DataFileEntry, SequenceNumber, ShardId};
 use arrow::datatypes::Schema;
 use deltalake_core::kernel::{Action, Add, Transaction};
 use futures::TryStreamExt as _;
@@ -12,7 +12,7 @@ use crate::columns::{self, Fit};
 use crate::commit::{BatchNote, Commit, Operation};
 use crate::contention::Contention;
 use crate::cycle::Marks;
-use crate::erase::Screener;
+use crate::erase::{Erasures, FileScreening as Screening, FilesScreened as Screened, Screener};
 use crate::error::{LakeError, Result};
 use crate::ledger_file::LedgerRows;
 use crate::log::{LogFiles, TableLog, Wrote};
@@ -137,13 +137,15 @@ impl Table {
         &mut self,
         columns: &Schema,
         properties: &[(&str, &str)],
+        erasures: &Erasures,
         now: Micros,
     ) -> Result<Prepared> {
         let mut contention = Contention::default();
         loop {
             let (commit, operation, prepared) = match &self.state.metadata {
                 None => {
-                    let commit = columns::create(self.log.name(), columns, properties, now);
+                    let mut commit = columns::create(self.log.name(), columns, properties, now);
+                    commit.actions.extend(erasures.registrations(self.log.name()).await?);
                     (commit, Operation::Create, Prepared::Created)
                 }
                 Some(metadata) => {
@@ -164,10 +166,42 @@ impl Table {
 
     /// Refuses a data file of a batch that is gone. One that the table has, or had, may be.
     pub(crate) async fn check_there(&self, batch: &str, file: &DataFileEntry) -> Result<()> {
-        if self.state.kept.contain(&file.path) || self.log.has(path_in(self.log.name(), file)).await? {
+        let is_in = self.state.kept.contain(&file.path);
+        if is_in || self.log.has(path_in(self.log.name(), file)).await? || self.has_come_in(&file.path).await? {
             return Ok(());
         }
         Err(LakeError::FileGone { batch: batch.to_owned(), path: file.path.clone() })
+    }
+
+    /// Whether another committer has added a file of this name's batch since the table was looked at.
+    async fn has_come_in(&self, path: &str) -> Result<bool> {
+        let mut version = self.state.next_version();
+        while let Some(commit) = self.log.read(version).await? {
+            let mut since = TableState::<Identities>::default();
+            since.apply(&self.log, version, &commit)?;
+            if since.kept.contain(path) {
+                return Ok(true);
+            }
+            version += 1;
+        }
+        Ok(false)
+    }
+
+    /// Compares files with the open erasures. One that is gone was added by another committer, which is caught up with; else it is an
+    /// error.
+    async fn screen(&mut self, screener: &mut Screener, files: &[&DataFileEntry]) -> Result<Screening> {
+        loop {
+            match screener.screen(self, files).await? {
+                Screened::Done(screening) => return Ok(screening),
+                Screened::Gone(path) => {
+                    self.catch_up().await?;
+                    if !self.state.kept.contain(&path) {
+                        let batch = BatchIdentity::from_data_file_name(&path).map(|batch| batch.to_string());
+                        return Err(LakeError::FileGone { batch: batch.unwrap_or_default(), path });
+                    }
+                }
+            }
+        }
     }
 
     /// Appends what `plan` finds that the table does not have of these files, less the rows that open erasures leave out, and plans anew
@@ -180,7 +214,7 @@ impl Table {
         now: Micros,
     ) -> Result<Option<Appended>> {
         let mut contention = Contention::default();
-        let mut screening = screener.screen(self, files).await?;
+        let mut screening = self.screen(screener, files).await?;
         loop {
             let Some(mut commit) = plan(self)? else { return Ok(None) };
             screening.apply(&mut commit, self.log.name(), now);
@@ -192,7 +226,7 @@ impl Table {
             self.catch_up().await?;
             contention.wait(self.log.name()).await?;
             if !screening.is_of(self) {
-                screening = screener.screen(self, files).await?;
+                screening = self.screen(screener, files).await?;
             }
         }
     }

@@ -150,7 +150,9 @@ impl Upkeep {
             let deleted: BTreeSet<&str> = deleted.iter().map(String::as_str).collect();
             self.forget_entries(table, |path| there.contains(path) && !deleted.contains(path)).await?;
         }
-        for entry in log_entries::expired(&log, &objects, copied.entries, now - micros(ages.log)).await? {
+        // Readers begin at the checkpoint that the hint names, and go on entry by entry.
+        let up_to = copied.entries.min(log.hinted_checkpoint().await?);
+        for entry in log_entries::expired(&log, &objects, up_to, now - micros(ages.log)).await? {
             delete.object(entry).await?;
             report.log_entries.add(entry);
         }
@@ -193,13 +195,30 @@ impl Upkeep {
         Ok(left)
     }
 
-    /// The data files of a table that were taken out of it and are still there.
-    pub(crate) async fn removed_files(&self, table: &str) -> Result<Vec<String>> {
+    /// The data files of a table that were taken out of it and are still there, with when they were.
+    pub(crate) async fn removed_files(&self, table: &str) -> Result<Vec<(String, Micros)>> {
+        let (named, files) = self.files_there(table).await?;
+        let removed = files.into_iter().filter_map(|path| match named.standing(&path) {
+            Standing::Removed { at, .. } => Some((path, at)),
+            Standing::Active | Standing::Unnamed => None,
+        });
+        Ok(removed.collect())
+    }
+
+    /// The data files in a table's folder that its log does not name.
+    pub(crate) async fn unnamed_files(&self, table: &str) -> Result<Vec<String>> {
+        let (named, mut files) = self.files_there(table).await?;
+        files.retain(|path| named.standing(path) == Standing::Unnamed);
+        Ok(files)
+    }
+
+    /// The data files in a table's folder, and what its log says of them, which is read after they were listed.
+    async fn files_there(&self, table: &str) -> Result<(Named, Vec<String>)> {
         let log = self.reader.log(table);
-        let named = Named::load(&log, Copied::of(&self.reader, table).await?.removals).await?;
         let objects = log.list_objects(None).await?;
-        let data = objects.iter().filter(|object| is_data_file(object)).map(|object| object.location.to_string());
-        Ok(data.filter(|path| matches!(named.standing(path), Standing::Removed { .. })).collect())
+        let named = Named::load(&log, Copied::of(&self.reader, table).await?.removals).await?;
+        let files = objects.iter().filter(|object| is_data_file(object)).map(|object| object.location.to_string());
+        Ok((named, files.collect()))
     }
 }
 

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::columns;
 use crate::cycle::{Cycle, Marks, raise_all};
-use crate::erase::Screener;
+use crate::erase::{Erasures, Screener};
 use crate::error::{LakeError, Result};
 use crate::ledger::Ledger;
 use crate::log::TableLog;
@@ -86,7 +86,8 @@ impl Lake {
         let ledger =
             open_ledger(TableLog::new(&store, &root, DatasetName::ledger().as_str()), &tables, &mut recovery).await?;
         let reached = ledger.state.positions.clone();
-        let screener = Screener::new(store, root, datasets, format);
+        let erasures = Erasures::new(store, root);
+        let screener = Screener::new(erasures.clone(), datasets, format);
         let mut lake = Self { tables, ledger: Ledger { table: ledger }, reached, screener, clock, settings };
         for (name, table) in &mut lake.tables {
             table.load_uncopied(lake.ledger.table.state.copied.get(name).copied()).await?;
@@ -98,9 +99,9 @@ impl Lake {
         let now = lake.clock.now_micros();
         for (name, columns) in columns::of_tables(datasets) {
             let table = lake.tables.get_mut(&name).expect("every table was loaded above");
-            prepare(table, &columns, now, &mut recovery).await?;
+            prepare(table, &columns, &erasures, now, &mut recovery).await?;
         }
-        prepare(&mut lake.ledger.table, &ledger_columns(), now, &mut recovery).await?;
+        prepare(&mut lake.ledger.table, &ledger_columns(), &erasures, now, &mut recovery).await?;
         Ok((lake, recovery))
     }
 
@@ -212,8 +213,14 @@ async fn open_ledger(log: TableLog, tables: &BTreeMap<String, Table>, recovery: 
     Ok(table)
 }
 
-async fn prepare(table: &mut Table, columns: &Schema, now: Micros, recovery: &mut LakeRecovery) -> Result<()> {
-    match table.prepare(columns, &[], now).await? {
+async fn prepare(
+    table: &mut Table,
+    columns: &Schema,
+    erasures: &Erasures,
+    now: Micros,
+    recovery: &mut LakeRecovery,
+) -> Result<()> {
+    match table.prepare(columns, &[], erasures, now).await? {
         Prepared::Fits => {}
         Prepared::Created => recovery.created.push(table.log.name().to_owned()),
         Prepared::Evolved => recovery.evolved.push(table.log.name().to_owned()),

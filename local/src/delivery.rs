@@ -20,6 +20,7 @@ use alluvium_transform::{BatchOutput, Transform, TransformError};
 use futures::TryStreamExt as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::erasure::Erased;
 use batcher::Batcher;
 pub use cut::CutPoints;
 pub use retry::{UntilStored, until_stored};
@@ -49,6 +50,8 @@ pub struct Delivery {
     pub queue: Arc<dyn CommitQueue>,
     /// How records are gathered.
     pub settings: DeliverySettings,
+    /// Whose rows the hot index is not to have.
+    pub erased: Erased,
     /// What the loop has done so far, for others to watch.
     pub progress: Arc<DeliveryProgress>,
 }
@@ -118,8 +121,9 @@ impl Delivery {
     async fn store(&self, batch: DeliveryBatch) -> Result<String, DeliveryError> {
         let started = Instant::now();
         let transform = self.transform.clone();
-        let output: BatchOutput = tokio::task::spawn_blocking(move || transform.run(&batch)).await??;
+        let mut output: BatchOutput = tokio::task::spawn_blocking(move || transform.run(&batch)).await??;
         metrics::histogram!("alluvium_transform_seconds").record(started.elapsed().as_secs_f64());
+        output.chunks = self.erased.screen(output.chunks).map_err(DeliveryError::Storage)?;
         let message = output.store(&*self.files, &*self.hot, &UntilStored).await.map_err(DeliveryError::Storage)?;
         self.count(&message);
         Ok(message.path())

@@ -2,16 +2,17 @@
 //!
 //! What the log held when it was asked for is committed first, so that the tables and the hot index have all of it. Then both are
 //! written anew without the owner, and the log's segments go by their own retention. Until it is closed the erasure is looked after
-//! at each turn of the [maintenance loop](crate::maintenance).
+//! at each turn of the [maintenance loop](crate::maintenance), and what is delivered is compared with it ([`Erased`]).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
-use alluvium_core::ports::{PortError, Stream as _};
-use alluvium_lake::{ErasureReport, LakeError, OpenErasure, Screened, StoreErasure, Target, screen_chunk};
+use alluvium_core::hot::HotChunk;
+use alluvium_core::ports::{Advice, PortError, Stream as _};
+use alluvium_lake::{ErasureReport, HOT_INDEX, LakeError, OpenErasure, Screened, StoreErasure, Target, screen_chunk};
 
 use uuid::Uuid;
 
@@ -22,8 +23,10 @@ use crate::maintenance::Maintenance;
 
 /// How often it is looked whether the log is committed.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long what the log held may take to be committed before the erasure is left to the maintenance loop.
+/// How long what the log held may take to be committed before the erasure is left to the maintenance loop, and how long that waits
+/// at each of its turns.
 const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE_OF_A_TURN: Duration = Duration::from_secs(5);
 
 /// How often, and with what pauses, it is tried to delete files at once before that is left to the maintenance loop.
 const DELETIONS: u32 = 50;
@@ -54,15 +57,48 @@ pub enum EraseError {
     Port(#[from] PortError),
     /// The log is not committed.
     #[error(
-        "what the log held is not committed after {PATIENCE:?}: the erasure is open and goes on by itself when it is; see why \
+        "what the log held is not committed after {0:?}: the erasure is open and goes on by itself when it is; see why \
          commits stand still"
     )]
-    Behind,
+    Behind(Duration),
 }
 
 impl From<LakeError> for EraseError {
     fn from(error: LakeError) -> Self {
         Self::Lake(Box::new(error))
+    }
+}
+
+/// Whose rows are being erased, for those who store what the hot index is to have.
+#[derive(Debug, Clone, Default)]
+pub struct Erased(Arc<RwLock<Arc<[Target]>>>);
+
+impl Erased {
+    /// Takes the place of what was known before.
+    pub(crate) fn set(&self, targets: impl IntoIterator<Item = Target>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = targets.into_iter().collect();
+    }
+
+    /// The chunks without the rows of those who are being erased.
+    ///
+    /// # Errors
+    ///
+    /// When a chunk is damaged.
+    pub fn screen(&self, chunks: Vec<HotChunk>) -> Result<Vec<HotChunk>, PortError> {
+        let targets = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if targets.is_empty() {
+            return Ok(chunks);
+        }
+        let mut left = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            let screened = screen_chunk(&targets, &chunk)
+                .map_err(|error| PortError::because(Advice::Stop, "a chunk for the hot index cannot be read", error))?;
+            match screened {
+                Screened::AsItWas => left.push(chunk),
+                Screened::Without(_, chunk) => left.extend(chunk),
+            }
+        }
+        Ok(left)
     }
 }
 
@@ -73,6 +109,7 @@ pub struct Eraser {
     pub(crate) log: Arc<Log>,
     pub(crate) log_retention: Duration,
     pub(crate) committed: Arc<CommitProgress>,
+    pub(crate) erased: Erased,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -92,13 +129,15 @@ impl Eraser {
         let upkeep = self.maintenance.upkeep();
         let at_once = request.at_once;
         let target = self.target(request)?;
+        self.log.seal(target.until).await?;
         // So that what is on its way counts among what the tables lose. When commits stand still, it is begun all the same.
-        let behind = self.wait_for_commits().await;
+        let behind = self.wait_for_commits(PATIENCE).await;
         let id = upkeep.begin_erasure(target, at_once).await?;
-        behind?;
-        for open in upkeep.open_erasures().await?.iter().filter(|open| open.id == id) {
+        let open = self.open().await?;
+        for open in open.iter().filter(|open| open.id == id) {
             self.go_on(open).await?;
         }
+        behind?;
         // A file goes once the ledger has copied the commit that took it out, which the committer does by itself.
         for _ in 0..DELETIONS {
             let report = self.report(id).await?;
@@ -127,7 +166,7 @@ impl Eraser {
         let target = self.target(request)?;
         let mut report = self.maintenance.upkeep().preview_erasure(target.clone()).await?;
         let rows = self.count_hot(&[target]).await?;
-        for hot in report.stores.iter_mut().filter(|store| store.store == "hot index") {
+        for hot in report.stores.iter_mut().filter(|store| store.store == HOT_INDEX) {
             hot.rows = Some(rows);
         }
         Ok(self.with_log(report))
@@ -149,22 +188,35 @@ impl Eraser {
     /// See [`EraseError`].
     pub async fn look_after(&self) -> Result<(), EraseError> {
         let _alone = self.maintenance.alone().await;
-        for open in self.maintenance.upkeep().open_erasures().await? {
-            self.go_on(&open).await?;
+        let mut failure = None;
+        for open in self.open().await? {
+            // One that fails holds up no other.
+            if let Err(error) = self.go_on(&open).await {
+                failure.get_or_insert(error);
+            }
         }
-        Ok(())
+        self.open().await?;
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// The open erasures, of which those who deliver know from now on.
+    async fn open(&self) -> Result<Vec<OpenErasure>, LakeError> {
+        let open = self.maintenance.upkeep().open_erasures().await?;
+        self.erased.set(open.iter().map(|erasure| erasure.target.clone()));
+        Ok(open)
     }
 
     async fn go_on(&self, erasure: &OpenErasure) -> Result<(), EraseError> {
         let upkeep = self.maintenance.upkeep();
         let until = erasure.target.until;
         self.log.seal(until).await?;
+        upkeep.erase(erasure.id).await?;
         if !erasure.is_hot_done {
-            self.wait_for_commits().await?;
+            // What was being delivered before the erasure was known is in the hot index then.
+            self.wait_for_commits(PATIENCE_OF_A_TURN).await?;
             let rows = self.erase_hot(vec![erasure.target.clone()]).await?;
             upkeep.note_hot_erasure(erasure.id, rows).await?;
         }
-        upkeep.erase(erasure.id).await?;
         for state in self.log.shards().await? {
             if let Some(position) = self.committed.position(&state.shard) {
                 self.log.trim(&state.shard, position).await?;
@@ -180,11 +232,13 @@ impl Eraser {
         if request.owner.is_empty() {
             return Err(EraseError::NoOwner);
         }
-        Ok(Target { owner: request.owner, until: self.clock.now_micros(), dataset: request.dataset })
+        // The log's arrivals never go back, though the clock may.
+        let until = self.clock.now_micros().max(self.log.newest_arrival().unwrap_or(Micros::MIN));
+        Ok(Target { owner: request.owner, until, dataset: request.dataset })
     }
 
     /// Waits until what the log holds now is in the tables, and so has been put into the hot index for the last time.
-    async fn wait_for_commits(&self) -> Result<(), EraseError> {
+    async fn wait_for_commits(&self, patience: Duration) -> Result<(), EraseError> {
         let held = self.log.shards().await?;
         let is_committed = || held.iter().all(|state| self.committed.position(&state.shard) >= state.newest);
         let waiting = async {
@@ -192,7 +246,7 @@ impl Eraser {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.map_err(|_| EraseError::Behind)
+        tokio::time::timeout(patience, waiting).await.map_err(|_| EraseError::Behind(patience))
     }
 
     async fn erase_hot(&self, targets: Vec<Target>) -> Result<u64, PortError> {

@@ -63,7 +63,7 @@ impl RedbHotIndex {
     ///
     /// # Errors
     ///
-    /// Those of `change`, and when a file cannot be written. The index is as it was then.
+    /// Those of `change`, and when a file cannot be written or made durable. Rewriting once more mends that.
     pub async fn rewrite(
         &self,
         change: impl FnMut(HotChunk) -> Result<Option<HotChunk>, HotBlockError> + Send + 'static,

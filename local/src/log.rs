@@ -114,21 +114,25 @@ impl Log {
     }
 
     /// Sees to it that no segment takes more records that has one which arrived up to `until`, so that it can be removed when its time
-    /// has come, however little comes after.
+    /// has come, however little comes after. What was appended before is durable, and can be read, when it returns.
     ///
     /// # Errors
     ///
     /// When the log is closed. A segment that could not be started is no error: the next call tries again.
     pub async fn seal(&self, until: Micros) -> Result<(), PortError> {
-        let is_open = |shard: &&Arc<Shard>| {
-            shard.view().segments.back().and_then(|last| last.oldest_arrival).is_some_and(|oldest| oldest <= until)
-        };
-        for shard in self.shards.iter().filter(is_open) {
-            let sealed = shard.queue.seal().await.map_err(|queue::Closed| LogError::Closed)?;
+        for shard in &self.shards {
+            let sealed = shard.queue.seal(until).await.map_err(|queue::Closed| LogError::Closed)?;
             // Without an answer the writer is gone, which the next append says.
             let _ = sealed.await;
         }
         Ok(())
+    }
+
+    /// When the newest record arrived that it holds; `None`: it holds none.
+    pub fn newest_arrival(&self) -> Option<Micros> {
+        let of_shard =
+            |shard: &Arc<Shard>| shard.view().segments.iter().filter_map(|segment| segment.newest_arrival).max();
+        self.shards.iter().filter_map(of_shard).max()
     }
 
     /// Whether it holds a record that arrived up to `until`.

@@ -158,12 +158,16 @@ impl Maintenance {
     /// What the loop does to one table at a turn.
     async fn look_after(&self, table: &str, vacuum: bool) -> Result<(), LakeError> {
         self.compact_table(table, self.settings.compact_files).await?;
-        if table != DatasetName::ledger().as_str() {
-            self.upkeep.index_table(table).await?;
+        let is_ledger = table == DatasetName::ledger().as_str();
+        if !is_ledger {
             self.retain_table(table).await?;
         }
         if vacuum {
             self.vacuum_table(table, VacuumMode::Delete, None).await?;
+        }
+        if !is_ledger {
+            // Last, for it may have a whole lake to read once.
+            self.upkeep.index_table(table).await?;
         }
         Ok(())
     }

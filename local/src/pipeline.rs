@@ -19,7 +19,7 @@ use url::Url;
 use crate::committer::{CommitProgress, Committer, CommitterSettings};
 use crate::delivery::{CutPoints, Delivery, DeliveryProgress, DeliverySettings, StartingPoints};
 use crate::disk::Disk;
-use crate::erasure::Eraser;
+use crate::erasure::{Erased, Eraser};
 use crate::folder::DataFolder;
 use crate::hot::{HotIndexError, Opened, RedbHotIndex};
 use crate::log::{Log, LogSettings, RecoveryReport};
@@ -204,8 +204,10 @@ impl Pipeline {
             tracing::warn!(kept = %kept.display(), why, "the hot index was damaged and was set aside");
         }
         let hot = Arc::new(hot);
-        let erased = maintenance.upkeep().open_erasures().await?.into_iter().map(|erasure| erasure.target).collect();
-        let sources = rebuild::Sources { log: &log, lake: &lake, transform: &transform, datasets: &datasets, erased };
+        let erased = Erased::default();
+        erased.set(maintenance.upkeep().open_erasures().await?.into_iter().map(|erasure| erasure.target));
+        let sources =
+            rebuild::Sources { log: &log, lake: &lake, transform: &transform, datasets: &datasets, erased: &erased };
         let hot_rebuilt = sources.rebuild_if_lost(&folder, &hot, clock.as_ref()).await?;
 
         let from: StartingPoints =
@@ -224,6 +226,7 @@ impl Pipeline {
             hot: hot.clone(),
             queue: queue.clone(),
             settings: settings.delivery,
+            erased: erased.clone(),
             progress: delivered.clone(),
         };
         let committer = Committer {
@@ -247,6 +250,7 @@ impl Pipeline {
             log: log.clone(),
             log_retention,
             committed: committed.clone(),
+            erased,
             clock: clock.clone(),
         });
         let loops = Loops {

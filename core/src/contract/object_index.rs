@@ -74,6 +74,9 @@ pub async fn entries_come_by_path_page_by_page(index: &dyn ObjectIndex) {
     let all = ["0.parquet", "1.parquet", "a_1.parquet", "a_2.parquet"];
     put(index, all.iter().rev().map(|path| entry("pages", path)).collect()).await;
     assert_eq!(paths(index, "pages", None, 10).await, all);
+    let mut listed = index.paths("pages").await.expect("the index can be asked");
+    listed.sort_unstable();
+    assert_eq!(listed, all);
     assert_eq!(paths(index, "pages", None, 3).await, all[..3]);
     assert_eq!(paths(index, "pages", Some("a_1.parquet"), 3).await, all[3..]);
     assert_eq!(paths(index, "pages", Some("00"), 2).await, all[1..3], "a path that has no entry is a place too");

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use alluvium_core::clock::Micros;
 use alluvium_core::{DataFileEntry, DataFileFormat, Datasets, Removal};
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use deltalake_core::kernel::{Action, Transaction};
-use object_store::ObjectStore;
 use object_store::path::Path;
-use url::Url;
 use uuid::Uuid;
 
 use super::stored::Erasures;
@@ -39,6 +38,13 @@ pub(crate) struct Screener {
     known: BTreeMap<Uuid, Target>,
 }
 
+/// What came of a look at files.
+pub(crate) enum Screened {
+    Done(Screening),
+    /// This file is gone: another committer may have added it by now, without the rows.
+    Gone(String),
+}
+
 /// What becomes of the files of one commit.
 #[derive(Debug, Default)]
 pub(crate) struct Screening {
@@ -57,33 +63,33 @@ struct Instead {
 }
 
 impl Screener {
-    pub(crate) fn new(
-        store: Arc<dyn ObjectStore>,
-        root: Url,
-        datasets: &Datasets,
-        format: Arc<dyn DataFileFormat>,
-    ) -> Self {
+    pub(crate) fn new(erasures: Erasures, datasets: &Datasets, format: Arc<dyn DataFileFormat>) -> Self {
         let columns = columns::of_tables(datasets).collect();
-        Self { erasures: Erasures::new(store, root), format, columns, known: BTreeMap::new() }
+        Self { erasures, format, columns, known: BTreeMap::new() }
     }
 
     /// Compares those files of a table that it does not have. Where no erasure is open, that is none.
-    pub(crate) async fn screen(&mut self, table: &Table, files: &[&DataFileEntry]) -> Result<Screening> {
+    pub(crate) async fn screen(&mut self, table: &Table, files: &[&DataFileEntry]) -> Result<Screened> {
         let mut screening = Screening { erasures: table.state.erasures.clone(), ..Screening::default() };
         if screening.erasures.is_empty() {
-            return Ok(screening);
+            return Ok(Screened::Done(screening));
         }
         let targets: Arc<[Target]> = self.targets(&screening.erasures, table.log.name()).await?.into();
+        if targets.is_empty() {
+            return Ok(Screened::Done(screening));
+        }
         for file in files.iter().filter(|file| !table.state.kept.contain(&file.path)) {
-            if let Some(instead) = self.screen_file(table, file, &targets).await? {
-                screening.instead.insert(path_in(table.log.name(), file).to_owned(), instead);
+            let path = path_in(table.log.name(), file);
+            let Some(bytes) = table.log.find(path).await? else { return Ok(Screened::Gone(file.path.clone())) };
+            if let Some(instead) = self.screen_file(table, file, bytes, &targets).await? {
+                screening.instead.insert(path.to_owned(), instead);
             }
         }
-        Ok(screening)
+        Ok(Screened::Done(screening))
     }
 
+    /// Whose rows these erasures are for, as far as they concern a table. What is closed by now is for nobody's.
     async fn targets(&mut self, open: &BTreeSet<Uuid>, table: &str) -> Result<Vec<Target>> {
-        self.known.retain(|id, _| open.contains(id));
         for id in open {
             if !self.known.contains_key(id)
                 && let Some(target) = self.erasures.load(*id).await?.target()
@@ -91,18 +97,19 @@ impl Screener {
                 self.known.insert(*id, target);
             }
         }
-        Ok(self.known.values().filter(|target| target.concerns(table)).cloned().collect())
+        let of = open.iter().filter_map(|id| self.known.get(id));
+        Ok(of.filter(|target| target.concerns(table)).cloned().collect())
     }
 
     async fn screen_file(
         &self,
         table: &Table,
         file: &DataFileEntry,
+        bytes: Bytes,
         targets: &Arc<[Target]>,
     ) -> Result<Option<Instead>> {
         let (log, name) = (&table.log, table.log.name().to_owned());
         let path = path_in(log.name(), file);
-        let bytes = log.get_present(path).await?;
         let (of, counted, whole) = (targets.clone(), name.clone(), bytes.clone());
         let erased = blocking(&name, move || count(&of, &counted, whole)).await?;
         let erased = erased.map_err(|error| log.damaged(path, &error.to_string()))?;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
+use deltalake_core::kernel::{Action, Transaction};
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _};
@@ -14,6 +15,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::target::Target;
+use crate::app_id::AppId;
 use crate::error::{LakeError, Result};
 
 /// The folder, beside the tables, that holds erasures.
@@ -49,12 +51,8 @@ pub(crate) struct Progress {
     pub(crate) rows: u64,
     /// How many files took part.
     pub(crate) files: u64,
-    /// When the last of them left the table.
-    pub(crate) last_removed: Option<Micros>,
-    /// Files that hold such rows and are, or are about to be, out of the table. They are to be deleted.
-    pub(crate) held: BTreeSet<String>,
-    /// How many were deleted.
-    pub(crate) deleted: u64,
+    /// Files that hold such rows and are, or are about to be, out of the table, with when they left it. They are to be deleted.
+    pub(crate) held: BTreeMap<String, Micros>,
     /// A commit of which it is not known whether it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unsure: Option<Attempt>,
@@ -68,16 +66,15 @@ pub(crate) struct Attempt {
     /// The first version that it may have.
     pub(crate) from: u64,
     pub(crate) rows: u64,
-    pub(crate) files: u64,
-    pub(crate) at: Micros,
+    /// The files that it takes out.
+    pub(crate) files: BTreeSet<String>,
 }
 
 impl Progress {
     /// Counts a commit that was made.
     pub(crate) fn count(&mut self, attempt: &Attempt) {
         self.rows += attempt.rows;
-        self.files += attempt.files;
-        self.last_removed = Some(attempt.at);
+        self.files += attempt.files.len() as u64;
     }
 }
 
@@ -150,6 +147,13 @@ impl Erasures {
         Ok(())
     }
 
+    /// What a table that is being made is told of the erasures that are open.
+    pub(crate) async fn registrations(&self, table: &str) -> Result<Vec<Action>> {
+        let all = self.all().await?;
+        let open = all.iter().filter(|erasure| erasure.target().is_some_and(|target| target.concerns(table)));
+        Ok(open.map(|erasure| registration(erasure.id)).collect())
+    }
+
     /// All of them, the oldest first.
     pub(crate) async fn all(&self) -> Result<Vec<Erasure>> {
         let listed = self.store.list(Some(&Path::from(FOLDER))).try_collect().await;
@@ -176,6 +180,11 @@ impl Erasures {
     fn place(&self, path: &str) -> String {
         format!("{}/{path}", self.root.as_str().trim_end_matches('/'))
     }
+}
+
+/// What tells a table that an erasure is open. It has no time, so that it does not expire.
+pub(crate) fn registration(id: Uuid) -> Action {
+    Action::Txn(Transaction::new(AppId::Erasure(id), 0))
 }
 
 fn path(id: Uuid) -> String {

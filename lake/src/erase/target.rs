@@ -22,7 +22,7 @@ pub struct Target {
     pub owner: String,
     /// The last `ingest_time` that goes: when the erasure was asked for.
     pub until: Micros,
-    /// The one dataset whose rows go, and whose dead letters; `None`: all.
+    /// The one dataset whose rows go, with its dead letters and those of no dataset, which may turn out to be its; `None`: all.
     pub dataset: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Target {
         let datasets =
             rows.column_by_name("dataset").filter(|_| is_dead_letters).map(|column| column.as_string::<i32>());
         let is_of_dataset = |row: usize| match (&self.dataset, datasets) {
-            (Some(dataset), Some(datasets)) => !datasets.is_null(row) && datasets.value(row) == dataset,
+            (Some(dataset), Some(datasets)) => datasets.is_null(row) || datasets.value(row) == dataset,
             _ => true,
         };
         let is_theirs =

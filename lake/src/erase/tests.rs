@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use alluvium_core::Clock as _;
+use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -186,6 +187,8 @@ async fn while_it_is_open_nothing_of_it_is_committed_any_more() {
     assert!(lake.keep_up().await.failure.is_none());
     clock.advance(40 * DAY);
     upkeep.erase(id).await.unwrap();
+    assert!(!upkeep.close_erasure(id).await.unwrap(), "the file of the message that came again is still there");
+    upkeep.vacuum(READINGS, VacuumMode::Delete, None).await.unwrap();
     assert!(upkeep.close_erasure(id).await.unwrap());
     assert!(upkeep.close_erasure(id).await.unwrap(), "once more does no harm");
     assert_eq!(upkeep.open_erasures().await.unwrap(), []);
@@ -281,6 +284,29 @@ async fn a_dataset_that_is_none_and_a_table_without_a_schema_are_refused() {
     upkeep.erase(id).await.unwrap();
     let report = &upkeep.erasure_reports().await.unwrap()[0];
     assert_eq!(report.stores[0].store, format!("table `{DEAD}`"));
+}
+
+#[tokio::test]
+async fn the_audit_finds_an_erasure_that_does_not_come_to_its_end() {
+    let store = memory();
+    filled(&store).await;
+    let Maintainer { upkeep, reader, .. } = &maintainer(&store, small());
+    let id = upkeep.begin_erasure(target("owner-3"), false).await.unwrap();
+    let problems = async |days: i64| -> Vec<String> {
+        let mut findings = crate::audit::Findings::default();
+        crate::audit::check_erasures(reader, ASKED + days * DAY, &mut findings).await.unwrap();
+        findings.into_check("").problems
+    };
+    assert_eq!(problems(1).await, [""; 0]);
+    let unswept = problems(2).await;
+    assert!(
+        unswept.len() == 2 && unswept.iter().any(|problem| problem.starts_with("`readings` may still")),
+        "{unswept:?}"
+    );
+    upkeep.erase(id).await.unwrap();
+    assert_eq!(problems(2).await, [""; 0]);
+    let overdue = problems(34).await;
+    assert!(overdue.len() == 1 && overdue[0].contains("34 days ago"), "{overdue:?}");
 }
 
 /// Goes on with what a crash has left, or begins if it had not begun.

@@ -27,6 +27,11 @@ impl ObjectIndex for MemoryIndex {
         Ok(of_table.map(|(_, entry)| entry.clone()).take(max).collect())
     }
 
+    async fn paths(&self, table: &str) -> Result<Vec<String>, PortError> {
+        let known = self.0.lock().unwrap();
+        Ok(known.keys().filter(|(of, _)| of == table).map(|(_, path)| path.clone()).collect())
+    }
+
     async fn remove(&self, table: &str, paths: Vec<String>) -> Result<(), PortError> {
         let mut known = self.0.lock().unwrap();
         for path in paths {

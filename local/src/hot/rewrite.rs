@@ -16,7 +16,7 @@ use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, layout, open, put_chunk, write};
 const AT_ONCE: usize = 256;
 
 /// Writes the index anew with what `change` makes of each chunk, and deletes a damaged file that was set aside. Readers and writers
-/// wait meanwhile. When it fails, the index is as it was.
+/// wait meanwhile. When it fails, the index has what it had, unless the last step failed, which is to make the new file's name durable.
 pub(super) fn rewrite(
     shared: &RwLock<Database>,
     files: &Files,
@@ -28,8 +28,9 @@ pub(super) fn rewrite(
     let next = open::create(&draft, files.cache_bytes)?;
     copy(&database, &next, &mut change)?;
     std::fs::rename(&draft, files.index()).map_err(open::io("put in its place", &draft))?;
-    open::sync(&files.dir)?;
+    // From here on the file of that name is this one, durable or not.
     *database = next;
+    open::sync(&files.dir)?;
     open::remove(&files.damaged())
 }
 

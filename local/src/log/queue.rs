@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use alluvium_core::clock::Micros;
 use alluvium_core::ports::PutVerdict;
 use alluvium_core::record::PutRecord;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -13,8 +14,8 @@ const RECORD_COST_BYTES: usize = 160;
 #[derive(Debug)]
 pub(super) struct Pending {
     pub records: Vec<PutRecord>,
-    /// Whether the shard's next record is to begin a new segment.
-    pub seals: bool,
+    /// The shard's next record is to begin a new segment if this one has a record that arrived up to then.
+    pub seals: Option<Micros>,
     answer: oneshot::Sender<Vec<PutVerdict>>,
     /// Given back with the answer, so that what is being written counts too.
     _room: OwnedSemaphorePermit,
@@ -63,23 +64,23 @@ impl Queue {
         let cost: usize = records.iter().map(cost).sum();
         // A call larger than the whole queue goes through alone; its caller holds it in memory already.
         let cost = u32::try_from(cost).unwrap_or(u32::MAX).min(self.capacity_bytes);
-        self.enqueue(records, cost, false).await
+        self.enqueue(records, cost, None).await
     }
 
-    /// Asks, behind all that waits, for a new segment. What comes back says when that was done, or failed.
+    /// Asks, behind all that waits, for a new segment if the last one has a record that arrived up to `until`. What comes back says when that was done, or failed.
     ///
     /// # Cancel safety
     ///
     /// As [`put`](Self::put).
-    pub(super) async fn seal(&self) -> Result<oneshot::Receiver<Vec<PutVerdict>>, Closed> {
-        self.enqueue(Vec::new(), 0, true).await
+    pub(super) async fn seal(&self, until: Micros) -> Result<oneshot::Receiver<Vec<PutVerdict>>, Closed> {
+        self.enqueue(Vec::new(), 0, Some(until)).await
     }
 
     async fn enqueue(
         &self,
         records: Vec<PutRecord>,
         cost: u32,
-        seals: bool,
+        seals: Option<Micros>,
     ) -> Result<oneshot::Receiver<Vec<PutVerdict>>, Closed> {
         let room = Arc::clone(&self.room).acquire_many_owned(cost).await.map_err(|_| Closed)?;
         let (answer, verdicts) = oneshot::channel();

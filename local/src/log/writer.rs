@@ -107,9 +107,9 @@ impl Writer {
     fn append(&mut self, group: Vec<Pending>) {
         let arrival = self.shard.clock.now_micros().max(self.newest_arrival);
         let mut outcomes = Vec::with_capacity(group.iter().map(|pending| pending.records.len()).sum());
-        let seals = group.iter().any(|pending| pending.seals);
+        let seals = group.iter().filter_map(|pending| pending.seals).max();
         let stored = self.stage_all(&group, arrival, &mut outcomes).and_then(|()| self.commit());
-        let stored = stored.and_then(|()| if seals { self.seal() } else { Ok(()) });
+        let stored = stored.and_then(|()| seals.map_or(Ok(()), |until| self.seal(until)));
         let failure = stored.err().map(|failure| self.recover_from(failure)).unwrap_or_default();
         let newest = self.durable.next - 1;
         let mut verdicts = outcomes.into_iter().map(|outcome| match outcome {
@@ -225,9 +225,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Starts the next segment unless this one is empty.
-    fn seal(&mut self) -> Result<(), Failure> {
-        if self.durable.next > self.durable.first { self.start_segment() } else { Ok(()) }
+    /// Starts the next segment if this one has a record that arrived up to then.
+    fn seal(&mut self, until: Micros) -> Result<(), Failure> {
+        let is_due = self.durable.oldest_arrival.is_some_and(|oldest| oldest <= until);
+        if is_due { self.start_segment() } else { Ok(()) }
     }
 
     /// Starts the next segment. Everything staged must be durable.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::HotChunk;
 use alluvium_core::ports::{Advice, HotIndex, PortError, Stream};
 use alluvium_core::{Clock, Datasets, DeliveryBatch};
-use alluvium_lake::{Lake, Screened, Target, screen_chunk};
+use alluvium_lake::Lake;
 use alluvium_transform::Transform;
 
 use super::hot_marks;
+use crate::erasure::Erased;
 use crate::folder::DataFolder;
 use crate::hot::RedbHotIndex;
 use crate::log::Log;
@@ -25,7 +25,7 @@ pub(super) struct Sources<'a> {
     pub(super) transform: &'a Arc<Transform>,
     pub(super) datasets: &'a Datasets,
     /// Whose rows are not put into it, though the log has them still.
-    pub(super) erased: Vec<Target>,
+    pub(super) erased: &'a Erased,
 }
 
 impl Sources<'_> {
@@ -64,7 +64,7 @@ impl Sources<'_> {
                     let output = output
                         .map_err(|error| PortError::because(Advice::Stop, "rebuilding the hot index", error))?
                         .map_err(|error| PortError::because(Advice::Stop, "rebuilding the hot index", error))?;
-                    hot.put(self.screen(output.chunks)?).await?;
+                    hot.put(self.erased.screen(output.chunks)?).await?;
                     rebuilt = true;
                 }
                 if first && state.newest.is_some() {
@@ -75,22 +75,5 @@ impl Sources<'_> {
         }
         hot_marks::settle(folder, hot, datasets, clock, since).await?;
         Ok(rebuilt)
-    }
-
-    /// The chunks without the rows of those who are erased.
-    fn screen(&self, chunks: Vec<HotChunk>) -> Result<Vec<HotChunk>, PortError> {
-        if self.erased.is_empty() {
-            return Ok(chunks);
-        }
-        let mut left = Vec::with_capacity(chunks.len());
-        for chunk in chunks {
-            let screened = screen_chunk(&self.erased, &chunk)
-                .map_err(|error| PortError::because(Advice::Stop, "rebuilding the hot index", error))?;
-            match screened {
-                Screened::AsItWas => left.push(chunk),
-                Screened::Without(_, chunk) => left.extend(chunk),
-            }
-        }
-        Ok(left)
     }
 }

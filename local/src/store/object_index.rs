@@ -59,6 +59,16 @@ impl ObjectIndex for StoreIndex {
     }
 
     async fn entries(&self, table: &str, after: Option<&str>, max: usize) -> Result<Vec<IndexEntry>, PortError> {
+        let mut names = self.paths(table).await?;
+        names.retain(|name| after.is_none_or(|after| name.as_str() > after));
+        names.sort_unstable();
+        names.truncate(max);
+        let reads: Vec<_> = names.iter().map(|name| self.read(place(table, name))).collect();
+        let read: Vec<_> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    async fn paths(&self, table: &str) -> Result<Vec<String>, PortError> {
         let folder = Path::from(format!("{FOLDER}/{table}"));
         let listed = self.store.list(Some(&folder)).try_collect().await;
         let listed: Vec<ObjectMeta> = match listed {
@@ -66,12 +76,7 @@ impl ObjectIndex for StoreIndex {
             listed => listed.map_err(failed("list", &folder))?,
         };
         let names = listed.iter().filter_map(|object| object.location.filename()?.strip_suffix(ENDING));
-        let mut names: Vec<&str> = names.filter(|name| after.is_none_or(|after| *name > after)).collect();
-        names.sort_unstable();
-        names.truncate(max);
-        let reads: Vec<_> = names.into_iter().map(|name| self.read(place(table, name))).collect();
-        let read: Vec<_> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-        Ok(read.into_iter().flatten().collect())
+        Ok(names.map(str::to_owned).collect())
     }
 
     async fn remove(&self, table: &str, paths: Vec<String>) -> Result<(), PortError> {
