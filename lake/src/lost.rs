@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::CommitQueue;
-use alluvium_core::{CommitMessage, LedgerEntry};
+use alluvium_core::{BatchFooter, CommitMessage, LedgerEntry};
 use object_store::path::Path;
 use object_store::{Error, PutMode};
 
@@ -30,13 +30,14 @@ use crate::ages::micros;
 use crate::audit::ledger_entries;
 use crate::batches::{BatchStanding, Batches};
 use crate::error::{LakeError, Result};
+use crate::message::entries;
 use crate::pending::{self, StoredMessage};
 use crate::reader::LakeReader;
 use crate::shared::read_all;
 use crate::state::IdentityBits;
-use covered::Covered;
+use covered::{Covered, Share};
 use files::BatchFiles;
-use footers::Whole;
+use footers::{Read, Whole};
 
 /// What is done with a message that can be made again.
 pub enum Recover<'a> {
@@ -77,7 +78,12 @@ pub async fn recover_messages(
         }
         let outcome = match known.message(reader, &found, by_position).await? {
             Whole::Message(_) if by_position => LostOutcome::InLog,
-            Whole::Message(message) => recover.message(reader, &message).await?,
+            Whole::Message(message) => {
+                let outcome = recover.message(reader, &message).await?;
+                // It is on its way now, or would be. One that stays lost covers nothing.
+                entries(&message).iter().for_each(|entry| known.covered.add(entry));
+                outcome
+            }
             Whole::Not(why) => why,
         };
         report.batches.push(LostBatch { batch: found.batch, files: found.paths, outcome });
@@ -102,13 +108,11 @@ impl<'a> Known<'a> {
         ledger: &[LedgerEntry],
     ) -> Result<Self> {
         let mut covered = Covered::default();
-        for entry in ledger.iter().chain(batches.uncopied()) {
-            covered.add(&entry.batch, &entry.covers);
-        }
+        ledger.iter().chain(batches.uncopied()).for_each(|entry| covered.add(entry));
         let waiting: Vec<String> = pending::uncommitted(stored, batches).map(|message| message.path.clone()).collect();
         for message in read_all(reader.store(), reader.root(), &waiting).await {
             match message {
-                Ok(message) => covered.add(&message.batch, &message.covers),
+                Ok(message) => entries(&message).iter().for_each(|entry| covered.add(entry)),
                 // Who is to commit it says what is wrong with it.
                 Err(LakeError::UnreadableMessage { .. }) => {}
                 Err(error) => return Err(error),
@@ -123,7 +127,7 @@ impl<'a> Known<'a> {
     }
 
     /// The message that a batch had, if it may be made again.
-    async fn message(&mut self, reader: &LakeReader, found: &BatchFiles, by_position: bool) -> Result<Whole> {
+    async fn message(&self, reader: &LakeReader, found: &BatchFiles, by_position: bool) -> Result<Whole> {
         let wanted = match self.batches.standing(found.identity) {
             _ if self.in_ledger.contains(&found.identity) => return Ok(Whole::Not(LostOutcome::AlreadyIn)),
             // Where one committer writes, what a crash left in part comes again.
@@ -137,15 +141,27 @@ impl<'a> Known<'a> {
         let read = footers::read_all(reader, &found.files).await?;
         // A batch that is in in part is told by its files, and its records by no other.
         if wanted.is_none()
-            && let Some(by) = read.iter().find_map(|read| self.covered.by(&found.batch, read.covers()?))
+            && let Some(footer) = read.iter().find_map(Read::batch)
+            && let Some(outcome) = self.came_again(footer, by_position)
         {
-            return Ok(Whole::Not(LostOutcome::Covered { by: by.clone() }));
+            return Ok(Whole::Not(outcome));
         }
-        let whole = footers::whole(&found.batch, read, wanted);
-        if let Whole::Message(message) = &whole {
-            self.covered.add(&message.batch, &message.covers);
+        Ok(footers::whole(&found.batch, read, wanted))
+    }
+
+    /// What there is to say of a batch of which others have records.
+    fn came_again(&self, footer: &BatchFooter, by_position: bool) -> Option<LostOutcome> {
+        let BatchFooter { batch, covers, .. } = footer;
+        if by_position {
+            let (rest, by) = self.covered.rest(batch, covers);
+            return (rest.is_empty() && !covers.is_empty()).then_some(LostOutcome::Covered { by });
         }
-        Ok(whole)
+        match self.covered.share(batch, covers, footer.received()) {
+            Share::Nothing => None,
+            Share::All(by) => Some(LostOutcome::Covered { by }),
+            Share::Part(by) => Some(LostOutcome::CoveredInPart { by }),
+            Share::Unclear(with) => Some(LostOutcome::SharesARecord { with }),
+        }
     }
 }
 

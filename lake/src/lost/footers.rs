@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::footer::{BATCH_KEY, SCHEMA_KEY, STATS_KEY};
-use alluvium_core::{BatchFooter, BatchFooterError, BatchIdentity, CommitMessage, DataFileEntry, ShardRange};
+use alluvium_core::{BatchFooter, BatchFooterError, BatchIdentity, CommitMessage, DataFileEntry};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use object_store::path::Path;
@@ -49,10 +49,10 @@ pub(super) enum Whole {
 }
 
 impl Read {
-    /// The records that the batch covers.
-    pub(super) fn covers(&self) -> Option<&[ShardRange]> {
+    /// What it says of its batch.
+    pub(super) fn batch(&self) -> Option<&BatchFooter> {
         match self {
-            Self::Told(told) => Some(&told.batch.covers),
+            Self::Told(told) => Some(&told.batch),
             _ => None,
         }
     }

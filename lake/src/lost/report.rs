@@ -68,10 +68,21 @@ pub enum LostOutcome {
     InLog,
     /// It is in: the file is left over from a retry.
     AlreadyIn,
-    /// Records of it came again in another batch, which is in or waits for its commit.
+    /// All of its records came again in other batches, which are in or wait for their commit.
     Covered {
-        /// That batch.
-        by: BatchIdentity,
+        /// Those batches.
+        by: Vec<BatchIdentity>,
+    },
+    /// Records of it came again in other batches, and others may be in none: made again, it would bring the former in twice.
+    CoveredInPart {
+        /// Those batches.
+        by: Vec<BatchIdentity>,
+    },
+    /// It ends or begins at the same record as other batches, and it cannot be told whether they have that record whole or the user
+    /// records of it that this one has not.
+    SharesARecord {
+        /// Those batches.
+        with: Vec<BatchIdentity>,
     },
     /// Not all of its data files are there.
     FileMissing {
@@ -98,6 +109,8 @@ impl LostOutcome {
             | Self::Covered { .. } => true,
             Self::Stored { .. }
             | Self::NotEnqueued { .. }
+            | Self::CoveredInPart { .. }
+            | Self::SharesARecord { .. }
             | Self::FileMissing { .. }
             | Self::OlderRelease
             | Self::Damaged { .. } => false,
@@ -115,10 +128,29 @@ impl std::fmt::Display for LostOutcome {
             Self::MessageStored { message } => write!(f, "its message is stored and waits for its commit: {message}"),
             Self::InLog => write!(f, "whole; its records come again out of the log"),
             Self::AlreadyIn => write!(f, "already in; the file is left over from a retry"),
-            Self::Covered { by } => write!(f, "records of it came again in batch {by}"),
+            Self::Covered { by } => write!(f, "its records came again in {}", named(by)),
+            Self::CoveredInPart { by } => write!(
+                f,
+                "a part of its records came again in {}, and the rest may be in no table: an audit names the records that are lost \
+                 while the stream holds them; have those delivered again, or take their rows out of the files below, which are plain \
+                 Parquet",
+                named(by)
+            ),
+            Self::SharesARecord { with } => write!(
+                f,
+                "it meets {} in one record, which may be an aggregate that was taken apart there, or have come again: not rebuilt, \
+                 so that nothing comes in twice. Compare the rows of the files below, which are plain Parquet, with the tables",
+                named(with)
+            ),
             Self::FileMissing { tables } => write!(f, "not whole: its file is missing in {}", tables.join(", ")),
             Self::OlderRelease => write!(f, "its files were written by a release that put no ledger into them"),
             Self::Damaged { problem } => write!(f, "damaged: {problem}"),
         }
     }
+}
+
+fn named(batches: &[BatchIdentity]) -> String {
+    let names: Vec<&str> = batches.iter().map(BatchIdentity::as_str).collect();
+    let kind = if names.len() == 1 { "batch" } else { "batches" };
+    format!("{kind} {}", names.join(", "))
 }

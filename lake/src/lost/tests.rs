@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 
@@ -194,7 +195,7 @@ async fn a_batch_that_a_crash_left_half_done_is_made_again_with_the_files_that_a
 }
 
 #[tokio::test]
-async fn records_that_came_again_in_another_batch_do_not_come_in_twice() {
+async fn records_that_came_again_in_other_batches_do_not_come_in_twice() {
     let store = memory();
     let (mut lake, _) = open_shared(&store).await.unwrap();
     let mut queue = Queue::default();
@@ -205,8 +206,8 @@ async fn records_that_came_again_in_another_batch_do_not_come_in_twice() {
     let rest = queue.deliver(&store, &[(0, 11, 20)]).await;
     assert_eq!(commit(&mut lake, &[again.path()]).await, ["committed"]);
     let report = run(&store, Recover::Store).await;
-    assert_eq!(outcomes(&report, &[&failed.batch, &rest.batch])[0], &LostOutcome::Covered { by: again.batch.clone() });
-    assert!(report.is_settled());
+    let by = Vec::from_iter(BTreeSet::from([again.batch, rest.batch.clone()]));
+    assert_eq!(outcomes(&report, &[&failed.batch, &rest.batch])[0], &LostOutcome::Covered { by });
     // So it is when the other waits for its commit, and when nobody has its message.
     for lost in [false, true] {
         let store = memory();
@@ -220,9 +221,42 @@ async fn records_that_came_again_in_another_batch_do_not_come_in_twice() {
         }
         let report = run(&store, Recover::Store).await;
         let said = outcomes(&report, &[&failed.batch, &again.batch]);
-        assert_eq!(said[0], &LostOutcome::Covered { by: again.batch.clone() });
+        assert_eq!(said[0], &LostOutcome::Covered { by: vec![again.batch.clone()] });
         assert_eq!(matches!(said[1], LostOutcome::Stored { .. }), lost, "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_batch_of_which_only_a_part_came_again_is_not_settled() {
+    let store = memory();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let failed = queue.deliver(&store, &[(0, 1, 20)]).await;
+    let failed = sealed(&store, &failed, Told::All).await;
+    let again = queue.deliver(&store, &[(0, 1, 10)]).await;
+    assert_eq!(commit(&mut lake, &[again.path()]).await, ["committed"]);
+    let report = run(&store, Recover::Store).await;
+    let in_part = LostOutcome::CoveredInPart { by: vec![again.batch.clone()] };
+    assert_eq!(outcomes(&report, &[&failed.batch]), [&in_part]);
+    assert!(!report.is_settled(), "the records 11 to 20 are in no table");
+    assert!(in_part.to_string().contains(again.batch.as_str()), "{in_part}");
+    assert!(store.head(&Path::from(failed.path())).await.is_err(), "the records 1 to 10 would be in twice");
+}
+
+#[tokio::test]
+async fn one_record_that_came_again_at_the_start_of_a_longer_batch_is_not_brought_in() {
+    let store = memory();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let failed = queue.deliver(&store, &[(0, 10, 10)]).await;
+    let failed = sealed(&store, &failed, Told::All).await;
+    let again = queue.deliver(&store, &[(0, 10, 12)]).await;
+    assert_eq!(commit(&mut lake, &[again.path()]).await, ["committed"]);
+    let report = run(&store, Recover::Store).await;
+    let shares = LostOutcome::SharesARecord { with: vec![again.batch] };
+    assert_eq!(outcomes(&report, &[&failed.batch]), [&shares]);
+    assert!(!report.is_settled());
+    assert!(store.head(&Path::from(failed.path())).await.is_err());
 }
 
 #[tokio::test]
