@@ -18,9 +18,14 @@ use crate::{Common, Outcome, output, sql};
 ///
 /// A batch whose files are stored and whose commit message is gone comes into no table. Each of its files says in its footer what
 /// the message said. With --lake this looks for such files, and for each batch whose files are all there it stores the message,
-/// unless one is there, and enqueues its path. It may be repeated, and run beside committers. What it could not rebuild it names,
-/// with the reason, and ends with exit code 1; so it does when a message is stored and its path is not enqueued. A batch without a
-/// data file, because it had no event that became a row or a dead letter, leaves nothing to find.
+/// unless one is there, and enqueues its path; so it does with the path of one that has been there for longer than --older-than. It
+/// may be repeated, and run beside committers. A batch without a data file, because it had no event that became a row or a dead
+/// letter, leaves nothing to find.
+///
+/// It ends with exit code 1 when somebody must look at an outcome. These are: a message that is stored and whose path is not
+/// enqueued, because no --queue was given or that failed (stored, message_overdue, not_enqueued); one that --dry-run did not rebuild
+/// (can_be_rebuilt); records that are in by other batches in part, or perhaps (covered_in_part, shares_a_record); and what cannot be
+/// rebuilt (file_missing, older_release, damaged).
 ///
 /// On a folder it changes nothing. A node delivers again out of its log what its lake does not have, by itself, when it starts:
 /// start it. What is listed as whole there are the files that hold such records, which is good to know when the log is lost; they
@@ -33,11 +38,11 @@ pub struct Args {
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"])]
     lake: Option<alluvium_aws::LakeUrl>,
-    /// The stage's commit queue. Without it messages are stored, and `audit --repair` enqueues them.
+    /// The stage's commit queue. Without it messages are stored, and `recover` with it or `audit --repair` enqueues them.
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "URL", requires = "lake")]
     queue: Option<String>,
-    /// Only say what would be rebuilt.
+    /// Only say what would be rebuilt. Exit code 1 when anything would be.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -15,7 +15,7 @@ mod files;
 mod footers;
 mod report;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
@@ -71,20 +71,23 @@ pub async fn recover_messages(
     let stored = if by_position { Vec::new() } else { stored };
     let mut known = Known::new(reader, &stored, &batches, &ledger).await?;
     let mut report = RecoverReport { by_position, ..RecoverReport::default() };
+    let due = now - micros(older_than);
     for found in files::of_lost(found, &batches) {
-        if found.newest > now - micros(older_than) {
+        if found.newest > due {
             report.young += 1;
             continue;
         }
         let outcome = match known.message(reader, &found, by_position).await? {
-            Whole::Message(_) if by_position => LostOutcome::InLog,
-            Whole::Message(message) => {
+            Looked::Message(_) if by_position => LostOutcome::InLog,
+            Looked::Message(message) => {
                 let outcome = recover.message(reader, &message).await?;
                 // It is on its way now, or would be. One that stays lost covers nothing.
                 entries(&message).iter().for_each(|entry| known.covered.add(entry));
                 outcome
             }
-            Whole::Not(why) => why,
+            Looked::Stored { message, stored_at } if stored_at > due => LostOutcome::MessageStored { message },
+            Looked::Stored { message, .. } => recover.stored(message).await,
+            Looked::Is(outcome) => outcome,
         };
         report.batches.push(LostBatch { batch: found.batch, files: found.paths, outcome });
     }
@@ -96,8 +99,21 @@ pub async fn recover_messages(
 struct Known<'a> {
     batches: &'a Batches,
     in_ledger: HashSet<IdentityBits>,
-    stored: HashSet<IdentityBits>,
+    /// When the message of each batch was stored that has one.
+    stored: HashMap<IdentityBits, Micros>,
     covered: Covered,
+}
+
+/// What was found out about a batch.
+enum Looked {
+    /// The message that it had, which may be made again.
+    Message(CommitMessage),
+    /// Its message is there.
+    Stored {
+        message: String,
+        stored_at: Micros,
+    },
+    Is(LostOutcome),
 }
 
 impl<'a> Known<'a> {
@@ -121,32 +137,37 @@ impl<'a> Known<'a> {
         Ok(Self {
             batches,
             in_ledger: ledger.iter().filter_map(|entry| IdentityBits::of(&entry.batch)).collect(),
-            stored: stored.iter().map(|message| message.batch).collect(),
+            stored: stored.iter().map(|message| (message.batch, message.stored_at)).collect(),
             covered,
         })
     }
 
-    /// The message that a batch had, if it may be made again.
-    async fn message(&self, reader: &LakeReader, found: &BatchFiles, by_position: bool) -> Result<Whole> {
+    /// Finds out whether the message that a batch had may be made again.
+    async fn message(&self, reader: &LakeReader, found: &BatchFiles, by_position: bool) -> Result<Looked> {
+        if self.in_ledger.contains(&found.identity) {
+            return Ok(Looked::Is(LostOutcome::AlreadyIn));
+        }
         let wanted = match self.batches.standing(found.identity) {
-            _ if self.in_ledger.contains(&found.identity) => return Ok(Whole::Not(LostOutcome::AlreadyIn)),
             // Where one committer writes, what a crash left in part comes again.
-            BatchStanding::In if !by_position => return Ok(Whole::Not(LostOutcome::AlreadyIn)),
-            _ if self.stored.contains(&found.identity) => {
-                return Ok(Whole::Not(LostOutcome::MessageStored { message: pending::path(&found.identity) }));
-            }
-            BatchStanding::HalfDone(note) => Some(note.files.as_slice()),
+            BatchStanding::In if !by_position => return Ok(Looked::Is(LostOutcome::AlreadyIn)),
             BatchStanding::In | BatchStanding::Absent => None,
+            BatchStanding::HalfDone(note) => Some(note.files.as_slice()),
         };
+        if let Some(stored_at) = self.stored.get(&found.identity) {
+            return Ok(Looked::Stored { message: pending::path(&found.identity), stored_at: *stored_at });
+        }
         let read = footers::read_all(reader, &found.files).await?;
         // A batch that is in in part is told by its files, and its records by no other.
         if wanted.is_none()
             && let Some(footer) = read.iter().find_map(Read::batch)
             && let Some(outcome) = self.came_again(footer, by_position)
         {
-            return Ok(Whole::Not(outcome));
+            return Ok(Looked::Is(outcome));
         }
-        Ok(footers::whole(&found.batch, read, wanted))
+        Ok(match footers::whole(&found.batch, read, wanted) {
+            Whole::Message(message) => Looked::Message(message),
+            Whole::Not(why) => Looked::Is(why),
+        })
     }
 
     /// What there is to say of a batch of which others have records.
@@ -166,15 +187,17 @@ impl<'a> Known<'a> {
 }
 
 impl Recover<'_> {
+    /// Does it with a message that was made again.
     async fn message(&self, reader: &LakeReader, message: &CommitMessage) -> Result<LostOutcome> {
         let path = message.path();
-        if matches!(self, Self::DryRun | Self::OutOfLog) {
+        if let Self::DryRun = self {
             return Ok(LostOutcome::CanBeRebuilt { message: path });
         }
         let at = Path::from(path.as_str());
         match reader.store().put_opts(&at, message.encode().into(), PutMode::Create.into()).await {
             Ok(_) => {}
-            Err(Error::AlreadyExists { .. }) => return Ok(LostOutcome::MessageStored { message: path }),
+            // Whether who has stored it meanwhile enqueues it too is not known.
+            Err(Error::AlreadyExists { .. }) => return Ok(self.stored(path).await),
             Err(source) => {
                 return Err(LakeError::Store { doing: "write", path: format!("{}/{path}", reader.root()), source });
             }
@@ -184,6 +207,15 @@ impl Recover<'_> {
             Ok(()) => LostOutcome::Enqueued { message: path },
             Err(error) => LostOutcome::NotEnqueued { message: path, problem: error.to_string() },
         })
+    }
+
+    /// Enqueues a message that was there, which does no harm where a queue has it still (LK-1).
+    async fn stored(&self, message: String) -> LostOutcome {
+        let Self::Enqueue(queue) = self else { return LostOutcome::MessageOverdue { message } };
+        match queue.enqueue(&message).await {
+            Ok(()) => LostOutcome::EnqueuedAgain { message },
+            Err(error) => LostOutcome::NotEnqueued { message, problem: error.to_string() },
+        }
     }
 }
 

@@ -164,7 +164,7 @@ def test_a_lost_message_is_made_again_and_one_that_no_queue_has_is_enqueued_agai
     stage.emulator.client("s3").delete_object(Bucket=bucket, Key=key)
     lake = ["--lake", stage.out["lake_url"]]
 
-    found = json.loads(stage.alluvium("recover", *lake, "--dry-run", "--older-than", "0s"))["batches"]
+    found = json.loads(stage.alluvium("recover", *lake, "--dry-run", "--older-than", "0s", expect=1))["batches"]
     [lost] = [batch for batch in found if batch.get("message") == path]
     assert lost["outcome"] == "can_be_rebuilt", found
     # Stored, and in no queue: that is what the audit looks for.

@@ -47,7 +47,7 @@ pub enum LostOutcome {
         /// The message's path.
         message: String,
     },
-    /// Its message was made again and stored, and the queue did not take its path.
+    /// Its message is stored, and the queue did not take its path.
     NotEnqueued {
         /// The message's path.
         message: String,
@@ -59,8 +59,18 @@ pub enum LostOutcome {
         /// The path that it would have.
         message: String,
     },
-    /// Its message is there: it waits for its commit.
+    /// Its message is there, and young: it waits for its commit.
     MessageStored {
+        /// The message's path.
+        message: String,
+    },
+    /// Its message was there, and not young: perhaps no queue had its path. That was enqueued.
+    EnqueuedAgain {
+        /// The message's path.
+        message: String,
+    },
+    /// Its message is there, and not young: perhaps no queue has its path. Nobody was told.
+    MessageOverdue {
         /// The message's path.
         message: String,
     },
@@ -102,13 +112,15 @@ impl LostOutcome {
     fn is_settled(&self) -> bool {
         match self {
             Self::Enqueued { .. }
-            | Self::CanBeRebuilt { .. }
+            | Self::EnqueuedAgain { .. }
             | Self::MessageStored { .. }
             | Self::InLog
             | Self::AlreadyIn
             | Self::Covered { .. } => true,
             Self::Stored { .. }
             | Self::NotEnqueued { .. }
+            | Self::CanBeRebuilt { .. }
+            | Self::MessageOverdue { .. }
             | Self::CoveredInPart { .. }
             | Self::SharesARecord { .. }
             | Self::FileMissing { .. }
@@ -123,9 +135,13 @@ impl std::fmt::Display for LostOutcome {
         match self {
             Self::Enqueued { message } => write!(f, "rebuilt and enqueued: {message}"),
             Self::Stored { message } => write!(f, "rebuilt, not enqueued: {message}"),
-            Self::NotEnqueued { message, problem } => write!(f, "rebuilt, not enqueued: {message}: {problem}"),
+            Self::NotEnqueued { message, problem } => write!(f, "stored, not enqueued: {message}: {problem}"),
             Self::CanBeRebuilt { message } => write!(f, "can be rebuilt: {message}"),
             Self::MessageStored { message } => write!(f, "its message is stored and waits for its commit: {message}"),
+            Self::EnqueuedAgain { message } => write!(f, "its message was stored, and is enqueued again: {message}"),
+            Self::MessageOverdue { message } => {
+                write!(f, "its message is stored, and perhaps in no queue: {message}")
+            }
             Self::InLog => write!(f, "whole; its records come again out of the log"),
             Self::AlreadyIn => write!(f, "already in; the file is left over from a retry"),
             Self::Covered { by } => write!(f, "its records came again in {}", named(by)),

@@ -90,6 +90,7 @@ async fn a_lost_message_is_made_again_to_the_byte_and_commits() {
 
     let dry = run(&store, Recover::DryRun).await;
     assert!(outcomes(&dry, &batches).iter().all(|outcome| matches!(outcome, LostOutcome::CanBeRebuilt { .. })));
+    assert!(!dry.is_settled());
     assert!(store.head(&Path::from(lost[0].path())).await.is_err(), "a dry run stores nothing");
 
     let paths = Paths::default();
@@ -101,11 +102,6 @@ async fn a_lost_message_is_made_again_to_the_byte_and_commits() {
         assert_eq!(stored, message.encode());
     }
     let mut taken = paths.taken.into_inner().unwrap();
-    let again = run(&store, Recover::Store).await;
-    assert!(
-        outcomes(&again, &batches).iter().all(|outcome| matches!(outcome, LostOutcome::MessageStored { .. })),
-        "{again:?}"
-    );
     taken.sort();
     assert_eq!(commit(&mut lake, &taken).await, ["committed"; 3]);
     assert_eq!(commit(&mut lake, &taken).await, ["already in"; 3]);
@@ -117,6 +113,51 @@ async fn a_lost_message_is_made_again_to_the_byte_and_commits() {
         entries.sort_by(|one, other| (&one.batch, &one.dataset).cmp(&(&other.batch, &other.dataset)));
     }
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_message_that_is_stored_is_enqueued_or_the_report_is_not_settled() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let lost = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
+    let lost = sealed(&store, &lost, Told::All).await;
+    let message = || lost.path();
+    let stored = run(&store, Recover::Store).await;
+    assert_eq!(outcomes(&stored, &[&lost.batch]), [&LostOutcome::Stored { message: message() }]);
+    for recover in [Recover::Store, Recover::DryRun] {
+        let again = run(&store, recover).await;
+        assert_eq!(outcomes(&again, &[&lost.batch]), [&LostOutcome::MessageOverdue { message: message() }]);
+        assert!(!again.is_settled(), "nobody has enqueued it");
+    }
+    let broken = Paths { is_broken: true, ..Paths::default() };
+    let again = run(&store, Recover::Enqueue(&broken)).await;
+    assert!(matches!(outcomes(&again, &[&lost.batch])[0], LostOutcome::NotEnqueued { .. }), "{again:?}");
+    let paths = Paths::default();
+    let again = run(&store, Recover::Enqueue(&paths)).await;
+    assert_eq!(outcomes(&again, &[&lost.batch]), [&LostOutcome::EnqueuedAgain { message: message() }]);
+    assert!(again.is_settled());
+    assert_eq!(*paths.taken.lock().unwrap(), [message()]);
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    assert_eq!(commit(&mut lake, &[message()]).await, ["committed"]);
+}
+
+#[tokio::test]
+async fn a_young_message_is_left_to_the_queue_that_has_it() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let lost = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
+    let lost = sealed(&store, &lost, Told::All).await;
+    let written = SystemClock.now_micros();
+    while SystemClock.now_micros() <= written + 1_000 {
+        std::hint::spin_loop();
+    }
+    store.put(&Path::from(lost.path()), lost.encode().into()).await.unwrap();
+    // The files are older than a moment that the message is younger than.
+    let reader = LakeReader::new(store.clone(), root());
+    let paths = Paths::default();
+    let report = recover_messages(&reader, Recover::Enqueue(&paths), Duration::ZERO, written + 1).await.unwrap();
+    assert_eq!(outcomes(&report, &[&lost.batch]), [&LostOutcome::MessageStored { message: lost.path() }]);
+    assert!(report.is_settled() && paths.taken.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
