@@ -140,14 +140,24 @@ fn tell(common: &Common, report: &AuditReport) -> anyhow::Result<Outcome> {
 async fn audit_folder(settings: &Settings, asked: &AuditSettings) -> anyhow::Result<AuditReport> {
     let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
     let datasets = Arc::new(node::datasets(settings)?);
+    let log = log_of(settings, &folder)?;
+    let transform = Arc::new(Transform::new(datasets.clone(), node::transform_settings(settings)?)?);
+    Ok(of_parts(&sql::reader(&folder)?, &datasets, &Arc::new(log), &transform, asked).await?)
+}
+
+/// The log of a folder on which no node runs.
+///
+/// # Errors
+///
+/// When it cannot be opened.
+pub fn log_of(settings: &Settings, folder: &DataFolder) -> anyhow::Result<Log> {
     let mut log_settings = node::log_settings(settings);
     // A log keeps the number of shards that it was made with; only a node that is to write to it must be told the same.
     if let Some(shards) = Log::shards_in(&RealDisk, &folder.log())? {
         log_settings.shards = shards;
     }
     let (log, _) = Log::open(Arc::new(RealDisk), &folder.log(), log_settings, Arc::new(SystemClock))?;
-    let transform = Arc::new(Transform::new(datasets.clone(), node::transform_settings(settings)?)?);
-    Ok(of_parts(&sql::reader(&folder)?, &datasets, &Arc::new(log), &transform, asked).await?)
+    Ok(log)
 }
 
 /// Audits the tables against the log that fed them.

@@ -350,7 +350,7 @@ async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Aske
 }
 
 async fn run_recover(State(admin): State<Admin>, Query(asked): Query<recover::Asked>) -> Response {
-    match recover::of_reader(&admin.pipeline.lake_reader(), &asked).await {
+    match recover::of_parts(&admin.pipeline.lake_reader(), &admin.pipeline.log, &asked).await {
         Ok(report) => Json(report).into_response(),
         Err(error) => problem(Problem::new(500, "recover-failed", crate::output::sentence(&error))),
     }

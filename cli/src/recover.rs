@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use alluvium_core::{Clock as _, SystemClock, duration};
-use alluvium_lake::{LakeReader, Recover, RecoverReport, recover_messages};
+use alluvium_lake::{LakeReader, LostOutcome, Recover, RecoverReport, recover_messages};
 use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::log::Log;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -12,7 +13,7 @@ use crate::settings::Settings;
 #[cfg(feature = "aws")]
 use crate::stage_lake::Rebuild;
 use crate::target::Target;
-use crate::{Common, Outcome, output, sql};
+use crate::{Common, Outcome, audit, output, sql};
 
 /// Rebuild lost commit messages from the footers of the data files that wait for them.
 ///
@@ -28,8 +29,8 @@ use crate::{Common, Outcome, output, sql};
 /// rebuilt (file_missing, older_release, damaged).
 ///
 /// On a folder it changes nothing. A node delivers again out of its log what its lake does not have, by itself, when it starts:
-/// start it. What is listed as whole there are the files that hold such records, which is good to know when the log is lost; they
-/// are plain Parquet.
+/// start it. What the log no longer holds nothing brings again, so that fails too (not_in_log): the rows are in the files that are
+/// listed, which are plain Parquet.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -81,16 +82,17 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 
 async fn report_of_folder(settings: &Settings, asked: &Asked) -> anyhow::Result<RecoverReport> {
     let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
-    of_reader(&sql::reader(&folder)?, asked).await
+    let log = audit::log_of(settings, &folder)?;
+    of_parts(&sql::reader(&folder)?, &log, asked).await
 }
 
-/// What lies in a folder's lake and is in no table.
+/// What lies in a folder's lake and is in no table, and whether the log that feeds it holds it.
 ///
 /// # Errors
 ///
-/// When the lake cannot be read.
-pub async fn of_reader(reader: &LakeReader, asked: &Asked) -> anyhow::Result<RecoverReport> {
-    Ok(recover_messages(reader, Recover::OutOfLog, asked.older_than, SystemClock.now_micros()).await?)
+/// When the lake or the log cannot be read.
+pub async fn of_parts(reader: &LakeReader, log: &Log, asked: &Asked) -> anyhow::Result<RecoverReport> {
+    Ok(recover_messages(reader, Recover::OutOfLog(log), asked.older_than, SystemClock.now_micros()).await?)
 }
 
 fn tell(common: &Common, report: &RecoverReport) -> Outcome {
@@ -115,9 +117,7 @@ fn print(report: &RecoverReport) {
     if report.young > 0 {
         output::line(format!("{} batches are too young to tell.", output::thousands(report.young as u64)));
     }
-    if report.by_position && !report.batches.is_empty() {
-        output::line(
-            "A node delivers again out of its log what its lake does not have: nothing is to be done but to start it.",
-        );
+    if report.batches.iter().any(|lost| lost.outcome == LostOutcome::InLog) {
+        output::line("A node delivers again, by itself, what its log holds and its lake does not have: start it.");
     }
 }

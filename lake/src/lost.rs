@@ -7,8 +7,8 @@
 //! as it is in the end. The message is put only if absent, and the tables take each batch once (LK-1), so this may be repeated, done
 //! by two at a time, and beside committers. What is younger than `older_than` is left alone: the transform may still be at it.
 //!
-//! Where one committer writes the lake, nothing is made: a batch comes again out of the log, cut otherwise perhaps, and must begin where
-//! the lake ends.
+//! Where one committer writes the lake, nothing is made: records come again out of the log, in the same batches or others, and must begin
+//! where the lake ends. So the log is asked whether it holds them.
 
 mod covered;
 mod files;
@@ -19,8 +19,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::ports::CommitQueue;
-use alluvium_core::{BatchFooter, CommitMessage, LedgerEntry};
+use alluvium_core::ports::{CommitQueue, ShardState, Stream};
+use alluvium_core::{BatchFooter, CommitMessage, LedgerEntry, ShardRange};
 use object_store::path::Path;
 use object_store::{Error, PutMode};
 
@@ -43,8 +43,8 @@ use footers::{Read, Whole};
 pub enum Recover<'a> {
     /// Nothing: only the report is made.
     DryRun,
-    /// Nothing, for the lake of one machine: what is not in comes again out of its log.
-    OutOfLog,
+    /// Nothing, for the lake of one machine: what is not in comes again out of its log, if that holds it.
+    OutOfLog(&'a dyn Stream),
     /// It is stored. Its path must be enqueued.
     Store,
     /// It is stored, and its path enqueued.
@@ -55,7 +55,7 @@ pub enum Recover<'a> {
 ///
 /// # Errors
 ///
-/// When the store fails, a table's log or the ledger cannot be read. What is stored and enqueued by then stays so.
+/// When the store fails, a table's log or the ledger cannot be read, or the stream cannot be asked. What is stored and enqueued by then stays so.
 pub async fn recover_messages(
     reader: &LakeReader,
     recover: Recover<'_>,
@@ -64,12 +64,18 @@ pub async fn recover_messages(
 ) -> Result<RecoverReport> {
     let found = files::list(reader).await?;
     let stored = pending::stored(reader).await?;
+    // Between the two: it has everything that was found by now, and what it forgets meanwhile is in.
+    let log = match recover {
+        Recover::OutOfLog(log) => Some(log.shards().await?),
+        _ => None,
+    };
     let batches = Batches::load(reader).await?;
     let ledger = ledger_entries(reader).await?;
-    let by_position = matches!(recover, Recover::OutOfLog) || batches.are_by_position();
+    let log = log.or_else(|| batches.are_by_position().then(Vec::new));
+    let by_position = log.is_some();
     // Where one committer writes, nobody looks at messages that a crash left.
     let stored = if by_position { Vec::new() } else { stored };
-    let mut known = Known::new(reader, &stored, &batches, &ledger).await?;
+    let mut known = Known::new(reader, &stored, &batches, &ledger, log).await?;
     let mut report = RecoverReport { by_position, ..RecoverReport::default() };
     let due = now - micros(older_than);
     for found in files::of_lost(found, &batches) {
@@ -77,8 +83,8 @@ pub async fn recover_messages(
             report.young += 1;
             continue;
         }
-        let outcome = match known.message(reader, &found, by_position).await? {
-            Looked::Message(_) if by_position => LostOutcome::InLog,
+        let outcome = match known.message(reader, &found).await? {
+            Looked::Message(_) if by_position => LostOutcome::NotInLog,
             Looked::Message(message) => {
                 let outcome = recover.message(reader, &message).await?;
                 // It is on its way now, or would be. One that stays lost covers nothing.
@@ -102,6 +108,8 @@ struct Known<'a> {
     /// When the message of each batch was stored that has one.
     stored: HashMap<IdentityBits, Micros>,
     covered: Covered,
+    /// What the log holds out of which records come again, where one committer writes; nothing: it was not asked.
+    log: Option<Vec<ShardState>>,
 }
 
 /// What was found out about a batch.
@@ -122,6 +130,7 @@ impl<'a> Known<'a> {
         stored: &[StoredMessage],
         batches: &'a Batches,
         ledger: &[LedgerEntry],
+        log: Option<Vec<ShardState>>,
     ) -> Result<Self> {
         let mut covered = Covered::default();
         ledger.iter().chain(batches.uncopied()).for_each(|entry| covered.add(entry));
@@ -139,17 +148,18 @@ impl<'a> Known<'a> {
             in_ledger: ledger.iter().filter_map(|entry| IdentityBits::of(&entry.batch)).collect(),
             stored: stored.iter().map(|message| (message.batch, message.stored_at)).collect(),
             covered,
+            log,
         })
     }
 
     /// Finds out whether the message that a batch had may be made again.
-    async fn message(&self, reader: &LakeReader, found: &BatchFiles, by_position: bool) -> Result<Looked> {
+    async fn message(&self, reader: &LakeReader, found: &BatchFiles) -> Result<Looked> {
         if self.in_ledger.contains(&found.identity) {
             return Ok(Looked::Is(LostOutcome::AlreadyIn));
         }
         let wanted = match self.batches.standing(found.identity) {
             // Where one committer writes, what a crash left in part comes again.
-            BatchStanding::In if !by_position => return Ok(Looked::Is(LostOutcome::AlreadyIn)),
+            BatchStanding::In if self.log.is_none() => return Ok(Looked::Is(LostOutcome::AlreadyIn)),
             BatchStanding::In | BatchStanding::Absent => None,
             BatchStanding::HalfDone(note) => Some(note.files.as_slice()),
         };
@@ -160,7 +170,7 @@ impl<'a> Known<'a> {
         // A batch that is in in part is told by its files, and its records by no other.
         if wanted.is_none()
             && let Some(footer) = read.iter().find_map(Read::batch)
-            && let Some(outcome) = self.came_again(footer, by_position)
+            && let Some(outcome) = self.came_again(footer)
         {
             return Ok(Looked::Is(outcome));
         }
@@ -170,12 +180,16 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// What there is to say of a batch of which others have records.
-    fn came_again(&self, footer: &BatchFooter, by_position: bool) -> Option<LostOutcome> {
+    /// What there is to say of a batch whose records came again, or come again by themselves.
+    fn came_again(&self, footer: &BatchFooter) -> Option<LostOutcome> {
         let BatchFooter { batch, covers, .. } = footer;
-        if by_position {
+        if let Some(log) = &self.log {
             let (rest, by) = self.covered.rest(batch, covers);
-            return (rest.is_empty() && !covers.is_empty()).then_some(LostOutcome::Covered { by });
+            return match &rest[..] {
+                [] if !covers.is_empty() => Some(LostOutcome::Covered { by }),
+                [_, ..] if rest.iter().all(|run| holds(log, run)) => Some(LostOutcome::InLog),
+                _ => None,
+            };
         }
         match self.covered.share(batch, covers, footer.received()) {
             Share::Nothing => None,
@@ -184,6 +198,14 @@ impl<'a> Known<'a> {
             Share::Unclear(with) => Some(LostOutcome::SharesARecord { with }),
         }
     }
+}
+
+/// Whether a log holds all records of a run.
+fn holds(log: &[ShardState], run: &ShardRange) -> bool {
+    let holds = |state: &ShardState| {
+        state.oldest.is_some_and(|oldest| oldest <= run.first) && state.newest.is_some_and(|newest| run.last <= newest)
+    };
+    log.iter().any(|state| state.shard == run.shard && holds(state))
 }
 
 impl Recover<'_> {

@@ -10,14 +10,14 @@ pub struct RecoverReport {
     pub batches: Vec<LostBatch>,
     /// Such batches that were left alone, because the transform may still be at them.
     pub young: usize,
-    /// One committer writes the lake, in the order of the stream, and a batch that is not in comes again out of the log.
+    /// One committer writes the lake, in the order of the stream, so that records that are not in come again out of the log.
     pub by_position: bool,
 }
 
 impl RecoverReport {
     /// Whether nothing is left that somebody must look at.
     pub fn is_settled(&self) -> bool {
-        self.by_position || self.batches.iter().all(|batch| batch.outcome.is_settled())
+        self.batches.iter().all(|batch| batch.outcome.is_settled())
     }
 }
 
@@ -74,8 +74,10 @@ pub enum LostOutcome {
         /// The message's path.
         message: String,
     },
-    /// It is whole, and its records come again out of the log while that holds them.
+    /// Those of its records that are not in come again out of the log, which holds them.
     InLog,
+    /// It is whole, where one committer writes, and the log does not hold all of its records that are not in, or was not asked.
+    NotInLog,
     /// It is in: the file is left over from a retry.
     AlreadyIn,
     /// All of its records came again in other batches, which are in or wait for their commit.
@@ -121,6 +123,7 @@ impl LostOutcome {
             | Self::NotEnqueued { .. }
             | Self::CanBeRebuilt { .. }
             | Self::MessageOverdue { .. }
+            | Self::NotInLog
             | Self::CoveredInPart { .. }
             | Self::SharesARecord { .. }
             | Self::FileMissing { .. }
@@ -142,7 +145,12 @@ impl std::fmt::Display for LostOutcome {
             Self::MessageOverdue { message } => {
                 write!(f, "its message is stored, and perhaps in no queue: {message}")
             }
-            Self::InLog => write!(f, "whole; its records come again out of the log"),
+            Self::InLog => write!(f, "its records come again out of the log"),
+            Self::NotInLog => write!(
+                f,
+                "whole, and not all of its records are known to be in the log, so nothing brings them again: their rows are in the \
+                 files below, which are plain Parquet"
+            ),
             Self::AlreadyIn => write!(f, "already in; the file is left over from a retry"),
             Self::Covered { by } => write!(f, "its records came again in {}", named(by)),
             Self::CoveredInPart { by } => write!(

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use alluvium_core::ports::{Advice, Delivery, PortError};
-use alluvium_core::{BatchIdentity, Clock as _, SystemClock};
+use alluvium_core::ports::{Advice, Delivery, PortError, PutVerdict, ReadPage};
+use alluvium_core::{BatchIdentity, Clock as _, PutBatch, SequenceNumber, ShardId, SystemClock};
 use async_trait::async_trait;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -318,21 +318,68 @@ async fn a_batch_whose_identity_the_tables_have_forgotten_is_known_by_the_ledger
     assert_eq!(outcomes(&report, &[&message.batch]), [&LostOutcome::AlreadyIn]);
 }
 
+/// A log of whose first shard these records are left.
+struct Log(u64, u64);
+
+#[async_trait]
+impl Stream for Log {
+    async fn append(&self, _: PutBatch) -> std::result::Result<Vec<PutVerdict>, PortError> {
+        unreachable!("recovering only asks")
+    }
+
+    async fn read(
+        &self,
+        _: &ShardId,
+        _: Option<SequenceNumber>,
+        _: usize,
+        _: Duration,
+    ) -> std::result::Result<ReadPage, PortError> {
+        unreachable!("recovering only asks")
+    }
+
+    async fn shards(&self) -> std::result::Result<Vec<ShardState>, PortError> {
+        let Self(oldest, newest) = *self;
+        let shard = ShardId::numbered(0);
+        Ok(vec![ShardState { shard, oldest: Some(oldest.into()), newest: Some(newest.into()) }])
+    }
+}
+
 #[tokio::test]
-async fn where_one_committer_writes_nothing_is_made() {
+async fn where_one_committer_writes_nothing_is_made_and_the_log_is_asked() {
     let store = memory();
     let (mut lake, _) = open(&store).await.unwrap();
     let first = deliver(&store, vec![range(0, 1, 10)]).await;
     lake.commit(&[first]).await.unwrap();
-    let cut_otherwise = deliver(&store, vec![range(0, 4, 10)]).await;
-    let next = deliver(&store, vec![range(0, 11, 30)]).await;
-    for message in [&cut_otherwise, &next] {
+    let mut lost = Vec::new();
+    for (first, last) in [(4, 10), (8, 20), (11, 30)] {
+        let message = deliver(&store, vec![range(0, first, last)]).await;
         store.put(&Path::from(message.path()), "{}".into()).await.unwrap();
-        sealed(&store, message, Told::All).await;
+        lost.push(sealed(&store, &message, Told::All).await);
     }
-    let report = run(&store, Recover::Store).await;
-    let said = outcomes(&report, &[&cut_otherwise.batch, &next.batch]);
-    assert!(matches!(said[0], LostOutcome::Covered { .. }) && said[1] == &LostOutcome::InLog, "{said:?}");
-    assert!(report.by_position && report.is_settled());
-    assert!(store.head(&Path::from(next.path())).await.is_err());
+    // Files of a batch that died between them come again all the same.
+    let part = deliver(&store, vec![range(0, 31, 50)]).await;
+    let part = sealed(&store, &part, Told::All).await;
+    store.delete(&Path::from(part.files[0].path.as_str())).await.unwrap();
+    let batches: Vec<_> = lost.iter().chain([&part]).map(|message| &message.batch).collect();
+    let names = async |recover: Recover<'_>| {
+        let report = run(&store, recover).await;
+        assert!(report.by_position);
+        let names = outcomes(&report, &batches).into_iter().map(|outcome| match outcome {
+            LostOutcome::Covered { .. } => "covered",
+            LostOutcome::InLog => "in log",
+            LostOutcome::NotInLog => "not in log",
+            LostOutcome::FileMissing { .. } => "file missing",
+            other => panic!("{other:?}"),
+        });
+        (names.collect::<Vec<_>>(), report.is_settled())
+    };
+    assert_eq!(names(Recover::OutOfLog(&Log(1, 50))).await, (vec!["covered", "in log", "in log", "in log"], true));
+    assert_eq!(names(Recover::OutOfLog(&Log(11, 50))).await, (vec!["covered", "in log", "in log", "in log"], true));
+    let forgotten = names(Recover::OutOfLog(&Log(12, 50))).await;
+    assert_eq!(forgotten, (vec!["covered", "not in log", "not in log", "in log"], false));
+    let begun_anew = names(Recover::OutOfLog(&Log(1, 20))).await;
+    assert_eq!(begun_anew, (vec!["covered", "in log", "not in log", "file missing"], false));
+    let not_asked = names(Recover::Store).await;
+    assert_eq!(not_asked, (vec!["covered", "not in log", "not in log", "file missing"], false));
+    assert!(store.head(&Path::from(lost[2].path())).await.is_err());
 }
