@@ -53,6 +53,15 @@ async fn run(store: &Arc<dyn ObjectStore>, recover: Recover<'_>) -> RecoverRepor
     recover_messages(&reader, recover, Duration::ZERO, SystemClock.now_micros() + 1).await.unwrap()
 }
 
+/// Waits until what is stored from now on is seen to be younger, and returns a time between.
+fn wait_for_the_clock() -> Micros {
+    let now = SystemClock.now_micros();
+    while SystemClock.now_micros() <= now + 10 {
+        std::hint::spin_loop();
+    }
+    now
+}
+
 /// The outcome of each batch, in the order in which they are asked for.
 fn outcomes<'a>(report: &'a RecoverReport, batches: &[&BatchIdentity]) -> Vec<&'a LostOutcome> {
     assert_eq!(report.batches.len(), batches.len(), "{report:?}");
@@ -147,10 +156,7 @@ async fn a_young_message_is_left_to_the_queue_that_has_it() {
     open_shared(&store).await.unwrap();
     let lost = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
     let lost = sealed(&store, &lost, Told::All).await;
-    let written = SystemClock.now_micros();
-    while SystemClock.now_micros() <= written + 1_000 {
-        std::hint::spin_loop();
-    }
+    let written = wait_for_the_clock();
     store.put(&Path::from(lost.path()), lost.encode().into()).await.unwrap();
     // The files are older than a moment that the message is younger than.
     let reader = LakeReader::new(store.clone(), root());
@@ -233,6 +239,27 @@ async fn a_batch_that_a_crash_left_half_done_is_made_again_with_the_files_that_a
     assert_eq!(commit(&mut lake, &paths.taken.into_inner().unwrap()).await, ["committed"]);
     assert_the_ledger_balances(&store, "completed").await;
     assert_eq!(run(&store, Recover::DryRun).await.batches, [], "the other files are no batch of their own");
+}
+
+#[tokio::test]
+async fn of_two_whole_sets_of_files_the_one_that_was_written_last_is_taken() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let message = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
+    let first = sealed(&store, &message, Told::All).await;
+    // By path, one newer file stands before its elder and the others after theirs.
+    wait_for_the_clock();
+    let mut newer = first.clone();
+    for (file, digit) in newer.files.iter_mut().zip(["0", "f", "f"]) {
+        let path = format!("{}/{}-{}.parquet", file.dataset, first.batch, digit.repeat(32));
+        store.copy(&Path::from(file.path.as_str()), &Path::from(path.as_str())).await.unwrap();
+        file.path = path;
+    }
+    let paths = Paths::default();
+    let report = run(&store, Recover::Enqueue(&paths)).await;
+    assert_eq!(outcomes(&report, &[&first.batch]), [&LostOutcome::Enqueued { message: first.path() }]);
+    let stored = store.get(&Path::from(first.path())).await.unwrap().bytes().await.unwrap();
+    assert_eq!(CommitMessage::decode(&stored).unwrap(), newer);
 }
 
 #[tokio::test]
