@@ -25,8 +25,8 @@ use crate::{Common, Outcome, audit, output, sql};
 ///
 /// It ends with exit code 1 when somebody must look at an outcome. These are: a message that is stored and whose path is not
 /// enqueued, because no --queue was given or that failed (stored, message_overdue, not_enqueued); one that --dry-run did not rebuild
-/// (can_be_rebuilt); records that are in by other batches in part, or perhaps (covered_in_part, shares_a_record); and what cannot be
-/// rebuilt (file_missing, older_release, damaged).
+/// (can_be_rebuilt); records that are in by other batches in part, or perhaps (covered_in_part, shares_a_record, newer_message); and
+/// what cannot be rebuilt (file_missing, older_release, damaged).
 ///
 /// On a folder it changes nothing. A node delivers again out of its log what its lake does not have, by itself, when it starts:
 /// start it. What the log no longer holds nothing brings again, so that fails too (not_in_log): the rows are in the files that are

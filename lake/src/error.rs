@@ -102,6 +102,14 @@ pub enum LakeError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// A newer release wrote a commit message.
+    #[error("the commit message `{path}` cannot be read: {problem}")]
+    NewerMessage {
+        /// The path, as it came.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A batch lies partly below a mark: what is in already cannot be told from what is not.
     #[error(transparent)]
     Straddles(Box<Straddle>),
@@ -210,6 +218,7 @@ impl LakeError {
             | Self::Undeclared(_)
             | Self::Message { .. }
             | Self::UnreadableMessage { .. }
+            | Self::NewerMessage { .. }
             | Self::Straddles(_)
             | Self::Gap { .. }
             | Self::FileGone { .. }

@@ -108,6 +108,8 @@ struct Known<'a> {
     /// When the message of each batch was stored that has one.
     stored: HashMap<IdentityBits, Micros>,
     covered: Covered,
+    /// The path of a message that waits, and that a newer release wrote: what records its batch has cannot be told.
+    newer: Option<String>,
     /// What the log holds out of which records come again, where one committer writes; nothing: it was not asked.
     log: Option<Vec<ShardState>>,
 }
@@ -132,12 +134,13 @@ impl<'a> Known<'a> {
         ledger: &[LedgerEntry],
         log: Option<Vec<ShardState>>,
     ) -> Result<Self> {
-        let mut covered = Covered::default();
+        let (mut covered, mut newer) = (Covered::default(), None);
         ledger.iter().chain(batches.uncopied()).for_each(|entry| covered.add(entry));
         let waiting: Vec<String> = pending::uncommitted(stored, batches).map(|message| message.path.clone()).collect();
         for message in read_all(reader.store(), reader.root(), &waiting).await {
             match message {
                 Ok(message) => entries(&message).iter().for_each(|entry| covered.add(entry)),
+                Err(LakeError::NewerMessage { path, .. }) => newer = newer.or(Some(path)),
                 // Who is to commit it says what is wrong with it.
                 Err(LakeError::UnreadableMessage { .. }) => {}
                 Err(error) => return Err(error),
@@ -148,6 +151,7 @@ impl<'a> Known<'a> {
             in_ledger: ledger.iter().filter_map(|entry| IdentityBits::of(&entry.batch)).collect(),
             stored: stored.iter().map(|message| (message.batch, message.stored_at)).collect(),
             covered,
+            newer,
             log,
         })
     }
@@ -192,7 +196,7 @@ impl<'a> Known<'a> {
             };
         }
         match self.covered.share(batch, covers, footer.received()) {
-            Share::Nothing => None,
+            Share::Nothing => self.newer.clone().map(|message| LostOutcome::NewerMessage { message }),
             Share::All(by) => Some(LostOutcome::Covered { by }),
             Share::Part(by) => Some(LostOutcome::CoveredInPart { by }),
             Share::Unclear(with) => Some(LostOutcome::SharesARecord { with }),

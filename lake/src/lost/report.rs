@@ -96,6 +96,11 @@ pub enum LostOutcome {
         /// Those batches.
         with: Vec<BatchIdentity>,
     },
+    /// A message that a newer release wrote waits for its commit, and may have records of it: this release cannot tell.
+    NewerMessage {
+        /// The path of that message.
+        message: String,
+    },
     /// Not all of its data files are there.
     FileMissing {
         /// The tables whose file is missing.
@@ -126,6 +131,7 @@ impl LostOutcome {
             | Self::NotInLog
             | Self::CoveredInPart { .. }
             | Self::SharesARecord { .. }
+            | Self::NewerMessage { .. }
             | Self::FileMissing { .. }
             | Self::OlderRelease
             | Self::Damaged { .. } => false,
@@ -165,6 +171,11 @@ impl std::fmt::Display for LostOutcome {
                 "it meets {} in one record, which may be an aggregate that was taken apart there, or have come again: not rebuilt, \
                  so that nothing comes in twice. Compare the rows of the files below, which are plain Parquet, with the tables",
                 named(with)
+            ),
+            Self::NewerMessage { message } => write!(
+                f,
+                "not rebuilt: a newer release wrote {message}, which waits for its commit and may have records of it; run recover of \
+                 that release, or when it is committed"
             ),
             Self::FileMissing { tables } => write!(f, "not whole: its file is missing in {}", tables.join(", ")),
             Self::OlderRelease => write!(f, "its files were written by a release that put no ledger into them"),

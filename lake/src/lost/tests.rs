@@ -328,6 +328,27 @@ async fn one_record_that_came_again_at_the_start_of_a_longer_batch_is_not_brough
 }
 
 #[tokio::test]
+async fn while_a_message_of_a_newer_release_waits_nothing_is_made_that_it_may_have() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let failed = queue.deliver(&store, &[(0, 1, 20)]).await;
+    let failed = sealed(&store, &failed, Told::All).await;
+    let again = queue.deliver(&store, &[(0, 1, 30)]).await;
+    let newer = String::from_utf8(again.encode().to_vec()).unwrap().replacen("\"version\":1", "\"version\":2", 1);
+    store.put(&Path::from(again.path()), newer.into()).await.unwrap();
+    let report = run(&store, Recover::Store).await;
+    let said = outcomes(&report, &[&failed.batch, &again.batch]);
+    assert_eq!(said[0], &LostOutcome::NewerMessage { message: again.path() });
+    assert!(!report.is_settled());
+    assert!(store.head(&Path::from(failed.path())).await.is_err());
+    // A damaged one can never be committed.
+    store.put(&Path::from(again.path()), "{".into()).await.unwrap();
+    let report = run(&store, Recover::Store).await;
+    assert_eq!(outcomes(&report, &[&failed.batch, &again.batch])[0], &LostOutcome::Stored { message: failed.path() });
+}
+
+#[tokio::test]
 async fn a_batch_whose_identity_the_tables_have_forgotten_is_known_by_the_ledger() {
     let store = memory();
     let (mut lake, _) = open_shared(&store).await.unwrap();
