@@ -85,7 +85,7 @@ pub async fn audit(
     let entries = &examined.rows.entries;
     let mut shards = coverage::check(entries, &ledger.positions, &mut checks.coverage);
     stream::check(stream, entries, &mut shards, &mut checks.stream).await?;
-    let uncommitted = messages::uncommitted(reader, &stored).await?;
+    let uncommitted = messages::uncommitted(reader, &stored, entries).await?;
     messages::tell(&uncommitted, &mut checks.files);
     let checks = checks.finish(
         "the ledger covers every record up to the position, once",
@@ -118,7 +118,7 @@ pub async fn audit_shared(
     let examined = examine(reader, datasets, &ledger, &mut checks).await?;
     let entries = &examined.rows.entries;
     let shards = identities::check(stream, records, entries, &mut checks.coverage, &mut checks.stream).await?;
-    let mut uncommitted = messages::uncommitted(reader, &stored).await?;
+    let mut uncommitted = messages::uncommitted(reader, &stored, entries).await?;
     let mut overdue = Findings::default();
     messages::check(&mut uncommitted, settings, &mut overdue);
     let mut checks = checks.finish(

@@ -136,7 +136,10 @@ impl<'a> Known<'a> {
     ) -> Result<Self> {
         let (mut covered, mut newer) = (Covered::default(), None);
         ledger.iter().chain(batches.uncopied()).for_each(|entry| covered.add(entry));
-        let waiting: Vec<String> = pending::uncommitted(stored, batches).map(|message| message.path.clone()).collect();
+        let in_ledger: HashSet<IdentityBits> =
+            ledger.iter().filter_map(|entry| IdentityBits::of(&entry.batch)).collect();
+        let waiting = pending::uncommitted(stored, batches).filter(|message| !in_ledger.contains(&message.batch));
+        let waiting: Vec<String> = waiting.map(|message| message.path.clone()).collect();
         for message in read_all(reader.store(), reader.root(), &waiting).await {
             match message {
                 Ok(message) => entries(&message).iter().for_each(|entry| covered.add(entry)),
@@ -148,7 +151,7 @@ impl<'a> Known<'a> {
         }
         Ok(Self {
             batches,
-            in_ledger: ledger.iter().filter_map(|entry| IdentityBits::of(&entry.batch)).collect(),
+            in_ledger,
             stored: stored.iter().map(|message| (message.batch, message.stored_at)).collect(),
             covered,
             newer,

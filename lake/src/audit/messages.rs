@@ -1,5 +1,9 @@
 //! Commit messages: each that is stored is committed in time.
 
+use std::collections::HashSet;
+
+use alluvium_core::LedgerEntry;
+
 use super::report::UncommittedMessage;
 use super::{AuditSettings, Findings};
 use crate::ages::micros;
@@ -7,19 +11,27 @@ use crate::batches::Batches;
 use crate::error::Result;
 use crate::pending::{self, StoredMessage};
 use crate::reader::LakeReader;
+use crate::state::IdentityBits;
 
-/// The messages whose batches are not in, by path, of those that were listed before everything else.
-pub(super) async fn uncommitted(reader: &LakeReader, stored: &[StoredMessage]) -> Result<Vec<UncommittedMessage>> {
+/// The messages whose batches are not in, by path, of those that were listed before everything else. The tables forget batches in time,
+/// the ledger does not: a message of one that it has must not be enqueued again.
+pub(super) async fn uncommitted(
+    reader: &LakeReader,
+    stored: &[StoredMessage],
+    entries: &[LedgerEntry],
+) -> Result<Vec<UncommittedMessage>> {
     if stored.is_empty() {
         return Ok(Vec::new());
     }
     let batches = Batches::load(reader).await?;
+    let in_ledger: HashSet<IdentityBits> = entries.iter().filter_map(|entry| IdentityBits::of(&entry.batch)).collect();
     let message = |message: &StoredMessage| UncommittedMessage {
         path: message.path.clone(),
         stored_at: message.stored_at,
         is_overdue: false,
     };
-    Ok(pending::uncommitted(stored, &batches).map(message).collect())
+    let uncommitted = pending::uncommitted(stored, &batches).filter(|message| !in_ledger.contains(&message.batch));
+    Ok(uncommitted.map(message).collect())
 }
 
 /// Where a queue brings messages, one that waits for long has lost its place in it.

@@ -143,6 +143,19 @@ async fn where_one_committer_writes_messages_that_a_crash_left_are_told_and_no_i
 }
 
 #[tokio::test]
+async fn a_message_whose_batch_only_the_ledger_remembers_is_not_uncommitted() {
+    let store = lake().await;
+    let stored = deliver(&store, vec![range(0, 61, 70)]).await;
+    store.put(&Path::from(stored.path()), stored.encode().into()).await.unwrap();
+    let reader = LakeReader::new(store.clone(), root());
+    let listed = pending::stored(&reader).await.unwrap();
+    let uncommitted = messages::uncommitted(&reader, &listed, &[]).await.unwrap();
+    assert_eq!(uncommitted.iter().map(|message| &message.path).collect::<Vec<_>>(), [&stored.path()]);
+    // As if the tables had forgotten the batch: to enqueue its message would bring it in twice.
+    assert_eq!(messages::uncommitted(&reader, &listed, &stored.ledger).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn an_audit_while_tables_are_ahead_of_the_ledger_balances() {
     let store = lake().await;
     let (mut lake, _) = open(&store).await.unwrap();
