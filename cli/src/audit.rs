@@ -31,9 +31,9 @@ const SHOWN_DAYS: usize = 31;
 /// Counts the events in the log again (as far as the log still holds them), adds up the ledger, counts the tables' rows, and
 /// looks for every data file. Names what does not balance and ends with exit code 1.
 ///
-/// Beside that it says what arrived each day and what became of it. Alarm on the exit code, or on `unaccounted` of --json, which is 0:
-/// events of which the ledger does not say what became, and rows that tables have too few or too many. A running node shows
-/// it at /metrics.
+/// Beside that it says what arrived each day and what became of it. Alarm on the exit code; of a node that audits itself, on
+/// `alluvium_audit_problems` at /metrics. Never alarm on `ledger_difference` of --json alone: events of which the ledger does not say
+/// what became, and rows that tables have too few or too many by it. Lost records, overdue messages and deleted files are not in it.
 ///
 /// On a stage's lake a commit message that is stored and whose batch is in no table is wrong too, when it waits for longer than
 /// ten minutes: its path is in no queue any more, or its committer does not get through. --repair enqueues it again.
@@ -260,8 +260,9 @@ pub fn print(report: &AuditReport) {
             output::line(format!("      {sentence}"));
         }
     }
-    if report.unaccounted > 0 {
-        output::line(format!("{} events are not accounted for.", output::thousands(report.unaccounted)));
+    if report.ledger_difference > 0 {
+        let events = output::counted(report.ledger_difference, "event or row", "events and rows");
+        output::line(format!("The ledger and the tables differ by {events}."));
     }
     output::line(if report.balances() { "The audit balances." } else { "The audit does NOT balance." });
 }

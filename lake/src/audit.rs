@@ -34,6 +34,7 @@ use crate::pending;
 use crate::reader::{ActiveFile, TableSnapshot};
 use crate::reader::{LakeReader, snapshot_of};
 use crate::state::{Files, TableState};
+use rows::Differ;
 
 /// How many ledger files are read at a time.
 const READ_AHEAD: usize = 16;
@@ -141,8 +142,7 @@ struct Examined {
     tables: Vec<TableAudit>,
     /// The ledger's sums.
     datasets: Vec<DatasetAudit>,
-    /// By how many rows the tables differ from them.
-    differ: u64,
+    differ: Differ,
 }
 
 impl Examined {
@@ -167,7 +167,6 @@ impl Examined {
             dataset: settings.dataset.clone(),
             datasets: rows::sums(entries, removals).into_values().collect(),
         });
-        let missing: u64 = rows.entries.iter().map(|entry| days::missing(entry).unsigned_abs()).sum();
         Ok(AuditReport {
             ledger_version,
             batches: batches_in(&rows.entries),
@@ -175,7 +174,7 @@ impl Examined {
             datasets,
             selected,
             days,
-            unaccounted: missing + differ,
+            ledger_difference: differ.with_missing(&rows.entries),
             shards,
             uncommitted,
             checks,

@@ -241,7 +241,7 @@ async fn each_day_and_each_selection_has_its_sums_and_the_checks_see_everything(
     let (store, stream) = lake_of_days().await;
     let everything = AuditSettings::at(0);
     let all = asked(&store, &stream, everything.clone()).await.unwrap();
-    assert!(all.balances() && all.selected.is_none() && all.unaccounted == 0);
+    assert!(all.balances() && all.selected.is_none() && all.ledger_difference == 0);
     let days: Vec<_> = all.days.iter().map(|day| day.day.as_str()).collect();
     assert_eq!(days, ["2023-11-14", "2023-11-15"]);
     let total = all.total();
@@ -290,7 +290,7 @@ fn removals_are_selected_by_when_they_were_done() {
 }
 
 #[tokio::test]
-async fn what_is_not_accounted_for_is_one_figure() {
+async fn what_the_ledger_leaves_out_is_counted_once() {
     let (store, stream) = lake_of_days().await;
     let path = a_file_of(&store, LEDGER).await;
     let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
@@ -300,9 +300,30 @@ async fn what_is_not_accounted_for_is_one_figure() {
     let day = days::days([&*entry])[0].day.clone();
     store.put(&path, ledger_file::encode(&rows, 0).bytes.into()).await.unwrap();
     let report = asked(&store, &stream, AuditSettings::at(0)).await.unwrap();
-    assert_eq!(report.unaccounted, 4, "two events, and the two rows that the ledger does not know");
+    assert_eq!(report.ledger_difference, 2, "two events, whose rows the ledger does not know");
     let missing: Vec<_> = report.days.iter().map(|day| (day.day.clone(), day.missing)).collect();
-    assert!(missing.contains(&(day, 2)) && missing.iter().map(|(_, missing)| missing).sum::<i64>() == 2, "{missing:?}");
+    assert!(missing.contains(&(day, 2)) && missing.iter().map(|(_, missing)| missing).sum::<u64>() == 2, "{missing:?}");
+}
+
+#[test]
+fn too_few_and_too_many_do_not_make_up_for_each_other() {
+    let counted = |n, received, written| LedgerEntry { received, written, ..entry(n, "a", n, n) };
+    let (less, more, right) = (counted(1, 5, 2), counted(2, 5, 9), counted(3, 5, 5));
+    let day = &days::days([&less, &more, &right])[0];
+    assert_eq!((day.received, day.written, day.missing), (15, 16, 7));
+    let difference = |too_few, too_many| Differ { too_few, too_many }.with_missing([&less, &more, &right]);
+    assert_eq!(difference(0, 0), 7);
+    assert_eq!(difference(4, 3), 7, "the same ones");
+    assert_eq!(difference(5, 0), 8);
+    assert_eq!(difference(0, 9), 13);
+}
+
+#[tokio::test]
+async fn the_difference_alone_says_not_whether_the_audit_balances() {
+    let store = lake().await;
+    store.delete(&a_file_of(&store, READINGS).await).await.unwrap();
+    let report = report_of(&store, &TestStream::new(STREAM)).await;
+    assert_eq!((report.ledger_difference, report.balances(), report.problems().count()), (0, false, 1));
 }
 
 #[test]
