@@ -88,12 +88,13 @@ impl Asked {
     }
 }
 
-/// Reads how long ago, or when.
+/// Reads how long ago, or when. A bare number is neither: `24` is hours for who writes it, and no second of 1970.
 fn since(text: &str, now: Micros) -> anyhow::Result<Micros> {
     if duration::parse(text).is_ok() {
         return parse_time(&format!("-{text}"), now).map_err(anyhow::Error::msg);
     }
-    parse_time(text, now).map_err(|_| {
+    let is_number = text.parse::<i64>().is_ok();
+    parse_time(text, now).ok().filter(|_| !is_number).ok_or_else(|| {
         let text: String = text.chars().take(40).collect();
         anyhow::anyhow!(
             "--since: `{text}` is no time; expected how long ago (`24h`, `7d`) or RFC 3339 (`2026-01-31T12:00:00Z`)"

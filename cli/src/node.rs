@@ -321,7 +321,7 @@ async fn run_audit(State(admin): State<Admin>, Query(asked): Query<audit::Asked>
             set_audit_metrics(&report, asked.now);
             Json(report).into_response()
         }
-        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error @ LakeError::NoDataset(_)) => problem(Problem::new(404, "no-dataset", error.to_string())),
         Err(error) => problem(Problem::new(500, "audit-failed", crate::output::sentence(&error.into()))),
     }
 }

@@ -43,7 +43,13 @@ fn assert_restricted(data: &Path) {
     assert_eq!((&nothing["selected"]["datasets"], &nothing["days"]), (&json!([]), &json!([])));
     assert_eq!(nothing["balances"], json!(true));
 
-    for (args, said) in [(["--since", "yesterday"], "is no time"), (["--dataset", "nonsense"], "no table `nonsense`")] {
+    for (args, said) in [
+        (["--since", "yesterday"], "is no time"),
+        (["--since", "24"], "`24` is no time"),
+        (["--since", "1769860800"], "is no time"),
+        (["--dataset", "nonsense"], "no dataset `nonsense`"),
+        (["--dataset", "ledger"], "no dataset `ledger`"),
+    ] {
         let output = run(&[&["audit", "--data", data.to_str().unwrap()], &args[..]].concat());
         assert_eq!(output.status.code(), Some(1));
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -70,8 +70,8 @@ impl AuditSettings {
 ///
 /// # Errors
 ///
-/// When the store or the stream cannot be asked, or a table's log cannot be read; [`LakeError::NoTable`] when the dataset that is asked
-/// for is none. What does not balance is in the report, not an error.
+/// When the store or the stream cannot be asked, or a table's log cannot be read; [`LakeError::NoDataset`] when the dataset that is
+/// asked for is none. What does not balance is in the report, not an error.
 pub async fn audit(
     reader: &LakeReader,
     datasets: &Datasets,
@@ -83,6 +83,7 @@ pub async fn audit(
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
     let examined = examine(reader, datasets, &ledger, &mut checks).await?;
+    examined.check_asked(settings)?;
     let entries = &examined.rows.entries;
     let mut shards = coverage::check(entries, &ledger.positions, &mut checks.coverage);
     stream::check(stream, entries, &mut shards, &mut checks.stream).await?;
@@ -92,7 +93,7 @@ pub async fn audit(
         "the ledger covers every record up to the position, once",
         "the ledger has every event that the stream holds",
     );
-    examined.report(settings, shards, uncommitted, checks)
+    Ok(examined.report(settings, shards, uncommitted, checks))
 }
 
 /// Recomputes what a lake that several committers share says of itself, and reads the stream for what it still holds.
@@ -117,6 +118,7 @@ pub async fn audit_shared(
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
     let examined = examine(reader, datasets, &ledger, &mut checks).await?;
+    examined.check_asked(settings)?;
     let entries = &examined.rows.entries;
     let shards = identities::check(stream, records, entries, &mut checks.coverage, &mut checks.stream).await?;
     let mut uncommitted = messages::uncommitted(reader, &stored, entries).await?;
@@ -127,7 +129,7 @@ pub async fn audit_shared(
         "the batches are made of the records that the stream holds, and have their events",
     );
     checks.push(overdue.into_check("every commit message that is stored is committed in time"));
-    examined.report(settings, shards, uncommitted, checks)
+    Ok(examined.report(settings, shards, uncommitted, checks))
 }
 
 fn batches_in(entries: &[LedgerEntry]) -> usize {
@@ -146,19 +148,22 @@ struct Examined {
 }
 
 impl Examined {
+    /// Refuses a dataset that is none, before the stream is read, which may take long.
+    fn check_asked(&self, settings: &AuditSettings) -> Result<()> {
+        let Some(asked) = &settings.dataset else { return Ok(()) };
+        let is_dataset =
+            *asked != *DatasetName::ledger().as_str() && self.tables.iter().any(|table| table.table == *asked);
+        if is_dataset { Ok(()) } else { Err(LakeError::NoDataset(asked.clone())) }
+    }
+
     fn report(
         self,
         settings: &AuditSettings,
         shards: Vec<ShardAudit>,
         uncommitted: Vec<UncommittedMessage>,
         checks: Vec<Check>,
-    ) -> Result<AuditReport> {
+    ) -> AuditReport {
         let Self { ledger_version, rows, tables, datasets, differ } = self;
-        if let Some(asked) = &settings.dataset
-            && !tables.iter().any(|table| table.table == *asked)
-        {
-            return Err(LakeError::NoTable(asked.clone()));
-        }
         let entries = rows.entries.iter().filter(|entry| settings.selects(&entry.dataset, entry.arrival));
         let removals = rows.removals.iter().filter(|gone| settings.selects(&gone.table, gone.at));
         let days = days::days(entries.clone());
@@ -167,7 +172,7 @@ impl Examined {
             dataset: settings.dataset.clone(),
             datasets: rows::sums(entries, removals).into_values().collect(),
         });
-        Ok(AuditReport {
+        AuditReport {
             ledger_version,
             batches: batches_in(&rows.entries),
             tables,
@@ -178,7 +183,7 @@ impl Examined {
             shards,
             uncommitted,
             checks,
-        })
+        }
     }
 }
 

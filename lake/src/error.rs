@@ -80,6 +80,9 @@ pub enum LakeError {
     /// There is no such table.
     #[error("there is no table `{0}` in the lake")]
     NoTable(String),
+    /// There is no such dataset.
+    #[error("there is no dataset `{0}` in the lake (`dead_letters` stands for the events that belong to none)")]
+    NoDataset(String),
     /// The lake has a table, and nothing says what its rows are.
     #[error(
         "the lake has a table `{0}`, and no dataset is named so: its rows cannot be written anew. Put its schema back into the folder of \
@@ -215,6 +218,7 @@ impl LakeError {
             | Self::Protocol { .. }
             | Self::Columns { .. }
             | Self::NoTable(_)
+            | Self::NoDataset(_)
             | Self::Undeclared(_)
             | Self::Message { .. }
             | Self::UnreadableMessage { .. }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alluvium_core::{BatchIdentity, RecordIdentity, Removal, ShardId};
+use alluvium_core::ports::PortError;
+use alluvium_core::{BatchIdentity, RecordIdentity, Removal, SequenceNumber, ShardId, ShardRange};
+use async_trait::async_trait;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -269,8 +271,36 @@ async fn each_day_and_each_selection_has_its_sums_and_the_checks_see_everything(
     assert_eq!(selected.datasets.iter().map(|sums| sums.dataset.as_str()).collect::<Vec<_>>(), [READINGS]);
     assert_eq!(selected.datasets[0].received, readings.days[0].received);
     assert!(readings.days[0].received < late.days[0].received);
-    let error = asked(&store, &stream, of("nonsense")).await.unwrap_err();
-    assert!(matches!(&error, LakeError::NoTable(name) if name == "nonsense"), "{error}");
+}
+
+/// A stream that must not be asked.
+struct Untouched;
+
+#[async_trait]
+impl StreamCounts for Untouched {
+    async fn received(&self, _: &ShardRange) -> std::result::Result<Option<BTreeMap<String, u64>>, PortError> {
+        unreachable!("the stream is not asked")
+    }
+
+    async fn oldest(&self, _: &ShardId) -> std::result::Result<Option<SequenceNumber>, PortError> {
+        unreachable!("the stream is not asked")
+    }
+
+    async fn newest(&self, _: &ShardId) -> std::result::Result<Option<SequenceNumber>, PortError> {
+        unreachable!("the stream is not asked")
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_dataset_is_refused_before_the_stream_is_read() {
+    let (store, stream) = lake_of_days().await;
+    let of = |dataset: &str| AuditSettings { dataset: Some(dataset.to_owned()), ..AuditSettings::at(0) };
+    let reader = LakeReader::new(store.clone(), root());
+    for name in ["nonsense", LEDGER, ""] {
+        let error = audit(&reader, &datasets(), &Untouched, &of(name)).await.unwrap_err();
+        assert!(matches!(&error, LakeError::NoDataset(refused) if refused == name), "{error}");
+    }
+    assert!(asked(&store, &stream, of("dead_letters")).await.unwrap().balances());
 }
 
 #[test]
