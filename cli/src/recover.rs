@@ -115,7 +115,8 @@ fn print(report: &RecoverReport) {
         }
     }
     if report.young > 0 {
-        output::line(format!("{} batches are too young to tell.", output::thousands(report.young as u64)));
+        let young = output::counted(report.young as u64, "batch is", "batches are");
+        output::line(format!("{young} too young to tell."));
     }
     if report.batches.iter().any(|lost| lost.outcome == LostOutcome::InLog) {
         output::line("A node delivers again, by itself, what its log holds and its lake does not have: start it.");

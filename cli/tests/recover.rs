@@ -44,7 +44,7 @@ fn what_the_lake_has_lost_is_found_in_the_files_and_comes_again_out_of_the_log()
     assert_eq!(files.len(), 2, "rows and dead letters: {report}");
     assert!(files.iter().all(|file| data.join("lake").join(file.as_str().unwrap()).exists()));
     let young = succeed(&["recover", "--data", data.to_str().unwrap()]);
-    assert!(young.contains("1 batches are too young"), "{young}");
+    assert!(young.contains("1 batch is too young"), "{young}");
     assert!(fs::read_dir(data.join("lake/_commits")).map_or(0, Iterator::count) == 0, "nothing is made");
 
     // Were the log lost too, nothing would bring the records again.

@@ -265,10 +265,16 @@ impl Findings {
 
     fn into_check(mut self, name: &str) -> Check {
         if self.more > 0 {
-            self.problems.push(format!("And {} more like these.", self.more));
+            let more = counted(self.more as u64, "more like this", "more like these");
+            self.problems.push(format!("And {more}."));
         }
         Check { name: name.to_owned(), passed: self.problems.is_empty(), notes: self.notes, problems: self.problems }
     }
+}
+
+/// So many of something, in the form of the words that goes with the number.
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// The ledger's rows, out of those of its files that are there.
@@ -293,7 +299,8 @@ async fn read_ledger(
     while let Some((file, bytes)) = reads.next().await {
         match ledger_file::decode(bytes?) {
             Ok(read) if read.len() as u64 != file.rows => {
-                findings.problem(format!("ledger/{} has {} rows, its log says {}.", file.path, read.len(), file.rows));
+                let found = counted(read.len() as u64, "row", "rows");
+                findings.problem(format!("ledger/{} has {found}, its log says {}.", file.path, file.rows));
                 rows.extend(&read);
             }
             Ok(read) => rows.extend(&read),

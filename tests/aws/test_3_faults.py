@@ -128,7 +128,7 @@ def test_a_poison_message_is_set_aside_and_recovered(stage):
     assert_there_once(stage, "poison", 0)
     # Whether the audit calls its record lost or not yet committed depends on its shard; the file that waits it names in any case.
     files = [check for check in stage.audit(expect=None)["checks"] if check["name"] == "every data file is there with its size"]
-    assert any("`telemetry` has 1 data files that no version names" in note for note in files[0]["notes"]), files
+    assert any("`telemetry` has 1 data file that no version names" in note for note in files[0]["notes"]), files
     # The version before is what the transform stored.
     versions = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
     [spoilt] = [version for version in versions if version["IsLatest"]]

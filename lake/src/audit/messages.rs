@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use alluvium_core::LedgerEntry;
 
 use super::report::UncommittedMessage;
-use super::{AuditSettings, Findings};
+use super::{AuditSettings, Findings, counted};
 use crate::ages::micros;
 use crate::batches::Batches;
 use crate::error::Result;
@@ -41,22 +41,26 @@ pub(super) fn check(messages: &mut [UncommittedMessage], settings: &AuditSetting
         message.is_overdue = message.stored_at < due;
         if message.is_overdue {
             let seconds = (settings.now - message.stored_at) / 1_000_000;
-            findings.problem(format!("{} is stored since {seconds} s, and its batch is not in.", message.path));
+            findings.problem(format!("{} was stored {seconds} s ago, and its batch is not in.", message.path));
         }
     }
     let waiting = messages.iter().filter(|message| !message.is_overdue).count();
     if waiting > 0 {
-        findings.note(format!("{waiting} commit messages are on their way."));
+        let waiting = counted(waiting as u64, "commit message is on its way", "commit messages are on their way");
+        findings.note(format!("{waiting}."));
     }
 }
 
 /// Where one committer writes, its node has no use for them.
 pub(super) fn tell(messages: &[UncommittedMessage], findings: &mut Findings) {
     if !messages.is_empty() {
+        let stored = counted(
+            messages.len() as u64,
+            "commit message is stored whose batch is not in",
+            "commit messages are stored whose batches are not in",
+        );
         findings.note(format!(
-            "{} commit messages are stored whose batches are not in: their commit is under way, or a crash left them and their \
-             records come again out of the log.",
-            messages.len()
+            "{stored}: a commit is under way, or a crash left it and the records come again out of the log."
         ));
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alluvium_core::{DatasetName, LedgerEntry, Removal};
 
-use super::Findings;
 use super::days::missing;
 use super::report::{DatasetAudit, TableAudit};
+use super::{Findings, counted};
 use crate::ledger_file::LedgerRows;
 
 /// Every entry balances (TR-2), and no batch is entered twice for a dataset (LK-1).
@@ -107,7 +107,8 @@ pub(super) fn check_tables(
                 0 => String::new(),
                 _ => format!(" less {duplicates} duplicates, {expired} expired and {erased} erased"),
             };
-            findings.problem(format!("Table `{name}` has {} rows, the ledger says {came} {what}{less}.", table.rows));
+            let rows = counted(table.rows, "row", "rows");
+            findings.problem(format!("Table `{name}` has {rows}, the ledger says {came} {what}{less}."));
         }
     }
     for (name, sum) in &sums {

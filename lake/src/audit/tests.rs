@@ -141,7 +141,7 @@ async fn where_one_committer_writes_messages_that_a_crash_left_are_told_and_no_i
     assert_eq!(report.uncommitted.iter().map(|message| &message.path).collect::<Vec<_>>(), [&stored.path()]);
     assert_eq!(report.overdue().count(), 0);
     let notes: Vec<_> = report.checks.iter().flat_map(|check| &check.notes).collect();
-    assert!(notes.iter().any(|note| note.starts_with("1 commit messages are stored")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.starts_with("1 commit message is stored")), "{notes:?}");
 }
 
 #[tokio::test]
