@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::{CommitQueue, ShardState, Stream};
-use alluvium_core::{BatchFooter, CommitMessage, LedgerEntry, ShardRange};
+use alluvium_core::{BatchFooter, BatchIdentity, CommitMessage, LedgerEntry, ShardRange};
 use object_store::path::Path;
 use object_store::{Error, PutMode};
 
@@ -135,7 +135,11 @@ impl<'a> Known<'a> {
         log: Option<Vec<ShardState>>,
     ) -> Result<Self> {
         let (mut covered, mut newer) = (Covered::default(), None);
-        ledger.iter().chain(batches.uncopied()).for_each(|entry| covered.add(entry));
+        ledger.iter().for_each(|entry| covered.add(entry));
+        // Where one committer writes, what the ledger has not copied may be in some tables only, and comes again for the others.
+        if log.is_none() {
+            batches.uncopied().for_each(|entry| covered.add(entry));
+        }
         let in_ledger: HashSet<IdentityBits> =
             ledger.iter().filter_map(|entry| IdentityBits::of(&entry.batch)).collect();
         let waiting = pending::uncommitted(stored, batches).filter(|message| !in_ledger.contains(&message.batch));
@@ -175,9 +179,9 @@ impl<'a> Known<'a> {
         }
         let read = footers::read_all(reader, &found.files).await?;
         // A batch that is in in part is told by its files, and its records by no other.
-        if wanted.is_none()
+        if (wanted.is_none() || self.log.is_some())
             && let Some(footer) = read.iter().find_map(Read::batch)
-            && let Some(outcome) = self.came_again(footer)
+            && let Some(outcome) = self.came_again(&found.batch, footer)
         {
             return Ok(Looked::Is(outcome));
         }
@@ -188,8 +192,8 @@ impl<'a> Known<'a> {
     }
 
     /// What there is to say of a batch whose records came again, or come again by themselves.
-    fn came_again(&self, footer: &BatchFooter) -> Option<LostOutcome> {
-        let BatchFooter { batch, covers, .. } = footer;
+    fn came_again(&self, batch: &BatchIdentity, footer: &BatchFooter) -> Option<LostOutcome> {
+        let covers = &footer.covers;
         if let Some(log) = &self.log {
             let (rest, by) = self.covered.rest(batch, covers);
             return match &rest[..] {

@@ -12,8 +12,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::*;
 use crate::testing::{
-    Crash, Crashing, DEAD, NOTES, Queue, READINGS, Told, assert_the_ledger_balances, deliver, open, open_shared, range,
-    root, sealed,
+    Crash, Crashing, DEAD, LEDGER, NOTES, Queue, READINGS, Told, assert_the_ledger_balances, deliver, open,
+    open_shared, range, root, sealed,
 };
 use crate::{Outcome, SharedLake};
 
@@ -430,4 +430,23 @@ async fn where_one_committer_writes_nothing_is_made_and_the_log_is_asked() {
     let not_asked = names(Recover::Store).await;
     assert_eq!(not_asked, (vec!["covered", "not in log", "not in log", "file missing"], false));
     assert!(store.head(&Path::from(lost[2].path())).await.is_err());
+}
+
+#[tokio::test]
+async fn where_one_committer_writes_what_the_ledger_has_not_copied_must_be_in_the_log() {
+    let store = memory();
+    let (mut lake, _) = open(&store).await.unwrap();
+    let first = deliver(&store, vec![range(0, 1, 10)]).await;
+    lake.commit(&[first]).await.unwrap();
+    let next = deliver(&store, vec![range(0, 11, 30)]).await;
+    lake.commit(&[next]).await.unwrap();
+    // As if the last commit had died before the ledger's: nobody has seen all tables with it.
+    let version = LakeReader::new(store.clone(), root()).newest(LEDGER).await.unwrap().version.unwrap();
+    store.delete(&Path::from(format!("ledger/_delta_log/{version:020}.json"))).await.unwrap();
+    let failed = deliver(&store, vec![range(0, 11, 20)]).await;
+    let failed = sealed(&store, &failed, Told::All).await;
+    let report = run(&store, Recover::OutOfLog(&Log(11, 30))).await;
+    assert_eq!(outcomes(&report, &[&failed.batch]), [&LostOutcome::InLog]);
+    let report = run(&store, Recover::OutOfLog(&Log(31, 31))).await;
+    assert_eq!(outcomes(&report, &[&failed.batch]), [&LostOutcome::NotInLog]);
 }
