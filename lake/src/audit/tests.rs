@@ -68,7 +68,7 @@ async fn a_missing_file_and_a_file_of_another_size_are_named() {
 }
 
 #[tokio::test]
-async fn a_ledger_file_that_is_gone_leaves_rows_and_records_unaccounted_for() {
+async fn a_ledger_file_that_is_gone_leaves_rows_and_records_unexplained() {
     let store = lake().await;
     let missing = a_file_of(&store, LEDGER).await;
     store.delete(&missing).await.unwrap();

@@ -406,6 +406,7 @@ async fn where_one_committer_writes_nothing_is_made_and_the_log_is_asked() {
     }
     // Files of a batch that died between them come again all the same.
     let part = deliver(&store, vec![range(0, 31, 50)]).await;
+    store.put(&Path::from(part.path()), "{}".into()).await.unwrap();
     let part = sealed(&store, &part, Told::All).await;
     store.delete(&Path::from(part.files[0].path.as_str())).await.unwrap();
     let batches: Vec<_> = lost.iter().chain([&part]).map(|message| &message.batch).collect();
@@ -444,6 +445,7 @@ async fn where_one_committer_writes_what_the_ledger_has_not_copied_must_be_in_th
     let version = LakeReader::new(store.clone(), root()).newest(LEDGER).await.unwrap().version.unwrap();
     store.delete(&Path::from(format!("ledger/_delta_log/{version:020}.json"))).await.unwrap();
     let failed = deliver(&store, vec![range(0, 11, 20)]).await;
+    store.put(&Path::from(failed.path()), "{}".into()).await.unwrap();
     let failed = sealed(&store, &failed, Told::All).await;
     let report = run(&store, Recover::OutOfLog(&Log(11, 30))).await;
     assert_eq!(outcomes(&report, &[&failed.batch]), [&LostOutcome::InLog]);
