@@ -297,8 +297,11 @@ fn describe_metrics() {
         metrics::Unit::Seconds,
         "How long the oldest event that is not yet committed has waited."
     );
-    metrics::describe_gauge!("alluvium_audit_unaccounted_events", "Events that the last audit could not account for.");
-    metrics::describe_gauge!("alluvium_audit_problems", "What did not balance at the last audit.");
+    metrics::describe_gauge!(
+        "alluvium_audit_ledger_difference",
+        "At the last audit: events of which the ledger does not say what became, and rows that tables have too few or too many by it."
+    );
+    metrics::describe_gauge!("alluvium_audit_problems", "What did not balance at the last audit: alarm on this one.");
     metrics::describe_gauge!(
         "alluvium_audit_time_seconds",
         metrics::Unit::Seconds,
@@ -318,13 +321,13 @@ async fn run_audit(State(admin): State<Admin>, Query(asked): Query<audit::Asked>
             set_audit_metrics(&report, asked.now);
             Json(report).into_response()
         }
-        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error @ LakeError::NoDataset(_)) => problem(Problem::new(404, "no-dataset", error.to_string())),
         Err(error) => problem(Problem::new(500, "audit-failed", crate::output::sentence(&error.into()))),
     }
 }
 
 fn set_audit_metrics(report: &AuditReport, now: Micros) {
-    metrics::gauge!("alluvium_audit_unaccounted_events").set(report.unaccounted as f64);
+    metrics::gauge!("alluvium_audit_ledger_difference").set(report.ledger_difference as f64);
     metrics::gauge!("alluvium_audit_problems").set(report.problems().count() as f64);
     metrics::gauge!("alluvium_audit_time_seconds").set(now as f64 / 1e6);
 }
@@ -350,7 +353,7 @@ async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Aske
 }
 
 async fn run_recover(State(admin): State<Admin>, Query(asked): Query<recover::Asked>) -> Response {
-    match recover::of_reader(&admin.pipeline.lake_reader(), &asked).await {
+    match recover::of_parts(&admin.pipeline.lake_reader(), &admin.pipeline.log, &asked).await {
         Ok(report) => Json(report).into_response(),
         Err(error) => problem(Problem::new(500, "recover-failed", crate::output::sentence(&error))),
     }

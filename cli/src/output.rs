@@ -166,6 +166,11 @@ fn align_numbers(table: &mut Table) {
     }
 }
 
+/// So many of something, in the form of the word that goes with the number.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+}
+
 /// A number with a comma every three digits.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use alluvium_core::{Clock as _, SystemClock, duration};
-use alluvium_lake::{LakeReader, Recover, RecoverReport, recover_messages};
+use alluvium_lake::{LakeReader, LostOutcome, Recover, RecoverReport, recover_messages};
 use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::log::Log;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -12,19 +13,24 @@ use crate::settings::Settings;
 #[cfg(feature = "aws")]
 use crate::stage_lake::Rebuild;
 use crate::target::Target;
-use crate::{Common, Outcome, output, sql};
+use crate::{Common, Outcome, audit, output, sql};
 
 /// Rebuild lost commit messages from the footers of the data files that wait for them.
 ///
 /// A batch whose files are stored and whose commit message is gone comes into no table. Each of its files says in its footer what
 /// the message said. With --lake this looks for such files, and for each batch whose files are all there it stores the message,
-/// unless one is there, and enqueues its path. It may be repeated, and run beside committers. What it could not rebuild it names,
-/// with the reason, and ends with exit code 1; so it does when a message is stored and its path is not enqueued. A batch without a
-/// data file, because it had no event that became a row or a dead letter, leaves nothing to find.
+/// unless one is there, and enqueues its path; so it does with the path of one that has been there for longer than --older-than. It
+/// may be repeated, and run beside committers. A batch without a data file, because it had no event that became a row or a dead
+/// letter, leaves nothing to find.
+///
+/// It ends with exit code 1 when somebody must look at an outcome. These are: a message that is stored and whose path is not
+/// enqueued, because no --queue was given or that failed (stored, message_overdue, not_enqueued); one that --dry-run did not rebuild
+/// (can_be_rebuilt); records that are in by other batches in part, or perhaps (covered_in_part, shares_a_record, newer_message); and
+/// what cannot be rebuilt (file_missing, older_release, damaged).
 ///
 /// On a folder it changes nothing. A node delivers again out of its log what its lake does not have, by itself, when it starts:
-/// start it. What is listed as whole there are the files that hold such records, which is good to know when the log is lost; they
-/// are plain Parquet.
+/// start it. What the log no longer holds nothing brings again, so that fails too (not_in_log): the rows are in the files that are
+/// listed, which are plain Parquet.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -33,11 +39,11 @@ pub struct Args {
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"])]
     lake: Option<alluvium_aws::LakeUrl>,
-    /// The stage's commit queue. Without it messages are stored, and `audit --repair` enqueues them.
+    /// The stage's commit queue. Without it messages are stored, and `recover` with it or `audit --repair` enqueues them.
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "URL", requires = "lake")]
     queue: Option<String>,
-    /// Only say what would be rebuilt.
+    /// Only say what would be rebuilt. Exit code 1 when anything would be.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -47,7 +53,7 @@ pub struct Args {
 /// What is asked for.
 #[derive(Debug, clap::Args, Serialize, Deserialize)]
 pub struct Asked {
-    /// Leave batches alone that have a file younger than this: the transform may still be at them.
+    /// Leave batches alone that have a file younger than this, for the transform may still be at them, and messages that are.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
     #[serde(with = "duration::text")]
     older_than: Duration,
@@ -76,16 +82,17 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 
 async fn report_of_folder(settings: &Settings, asked: &Asked) -> anyhow::Result<RecoverReport> {
     let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
-    of_reader(&sql::reader(&folder)?, asked).await
+    let log = audit::log_of(settings, &folder)?;
+    of_parts(&sql::reader(&folder)?, &log, asked).await
 }
 
-/// What lies in a folder's lake and is in no table.
+/// What lies in a folder's lake and is in no table, and whether the log that feeds it holds it.
 ///
 /// # Errors
 ///
-/// When the lake cannot be read.
-pub async fn of_reader(reader: &LakeReader, asked: &Asked) -> anyhow::Result<RecoverReport> {
-    Ok(recover_messages(reader, Recover::OutOfLog, asked.older_than, SystemClock.now_micros()).await?)
+/// When the lake or the log cannot be read.
+pub async fn of_parts(reader: &LakeReader, log: &Log, asked: &Asked) -> anyhow::Result<RecoverReport> {
+    Ok(recover_messages(reader, Recover::OutOfLog(log), asked.older_than, SystemClock.now_micros()).await?)
 }
 
 fn tell(common: &Common, report: &RecoverReport) -> Outcome {
@@ -108,11 +115,10 @@ fn print(report: &RecoverReport) {
         }
     }
     if report.young > 0 {
-        output::line(format!("{} batches are too young to tell.", output::thousands(report.young as u64)));
+        let young = output::counted(report.young as u64, "batch is", "batches are");
+        output::line(format!("{young} too young to tell."));
     }
-    if report.by_position && !report.batches.is_empty() {
-        output::line(
-            "A node delivers again out of its log what its lake does not have: nothing is to be done but to start it.",
-        );
+    if report.batches.iter().any(|lost| lost.outcome == LostOutcome::InLog) {
+        output::line("A node delivers again, by itself, what its log holds and its lake does not have: start it.");
     }
 }

@@ -64,8 +64,8 @@ pub async fn enqueue(queue: &str, paths: impl Iterator<Item = &str>) -> anyhow::
         enqueued += 1;
     }
     eprintln!(
-        "{} commit messages were enqueued again; audit once more when the queue is empty",
-        output::thousands(enqueued)
+        "{} enqueued again; audit once more when the queue is empty",
+        output::counted(enqueued, "commit message was", "commit messages were")
     );
     Ok(())
 }

@@ -26,7 +26,10 @@ fn received(sums: &Value) -> Vec<(&str, u64)> {
 
 fn assert_restricted(data: &Path) {
     let all = audit(data, &[]);
-    assert_eq!((&all["selected"], &all["unaccounted"], &all["balances"]), (&Value::Null, &json!(0), &json!(true)));
+    assert_eq!(
+        (&all["selected"], &all["ledger_difference"], &all["balances"]),
+        (&Value::Null, &json!(0), &json!(true))
+    );
     let [day] = &all["days"].as_array().unwrap()[..] else { panic!("{all}") };
     assert_eq!(
         (&day["received"], &day["written"], &day["dead"], &day["missing"]),
@@ -40,7 +43,13 @@ fn assert_restricted(data: &Path) {
     assert_eq!((&nothing["selected"]["datasets"], &nothing["days"]), (&json!([]), &json!([])));
     assert_eq!(nothing["balances"], json!(true));
 
-    for (args, said) in [(["--since", "yesterday"], "is no time"), (["--dataset", "nonsense"], "no table `nonsense`")] {
+    for (args, said) in [
+        (["--since", "yesterday"], "is no time"),
+        (["--since", "24"], "`24` is no time"),
+        (["--since", "1769860800"], "is no time"),
+        (["--dataset", "nonsense"], "no dataset `nonsense`"),
+        (["--dataset", "ledger"], "no dataset `ledger`"),
+    ] {
         let output = run(&[&["audit", "--data", data.to_str().unwrap()], &args[..]].concat());
         assert_eq!(output.status.code(), Some(1));
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -86,14 +86,14 @@ fn an_audit_sets_what_can_be_alarmed_on() {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap().to_owned();
         line.parse::<f64>().unwrap()
     };
-    assert_eq!(node.post("/admin/audit", "application/json", b"").json()["unaccounted"], 0);
-    assert_eq!((gauge("alluvium_audit_unaccounted_events"), gauge("alluvium_audit_problems")), (0.0, 0.0));
+    assert_eq!(node.post("/admin/audit", "application/json", b"").json()["ledger_difference"], 0);
+    assert_eq!((gauge("alluvium_audit_ledger_difference"), gauge("alluvium_audit_problems")), (0.0, 0.0));
     assert!(gauge("alluvium_audit_time_seconds") > 1.7e9);
 
     let telemetry = std::fs::read_dir(data.join("lake/telemetry")).unwrap().map(|entry| entry.unwrap().path());
     let file = telemetry.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "parquet")).unwrap();
     std::fs::remove_file(file).unwrap();
     node.post("/admin/audit", "application/json", b"");
-    assert_eq!(gauge("alluvium_audit_problems"), 1.0);
+    assert_eq!((gauge("alluvium_audit_ledger_difference"), gauge("alluvium_audit_problems")), (0.0, 1.0));
     node.stop();
 }

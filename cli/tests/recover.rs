@@ -44,8 +44,17 @@ fn what_the_lake_has_lost_is_found_in_the_files_and_comes_again_out_of_the_log()
     assert_eq!(files.len(), 2, "rows and dead letters: {report}");
     assert!(files.iter().all(|file| data.join("lake").join(file.as_str().unwrap()).exists()));
     let young = succeed(&["recover", "--data", data.to_str().unwrap()]);
-    assert!(young.contains("1 batches are too young"), "{young}");
+    assert!(young.contains("1 batch is too young"), "{young}");
     assert!(fs::read_dir(data.join("lake/_commits")).map_or(0, Iterator::count) == 0, "nothing is made");
+
+    // Were the log lost too, nothing would bring the records again.
+    fs::rename(data.join("log"), folder.path().join("log")).unwrap();
+    let lost = run(&["recover", "--data", data.to_str().unwrap(), "--older-than", "0s"]);
+    let words = String::from_utf8_lossy(&lost.stdout);
+    assert_eq!(lost.status.code(), Some(1), "{words}");
+    assert!(words.contains("not all of its records are known to be in the log"), "{words}");
+    fs::remove_dir_all(data.join("log")).unwrap();
+    fs::rename(folder.path().join("log"), data.join("log")).unwrap();
 
     let node = Node::start(&data);
     eventually("rows", rows, |rows| *rows == 2);

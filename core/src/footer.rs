@@ -75,6 +75,11 @@ impl BatchFooter {
         Self { version: VERSION, batch, arrival, covers, files, ledger: ledger.iter().map(FooterEntry::of).collect() }
     }
 
+    /// The events that the batch received.
+    pub fn received(&self) -> u64 {
+        self.ledger.iter().map(|entry| entry.received).sum()
+    }
+
     /// The text for a footer. The same batch always gives the same.
     pub fn encode(&self) -> String {
         serde_json::to_string(self).expect("it holds only text, numbers and lists of them")

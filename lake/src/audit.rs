@@ -37,6 +37,7 @@ use crate::pending;
 use crate::reader::{ActiveFile, TableSnapshot};
 use crate::reader::{LakeReader, snapshot_of};
 use crate::state::{Files, TableState};
+use rows::Differ;
 
 /// How many ledger files are read at a time.
 const READ_AHEAD: usize = 16;
@@ -72,8 +73,8 @@ impl AuditSettings {
 ///
 /// # Errors
 ///
-/// When the store or the stream cannot be asked, or a table's log cannot be read; [`LakeError::NoTable`] when the dataset that is asked
-/// for is none. What does not balance is in the report, not an error.
+/// When the store or the stream cannot be asked, or a table's log cannot be read; [`LakeError::NoDataset`] when the dataset that is
+/// asked for is none. What does not balance is in the report, not an error.
 pub async fn audit(
     reader: &LakeReader,
     datasets: &Datasets,
@@ -85,17 +86,18 @@ pub async fn audit(
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
     let examined = examine(reader, datasets, &ledger, &mut checks).await?;
+    examined.check_asked(settings)?;
     erasures::check(reader, settings.now, &mut checks.erasures).await?;
     let entries = &examined.rows.entries;
     let mut shards = coverage::check(entries, &ledger.positions, &mut checks.coverage);
     stream::check(stream, entries, &mut shards, &mut checks.stream).await?;
-    let uncommitted = messages::uncommitted(reader, &stored).await?;
+    let uncommitted = messages::uncommitted(reader, &stored, entries).await?;
     messages::tell(&uncommitted, &mut checks.files);
     let checks = checks.finish(
         "the ledger covers every record up to the position, once",
         "the ledger has every event that the stream holds",
     );
-    examined.report(settings, shards, uncommitted, checks)
+    Ok(examined.report(settings, shards, uncommitted, checks))
 }
 
 /// Recomputes what a lake that several committers share says of itself, and reads the stream for what it still holds.
@@ -120,10 +122,11 @@ pub async fn audit_shared(
     let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
     let mut checks = Checks::default();
     let examined = examine(reader, datasets, &ledger, &mut checks).await?;
+    examined.check_asked(settings)?;
     erasures::check(reader, settings.now, &mut checks.erasures).await?;
     let entries = &examined.rows.entries;
     let shards = identities::check(stream, records, entries, &mut checks.coverage, &mut checks.stream).await?;
-    let mut uncommitted = messages::uncommitted(reader, &stored).await?;
+    let mut uncommitted = messages::uncommitted(reader, &stored, entries).await?;
     let mut overdue = Findings::default();
     messages::check(&mut uncommitted, settings, &mut overdue);
     let mut checks = checks.finish(
@@ -131,7 +134,7 @@ pub async fn audit_shared(
         "the batches are made of the records that the stream holds, and have their events",
     );
     checks.push(overdue.into_check("every commit message that is stored is committed in time"));
-    examined.report(settings, shards, uncommitted, checks)
+    Ok(examined.report(settings, shards, uncommitted, checks))
 }
 
 fn batches_in(entries: &[LedgerEntry]) -> usize {
@@ -146,24 +149,26 @@ struct Examined {
     tables: Vec<TableAudit>,
     /// The ledger's sums.
     datasets: Vec<DatasetAudit>,
-    /// By how many rows the tables differ from them.
-    differ: u64,
+    differ: Differ,
 }
 
 impl Examined {
+    /// Refuses a dataset that is none, before the stream is read, which may take long.
+    fn check_asked(&self, settings: &AuditSettings) -> Result<()> {
+        let Some(asked) = &settings.dataset else { return Ok(()) };
+        let is_dataset =
+            *asked != *DatasetName::ledger().as_str() && self.tables.iter().any(|table| table.table == *asked);
+        if is_dataset { Ok(()) } else { Err(LakeError::NoDataset(asked.clone())) }
+    }
+
     fn report(
         self,
         settings: &AuditSettings,
         shards: Vec<ShardAudit>,
         uncommitted: Vec<UncommittedMessage>,
         checks: Vec<Check>,
-    ) -> Result<AuditReport> {
+    ) -> AuditReport {
         let Self { ledger_version, rows, tables, datasets, differ } = self;
-        if let Some(asked) = &settings.dataset
-            && !tables.iter().any(|table| table.table == *asked)
-        {
-            return Err(LakeError::NoTable(asked.clone()));
-        }
         let entries = rows.entries.iter().filter(|entry| settings.selects(&entry.dataset, entry.arrival));
         let removals = rows.removals.iter().filter(|gone| settings.selects(&gone.table, gone.at));
         let days = days::days(entries.clone());
@@ -172,19 +177,18 @@ impl Examined {
             dataset: settings.dataset.clone(),
             datasets: rows::sums(entries, removals).into_values().collect(),
         });
-        let missing: u64 = rows.entries.iter().map(|entry| days::missing(entry).unsigned_abs()).sum();
-        Ok(AuditReport {
+        AuditReport {
             ledger_version,
             batches: batches_in(&rows.entries),
             tables,
             datasets,
             selected,
             days,
-            unaccounted: missing + differ,
+            ledger_difference: differ.with_missing(&rows.entries),
             shards,
             uncommitted,
             checks,
-        })
+        }
     }
 }
 
@@ -268,10 +272,16 @@ impl Findings {
 
     pub(crate) fn into_check(mut self, name: &str) -> Check {
         if self.more > 0 {
-            self.problems.push(format!("And {} more like these.", self.more));
+            let more = counted(self.more as u64, "more like this", "more like these");
+            self.problems.push(format!("And {more}."));
         }
         Check { name: name.to_owned(), passed: self.problems.is_empty(), notes: self.notes, problems: self.problems }
     }
+}
+
+/// So many of something, in the form of the words that goes with the number.
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// The ledger's rows, out of those of its files that are there.
@@ -296,7 +306,8 @@ async fn read_ledger(
     while let Some((file, bytes)) = reads.next().await {
         match ledger_file::decode(bytes?) {
             Ok(read) if read.len() as u64 != file.rows => {
-                findings.problem(format!("ledger/{} has {} rows, its log says {}.", file.path, read.len(), file.rows));
+                let found = counted(read.len() as u64, "row", "rows");
+                findings.problem(format!("ledger/{} has {found}, its log says {}.", file.path, file.rows));
                 rows.extend(&read);
             }
             Ok(read) => rows.extend(&read),

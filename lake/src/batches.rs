@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use alluvium_core::commit::MESSAGES_FOLDER;
 use alluvium_core::{DatasetName, LedgerEntry};
 use futures::future::try_join_all;
-use object_store::Error;
 
 use crate::commit::BatchNote;
 use crate::error::{LakeError, Result};
@@ -81,14 +79,9 @@ impl Batches {
     }
 }
 
-/// The folders of the lake that may be tables of batches.
+/// The folders of the lake that may be tables of batches: all but the ledger.
 pub(crate) async fn tables(reader: &LakeReader) -> Result<Vec<String>> {
-    let listed = match reader.store().list_with_delimiter(None).await {
-        Ok(listed) => listed.common_prefixes,
-        Err(Error::NotFound { .. }) => Vec::new(),
-        Err(source) => return Err(LakeError::Store { doing: "list", path: reader.root().to_owned(), source }),
-    };
-    let names = listed.iter().filter_map(|folder| folder.parts().next_back()).map(|name| name.as_ref().to_owned());
-    let ledger = DatasetName::ledger();
-    Ok(names.filter(|name| name != MESSAGES_FOLDER && name != ledger.as_str()).collect())
+    let mut folders = reader.folders().await?;
+    folders.retain(|name| name != DatasetName::ledger().as_str());
+    Ok(folders)
 }

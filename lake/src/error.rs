@@ -80,6 +80,9 @@ pub enum LakeError {
     /// There is no such table.
     #[error("there is no table `{0}` in the lake")]
     NoTable(String),
+    /// There is no such dataset.
+    #[error("there is no dataset `{0}` in the lake (`dead_letters` stands for the events that belong to none)")]
+    NoDataset(String),
     /// The lake has a table, and nothing says what its rows are.
     #[error(
         "the lake has a table `{0}`, and no dataset is named so: its rows cannot be written anew. Put its schema back into the folder of \
@@ -100,6 +103,14 @@ pub enum LakeError {
         /// The path, as it came.
         path: String,
         /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// A newer release wrote a commit message.
+    #[error("the commit message `{path}` cannot be read: {problem}")]
+    NewerMessage {
+        /// The path, as it came.
+        path: String,
+        /// What is wrong.
         problem: String,
     },
     /// A batch lies partly below a mark: what is in already cannot be told from what is not.
@@ -207,9 +218,11 @@ impl LakeError {
             | Self::Protocol { .. }
             | Self::Columns { .. }
             | Self::NoTable(_)
+            | Self::NoDataset(_)
             | Self::Undeclared(_)
             | Self::Message { .. }
             | Self::UnreadableMessage { .. }
+            | Self::NewerMessage { .. }
             | Self::Straddles(_)
             | Self::Gap { .. }
             | Self::FileGone { .. }

@@ -105,17 +105,24 @@ impl LakeReader {
 
     /// The tables that lie in the lake, whether a schema declares them or not.
     pub(crate) async fn tables(&self) -> Result<Vec<String>> {
-        let place = || self.root().to_owned();
-        let listed = self.store.list_with_delimiter(None).await;
-        let listed = listed.map_err(|source| LakeError::Store { doing: "list", path: place(), source })?;
-        let folders = listed.common_prefixes.iter().filter_map(|folder| folder.filename());
         let mut tables = Vec::new();
-        for name in folders.filter(|name| !name.starts_with('_')) {
-            if self.log(name).list_since_checkpoint().await?.newest().is_some() {
-                tables.push(name.to_owned());
+        for name in self.folders().await? {
+            if self.log(&name).list_since_checkpoint().await?.newest().is_some() {
+                tables.push(name);
             }
         }
         Ok(tables)
+    }
+
+    /// The folders of the lake that may be tables, by name: those with a log, and those whose log is lost or not begun.
+    pub(crate) async fn folders(&self) -> Result<Vec<String>> {
+        let listed = match self.store.list_with_delimiter(None).await {
+            Ok(listed) => listed.common_prefixes,
+            Err(object_store::Error::NotFound { .. }) => Vec::new(),
+            Err(source) => return Err(LakeError::Store { doing: "list", path: self.root().to_owned(), source }),
+        };
+        let names = listed.iter().filter_map(|folder| folder.filename()).filter(|name| !name.starts_with('_'));
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// The lake's URL without a slash at its end.

@@ -128,7 +128,7 @@ def test_a_poison_message_is_set_aside_and_recovered(stage):
     assert_there_once(stage, "poison", 0)
     # Whether the audit calls its record lost or not yet committed depends on its shard; the file that waits it names in any case.
     files = [check for check in stage.audit(expect=None)["checks"] if check["name"] == "every data file is there with its size"]
-    assert any("`telemetry` has 1 data files that no version names" in note for note in files[0]["notes"]), files
+    assert any("`telemetry` has 1 data file that no version names" in note for note in files[0]["notes"]), files
     # The version before is what the transform stored.
     versions = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
     [spoilt] = [version for version in versions if version["IsLatest"]]
@@ -164,7 +164,7 @@ def test_a_lost_message_is_made_again_and_one_that_no_queue_has_is_enqueued_agai
     stage.emulator.client("s3").delete_object(Bucket=bucket, Key=key)
     lake = ["--lake", stage.out["lake_url"]]
 
-    found = json.loads(stage.alluvium("recover", *lake, "--dry-run", "--older-than", "0s"))["batches"]
+    found = json.loads(stage.alluvium("recover", *lake, "--dry-run", "--older-than", "0s", expect=1))["batches"]
     [lost] = [batch for batch in found if batch.get("message") == path]
     assert lost["outcome"] == "can_be_rebuilt", found
     # Stored, and in no queue: that is what the audit looks for.

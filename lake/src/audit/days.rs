@@ -22,7 +22,7 @@ pub(super) fn days<'a>(entries: impl IntoIterator<Item = &'a LedgerEntry>) -> Ve
         day.written += written;
         day.filtered += filtered;
         day.dead += dead;
-        day.missing += missing(entry);
+        day.missing += missing(entry).unsigned_abs();
     }
     let named = |(day, audit)| DayAudit { day: name_of(day), ..audit };
     days.into_iter().map(named).collect()

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Findings;
 use super::report::TableAudit;
+use super::{Findings, counted};
 use crate::error::{LakeError, Result};
 use crate::reader::{LakeReader, TableSnapshot, load_newest};
 use crate::state::{TableState, Tombstones};
@@ -37,7 +37,10 @@ pub(super) async fn check(
             match listed.get(file.path.as_str()) {
                 // Vacuum deletes it once the ledger has copied the commit that took it out, which was after it was looked at here.
                 None if is_removed(&file.path) => gone += 1,
-                None => findings.problem(format!("{table}/{} is missing ({} rows).", file.path, file.rows)),
+                None => {
+                    let rows = counted(file.rows, "row", "rows");
+                    findings.problem(format!("{table}/{} is missing ({rows}).", file.path));
+                }
                 Some(size) => {
                     present.insert(file.path.clone());
                     if *size != file.size_bytes {
@@ -52,7 +55,8 @@ pub(super) async fn check(
     }
     if gone > 0 {
         findings.note(format!(
-            "`{table}`: {gone} data files of that version have been taken out since, and vacuum has deleted them."
+            "`{table}`: {} been taken out since, and vacuum has deleted what was taken out.",
+            counted(gone, "data file of that version has", "data files of that version have")
         ));
     }
     let others = listed.keys().filter(|path| path.ends_with(".parquet") && !path.contains('/'));
@@ -61,16 +65,14 @@ pub(super) async fn check(
     }
     if audit.removed > 0 {
         findings.note(format!(
-            "`{table}` has {} data files that were taken out of it and are kept for readers of older versions, until vacuum deletes \
-             them.",
-            audit.removed
+            "`{table}` has {} taken out of it, kept for readers of older versions until vacuum deletes what was taken out.",
+            counted(audit.removed as u64, "data file that was", "data files that were")
         ));
     }
     if audit.orphans > 0 {
         findings.note(format!(
-            "`{table}` has {} data files that no version names: they wait for a commit, or are left over from a retry; vacuum deletes \
-             those that stay so.",
-            audit.orphans
+            "`{table}` has {} that no version names, waiting for a commit or left over from a retry; vacuum deletes what stays so.",
+            counted(audit.orphans as u64, "data file", "data files")
         ));
     }
     Ok((present, audit))

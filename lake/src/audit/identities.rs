@@ -14,9 +14,9 @@ use alluvium_core::{
     BatchHasher, BatchIdentity, LedgerEntry, RecordIdentity, SequenceNumber, ShardId, ShardRange, StreamRecord,
 };
 
-use super::Findings;
 use super::report::ShardAudit;
 use super::sweep::Sweep;
+use super::{Findings, counted};
 use crate::error::Result;
 
 /// How much of a shard is read at a time.
@@ -232,7 +232,8 @@ fn prove(batches: &[Batch<'_>], shards: &mut [ShardAudit], findings: &mut Findin
         }
     }
     for (kind, Tally { batches, events }) in tallies {
-        findings.note(format!("{kind}: {batches} batches of {events} events."));
+        let (batches, events) = (counted(batches, "batch", "batches"), counted(events, "event", "events"));
+        findings.note(format!("{kind}: {batches} of {events}."));
     }
 }
 

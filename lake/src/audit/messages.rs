@@ -1,25 +1,37 @@
 //! Commit messages: each that is stored is committed in time.
 
+use std::collections::HashSet;
+
+use alluvium_core::LedgerEntry;
+
 use super::report::UncommittedMessage;
-use super::{AuditSettings, Findings};
+use super::{AuditSettings, Findings, counted};
 use crate::ages::micros;
 use crate::batches::Batches;
 use crate::error::Result;
 use crate::pending::{self, StoredMessage};
 use crate::reader::LakeReader;
+use crate::state::IdentityBits;
 
-/// The messages whose batches are not in, by path, of those that were listed before everything else.
-pub(super) async fn uncommitted(reader: &LakeReader, stored: &[StoredMessage]) -> Result<Vec<UncommittedMessage>> {
+/// The messages whose batches are not in, by path, of those that were listed before everything else. The tables forget batches in time,
+/// the ledger does not: a message of one that it has must not be enqueued again.
+pub(super) async fn uncommitted(
+    reader: &LakeReader,
+    stored: &[StoredMessage],
+    entries: &[LedgerEntry],
+) -> Result<Vec<UncommittedMessage>> {
     if stored.is_empty() {
         return Ok(Vec::new());
     }
     let batches = Batches::load(reader).await?;
+    let in_ledger: HashSet<IdentityBits> = entries.iter().filter_map(|entry| IdentityBits::of(&entry.batch)).collect();
     let message = |message: &StoredMessage| UncommittedMessage {
         path: message.path.clone(),
         stored_at: message.stored_at,
         is_overdue: false,
     };
-    Ok(pending::uncommitted(stored, &batches).map(message).collect())
+    let uncommitted = pending::uncommitted(stored, &batches).filter(|message| !in_ledger.contains(&message.batch));
+    Ok(uncommitted.map(message).collect())
 }
 
 /// Where a queue brings messages, one that waits for long has lost its place in it.
@@ -29,22 +41,26 @@ pub(super) fn check(messages: &mut [UncommittedMessage], settings: &AuditSetting
         message.is_overdue = message.stored_at < due;
         if message.is_overdue {
             let seconds = (settings.now - message.stored_at) / 1_000_000;
-            findings.problem(format!("{} is stored since {seconds} s, and its batch is not in.", message.path));
+            findings.problem(format!("{} was stored {seconds} s ago, and its batch is not in.", message.path));
         }
     }
     let waiting = messages.iter().filter(|message| !message.is_overdue).count();
     if waiting > 0 {
-        findings.note(format!("{waiting} commit messages are on their way."));
+        let waiting = counted(waiting as u64, "commit message is on its way", "commit messages are on their way");
+        findings.note(format!("{waiting}."));
     }
 }
 
 /// Where one committer writes, its node has no use for them.
 pub(super) fn tell(messages: &[UncommittedMessage], findings: &mut Findings) {
     if !messages.is_empty() {
+        let stored = counted(
+            messages.len() as u64,
+            "commit message is stored whose batch is not in",
+            "commit messages are stored whose batches are not in",
+        );
         findings.note(format!(
-            "{} commit messages are stored whose batches are not in: their commit is under way, or a crash left them and their \
-             records come again out of the log.",
-            messages.len()
+            "{stored}: a commit is under way, or a crash left it and the records come again out of the log."
         ));
     }
 }

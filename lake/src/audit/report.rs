@@ -23,10 +23,13 @@ pub struct AuditReport {
     /// What arrived each day of what was asked for, and what became of it, the oldest day first.
     #[serde(default)]
     pub days: Vec<DayAudit>,
-    /// Events, of everything, of which the ledger does not say what became, and rows by which tables differ from the ledger. It must
-    /// be 0, so it can be alarmed on.
+    /// Events of which the ledger does not say what became, and rows that tables have too few or too many by it, of everything. An
+    /// event that the ledger leaves out and a row that it does not know count as one.
+    ///
+    /// 0 does not mean that the audit balances: a record that is lost, a message that waits, a data file that is gone are not in it.
+    /// Alarm on [`balances`](Self::balances), or on how many [`problems`](Self::problems) there are.
     #[serde(default)]
-    pub unaccounted: u64,
+    pub ledger_difference: u64,
     /// How far each shard is, by shard.
     pub shards: Vec<ShardAudit>,
     /// Commit messages that are stored and whose batches are not in, by path.
@@ -82,8 +85,9 @@ pub struct DayAudit {
     pub filtered: u64,
     /// Events that became dead letters.
     pub dead: u64,
-    /// `received` less `written`, `filtered` and `dead`. It must be 0.
-    pub missing: i64,
+    /// By how many events `received` differs from the sum of `written`, `filtered` and `dead`, added up over the batches so that too
+    /// many of one do not make up for too few of another. It must be 0.
+    pub missing: u64,
 }
 
 /// A commit message that is stored, and whose batch is not in, or only in part.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alluvium_core::{DatasetName, LedgerEntry, Removal};
 
-use super::Findings;
+use super::days::missing;
 use super::report::{DatasetAudit, TableAudit};
+use super::{Findings, counted};
 use crate::ledger_file::LedgerRows;
 
 /// Every entry balances (TR-2), and no batch is entered twice for a dataset (LK-1).
@@ -58,15 +59,36 @@ pub(super) fn sums<'a>(
     sums
 }
 
+/// By how many rows the tables differ from the ledger.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Differ {
+    /// Rows that the ledger has and the tables have not.
+    pub(super) too_few: u64,
+    /// Rows that the tables have and the ledger has not.
+    pub(super) too_many: u64,
+}
+
+impl Differ {
+    /// The rows, and the events of which these entries do not say what became. An event that an entry leaves out and a row that the
+    /// ledger does not know are taken for the same, and so are one that it has beyond those received and a row that is not there.
+    pub(super) fn with_missing<'a>(self, entries: impl IntoIterator<Item = &'a LedgerEntry>) -> u64 {
+        let (mut left_out, mut beyond) = (0, 0);
+        for missing in entries.into_iter().map(missing) {
+            *(if missing > 0 { &mut left_out } else { &mut beyond }) += missing.unsigned_abs();
+        }
+        left_out.max(self.too_many) + beyond.max(self.too_few)
+    }
+}
+
 /// What was written is in the tables, and what is dead in `dead_letters`, but for what maintenance took out. Returns the sums by
 /// dataset, and by how many rows the tables differ from them.
 pub(super) fn check_tables(
     rows: &LedgerRows,
     tables: &[TableAudit],
     findings: &mut Findings,
-) -> (Vec<DatasetAudit>, u64) {
+) -> (Vec<DatasetAudit>, Differ) {
     let mut sums = sums(&rows.entries, &rows.removals);
-    let mut differ = 0;
+    let mut differ = Differ::default();
     let (ledger, dead_letters) = (DatasetName::ledger(), DatasetName::dead_letters());
     for table in tables.iter().filter(|table| table.table != ledger.as_str()) {
         let name = table.table.as_str();
@@ -78,18 +100,20 @@ pub(super) fn check_tables(
         let sum = sums.entry(name).or_insert_with(|| empty(name));
         let went = sum.duplicates + sum.expired + sum.erased;
         if came.checked_sub(went) != Some(table.rows) {
-            differ += came.abs_diff(went + table.rows);
+            differ.too_few += came.saturating_sub(went + table.rows);
+            differ.too_many += (went + table.rows).saturating_sub(came);
             let DatasetAudit { duplicates, expired, erased, .. } = sum;
             let less = match went {
                 0 => String::new(),
                 _ => format!(" less {duplicates} duplicates, {expired} expired and {erased} erased"),
             };
-            findings.problem(format!("Table `{name}` has {} rows, the ledger says {came} {what}{less}.", table.rows));
+            let rows = counted(table.rows, "row", "rows");
+            findings.problem(format!("Table `{name}` has {rows}, the ledger says {came} {what}{less}."));
         }
     }
     for (name, sum) in &sums {
         if sum.written > 0 && !tables.iter().any(|table| table.table == *name) {
-            differ += sum.written;
+            differ.too_few += sum.written;
             findings
                 .problem(format!("The ledger says {} written to `{name}`, and there is no such table.", sum.written));
         }

@@ -6,8 +6,8 @@ use alluvium_core::ports::PortError;
 use alluvium_core::{LedgerEntry, SequenceNumber, ShardId, ShardRange};
 use async_trait::async_trait;
 
-use super::Findings;
 use super::report::ShardAudit;
+use super::{Findings, counted};
 use crate::error::Result;
 
 /// How often the counting begins anew because the stream forgot records meanwhile.
@@ -53,7 +53,8 @@ pub(super) async fn check(
         let behind = |newest: SequenceNumber| Some(newest.as_u64()?.saturating_sub(shard.position.as_u64()?));
         shard.records_behind = newest.and_then(behind);
         if let Some(behind) = shard.records_behind.filter(|behind| *behind > 0) {
-            findings.note(format!("{}: {behind} records are in the stream and not yet committed.", shard.shard));
+            let behind = counted(behind, "record is", "records are");
+            findings.note(format!("{}: {behind} in the stream and not yet committed.", shard.shard));
         }
     }
     for _ in 0..ATTEMPTS {
@@ -137,14 +138,16 @@ fn compare(entries: &[LedgerEntry], whole: &[bool], held: &BTreeMap<String, u64>
         let in_stream = held.get(dataset).copied().unwrap_or_default();
         if in_ledger != in_stream {
             findings.problem(format!(
-                "Dataset `{dataset}`: the stream holds {in_stream} events up to the position, the ledger has received {in_ledger} of them."
+                "Dataset `{dataset}`: the stream holds {} up to the position, the ledger has received {in_ledger}.",
+                counted(in_stream, "event", "events")
             ));
         }
     }
-    findings.note(format!("{proven} events were counted again in the stream."));
+    findings.note(format!("{} counted again in the stream.", counted(proven, "event was", "events were")));
     if unprovable > 0 {
         findings.note(format!(
-            "Not provable: {unprovable} events, because the stream no longer holds all records of their batches."
+            "Not provable: {}, because the stream no longer holds all records of their batches.",
+            counted(unprovable, "event", "events")
         ));
     }
 }

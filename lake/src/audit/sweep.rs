@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use alluvium_core::{BatchHasher, RecordIdentity, SequenceNumber, ShardId, StreamRecord};
 
-use super::Findings;
 use super::identities::{Batch, RecordReader, Standing};
 use super::report::ShardAudit;
+use super::{Findings, counted};
 
 /// The most bytes of one run's records that are held to be counted together, as they were delivered. No delivery has as many.
 const MOST_HELD_BYTES: usize = 32 * 1024 * 1024;
@@ -143,13 +143,15 @@ impl<'a> Sweep<'a> {
             batches[run.batch].end_run();
         }
         for ((one, other), Span { first, last, records }) in &self.twice {
+            let records = counted(*records, "record", "records");
             findings.problem(format!(
-                "{}: {records} records from {first} to {last} are covered twice, by the batches {} and {}.",
+                "{}: the batches {} and {} both cover {records} from {first} to {last}.",
                 self.shard, batches[*one].identity, batches[*other].identity
             ));
         }
         if self.waiting > 0 {
-            findings.note(format!("{}: {} records are in the stream and not yet committed.", self.shard, self.waiting));
+            let waiting = counted(self.waiting, "record is", "records are");
+            findings.note(format!("{}: {waiting} in the stream and not yet committed.", self.shard));
         }
         let (first, position) = (self.runs.first()?.first, self.committed?);
         findings.note(format!("{}: records {first} to {position}.", self.shard));
@@ -166,9 +168,10 @@ impl<'a> Sweep<'a> {
 
     fn tell_lost(&mut self, findings: &mut Findings) {
         if let Some(Span { first, last, records }) = self.lost.take() {
+            let records = counted(records, "record", "records");
             findings.problem(format!(
-                "{}: no batch covers {records} records from {first} to {last}, and later ones are committed: they are lost, or \
-                 their message is still on its way.",
+                "{}: no batch covers {records} from {first} to {last}, and later ones are committed: they are lost, or their \
+                 message is still on its way.",
                 self.shard
             ));
         }

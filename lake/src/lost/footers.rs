@@ -1,10 +1,11 @@
 //! What data files say of their batches, and the message that is made of it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::footer::{BATCH_KEY, SCHEMA_KEY, STATS_KEY};
-use alluvium_core::{BatchFooter, BatchFooterError, BatchIdentity, CommitMessage, DataFileEntry, ShardRange};
+use alluvium_core::{BatchFooter, BatchFooterError, BatchIdentity, CommitMessage, DataFileEntry};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use object_store::path::Path;
@@ -49,10 +50,10 @@ pub(super) enum Whole {
 }
 
 impl Read {
-    /// The records that the batch covers.
-    pub(super) fn covers(&self) -> Option<&[ShardRange]> {
+    /// What it says of its batch.
+    pub(super) fn batch(&self) -> Option<&BatchFooter> {
         match self {
-            Self::Told(told) => Some(&told.batch.covers),
+            Self::Told(told) => Some(&told.batch),
             _ => None,
         }
     }
@@ -119,7 +120,7 @@ fn told(file: &Found, about: &FileMetaData) -> Read {
 
 /// The message that a batch had. `wanted` are the paths of its files, sorted, where they are known: tables have some of them already.
 ///
-/// Where several releases have left files, those are taken that belong together and were written last.
+/// Where several releases have left files, those are taken that say the same of the batch, of each table the one that was written last.
 pub(super) fn whole(batch: &BatchIdentity, read: Vec<Read>, wanted: Option<&[String]>) -> Whole {
     let mut alike: BTreeMap<String, Vec<Told>> = BTreeMap::new();
     let mut unread = None;
@@ -134,7 +135,8 @@ pub(super) fn whole(batch: &BatchIdentity, read: Vec<Read>, wanted: Option<&[Str
         }
     }
     let mut alike: Vec<Vec<Told>> = alike.into_values().collect();
-    alike.sort_by_key(|told| std::cmp::Reverse(told.iter().map(|told| told.written_at).max()));
+    alike.iter_mut().for_each(|told| told.sort_by_key(|told| Reverse(told.written_at)));
+    alike.sort_by_key(|told| Reverse(told.first().map(|newest| newest.written_at)));
     let mut missing = None;
     for told in alike {
         let footer = told[0].batch.clone();
@@ -149,7 +151,7 @@ pub(super) fn whole(batch: &BatchIdentity, read: Vec<Read>, wanted: Option<&[Str
     Whole::Not(unread.or(missing).unwrap_or_else(nothing))
 }
 
-/// One file for each table that has one; else the tables whose file is missing.
+/// The first file of each table that has one; else the tables whose file is missing.
 fn files_of(footer: &BatchFooter, told: Vec<Told>) -> std::result::Result<Vec<DataFileEntry>, Vec<String>> {
     let mut by_table: BTreeMap<String, DataFileEntry> = BTreeMap::new();
     for Told { file, .. } in told {

@@ -1,18 +1,19 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use alluvium_core::ports::{Advice, Delivery, PortError};
-use alluvium_core::{BatchIdentity, Clock as _, SystemClock};
+use alluvium_core::ports::{Advice, Delivery, PortError, PutVerdict, ReadPage};
+use alluvium_core::{BatchIdentity, Clock as _, PutBatch, SequenceNumber, ShardId, SystemClock};
 use async_trait::async_trait;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::*;
 use crate::testing::{
-    Crash, Crashing, DEAD, NOTES, Queue, READINGS, Told, assert_the_ledger_balances, deliver, open, open_shared, range,
-    root, sealed,
+    Crash, Crashing, DEAD, LEDGER, NOTES, Queue, READINGS, Told, assert_the_ledger_balances, deliver, open,
+    open_shared, range, root, sealed,
 };
 use crate::{Outcome, SharedLake};
 
@@ -52,6 +53,15 @@ async fn run(store: &Arc<dyn ObjectStore>, recover: Recover<'_>) -> RecoverRepor
     recover_messages(&reader, recover, Duration::ZERO, SystemClock.now_micros() + 1).await.unwrap()
 }
 
+/// Waits until what is stored from now on is seen to be younger, and returns a time between.
+fn wait_for_the_clock() -> Micros {
+    let now = SystemClock.now_micros();
+    while SystemClock.now_micros() <= now + 10 {
+        std::hint::spin_loop();
+    }
+    now
+}
+
 /// The outcome of each batch, in the order in which they are asked for.
 fn outcomes<'a>(report: &'a RecoverReport, batches: &[&BatchIdentity]) -> Vec<&'a LostOutcome> {
     assert_eq!(report.batches.len(), batches.len(), "{report:?}");
@@ -89,6 +99,7 @@ async fn a_lost_message_is_made_again_to_the_byte_and_commits() {
 
     let dry = run(&store, Recover::DryRun).await;
     assert!(outcomes(&dry, &batches).iter().all(|outcome| matches!(outcome, LostOutcome::CanBeRebuilt { .. })));
+    assert!(!dry.is_settled());
     assert!(store.head(&Path::from(lost[0].path())).await.is_err(), "a dry run stores nothing");
 
     let paths = Paths::default();
@@ -100,11 +111,6 @@ async fn a_lost_message_is_made_again_to_the_byte_and_commits() {
         assert_eq!(stored, message.encode());
     }
     let mut taken = paths.taken.into_inner().unwrap();
-    let again = run(&store, Recover::Store).await;
-    assert!(
-        outcomes(&again, &batches).iter().all(|outcome| matches!(outcome, LostOutcome::MessageStored { .. })),
-        "{again:?}"
-    );
     taken.sort();
     assert_eq!(commit(&mut lake, &taken).await, ["committed"; 3]);
     assert_eq!(commit(&mut lake, &taken).await, ["already in"; 3]);
@@ -116,6 +122,48 @@ async fn a_lost_message_is_made_again_to_the_byte_and_commits() {
         entries.sort_by(|one, other| (&one.batch, &one.dataset).cmp(&(&other.batch, &other.dataset)));
     }
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_message_that_is_stored_is_enqueued_or_the_report_is_not_settled() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let lost = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
+    let lost = sealed(&store, &lost, Told::All).await;
+    let message = || lost.path();
+    let stored = run(&store, Recover::Store).await;
+    assert_eq!(outcomes(&stored, &[&lost.batch]), [&LostOutcome::Stored { message: message() }]);
+    for recover in [Recover::Store, Recover::DryRun] {
+        let again = run(&store, recover).await;
+        assert_eq!(outcomes(&again, &[&lost.batch]), [&LostOutcome::MessageOverdue { message: message() }]);
+        assert!(!again.is_settled(), "nobody has enqueued it");
+    }
+    let broken = Paths { is_broken: true, ..Paths::default() };
+    let again = run(&store, Recover::Enqueue(&broken)).await;
+    assert!(matches!(outcomes(&again, &[&lost.batch])[0], LostOutcome::NotEnqueued { .. }), "{again:?}");
+    let paths = Paths::default();
+    let again = run(&store, Recover::Enqueue(&paths)).await;
+    assert_eq!(outcomes(&again, &[&lost.batch]), [&LostOutcome::EnqueuedAgain { message: message() }]);
+    assert!(again.is_settled());
+    assert_eq!(*paths.taken.lock().unwrap(), [message()]);
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    assert_eq!(commit(&mut lake, &[message()]).await, ["committed"]);
+}
+
+#[tokio::test]
+async fn a_young_message_is_left_to_the_queue_that_has_it() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let lost = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
+    let lost = sealed(&store, &lost, Told::All).await;
+    let written = wait_for_the_clock();
+    store.put(&Path::from(lost.path()), lost.encode().into()).await.unwrap();
+    // The files are older than a moment that the message is younger than.
+    let reader = LakeReader::new(store.clone(), root());
+    let paths = Paths::default();
+    let report = recover_messages(&reader, Recover::Enqueue(&paths), Duration::ZERO, written + 1).await.unwrap();
+    assert_eq!(outcomes(&report, &[&lost.batch]), [&LostOutcome::MessageStored { message: lost.path() }]);
+    assert!(report.is_settled() && paths.taken.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -194,7 +242,28 @@ async fn a_batch_that_a_crash_left_half_done_is_made_again_with_the_files_that_a
 }
 
 #[tokio::test]
-async fn records_that_came_again_in_another_batch_do_not_come_in_twice() {
+async fn of_two_whole_sets_of_files_the_one_that_was_written_last_is_taken() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let message = Queue::default().deliver(&store, &[(0, 1, 30)]).await;
+    let first = sealed(&store, &message, Told::All).await;
+    // By path, one newer file stands before its elder and the others after theirs.
+    wait_for_the_clock();
+    let mut newer = first.clone();
+    for (file, digit) in newer.files.iter_mut().zip(["0", "f", "f"]) {
+        let path = format!("{}/{}-{}.parquet", file.dataset, first.batch, digit.repeat(32));
+        store.copy(&Path::from(file.path.as_str()), &Path::from(path.as_str())).await.unwrap();
+        file.path = path;
+    }
+    let paths = Paths::default();
+    let report = run(&store, Recover::Enqueue(&paths)).await;
+    assert_eq!(outcomes(&report, &[&first.batch]), [&LostOutcome::Enqueued { message: first.path() }]);
+    let stored = store.get(&Path::from(first.path())).await.unwrap().bytes().await.unwrap();
+    assert_eq!(CommitMessage::decode(&stored).unwrap(), newer);
+}
+
+#[tokio::test]
+async fn records_that_came_again_in_other_batches_do_not_come_in_twice() {
     let store = memory();
     let (mut lake, _) = open_shared(&store).await.unwrap();
     let mut queue = Queue::default();
@@ -205,8 +274,8 @@ async fn records_that_came_again_in_another_batch_do_not_come_in_twice() {
     let rest = queue.deliver(&store, &[(0, 11, 20)]).await;
     assert_eq!(commit(&mut lake, &[again.path()]).await, ["committed"]);
     let report = run(&store, Recover::Store).await;
-    assert_eq!(outcomes(&report, &[&failed.batch, &rest.batch])[0], &LostOutcome::Covered { by: again.batch.clone() });
-    assert!(report.is_settled());
+    let by = Vec::from_iter(BTreeSet::from([again.batch, rest.batch.clone()]));
+    assert_eq!(outcomes(&report, &[&failed.batch, &rest.batch])[0], &LostOutcome::Covered { by });
     // So it is when the other waits for its commit, and when nobody has its message.
     for lost in [false, true] {
         let store = memory();
@@ -220,9 +289,63 @@ async fn records_that_came_again_in_another_batch_do_not_come_in_twice() {
         }
         let report = run(&store, Recover::Store).await;
         let said = outcomes(&report, &[&failed.batch, &again.batch]);
-        assert_eq!(said[0], &LostOutcome::Covered { by: again.batch.clone() });
+        assert_eq!(said[0], &LostOutcome::Covered { by: vec![again.batch.clone()] });
         assert_eq!(matches!(said[1], LostOutcome::Stored { .. }), lost, "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_batch_of_which_only_a_part_came_again_is_not_settled() {
+    let store = memory();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let failed = queue.deliver(&store, &[(0, 1, 20)]).await;
+    let failed = sealed(&store, &failed, Told::All).await;
+    let again = queue.deliver(&store, &[(0, 1, 10)]).await;
+    assert_eq!(commit(&mut lake, &[again.path()]).await, ["committed"]);
+    let report = run(&store, Recover::Store).await;
+    let in_part = LostOutcome::CoveredInPart { by: vec![again.batch.clone()] };
+    assert_eq!(outcomes(&report, &[&failed.batch]), [&in_part]);
+    assert!(!report.is_settled(), "the records 11 to 20 are in no table");
+    assert!(in_part.to_string().contains(again.batch.as_str()), "{in_part}");
+    assert!(store.head(&Path::from(failed.path())).await.is_err(), "the records 1 to 10 would be in twice");
+}
+
+#[tokio::test]
+async fn one_record_that_came_again_at_the_start_of_a_longer_batch_is_not_brought_in() {
+    let store = memory();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let failed = queue.deliver(&store, &[(0, 10, 10)]).await;
+    let failed = sealed(&store, &failed, Told::All).await;
+    let again = queue.deliver(&store, &[(0, 10, 12)]).await;
+    assert_eq!(commit(&mut lake, &[again.path()]).await, ["committed"]);
+    let report = run(&store, Recover::Store).await;
+    let shares = LostOutcome::SharesARecord { with: vec![again.batch] };
+    assert_eq!(outcomes(&report, &[&failed.batch]), [&shares]);
+    assert!(!report.is_settled());
+    assert!(store.head(&Path::from(failed.path())).await.is_err());
+}
+
+#[tokio::test]
+async fn while_a_message_of_a_newer_release_waits_nothing_is_made_that_it_may_have() {
+    let store = memory();
+    open_shared(&store).await.unwrap();
+    let mut queue = Queue::default();
+    let failed = queue.deliver(&store, &[(0, 1, 20)]).await;
+    let failed = sealed(&store, &failed, Told::All).await;
+    let again = queue.deliver(&store, &[(0, 1, 30)]).await;
+    let newer = String::from_utf8(again.encode().to_vec()).unwrap().replacen("\"version\":1", "\"version\":2", 1);
+    store.put(&Path::from(again.path()), newer.into()).await.unwrap();
+    let report = run(&store, Recover::Store).await;
+    let said = outcomes(&report, &[&failed.batch, &again.batch]);
+    assert_eq!(said[0], &LostOutcome::NewerMessage { message: again.path() });
+    assert!(!report.is_settled());
+    assert!(store.head(&Path::from(failed.path())).await.is_err());
+    // A damaged one can never be committed.
+    store.put(&Path::from(again.path()), "{".into()).await.unwrap();
+    let report = run(&store, Recover::Store).await;
+    assert_eq!(outcomes(&report, &[&failed.batch, &again.batch])[0], &LostOutcome::Stored { message: failed.path() });
 }
 
 #[tokio::test]
@@ -243,21 +366,89 @@ async fn a_batch_whose_identity_the_tables_have_forgotten_is_known_by_the_ledger
     assert_eq!(outcomes(&report, &[&message.batch]), [&LostOutcome::AlreadyIn]);
 }
 
+/// A log of whose first shard these records are left.
+struct Log(u64, u64);
+
+#[async_trait]
+impl Stream for Log {
+    async fn append(&self, _: PutBatch) -> std::result::Result<Vec<PutVerdict>, PortError> {
+        unreachable!("recovering only asks")
+    }
+
+    async fn read(
+        &self,
+        _: &ShardId,
+        _: Option<SequenceNumber>,
+        _: usize,
+        _: Duration,
+    ) -> std::result::Result<ReadPage, PortError> {
+        unreachable!("recovering only asks")
+    }
+
+    async fn shards(&self) -> std::result::Result<Vec<ShardState>, PortError> {
+        let Self(oldest, newest) = *self;
+        let shard = ShardId::numbered(0);
+        Ok(vec![ShardState { shard, oldest: Some(oldest.into()), newest: Some(newest.into()) }])
+    }
+}
+
 #[tokio::test]
-async fn where_one_committer_writes_nothing_is_made() {
+async fn where_one_committer_writes_nothing_is_made_and_the_log_is_asked() {
     let store = memory();
     let (mut lake, _) = open(&store).await.unwrap();
     let first = deliver(&store, vec![range(0, 1, 10)]).await;
     lake.commit(&[first]).await.unwrap();
-    let cut_otherwise = deliver(&store, vec![range(0, 4, 10)]).await;
-    let next = deliver(&store, vec![range(0, 11, 30)]).await;
-    for message in [&cut_otherwise, &next] {
+    let mut lost = Vec::new();
+    for (first, last) in [(4, 10), (8, 20), (11, 30)] {
+        let message = deliver(&store, vec![range(0, first, last)]).await;
         store.put(&Path::from(message.path()), "{}".into()).await.unwrap();
-        sealed(&store, message, Told::All).await;
+        lost.push(sealed(&store, &message, Told::All).await);
     }
-    let report = run(&store, Recover::Store).await;
-    let said = outcomes(&report, &[&cut_otherwise.batch, &next.batch]);
-    assert!(matches!(said[0], LostOutcome::Covered { .. }) && said[1] == &LostOutcome::InLog, "{said:?}");
-    assert!(report.by_position && report.is_settled());
-    assert!(store.head(&Path::from(next.path())).await.is_err());
+    // Files of a batch that died between them come again all the same.
+    let part = deliver(&store, vec![range(0, 31, 50)]).await;
+    store.put(&Path::from(part.path()), "{}".into()).await.unwrap();
+    let part = sealed(&store, &part, Told::All).await;
+    store.delete(&Path::from(part.files[0].path.as_str())).await.unwrap();
+    let batches: Vec<_> = lost.iter().chain([&part]).map(|message| &message.batch).collect();
+    let names = async |recover: Recover<'_>| {
+        let report = run(&store, recover).await;
+        assert!(report.by_position);
+        let names = outcomes(&report, &batches).into_iter().map(|outcome| match outcome {
+            LostOutcome::Covered { .. } => "covered",
+            LostOutcome::InLog => "in log",
+            LostOutcome::NotInLog => "not in log",
+            LostOutcome::FileMissing { .. } => "file missing",
+            other => panic!("{other:?}"),
+        });
+        (names.collect::<Vec<_>>(), report.is_settled())
+    };
+    assert_eq!(names(Recover::OutOfLog(&Log(1, 50))).await, (vec!["covered", "in log", "in log", "in log"], true));
+    assert_eq!(names(Recover::OutOfLog(&Log(11, 50))).await, (vec!["covered", "in log", "in log", "in log"], true));
+    let forgotten = names(Recover::OutOfLog(&Log(12, 50))).await;
+    assert_eq!(forgotten, (vec!["covered", "not in log", "not in log", "in log"], false));
+    let begun_anew = names(Recover::OutOfLog(&Log(1, 20))).await;
+    assert_eq!(begun_anew, (vec!["covered", "in log", "not in log", "file missing"], false));
+    let not_asked = names(Recover::Store).await;
+    assert_eq!(not_asked, (vec!["covered", "not in log", "not in log", "file missing"], false));
+    assert!(store.head(&Path::from(lost[2].path())).await.is_err());
+}
+
+#[tokio::test]
+async fn where_one_committer_writes_what_the_ledger_has_not_copied_must_be_in_the_log() {
+    let store = memory();
+    let (mut lake, _) = open(&store).await.unwrap();
+    let first = deliver(&store, vec![range(0, 1, 10)]).await;
+    lake.commit(&[first]).await.unwrap();
+    let next = deliver(&store, vec![range(0, 11, 30)]).await;
+    lake.commit(&[next]).await.unwrap();
+    // As if the last commit had died before the ledger's: nobody has seen all tables with it.
+    let version = LakeReader::new(store.clone(), root()).newest(LEDGER).await.unwrap().version.unwrap();
+    store.delete(&Path::from(format!("ledger/_delta_log/{version:020}.json"))).await.unwrap();
+    let failed = deliver(&store, vec![range(0, 11, 20)]).await;
+    store.put(&Path::from(failed.path()), "{}".into()).await.unwrap();
+    let failed = sealed(&store, &failed, Told::All).await;
+    let report = run(&store, Recover::OutOfLog(&Log(11, 30))).await;
+    assert_eq!(outcomes(&report, &[&failed.batch]), [&LostOutcome::InLog]);
+    let report = run(&store, Recover::OutOfLog(&Log(31, 31))).await;
+    assert_eq!(outcomes(&report, &[&failed.batch]), [&LostOutcome::NotInLog]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alluvium_core::CommitMessage;
-use alluvium_core::commit::MESSAGES_FOLDER;
+use alluvium_core::commit::{CommitMessageError, MESSAGES_FOLDER};
 use futures::StreamExt as _;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -24,8 +24,8 @@ impl SharedLake {
     ///
     /// # Errors
     ///
-    /// Each by itself: [`LakeError::UnreadableMessage`] when there is none, or something else; [`LakeError::Store`] when the store
-    /// failed.
+    /// Each by itself: [`LakeError::UnreadableMessage`] when there is none, or something else; [`LakeError::NewerMessage`] when a newer
+    /// release wrote it; [`LakeError::Store`] when the store failed.
     pub async fn read_messages(&self, paths: &[String]) -> Vec<Result<CommitMessage>> {
         read_all(&self.store, self.root.as_str().trim_end_matches('/'), paths).await
     }
@@ -61,7 +61,10 @@ async fn read(store: &Arc<dyn ObjectStore>, root: &str, path: &str) -> Result<Co
         return Err(unreadable(format!("it has {size} bytes, more than the {MAX_MESSAGE_BYTES} that are read")));
     }
     let bytes = found.bytes().await.map_err(failed)?;
-    let message = CommitMessage::decode(&bytes).map_err(|error| unreadable(error.to_string()))?;
+    let message = CommitMessage::decode(&bytes).map_err(|error| match error {
+        CommitMessageError::Version(_) => LakeError::NewerMessage { path: path.to_owned(), problem: error.to_string() },
+        CommitMessageError::Damaged(_) => unreadable(error.to_string()),
+    })?;
     if IdentityBits::of(&message.batch) != Some(batch) {
         return Err(unreadable(format!("it is the message of batch {}", message.batch)));
     }

@@ -485,7 +485,7 @@ async fn the_audit_tells_what_waits_for_vacuum_from_orphans() {
     let (removed, orphans, notes) = audited().await;
     assert_eq!((removed, orphans), (4, 1), "{notes}");
     assert!(
-        notes.contains("4 data files that were taken out") && notes.contains("1 data files that no version"),
+        notes.contains("4 data files that were taken out") && notes.contains("1 data file that no version"),
         "{notes}"
     );
     upkeep.vacuum(READINGS, VacuumMode::Delete, AT_ONCE_AGE).await.unwrap();

@@ -64,7 +64,7 @@ async fn a_whole_lake_is_proven_record_by_record() {
         "{told:?}"
     );
     assert!(
-        told.iter().any(|note| note.contains("put directly") && note.ends_with("1 batches of 3 events.")),
+        told.iter().any(|note| note.contains("put directly") && note.ends_with("1 batch of 3 events.")),
         "{told:?}"
     );
     let report = report_of(&store, &stream).await;
@@ -134,7 +134,7 @@ async fn records_that_were_delivered_in_two_batches_are_found() {
     let again = queue.deliver(&store, &[(0, 55, 64)]).await;
     commit(&store, std::slice::from_ref(&again)).await;
     let found = problems(&store, &Retained::of(&queue)).await;
-    assert!(found.len() == 1 && found[0].contains("6 records from") && found[0].contains("covered twice"), "{found:?}");
+    assert!(found.len() == 1 && found[0].contains("both cover 6 records from"), "{found:?}");
     assert!(found[0].contains(again.batch.as_str()), "{found:?}");
 }
 
@@ -171,7 +171,11 @@ async fn what_the_stream_has_forgotten_is_not_provable_and_the_rest_is() {
         stream.forget(0, zero);
         stream.forget(1, one);
         let told = notes(&store, &stream).await;
-        let expected = format!("{} batches of {} events.", forgotten.len(), events(forgotten));
+        let expected = format!(
+            "{} of {}.",
+            counted(forgotten.len() as u64, "batch", "batches"),
+            counted(events(forgotten), "event", "events")
+        );
         let find = |what: &str| told.iter().find(|note| note.contains(what)).cloned().unwrap_or_default();
         assert!(find("no longer holds all their records").ends_with(&expected), "{zero}, {one}: {told:?}");
         assert_eq!(find("Proven, by").is_empty(), forgotten.len() == 4, "{zero}, {one}: {told:?}");
