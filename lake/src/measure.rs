@@ -15,6 +15,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
+use crate::sorted::Sorted;
 use crate::testing::{
     Event, Maintainer, READINGS, datasets, deliver_events, library_table, maintainer, open_shared, open_shared_at, root,
 };
@@ -87,8 +88,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn commits_of_the_library() {
-    let folder = tempfile::tempdir().unwrap();
-    let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+    let temp = tempfile::tempdir().unwrap();
+    // The library takes a listing to be in the order of names, which that of a folder is not.
+    let folder = LocalFileSystem::new_with_prefix(temp.path()).unwrap();
+    let store: Arc<dyn ObjectStore> = Arc::new(Sorted(Arc::new(folder)));
     drop(open_shared(&store).await.unwrap());
     let mut table: DeltaTable = library_table(&store, READINGS).await;
     let begun = Instant::now();
