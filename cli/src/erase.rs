@@ -1,15 +1,8 @@
 //! `alluvium erase`: an owner's rows leave everything.
 
-use std::sync::Arc;
-
-use alluvium_core::SystemClock;
 use alluvium_core::clock::Micros;
 use alluvium_lake::{ErasureReport, StoreErasure};
-use alluvium_local::disk::RealDisk;
 use alluvium_local::erasure::EraseRequest;
-use alluvium_local::folder::{DataFolder, Missing};
-use alluvium_local::log::Log;
-use alluvium_local::pipeline::Pipeline;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -88,15 +81,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 
 /// Works with a pipeline of its own, which delivers and commits what the log holds; `None`: only goes on with those that are open, and shows all.
 async fn of_folder(settings: &Settings, asked: Option<Asked>) -> anyhow::Result<Vec<ErasureReport>> {
-    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
-    let datasets = Arc::new(node::datasets(settings)?);
-    let mut pipeline_settings = node::pipeline_settings(settings)?;
-    // As an audit: who only erases need not be told how many shards there are.
-    if let Some(shards) = Log::shards_in(&RealDisk, &folder.log())? {
-        pipeline_settings.log.shards = shards;
-    }
-    let (pipeline, _) =
-        Pipeline::start(folder, Arc::new(RealDisk), datasets, pipeline_settings, Arc::new(SystemClock)).await?;
+    let pipeline = node::pipeline_of_folder(settings).await?;
     let done = async {
         anyhow::Ok(match asked {
             None => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{Clock, Datasets, Problem};
+use alluvium_core::{Clock, Datasets, Problem, SystemClock};
 use alluvium_ingest::gateway::{self, Gateway};
 use alluvium_lake::{AuditReport, CompactSettings, LakeError, RetainSettings, UpkeepSettings};
 use alluvium_local::committer::CommitterSettings;
@@ -14,7 +14,7 @@ use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::disk::RealDisk;
 use alluvium_local::erasure::EraseError;
 use alluvium_local::folder::{DataFolder, Missing, RunningNode};
-use alluvium_local::log::LogSettings;
+use alluvium_local::log::{Log, LogSettings};
 use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings, StartReport};
 use alluvium_local::redrive::{Redrive, RedriveError, preview};
@@ -423,6 +423,25 @@ pub fn sql_settings(settings: &Settings) -> alluvium_local::sql::SqlSettings {
         statements: settings.sql.statements,
         ..alluvium_local::sql::SqlSettings::default()
     }
+}
+
+/// A pipeline on a folder that no node runs on, for a command that needs one. It delivers and commits what the log holds, so it is to be
+/// drained.
+///
+/// # Errors
+///
+/// When the folder is missing, in use or damaged, or a schema is wrong.
+pub async fn pipeline_of_folder(settings: &Settings) -> anyhow::Result<Pipeline> {
+    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let datasets = Arc::new(datasets(settings)?);
+    let mut pipeline_settings = pipeline_settings(settings)?;
+    // As an audit: who has one thing done need not be told how many shards there are.
+    if let Some(shards) = Log::shards_in(&RealDisk, &folder.log())? {
+        pipeline_settings.log.shards = shards;
+    }
+    let (pipeline, _) =
+        Pipeline::start(folder, Arc::new(RealDisk), datasets, pipeline_settings, Arc::new(SystemClock)).await?;
+    Ok(pipeline)
 }
 
 /// The node that a command on `data` should talk to, if one runs there.

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium_core::SystemClock;
-use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing};
-use alluvium_local::log::Log;
 use alluvium_local::pipeline::Pipeline;
 use alluvium_local::redrive::{Redrive, RedriveReport, preview, settings as few_rows};
 use alluvium_local::sql::{Condition, DataFusionSql};
@@ -76,15 +73,7 @@ async fn preview_of_folder(settings: &Settings, condition: &Condition) -> anyhow
 
 /// Redrives with a pipeline of its own, and delivers and commits what was sent.
 async fn redrive_folder(settings: &Settings, condition: &Condition) -> anyhow::Result<RedriveReport> {
-    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
-    let datasets = Arc::new(node::datasets(settings)?);
-    let mut pipeline_settings = node::pipeline_settings(settings)?;
-    // As an audit: who only sends again need not be told how many shards there are.
-    if let Some(shards) = Log::shards_in(&RealDisk, &folder.log())? {
-        pipeline_settings.log.shards = shards;
-    }
-    let (pipeline, _) =
-        Pipeline::start(folder, Arc::new(RealDisk), datasets, pipeline_settings, Arc::new(SystemClock)).await?;
+    let pipeline = node::pipeline_of_folder(settings).await?;
     let redriven = async { anyhow::Ok(of_pipeline(&pipeline, settings)?.run(condition).await?) }.await;
     pipeline.drain().await?;
     redriven

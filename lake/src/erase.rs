@@ -9,88 +9,40 @@
 //!
 //! Each step is stored before the next, so an erasure that is interrupted anywhere goes on where it was.
 
+mod report;
 mod screen;
 mod stored;
+mod sweep;
 mod target;
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use alluvium_core::DatasetName;
 use alluvium_core::clock::Micros;
-use alluvium_core::{DatasetName, Removal};
 use deltalake_core::kernel::{Action, Transaction};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use report::{ErasureReport, HOT_INDEX, StoreErasure};
 pub(crate) use screen::Screener;
 pub(crate) use screen::{Screened as FilesScreened, Screening as FileScreening};
 pub use target::{Screened, Target, screen_chunk};
 
-use crate::ages::{self, Ages, micros};
-use crate::anew::{Anew, Written};
+use crate::ages::{self, micros};
 use crate::app_id::AppId;
 use crate::commit::{Commit, Operation};
 use crate::contention::Contention;
-use crate::contents::may_hold_owner;
 use crate::error::{LakeError, Result};
 use crate::log::Wrote;
-use crate::reader::ActiveFile;
-use crate::rewrite::{Known, Rewrite};
-use crate::upkeep::{Upkeep, blocking};
+use crate::rewrite::Known;
+use crate::upkeep::Upkeep;
 pub(crate) use stored::Erasures;
-use stored::{Attempt, Erasure, Progress, registration};
-
-const DOING: &str = "write the rows that stay";
-/// How many bytes of files one commit takes out at the most, or one file.
-const COMMIT_BYTES: u64 = 1 << 30;
-/// How many entries of the object index are read at a time; each may have some hundred KB.
-const ENTRIES: usize = 64;
-/// The stores that are no tables, as a report names them.
-pub const HOT_INDEX: &str = "hot index";
-const UNNAMED: &str = "files that no table names";
+use stored::{Erasure, Progress, registration};
 
 /// How long an erasure stays open at the least: as long as a file that no table names may wait for its commit (31 days; queues,
 /// streams and error prefixes keep what they hold for less), and a day for vacuum.
 pub const OPEN_FOR: Duration = Duration::from_secs(32 * 24 * 3_600);
 const _: () = assert!(OPEN_FOR.as_secs() > ages::ORPHAN.as_secs());
-
-/// What an erasure did, and when the last copies end. It names nobody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErasureReport {
-    /// Its name; `None`: it was only tried.
-    pub id: Option<String>,
-    /// The one dataset that it is of; `None`: all.
-    pub dataset: Option<String>,
-    /// When it was asked for: what arrived later stays.
-    #[serde(with = "alluvium_core::clock::rfc3339")]
-    pub requested_at: Micros,
-    /// By when it is closed at the earliest. Until then rows that arrived before it are left out wherever they come in again.
-    #[serde(with = "alluvium_core::clock::rfc3339")]
-    pub open_until: Micros,
-    /// When it was closed; `None`: it is open.
-    #[serde(with = "alluvium_core::clock::rfc3339::optional")]
-    pub closed_at: Option<Micros>,
-    /// What it did in each store.
-    pub stores: Vec<StoreErasure>,
-}
-
-/// What an erasure did in one store.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreErasure {
-    /// The store, such as ``table `telemetry` ``.
-    pub store: String,
-    /// The rows that left it; `None`: they are not counted there.
-    pub rows: Option<u64>,
-    /// The files that held them; `None`: it has none, or they are not counted.
-    pub files: Option<u64>,
-    /// When the last copy in it ends, at the latest; what is asked to go at once goes as soon as nothing needs it. `None`: none is left,
-    /// or none was there.
-    #[serde(with = "alluvium_core::clock::rfc3339::optional")]
-    pub ends: Option<Micros>,
-    /// Whether there is more to do before that.
-    pub is_done: bool,
-}
 
 /// An erasure that is not closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -311,167 +263,6 @@ impl Upkeep {
         }
     }
 
-    /// Takes the rows out of a table: no file that is in it holds any when this returns.
-    async fn sweep(&self, erasure: &mut Erasure, target: &Target, table: &str) -> Result<()> {
-        self.settle(erasure, table).await?;
-        self.index_table(table).await?;
-        self.hold_earlier(erasure, target, table).await?;
-        let mut contention = Contention::default();
-        loop {
-            let known = self.newest(table).await?;
-            match self.sweep_once(erasure, target, known.clone()).await {
-                Ok(Swept::Clean) => {
-                    erasure.progress(table).is_swept = true;
-                    return self.erasures().save(erasure).await;
-                }
-                Ok(Swept::Some) => contention = Contention::default(),
-                Ok(Swept::Overtaken) => contention.wait(table).await?,
-                // What another rewrite took out, vacuum in another process may have deleted before it was read here.
-                Err(LakeError::Damaged { .. }) if known.is_overtaken().await? => contention.wait(table).await?,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// One commit of a sweep.
-    async fn sweep_once(&self, erasure: &mut Erasure, target: &Target, known: Known) -> Result<Swept> {
-        let table = known.log().name().to_owned();
-        let (of, name) = ([target.clone()], table.clone());
-        let anew = Anew {
-            log: known.log().clone(),
-            format: self.format.clone(),
-            columns: self.columns(&table)?,
-            change: Arc::new(move |rows| target::without(&of, &name, rows)),
-            doing: DOING,
-        };
-        let work = Uuid::new_v4().simple().to_string();
-        let (mut removes, mut adds, mut entries, mut erased, mut bytes_read) =
-            (Vec::new(), Vec::new(), Vec::new(), 0, 0);
-        for file in self.files_that_may_hold(&known, target).await? {
-            let bytes = known.log().get_present(&file.path).await?;
-            let rows = self.count(&known, &file.path, &bytes, target).await?;
-            if rows == 0 {
-                continue;
-            }
-            if let Some(Written { file: new, entry, .. }) = anew.rewrite(&file, bytes, &work, adds.len()).await? {
-                adds.push(new);
-                entries.push(entry);
-            }
-            erased += rows;
-            bytes_read += file.size_bytes;
-            removes.push(file);
-            if bytes_read >= COMMIT_BYTES {
-                break;
-            }
-        }
-        if removes.is_empty() {
-            return Ok(Swept::Clean);
-        }
-        self.index(entries).await?;
-        let at = self.clock.now_micros();
-        let files: BTreeSet<String> = removes.iter().map(|file| file.path.clone()).collect();
-        let attempt = Attempt { work: work.clone(), from: known.next_version(), rows: erased, files };
-        let progress = erasure.progress(&table);
-        progress.held.extend(attempt.files.iter().map(|path| (path.clone(), at)));
-        progress.unsure = Some(attempt.clone());
-        self.erasures().save(erasure).await?;
-        let removal = Removal { work, table: table.clone(), erased, at, ..Removal::default() };
-        let committed = self.commit(known, Rewrite::erase(removes, adds, removal)).await?;
-        let progress = erasure.progress(&table);
-        progress.unsure = None;
-        if committed.is_some() {
-            progress.count(&attempt);
-        }
-        self.erasures().save(erasure).await?;
-        Ok(if committed.is_some() { Swept::Some } else { Swept::Overtaken })
-    }
-
-    /// Finds out whether the commit was made that was under way when the erasure was interrupted.
-    async fn settle(&self, erasure: &mut Erasure, table: &str) -> Result<()> {
-        let Some(attempt) = erasure.progress(table).unsure.take() else { return Ok(()) };
-        let known = self.newest(table).await?;
-        let mut is_made = None;
-        for version in attempt.from..known.next_version() {
-            match known.log().read(version).await? {
-                Some(commit) if commit.removals.iter().any(|removal| removal.work == attempt.work) => {
-                    is_made = Some(true);
-                    break;
-                }
-                Some(_) => is_made = is_made.or(Some(false)),
-                // Vacuum has deleted the entry, and with it perhaps the answer.
-                None => is_made = None,
-            }
-        }
-        let are_out = || Ok::<_, LakeError>(!known.files()?.iter().any(|file| attempt.files.contains(&file.path)));
-        if is_made.map_or_else(are_out, Ok)? {
-            erasure.progress(table).count(&attempt);
-        }
-        self.erasures().save(erasure).await
-    }
-
-    /// Notes the files that were taken out of a table earlier and hold the rows, so that they are deleted too.
-    async fn hold_earlier(&self, erasure: &mut Erasure, target: &Target, table: &str) -> Result<()> {
-        let known = self.newest(table).await?;
-        let without = self.files_without(table, target).await?;
-        for (path, at) in self.removed_files(table).await? {
-            if without.contains(&path) || erasure.progress(table).held.contains_key(&path) {
-                continue;
-            }
-            // One that has no entry was replaced before it got any. Vacuum may have deleted it since it was listed.
-            let Some(bytes) = known.log().find(&path).await? else { continue };
-            if self.count(&known, &path, &bytes, target).await? > 0 {
-                erasure.progress(table).held.insert(path, at);
-            }
-        }
-        self.erasures().save(erasure).await
-    }
-
-    /// Deletes the files that held the rows, if it is time.
-    async fn purge(&self, erasure: &mut Erasure, table: &str) -> Result<()> {
-        let kept_for = if erasure.at_once { 0 } else { self.time_travel(table).await? };
-        let now = self.clock.now_micros();
-        let held = &erasure.progress(table).held;
-        let due: BTreeSet<String> =
-            held.iter().filter(|(_, at)| **at <= now.saturating_sub(kept_for)).map(|(path, _)| path.clone()).collect();
-        if due.is_empty() {
-            return Ok(());
-        }
-        let left = self.vacuum_files(table, &due, erasure.at_once.then_some(Duration::ZERO)).await?;
-        if left == due {
-            return Ok(());
-        }
-        erasure.progress(table).held.retain(|path, _| !due.contains(path) || left.contains(path));
-        self.erasures().save(erasure).await
-    }
-
-    /// The files of a table that may hold rows of the owner, by the object index. One that has no entry may.
-    async fn files_that_may_hold(&self, known: &Known, target: &Target) -> Result<Vec<ActiveFile>> {
-        let without = self.files_without(known.log().name(), target).await?;
-        let mut files = known.files()?;
-        files.retain(|file| !without.contains(&file.path));
-        Ok(files)
-    }
-
-    /// The files of a table that hold no row of the owner, by the object index.
-    async fn files_without(&self, table: &str, target: &Target) -> Result<HashSet<String>> {
-        let mut without = HashSet::new();
-        let mut after: Option<String> = None;
-        loop {
-            let entries = self.index.entries(table, after.as_deref(), ENTRIES).await.map_err(LakeError::Index)?;
-            let Some(last) = entries.last() else { return Ok(without) };
-            after = Some(last.path.clone());
-            let of_others = entries.into_iter().filter(|entry| !may_hold_owner(entry, &target.owner));
-            without.extend(of_others.map(|entry| entry.path));
-        }
-    }
-
-    /// How many rows of a file go.
-    async fn count(&self, known: &Known, path: &str, bytes: &bytes::Bytes, target: &Target) -> Result<u64> {
-        let (targets, table, bytes) = ([target.clone()], known.log().name().to_owned(), bytes.clone());
-        let counted = blocking(known.log().name(), move || target::count(&targets, &table, bytes)).await?;
-        counted.map_err(|error| known.log().damaged(path, &format!("{error}; restore it")))
-    }
-
     /// The newest version of a table; `None`: it was never made.
     async fn known(&self, table: &str) -> Result<Option<Known>> {
         match self.newest(table).await {
@@ -480,61 +271,6 @@ impl Upkeep {
             Err(error) => Err(error),
         }
     }
-
-    async fn report(&self, erasure: &Erasure) -> Result<ErasureReport> {
-        let mut stores = Vec::new();
-        for (table, progress) in &erasure.tables {
-            let ends = match progress.held.values().max() {
-                Some(removed) if !erasure.at_once => Some(removed + self.time_travel(table).await?),
-                Some(_) => Some(self.clock.now_micros()),
-                None => None,
-            };
-            stores.push(StoreErasure {
-                store: format!("table `{table}`"),
-                rows: Some(progress.rows),
-                files: Some(progress.files),
-                ends,
-                is_done: self.is_swept(table, progress).await?,
-            });
-        }
-        let hot = StoreErasure {
-            store: HOT_INDEX.to_owned(),
-            rows: erasure.hot_rows,
-            is_done: erasure.hot_rows.is_some(),
-            ..StoreErasure::default()
-        };
-        let uncommitted = StoreErasure {
-            store: UNNAMED.to_owned(),
-            ends: erasure.closed_at.is_none().then(|| erasure.requested_at + micros(ages::ORPHAN)),
-            is_done: true,
-            ..StoreErasure::default()
-        };
-        stores.extend([hot, uncommitted]);
-        Ok(ErasureReport {
-            id: Some(erasure.id.simple().to_string()),
-            dataset: erasure.dataset.clone(),
-            requested_at: erasure.requested_at,
-            open_until: open_until(erasure),
-            closed_at: erasure.closed_at,
-            stores,
-        })
-    }
-
-    /// How long a table keeps files that were taken out of it.
-    async fn time_travel(&self, table: &str) -> Result<Micros> {
-        let Some(known) = self.known(table).await? else { return Ok(0) };
-        let metadata = known.metadata().ok_or_else(|| LakeError::NoTable(table.to_owned()))?;
-        Ok(micros(Ages::of(known.log(), metadata)?.tombstones))
-    }
-}
-
-/// What one commit of a sweep came to.
-enum Swept {
-    /// There was nothing left to take out.
-    Clean,
-    Some,
-    /// Another rewrite came between.
-    Overtaken,
 }
 
 fn open_until(erasure: &Erasure) -> Micros {

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use alluvium_core::Clock as _;
 use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
