@@ -24,8 +24,8 @@ use deltalake_core::kernel::{Action, Transaction};
 use uuid::Uuid;
 
 pub use report::{ErasureReport, HOT_INDEX, StoreErasure};
-pub(crate) use screen::Screener;
-pub(crate) use screen::{Screened as FilesScreened, Screening as FileScreening};
+pub(crate) use screen::{FileScreening, FilesScreened, Screener};
+pub(crate) use stored::Erasures;
 pub use target::{Screened, Target, screen_chunk};
 
 use crate::ages::{self, micros};
@@ -36,7 +36,6 @@ use crate::error::{LakeError, Result};
 use crate::log::Wrote;
 use crate::rewrite::Known;
 use crate::upkeep::Upkeep;
-pub(crate) use stored::Erasures;
 use stored::{Erasure, Progress, registration};
 
 /// How long an erasure stays open at the least: as long as a file that no table names may wait for its commit (31 days; queues,

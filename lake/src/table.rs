@@ -12,7 +12,7 @@ use crate::columns::{self, Fit};
 use crate::commit::{BatchNote, Commit, Operation};
 use crate::contention::Contention;
 use crate::cycle::Marks;
-use crate::erase::{Erasures, FileScreening as Screening, FilesScreened as Screened, Screener};
+use crate::erase::{Erasures, FileScreening, FilesScreened, Screener};
 use crate::error::{LakeError, Result};
 use crate::ledger_file::LedgerRows;
 use crate::log::{LogFiles, TableLog, Wrote};
@@ -189,11 +189,11 @@ impl Table {
 
     /// Compares files with the open erasures. One that is gone was added by another committer, which is caught up with; else it is an
     /// error.
-    async fn screen(&mut self, screener: &mut Screener, files: &[&DataFileEntry]) -> Result<Screening> {
+    async fn screen(&mut self, screener: &mut Screener, files: &[&DataFileEntry]) -> Result<FileScreening> {
         loop {
             match screener.screen(self, files).await? {
-                Screened::Done(screening) => return Ok(screening),
-                Screened::Gone(path) => {
+                FilesScreened::Done(screening) => return Ok(screening),
+                FilesScreened::Gone(path) => {
                     self.catch_up().await?;
                     if !self.state.kept.contain(&path) {
                         let batch = BatchIdentity::from_data_file_name(&path).map(|batch| batch.to_string());

@@ -39,15 +39,15 @@ pub(crate) struct Screener {
 }
 
 /// What came of a look at files.
-pub(crate) enum Screened {
-    Done(Screening),
+pub(crate) enum FilesScreened {
+    Done(FileScreening),
     /// This file is gone: another committer may have added it by now, without the rows.
     Gone(String),
 }
 
 /// What becomes of the files of one commit.
 #[derive(Debug, Default)]
-pub(crate) struct Screening {
+pub(crate) struct FileScreening {
     /// The open erasures that the files were compared with.
     erasures: BTreeSet<Uuid>,
     /// By the path of a file, relative to its table, what is added instead of it.
@@ -69,23 +69,23 @@ impl Screener {
     }
 
     /// Compares those files of a table that it does not have. Where no erasure is open, that is none.
-    pub(crate) async fn screen(&mut self, table: &Table, files: &[&DataFileEntry]) -> Result<Screened> {
-        let mut screening = Screening { erasures: table.state.erasures.clone(), ..Screening::default() };
+    pub(crate) async fn screen(&mut self, table: &Table, files: &[&DataFileEntry]) -> Result<FilesScreened> {
+        let mut screening = FileScreening { erasures: table.state.erasures.clone(), ..FileScreening::default() };
         if screening.erasures.is_empty() {
-            return Ok(Screened::Done(screening));
+            return Ok(FilesScreened::Done(screening));
         }
         let targets: Arc<[Target]> = self.targets(&screening.erasures, table.log.name()).await?.into();
         if targets.is_empty() {
-            return Ok(Screened::Done(screening));
+            return Ok(FilesScreened::Done(screening));
         }
         for file in files.iter().filter(|file| !table.state.kept.contain(&file.path)) {
             let path = path_in(table.log.name(), file);
-            let Some(bytes) = table.log.find(path).await? else { return Ok(Screened::Gone(file.path.clone())) };
+            let Some(bytes) = table.log.find(path).await? else { return Ok(FilesScreened::Gone(file.path.clone())) };
             if let Some(instead) = self.screen_file(table, file, bytes, &targets).await? {
                 screening.instead.insert(path.to_owned(), instead);
             }
         }
-        Ok(Screened::Done(screening))
+        Ok(FilesScreened::Done(screening))
     }
 
     /// Whose rows these erasures are for, as far as they concern a table. What is closed by now is for nobody's.
@@ -130,7 +130,7 @@ impl Screener {
     }
 }
 
-impl Screening {
+impl FileScreening {
     /// Whether it is up to date: no erasure was registered since, and none was closed.
     pub(crate) fn is_of(&self, table: &Table) -> bool {
         self.erasures == table.state.erasures
