@@ -11,8 +11,11 @@ use alluvium_lake::{AuditReport, AuditSettings, DatasetAudit, DayAudit, LakeErro
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::Log;
+use alluvium_local::pipeline::Pipeline;
+use alluvium_local::store::StoreIndex;
 use alluvium_query::api::parse_time;
 use alluvium_transform::Transform;
+use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -143,7 +146,9 @@ async fn audit_folder(settings: &Settings, asked: &AuditSettings) -> anyhow::Res
     let datasets = Arc::new(node::datasets(settings)?);
     let log = log_of(settings, &folder)?;
     let transform = Arc::new(Transform::new(datasets.clone(), node::transform_settings(settings)?)?);
-    Ok(of_parts(&sql::reader(&folder)?, &datasets, &Arc::new(log), &transform, asked).await?)
+    let store = sql::store(&folder)?;
+    let reader = LakeReader::new(store.clone(), folder.lake_url());
+    Ok(Audited { reader, store, datasets, log: Arc::new(log), transform }.audit(asked).await?)
 }
 
 /// The log of a folder on which no node runs.
@@ -161,20 +166,37 @@ pub fn log_of(settings: &Settings, folder: &DataFolder) -> anyhow::Result<Log> {
     Ok(log)
 }
 
-/// Audits the tables against the log that fed them.
-///
-/// # Errors
-///
-/// When a table or the log cannot be read; what does not balance is in the report, not an error.
-pub async fn of_parts(
-    reader: &LakeReader,
-    datasets: &Datasets,
-    log: &Arc<Log>,
-    transform: &Arc<Transform>,
-    asked: &AuditSettings,
-) -> Result<AuditReport, LakeError> {
-    let counts = LogCounts { log: log.clone(), transform: transform.clone() };
-    alluvium_lake::audit(reader, datasets, &counts, asked).await
+/// The tables of one machine, and the log that fed them.
+pub struct Audited {
+    reader: LakeReader,
+    store: Arc<dyn ObjectStore>,
+    datasets: Arc<Datasets>,
+    log: Arc<Log>,
+    transform: Arc<Transform>,
+}
+
+impl Audited {
+    /// Those of a running node.
+    pub fn of(pipeline: &Pipeline) -> Self {
+        Self {
+            reader: pipeline.lake_reader(),
+            store: pipeline.store.clone(),
+            datasets: pipeline.datasets.clone(),
+            log: pipeline.log.clone(),
+            transform: pipeline.transform.clone(),
+        }
+    }
+
+    /// Audits the tables against the log.
+    ///
+    /// # Errors
+    ///
+    /// When a table or the log cannot be read; what does not balance is in the report, not an error.
+    pub async fn audit(self, asked: &AuditSettings) -> Result<AuditReport, LakeError> {
+        let counts = LogCounts { log: self.log, transform: self.transform };
+        let index = StoreIndex::new(self.store);
+        alluvium_lake::audit(&self.reader, &self.datasets, &index, &counts, asked).await
+    }
 }
 
 /// Counts the events in runs of the log's records, by the transform's own reading of them.

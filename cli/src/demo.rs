@@ -16,10 +16,11 @@ use anyhow::Context as _;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audited;
 use crate::client::Client;
 use crate::node::Node;
 use crate::settings::Settings;
-use crate::{Common, Outcome, audit, observe, output};
+use crate::{Common, Outcome, observe, output};
 
 /// How long the last events may take from acknowledged to committed.
 const SETTLING: Duration = Duration::from_secs(120);
@@ -100,8 +101,7 @@ async fn show(node: &Node, args: &Args, common: &Common, now: i64) -> anyhow::Re
     bars.done();
 
     let pipeline = &node.pipeline;
-    let (reader, asked) = (pipeline.lake_reader(), AuditSettings::at(pipeline.clock().now_micros()));
-    let audit = audit::of_parts(&reader, &pipeline.datasets, &pipeline.log, &pipeline.transform, &asked).await?;
+    let audit = Audited::of(pipeline).audit(&AuditSettings::at(pipeline.clock().now_micros())).await?;
     let report = report::Report {
         url: node.url(),
         kept: args.keep.clone(),

@@ -35,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audited;
 use crate::settings::{Secret, Settings};
 use crate::{audit, compact, erase, recover, redrive, vacuum};
 
@@ -315,8 +316,7 @@ async fn run_audit(State(admin): State<Admin>, Query(asked): Query<audit::Asked>
         Ok(asked) => asked,
         Err(error) => return problem(Problem::new(400, "bad-time", error.to_string())),
     };
-    let (reader, datasets) = (pipeline.lake_reader(), &pipeline.datasets);
-    match audit::of_parts(&reader, datasets, &pipeline.log, &pipeline.transform, &asked).await {
+    match Audited::of(pipeline).audit(&asked).await {
         Ok(report) => {
             set_audit_metrics(&report, asked.now);
             Json(report).into_response()

@@ -103,6 +103,11 @@ pub fn reader(folder: &DataFolder) -> anyhow::Result<LakeReader> {
     Ok(LakeReader::new(store(folder)?, folder.lake_url()))
 }
 
-fn store(folder: &DataFolder) -> anyhow::Result<Arc<dyn ObjectStore>> {
+/// The store of such a folder's lake, to read from.
+///
+/// # Errors
+///
+/// When the lake's folder cannot be read.
+pub fn store(folder: &DataFolder) -> anyhow::Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(LocalFileSystem::new_with_prefix(folder.lake())?))
 }

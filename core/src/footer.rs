@@ -49,6 +49,8 @@ pub struct FooterEntry {
     bytes: u64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     dead_by_reason: BTreeMap<ReasonCode, u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    redriven: Option<u64>,
 }
 
 /// A text under [`BATCH_KEY`] out of which no commit message can be made.
@@ -122,6 +124,7 @@ impl FooterEntry {
             dead: entry.dead,
             bytes: entry.bytes,
             dead_by_reason: entry.dead_by_reason.clone(),
+            redriven: entry.redriven,
         }
     }
 
@@ -135,6 +138,7 @@ impl FooterEntry {
             dead: self.dead,
             bytes: self.bytes,
             dead_by_reason: self.dead_by_reason.clone(),
+            redriven: self.redriven,
             arrival: footer.arrival,
             covers: footer.covers.clone(),
         }

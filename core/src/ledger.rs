@@ -106,6 +106,9 @@ pub struct LedgerEntry {
     pub bytes: u64,
     /// `dead`, by reason.
     pub dead_by_reason: BTreeMap<ReasonCode, u64>,
+    /// Events among those received that a redrive has sent again; `None`: a release wrote it that did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redriven: Option<u64>,
     /// The arrival time of the batch's newest record.
     pub arrival: Micros,
     /// The records that the batch covers, one run per shard, by shard.
@@ -138,10 +141,11 @@ impl Removal {
 }
 
 impl LedgerEntry {
-    /// Whether `received = written + filtered + dead` (TR-2).
+    /// Whether `received = written + filtered + dead` (TR-2), and what is counted within one of these is no more than it.
     pub fn balances(&self) -> bool {
         self.received == self.written + self.filtered + self.dead
             && self.dead == self.dead_by_reason.values().sum::<u64>()
+            && self.redriven.is_none_or(|redriven| redriven <= self.received)
     }
 }
 

@@ -9,17 +9,19 @@ mod days;
 mod erasures;
 mod files;
 mod identities;
+mod index;
 mod messages;
+mod redrives;
 mod report;
 mod rows;
 mod stream;
 mod sweep;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::ports::Stream;
+use alluvium_core::ports::{ObjectIndex, Stream};
 use alluvium_core::{DatasetName, Datasets, LedgerEntry};
 use futures::StreamExt as _;
 
@@ -37,6 +39,7 @@ use crate::pending;
 use crate::reader::{ActiveFile, TableSnapshot};
 use crate::reader::{LakeReader, snapshot_of};
 use crate::state::{Files, TableState};
+use redrives::Marked;
 use rows::Differ;
 
 /// How many ledger files are read at a time.
@@ -69,15 +72,16 @@ impl AuditSettings {
     }
 }
 
-/// Recomputes what the lake says of itself, and asks the stream for what it still holds.
+/// Recomputes what the lake says of itself, compares the index of its files with it, and asks the stream for what it still holds.
 ///
 /// # Errors
 ///
-/// When the store or the stream cannot be asked, or a table's log cannot be read; [`LakeError::NoDataset`] when the dataset that is
+/// When the store, the index or the stream cannot be asked, or a table's log cannot be read; [`LakeError::NoDataset`] when the dataset that is
 /// asked for is none. What does not balance is in the report, not an error.
 pub async fn audit(
     reader: &LakeReader,
     datasets: &Datasets,
+    index: &dyn ObjectIndex,
     stream: &dyn StreamCounts,
     settings: &AuditSettings,
 ) -> Result<AuditReport> {
@@ -91,12 +95,16 @@ pub async fn audit(
     let entries = &examined.rows.entries;
     let mut shards = coverage::check(entries, &ledger.positions, &mut checks.coverage);
     stream::check(stream, entries, &mut shards, &mut checks.stream).await?;
+    examined.check_redrives(&shards, &mut checks.redrives);
+    let mut indexed = Findings::default();
+    index::check(index, &examined.files, &mut indexed).await?;
     let uncommitted = messages::uncommitted(reader, &stored, entries).await?;
     messages::tell(&uncommitted, &mut checks.files);
-    let checks = checks.finish(
+    let mut checks = checks.finish(
         "the ledger covers every record up to the position, once",
         "the ledger has every event that the stream holds",
     );
+    checks.push(indexed.into_check("the object index tells of each data file what the table's log does"));
     Ok(examined.report(settings, shards, uncommitted, checks))
 }
 
@@ -126,6 +134,7 @@ pub async fn audit_shared(
     erasures::check(reader, settings.now, &mut checks.erasures).await?;
     let entries = &examined.rows.entries;
     let shards = identities::check(stream, records, entries, &mut checks.coverage, &mut checks.stream).await?;
+    examined.check_redrives(&shards, &mut checks.redrives);
     let mut uncommitted = messages::uncommitted(reader, &stored, entries).await?;
     let mut overdue = Findings::default();
     messages::check(&mut uncommitted, settings, &mut overdue);
@@ -150,9 +159,16 @@ struct Examined {
     /// The ledger's sums.
     datasets: Vec<DatasetAudit>,
     differ: Differ,
+    /// The files of every table but the ledger, by its name.
+    files: BTreeMap<String, Vec<ActiveFile>>,
+    marked: Marked,
 }
 
 impl Examined {
+    fn check_redrives(&self, shards: &[ShardAudit], findings: &mut Findings) {
+        redrives::check(&self.marked, &self.rows.entries, shards, findings);
+    }
+
     /// Refuses a dataset that is none, before the stream is read, which may take long.
     fn check_asked(&self, settings: &AuditSettings) -> Result<()> {
         let Some(asked) = &settings.dataset else { return Ok(()) };
@@ -168,7 +184,7 @@ impl Examined {
         uncommitted: Vec<UncommittedMessage>,
         checks: Vec<Check>,
     ) -> AuditReport {
-        let Self { ledger_version, rows, tables, datasets, differ } = self;
+        let Self { ledger_version, rows, tables, datasets, differ, .. } = self;
         let entries = rows.entries.iter().filter(|entry| settings.selects(&entry.dataset, entry.arrival));
         let removals = rows.removals.iter().filter(|gone| settings.selects(&gone.table, gone.at));
         let days = days::days(entries.clone());
@@ -210,16 +226,23 @@ async fn examine(
     let dead_letters = DatasetName::dead_letters();
     let known = datasets.iter().map(|dataset| dataset.name.as_str()).chain([dead_letters.as_str()]);
     let named: BTreeSet<&str> = known.chain(ledger.copied.keys().map(String::as_str)).collect();
+    let (mut files, mut marked) = (BTreeMap::new(), Marked::default());
     for name in named {
         let copied = ledger.copied.get(name).copied();
         let (snapshot, ahead) = as_copied(reader, name, copied).await?;
-        let (_, table) = files::check(reader, name, snapshot.as_ref(), ahead, &mut checks.files).await?;
+        let (present, table) = files::check(reader, name, snapshot.as_ref(), ahead, &mut checks.files).await?;
         tables.push(table);
+        let mut of_table = snapshot.map_or_else(Vec::new, |snapshot| snapshot.files);
+        of_table.retain(|file| present.contains(&file.path));
+        if name == dead_letters.as_str() {
+            marked = Marked::read(&reader.log(name), &of_table, &mut checks.redrives).await?;
+        }
+        files.insert(name.to_owned(), of_table);
     }
 
     rows::check_entries(&rows, &mut checks.ledger);
     let (datasets, differ) = rows::check_tables(&rows, &tables, &mut checks.rows);
-    Ok(Examined { ledger_version: ledger_snapshot.version, rows, tables, datasets, differ })
+    Ok(Examined { ledger_version: ledger_snapshot.version, rows, tables, datasets, differ, files, marked })
 }
 
 /// What is being found out, check by check.
@@ -231,6 +254,7 @@ struct Checks {
     coverage: Findings,
     stream: Findings,
     erasures: Findings,
+    redrives: Findings,
 }
 
 impl Checks {
@@ -242,6 +266,7 @@ impl Checks {
             self.coverage.into_check(coverage),
             self.stream.into_check(stream),
             self.erasures.into_check("every erasure is done, and closed in its time"),
+            self.redrives.into_check("every dead letter that was sent again has come again"),
         ]
     }
 }
@@ -345,6 +370,16 @@ pub(crate) async fn problems_at(reader: &LakeReader, datasets: &Datasets, versio
     let mut checks = Checks::default();
     examine(reader, datasets, &ledger, &mut checks).await?;
     Ok(checks.finish("", "").into_iter().flat_map(|check| check.problems).collect())
+}
+
+/// What was sent again out of the dead letters and has not come, when everything that was delivered is committed.
+#[cfg(test)]
+pub(crate) async fn lost_redrives(reader: &LakeReader, datasets: &Datasets) -> Result<Vec<String>> {
+    let ledger = reader.newest(DatasetName::ledger().as_str()).await?;
+    let examined = examine(reader, datasets, &ledger, &mut Checks::default()).await?;
+    let mut findings = Findings::default();
+    examined.check_redrives(&[], &mut findings);
+    Ok(findings.problems)
 }
 
 /// All entries of the newest ledger.

@@ -44,6 +44,8 @@ impl LedgerRows {
 
 /// How many columns the files have that were written before there were removals.
 const COLUMNS_WITHOUT_REMOVALS: usize = 11;
+/// And before events were counted that came again by a redrive.
+const COLUMNS_WITHOUT_REDRIVEN: usize = 14;
 
 /// One ledger data file, ready to be stored.
 #[derive(Debug)]
@@ -97,12 +99,8 @@ fn batches_of(bytes: Bytes) -> Result<ParquetRecordBatchReader, NoLedgerFile> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?;
     let (expected, found) = (ledger_columns(), reader.schema());
     let (expected, found) = (&expected.fields()[..], &found.fields()[..]);
-    // A file that was written before there were removals has none of their columns.
-    if found == expected || found == &expected[..COLUMNS_WITHOUT_REMOVALS] {
-        Ok(reader)
-    } else {
-        Err(NoLedgerFile::Columns)
-    }
+    let known = [COLUMNS_WITHOUT_REMOVALS, COLUMNS_WITHOUT_REDRIVEN, expected.len()];
+    if known.iter().any(|columns| found == &expected[..*columns]) { Ok(reader) } else { Err(NoLedgerFile::Columns) }
 }
 
 /// Reads the rows back, entries and removals in the order in which they stand.
@@ -139,7 +137,8 @@ fn record_batch(rows: &LedgerRows, committed_at: Micros) -> RecordBatch {
         let values = removals.iter().map(|removal| Some(number(value(removal))));
         Arc::new(Int64Array::from_iter(std::iter::repeat_n(None, nothing).chain(values)))
     };
-    let columns = vec![
+    let redriven = entries.iter().map(|entry| entry.redriven.map(number));
+    let columns: Vec<Arc<dyn Array>> = vec![
         text(&|entry| entry.batch.to_string()),
         text(&|entry| entry.dataset.clone()),
         count(&|entry| entry.received),
@@ -154,6 +153,7 @@ fn record_batch(rows: &LedgerRows, committed_at: Micros) -> RecordBatch {
         removed(&|removal| removal.duplicates),
         removed(&|removal| removal.expired),
         removed(&|removal| removal.erased),
+        Arc::new(Int64Array::from_iter(redriven)),
     ];
     RecordBatch::try_new(ledger_columns(), columns).expect("the columns are built in the order and types of the table")
 }
@@ -173,6 +173,7 @@ fn without_events(removal: &Removal) -> LedgerEntry {
         dead: 0,
         bytes: 0,
         dead_by_reason: BTreeMap::new(),
+        redriven: None,
         arrival: removal.at,
         covers: Vec::new(),
     }
@@ -209,6 +210,10 @@ fn entry(batch: &RecordBatch, row: usize) -> Result<LedgerEntry, NoLedgerFile> {
         dead: count("dead")?,
         bytes: count("bytes")?,
         dead_by_reason: parse("dead_by_reason", text("dead_by_reason"), row)?,
+        redriven: match batch.column_by_name("redriven") {
+            Some(column) if column.is_valid(row) => Some(count("redriven")?),
+            _ => None,
+        },
         arrival: batch.column(place("arrival")).as_primitive::<TimestampMicrosecondType>().value(row),
         covers: parse("covers", text("covers"), row)?,
     })

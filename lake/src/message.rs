@@ -27,6 +27,7 @@ pub(crate) fn entries(message: &CommitMessage) -> Vec<LedgerEntry> {
         dead: 0,
         bytes: 0,
         dead_by_reason: BTreeMap::new(),
+        redriven: Some(0),
         arrival: 0,
         covers: message.covers.clone(),
     }]
@@ -87,8 +88,9 @@ fn find_contradiction(message: &CommitMessage) -> std::result::Result<(), String
 }
 
 fn is_believable(entry: &LedgerEntry) -> bool {
-    let LedgerEntry { received, written, filtered, dead, bytes, .. } = entry;
-    let counts = [received, written, filtered, dead, bytes].into_iter().chain(entry.dead_by_reason.values());
+    let LedgerEntry { received, written, filtered, dead, bytes, redriven, .. } = entry;
+    let counts = [received, written, filtered, dead, bytes].into_iter().chain(redriven);
+    let counts = counts.chain(entry.dead_by_reason.values());
     counts.into_iter().all(|count| *count <= MOST)
 }
 

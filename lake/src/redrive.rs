@@ -30,7 +30,8 @@ use crate::reader::ActiveFile;
 use crate::rewrite::{Known, Rewrite};
 use crate::upkeep::{Upkeep, blocking};
 
-const MARK: &str = "redriven_at";
+/// The column of the time at which a dead letter was sent again.
+pub(crate) const MARK: &str = "redriven_at";
 const MICROS_PER_DAY: Micros = 86_400_000_000;
 
 /// Dead letters by their event keys.

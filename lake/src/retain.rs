@@ -99,7 +99,7 @@ impl Upkeep {
 }
 
 /// No row of the file is newer; `None`: its statistics do not say.
-fn newest_event(file: &ActiveFile) -> Option<Micros> {
+pub(crate) fn newest_event(file: &ActiveFile) -> Option<Micros> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Stats {

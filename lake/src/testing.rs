@@ -5,6 +5,7 @@ mod crashing;
 mod events;
 mod format;
 mod index;
+mod letters;
 mod library;
 mod retained;
 mod sealed;
@@ -28,9 +29,10 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
 pub(crate) use crashing::{Crash, Crashing};
-pub(crate) use events::{Event, deliver_events, events_of, first_arrivals, rows_of_events};
+pub(crate) use events::{Event, deliver_events, deliver_rows, events_of, first_arrivals, rows_of_events};
 pub(crate) use format::PlainFormat;
 pub(crate) use index::MemoryIndex;
+pub(crate) use letters::{all_dead, deliver_letters, letters_of};
 pub(crate) use library::{assert_the_library_reads_the_same, library_table};
 pub(crate) use retained::Retained;
 pub(crate) use sealed::{Told, sealed};
@@ -284,6 +286,7 @@ pub(crate) fn empty_entry(batch: &BatchIdentity, dataset: &str, covers: &[ShardR
         dead: 0,
         bytes: 0,
         dead_by_reason: BTreeMap::new(),
+        redriven: Some(0),
         arrival: 1_700_000_000_000_000,
         covers: covers.to_vec(),
     }
@@ -350,7 +353,9 @@ pub(crate) async fn drive_opened(mut lake: Lake, files: &Arc<dyn ObjectStore>, s
 pub(crate) async fn assert_complete(store: &Arc<dyn ObjectStore>, stream: &TestStream) {
     assert_rows(store, stream.rows()).await;
     let reader = LakeReader::new(store.clone(), root());
-    let report = crate::audit(&reader, &datasets(), stream, &crate::AuditSettings::at(0)).await.unwrap();
+    let report = crate::audit(&reader, &datasets(), &MemoryIndex::default(), stream, &crate::AuditSettings::at(0))
+        .await
+        .unwrap();
     assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
     assert_eq!(report.total().received, stream_events(stream), "every event is in the ledger once");
     for shard in report.shards {

@@ -66,9 +66,14 @@ fn table(report: &AuditReport) -> &TableAudit {
 }
 
 /// Audits until the table is as wanted, which the loops of the node see to.
-async fn audited(reader: &LakeReader, datasets: &Datasets, wanted: impl Fn(&TableAudit) -> bool) -> AuditReport {
+async fn audited(
+    reader: &LakeReader,
+    datasets: &Datasets,
+    index: &StoreIndex,
+    wanted: impl Fn(&TableAudit) -> bool,
+) -> AuditReport {
     for _ in 0..3_000 {
-        let report = audit(reader, datasets, &Forgetful, &AuditSettings::at(0)).await.unwrap();
+        let report = audit(reader, datasets, index, &Forgetful, &AuditSettings::at(0)).await.unwrap();
         assert!(report.balances(), "{:?}", report.problems().collect::<Vec<_>>());
         if wanted(table(&report)) {
             return report;
@@ -92,9 +97,10 @@ async fn a_node_without_new_events_lets_vacuum_delete_what_compaction_replaced()
         data: format!(r#"{{"id":"{id}","source":"s","type":"reading","value":1}}"#).into(),
     };
     let reader = pipeline.lake_reader();
+    let index = StoreIndex::new(pipeline.store.clone());
     for first in [0, 50] {
         pipeline.log.append(PutBatch { records: (first..first + 50).map(record).collect() }).await.unwrap();
-        audited(&reader, &datasets, |table| table.rows == u64::from(first) + 50).await;
+        audited(&reader, &datasets, &index, |table| table.rows == u64::from(first) + 50).await;
     }
     let spill = tempfile::tempdir().unwrap();
     let upkeep = Upkeep::new(
@@ -109,10 +115,10 @@ async fn a_node_without_new_events_lets_vacuum_delete_what_compaction_replaced()
     let rounds = upkeep.compact(TABLE, 2).await.unwrap();
     let replaced = rounds[0].files_before;
     assert!(replaced >= 2, "{rounds:?}");
-    audited(&reader, &datasets, |table| table.versions_ahead == 0 && table.removed == replaced).await;
+    audited(&reader, &datasets, &index, |table| table.versions_ahead == 0 && table.removed == replaced).await;
     let done = upkeep.vacuum(TABLE, VacuumMode::Delete, Some(Duration::ZERO)).await.unwrap();
     assert_eq!(done.removed.files, replaced as u64);
-    let report = audited(&reader, &datasets, |_| true).await;
+    let report = audited(&reader, &datasets, &index, |_| true).await;
     assert_eq!((table(&report).rows, table(&report).files, table(&report).removed), (100, 1, 0));
     pipeline.drain().await.unwrap();
 }

@@ -107,6 +107,7 @@ pub fn ledger_columns() -> SchemaRef {
             removed("duplicates"),
             removed("expired"),
             removed("erased"),
+            Field::new("redriven", DataType::Int64, true),
         ]))
     });
     COLUMNS.clone()

@@ -18,6 +18,7 @@ fn entries() -> (Vec<ShardRange>, Vec<LedgerEntry>) {
         dead: dead_by_reason.len() as u64,
         bytes: 99,
         dead_by_reason,
+        redriven: Some(1),
         arrival: 1_700_000_000_000_000,
         covers: covers.clone(),
     };

@@ -153,6 +153,9 @@ pub struct DatasetAudit {
     pub bytes: u64,
     /// `dead`, by reason.
     pub dead_by_reason: BTreeMap<ReasonCode, u64>,
+    /// Events among those received that a redrive has sent again.
+    #[serde(default)]
+    pub redriven: u64,
     /// Rows of this table that compaction removed: not the first arrival of their event key.
     #[serde(default)]
     pub duplicates: u64,
@@ -174,6 +177,7 @@ impl DatasetAudit {
             total.filtered += one.filtered;
             total.dead += one.dead;
             total.bytes += one.bytes;
+            total.redriven += one.redriven;
             total.duplicates += one.duplicates;
             total.expired += one.expired;
             total.erased += one.erased;

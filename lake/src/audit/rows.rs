@@ -46,6 +46,7 @@ pub(super) fn sums<'a>(
         sum.filtered += entry.filtered;
         sum.dead += entry.dead;
         sum.bytes += entry.bytes;
+        sum.redriven += entry.redriven.unwrap_or_default();
         for (reason, count) in &entry.dead_by_reason {
             *sum.dead_by_reason.entry(*reason).or_default() += count;
         }

@@ -11,7 +11,9 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::*;
-use crate::testing::{LEDGER, NOTES, READINGS, TestStream, datasets, deliver, drive, empty_entry, open, range, root};
+use crate::testing::{
+    LEDGER, MemoryIndex, NOTES, READINGS, TestStream, datasets, deliver, drive, empty_entry, open, range, root,
+};
 
 const STREAM: [u64; 2] = [60, 43];
 
@@ -22,7 +24,9 @@ async fn lake() -> Arc<dyn ObjectStore> {
 }
 
 async fn report_of(store: &Arc<dyn ObjectStore>, stream: &TestStream) -> AuditReport {
-    audit(&LakeReader::new(store.clone(), root()), &datasets(), stream, &AuditSettings::at(0)).await.unwrap()
+    audit(&LakeReader::new(store.clone(), root()), &datasets(), &MemoryIndex::default(), stream, &AuditSettings::at(0))
+        .await
+        .unwrap()
 }
 
 async fn problems(store: &Arc<dyn ObjectStore>, stream: &TestStream) -> Vec<String> {
@@ -235,7 +239,7 @@ async fn lake_of_days() -> (Arc<dyn ObjectStore>, TestStream) {
 }
 
 async fn asked(store: &Arc<dyn ObjectStore>, stream: &TestStream, settings: AuditSettings) -> Result<AuditReport> {
-    audit(&LakeReader::new(store.clone(), root()), &datasets(), stream, &settings).await
+    audit(&LakeReader::new(store.clone(), root()), &datasets(), &MemoryIndex::default(), stream, &settings).await
 }
 
 #[tokio::test]
@@ -297,7 +301,7 @@ async fn what_is_no_dataset_is_refused_before_the_stream_is_read() {
     let of = |dataset: &str| AuditSettings { dataset: Some(dataset.to_owned()), ..AuditSettings::at(0) };
     let reader = LakeReader::new(store.clone(), root());
     for name in ["nonsense", LEDGER, ""] {
-        let error = audit(&reader, &datasets(), &Untouched, &of(name)).await.unwrap_err();
+        let error = audit(&reader, &datasets(), &MemoryIndex::default(), &Untouched, &of(name)).await.unwrap_err();
         assert!(matches!(&error, LakeError::NoDataset(refused) if refused == name), "{error}");
     }
     assert!(asked(&store, &stream, of("dead_letters")).await.unwrap().balances());

@@ -10,16 +10,28 @@ fn rows() -> LedgerRows {
     let mut one = empty_entry(&batch, "readings", &[range(0, 1, 5), range(1, 8, 8)]);
     (one.received, one.written, one.filtered, one.dead, one.bytes) = (10, 6, 1, 3, 999);
     one.dead_by_reason = [(ReasonCode::NotJson, 2), (ReasonCode::TooDeep, 1)].into();
+    one.redriven = Some(2);
     let work = "00c0ffee00c0ffee00c0ffee00c0ffee".to_owned();
     let gone = Removal { work, table: "readings".to_owned(), duplicates: 2, expired: 3, erased: 4, at: 7 };
     LedgerRows { entries: vec![one, empty_entry(&batch, "notes", &[range(0, 6, 7)])], removals: vec![gone] }
 }
 
+/// The rows as a release wrote them that had this many columns.
+fn of_before(mut rows: LedgerRows, columns: usize) -> (LedgerRows, Bytes) {
+    if columns <= COLUMNS_WITHOUT_REMOVALS {
+        rows.removals.clear();
+    }
+    rows.entries.iter_mut().for_each(|entry| entry.redriven = None);
+    let batch = record_batch(&rows, 5).project(&(0..columns).collect::<Vec<_>>()).unwrap();
+    (rows, write(&batch))
+}
+
 #[test]
-fn a_file_without_removals_is_read() {
-    let rows = LedgerRows { removals: Vec::new(), ..rows() };
-    let batch = record_batch(&rows, 5).project(&(0..COLUMNS_WITHOUT_REMOVALS).collect::<Vec<_>>()).unwrap();
-    assert_eq!(decode(write(&batch)).unwrap(), rows);
+fn a_file_of_a_release_before_is_read() {
+    for columns in [COLUMNS_WITHOUT_REMOVALS, COLUMNS_WITHOUT_REDRIVEN] {
+        let (rows, bytes) = of_before(rows(), columns);
+        assert_eq!(decode(bytes).unwrap(), rows, "of {columns} columns");
+    }
 }
 
 #[test]
@@ -30,11 +42,9 @@ fn rows_survive_the_round_trip() {
 }
 
 #[test]
-fn files_are_merged_with_those_from_before_there_were_removals() {
-    let old = LedgerRows { removals: Vec::new(), ..rows() };
-    let batch = record_batch(&old, 5).project(&(0..COLUMNS_WITHOUT_REMOVALS).collect::<Vec<_>>()).unwrap();
-    let (bytes, count) = merge([write(&batch), encode(&rows(), 6).bytes]).unwrap();
-    let mut expected = old;
+fn files_are_merged_with_those_of_releases_before() {
+    let (mut expected, old) = of_before(rows(), COLUMNS_WITHOUT_REMOVALS);
+    let (bytes, count) = merge([old, encode(&rows(), 6).bytes]).unwrap();
     expected.extend(&rows());
     assert_eq!((decode(bytes.clone()).unwrap(), count), (expected, 5));
     let committed = batches_of(bytes).unwrap().next().unwrap().unwrap()["committed_at"].clone();

@@ -9,7 +9,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::*;
 use crate::testing::{
-    Crash, Crashing, DEAD, Dice, LEDGER, NOTES, READINGS, TestStream, assert_complete, datasets, drive, open, root,
+    Crash, Crashing, DEAD, Dice, LEDGER, MemoryIndex, NOTES, READINGS, TestStream, assert_complete, datasets, drive,
+    open, root,
 };
 
 async fn newest_entry(store: &Arc<dyn ObjectStore>, table: &str) -> (Path, Bytes) {
@@ -137,6 +138,7 @@ async fn deaths_and_torn_entries_in_any_order_lose_nothing_and_double_nothing() 
             let report = crate::audit(
                 &crate::LakeReader::new(disk.clone(), root()),
                 &datasets(),
+                &MemoryIndex::default(),
                 &stream,
                 &crate::AuditSettings::at(0),
             )

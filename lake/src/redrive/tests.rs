@@ -2,11 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alluvium_core::identity::content_hash;
-use alluvium_core::{
-    BatchIdentity, CommitMessage, DataFileEntry, DataFileFormat as _, LedgerEntry, ReasonCode, RecordIdentity, ShardId,
-    ShardRange,
-};
+use alluvium_core::BatchIdentity;
 use arrow::array::{BinaryArray, Date32Array, Int64Array, StringArray, new_null_array};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -16,8 +12,8 @@ use super::*;
 use crate::columns::conform;
 use crate::commit::Operation;
 use crate::testing::{
-    Crash, Crashing, DEAD, Maintainer, PlainFormat, assert_the_library_reads_the_same, datasets, empty_entry,
-    maintainer, open_shared, root,
+    Crash, Crashing, DEAD, Maintainer, all_dead, assert_the_library_reads_the_same, datasets, deliver_rows, maintainer,
+    open_shared, root,
 };
 use crate::{CompactSettings, LakeReader, SharedLake};
 
@@ -61,25 +57,8 @@ fn letters(numbers: std::ops::Range<u64>) -> RecordBatch {
 
 /// Stores and commits these dead letters as one batch.
 async fn bury(store: &Arc<dyn ObjectStore>, lake: &mut SharedLake, rows: &RecordBatch, batch: u64) {
-    let shard = ShardId::numbered(0);
-    let record = RecordIdentity { shard: shard.clone(), sequence: batch.into(), subsequence: 0 };
-    let batch = BatchIdentity::of([&record]);
-    let mut writer = PlainFormat.begin(DEAD).unwrap();
-    writer.write(rows).unwrap();
-    let file = writer.finish().unwrap();
-    let path = format!("{DEAD}/{batch}-{}.parquet", content_hash(&file.end));
-    store.put(&Path::from(path.as_str()), file.end.into()).await.unwrap();
-    let covers = vec![ShardRange { shard, first: record.sequence, last: record.sequence }];
-    let (dataset, count) = (DEAD.to_owned(), rows.num_rows() as u64);
-    let entry = LedgerEntry {
-        received: count,
-        dead: count,
-        dead_by_reason: BTreeMap::from([(ReasonCode::NotJson, count)]),
-        ..empty_entry(&batch, DEAD, &covers)
-    };
-    let (size_bytes, stats) = (file.size_bytes, file.stats);
-    let file = DataFileEntry { dataset, path, size_bytes, rows: count, stats, schema: "0".to_owned() };
-    let committed = lake.commit(&[CommitMessage::new(batch, covers, vec![file], vec![entry])]).await;
+    let message = deliver_rows(store, DEAD, 1_000 * batch, rows, all_dead).await;
+    let committed = lake.commit(&[message]).await;
     assert!(committed.failure.is_none() && committed.outcomes[0].is_done(), "{committed:?}");
 }
 

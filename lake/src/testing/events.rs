@@ -57,56 +57,80 @@ pub(crate) fn rows_of_events(events: &[Event]) -> RecordBatch {
 
 /// Stores the file of one batch of events of `readings`, which are the records from `first` on of shard 0, and returns its message.
 pub(crate) async fn deliver_events(store: &Arc<dyn ObjectStore>, first: u64, events: &[Event]) -> CommitMessage {
-    let last = first + events.len() as u64 - 1;
+    let written = |entry: LedgerEntry| LedgerEntry { written: entry.received, ..entry };
+    deliver_rows(store, READINGS, first, &rows_of_events(events), written).await
+}
+
+/// Stores the file of one batch with these rows of a table, each a record from `first` on of shard 0, and returns its message. `became`
+/// says of its ledger's entry, which has what was received, what became of that.
+pub(crate) async fn deliver_rows(
+    store: &Arc<dyn ObjectStore>,
+    table: &str,
+    first: u64,
+    rows: &RecordBatch,
+    became: impl FnOnce(LedgerEntry) -> LedgerEntry,
+) -> CommitMessage {
+    let count = rows.num_rows() as u64;
+    let last = first + count - 1;
     let shard = ShardId::numbered(0);
     let records: Vec<_> = (first..=last)
         .map(|number| RecordIdentity { shard: shard.clone(), sequence: number.into(), subsequence: 0 })
         .collect();
     let batch = BatchIdentity::of(&records);
-    let mut writer = PlainFormat.begin(READINGS).unwrap();
-    writer.write(&rows_of_events(events)).unwrap();
+    let mut writer = PlainFormat.begin(table).unwrap();
+    writer.write(rows).unwrap();
     let file = writer.finish().unwrap();
-    let path = format!("{READINGS}/{batch}-{}.parquet", content_hash(&file.end));
+    let path = format!("{table}/{batch}-{}.parquet", content_hash(&file.end));
     store.put(&Path::from(path.as_str()), file.end.into()).await.unwrap();
     let covers = vec![ShardRange { shard, first: first.into(), last: last.into() }];
-    let count = events.len() as u64;
-    let ledger =
-        LedgerEntry { received: count, written: count, bytes: 10 * count, ..empty_entry(&batch, READINGS, &covers) };
+    let entry = LedgerEntry { received: count, bytes: 10 * count, ..empty_entry(&batch, table, &covers) };
     let file = DataFileEntry {
-        dataset: READINGS.to_owned(),
+        dataset: table.to_owned(),
         path,
         size_bytes: file.size_bytes,
         rows: count,
         stats: file.stats,
         schema: "0".to_owned(),
     };
-    CommitMessage::new(batch, covers, vec![file], vec![ledger])
+    CommitMessage::new(batch, covers, vec![file], vec![became(entry)])
 }
 
 /// The rows of each active file of `readings`, in their order, by the file's path.
 pub(crate) async fn events_of(store: &Arc<dyn ObjectStore>) -> BTreeMap<String, Vec<Event>> {
-    let snapshot = LakeReader::new(store.clone(), root()).snapshot(READINGS).await.unwrap();
     let mut found = BTreeMap::new();
-    for file in snapshot.files {
-        let path = Path::from(format!("{READINGS}/{}", file.path));
-        let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
-        let mut events = Vec::new();
-        for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
-            let batch = batch.unwrap();
-            let text = |name: &str, row| batch[name].as_string::<i32>().value(row).to_owned();
-            let time = |name: &str, row| batch[name].as_primitive::<TimestampMicrosecondType>().value(row);
-            events.extend((0..batch.num_rows()).map(|row| Event {
-                owner: text("owner", row),
-                source: text("source", row),
-                id: text("event_id", row),
-                ingest_time: time("ingest_time", row),
-                event_time: time("event_time", row),
-            }));
-        }
-        assert_eq!(events.len() as u64, file.rows, "{}", file.path);
-        found.insert(file.path, events);
+    for (path, rows) in rows_of(store, READINGS).await {
+        found.insert(path, rows.iter().flat_map(events_in).collect());
     }
     found
+}
+
+/// The rows of each active file of a table, in their order, by the file's path.
+pub(crate) async fn rows_of(store: &Arc<dyn ObjectStore>, table: &str) -> BTreeMap<String, Vec<RecordBatch>> {
+    let snapshot = LakeReader::new(store.clone(), root()).snapshot(table).await.unwrap();
+    let mut found = BTreeMap::new();
+    for file in snapshot.files {
+        let path = Path::from(format!("{table}/{}", file.path));
+        let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
+        let rows = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+        let rows: Vec<RecordBatch> = rows.collect::<Result<_, _>>().unwrap();
+        assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>() as u64, file.rows, "{}", file.path);
+        found.insert(file.path, rows);
+    }
+    found
+}
+
+/// The keys and times of rows of any table.
+pub(crate) fn events_in(rows: &RecordBatch) -> Vec<Event> {
+    let text = |name: &str, row| rows[name].as_string::<i32>().value(row).to_owned();
+    let time = |name: &str, row| rows[name].as_primitive::<TimestampMicrosecondType>().value(row);
+    let event = |row| Event {
+        owner: text("owner", row),
+        source: text("source", row),
+        id: text("event_id", row),
+        ingest_time: time("ingest_time", row),
+        event_time: time("event_time", row),
+    };
+    (0..rows.num_rows()).map(event).collect()
 }
 
 /// Of each event key its first arrival.

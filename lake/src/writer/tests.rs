@@ -9,8 +9,9 @@ use object_store::{ObjectStoreExt as _, PutMode};
 use super::*;
 use crate::LakeReader;
 use crate::testing::{
-    Crash, Crashing, DEAD, LEDGER, NOTES, READINGS, TestStream, assert_complete, assert_the_library_reads_the_same,
-    dataset, datasets, deliver, drive, drive_opened, library_table, open, open_at, open_with, range, root,
+    Crash, Crashing, DEAD, LEDGER, MemoryIndex, NOTES, READINGS, TestStream, assert_complete,
+    assert_the_library_reads_the_same, dataset, datasets, deliver, drive, drive_opened, library_table, open, open_at,
+    open_with, range, root,
 };
 
 fn memory() -> Arc<dyn ObjectStore> {
@@ -138,7 +139,9 @@ async fn whatever_write_the_process_dies_at_every_record_is_in_once_in_the_end()
 async fn assert_balances_as_it_lies(store: &Arc<dyn ObjectStore>, stream: &TestStream, when: &str) {
     let reader = LakeReader::new(store.clone(), root());
     if reader.snapshot(LEDGER).await.is_ok() {
-        let report = crate::audit(&reader, &datasets(), stream, &crate::AuditSettings::at(0)).await.unwrap();
+        let report = crate::audit(&reader, &datasets(), &MemoryIndex::default(), stream, &crate::AuditSettings::at(0))
+            .await
+            .unwrap();
         assert!(report.balances(), "{when}: {:?}", report.problems().collect::<Vec<_>>());
     }
 }

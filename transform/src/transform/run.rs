@@ -168,7 +168,7 @@ impl<'a> Run<'a> {
         if !self.opener.admit_whole() {
             return false;
         }
-        self.receive(Some(plan), data);
+        self.receive(Some(plan), data, delivered.deaths);
         self.keep(&sender, 0, event, plan.0);
         true
     }
@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
     #[cold]
     fn refuse(&mut self, delivered: Delivered<'_>, data: &[u8], refusal: Refusal) -> Result<(), TransformError> {
         let sender = Sender::of_plain(delivered, self.sources.owner(delivered.owner));
-        self.tally(None).receive(data.len());
+        self.tally(None).receive(data.len(), delivered.deaths);
         let element = Element { index: 0, bytes: data, plan: None, event: None };
         match refusal {
             Refusal::OfRecord(fault) => self.bury(&sender, &element, fault),
@@ -187,11 +187,11 @@ impl<'a> Run<'a> {
     }
 
     /// Counts an element, and takes the room that it costs.
-    fn receive(&mut self, plan: Option<PlanIndex>, element: &[u8]) {
+    fn receive(&mut self, plan: Option<PlanIndex>, element: &[u8], deaths: u32) {
         if let Some(PlanIndex(at)) = plan {
             self.opener.charge(self.transform.columns[at]);
         }
-        self.tally(plan).receive(element.len());
+        self.tally(plan).receive(element.len(), deaths);
     }
 
     fn tally(&mut self, plan: Option<PlanIndex>) -> &mut Tally {
@@ -204,7 +204,7 @@ impl<'a> Run<'a> {
         if let Ok(event) = &text
             && let Some(plan) = self.recognised(sender, event)
         {
-            self.receive(Some(plan), element);
+            self.receive(Some(plan), element, sender.delivered.deaths);
             return self.keep(sender, index, event, plan.0);
         }
         let read = text.and_then(|event| {
@@ -214,7 +214,7 @@ impl<'a> Run<'a> {
         let of_event = |event: &&str| self.transform.plan_of_event(event, &self.tape);
         let plan = sender.routed.or_else(|| read.as_ref().ok().and_then(of_event));
         self.last = plan.or(self.last);
-        self.receive(plan, element);
+        self.receive(plan, element, sender.delivered.deaths);
         match read {
             Err(fault) => self.bury(sender, &Element { index, bytes: element, plan, event: None }, fault),
             Ok(event) => {
@@ -370,6 +370,7 @@ impl<'a> Run<'a> {
                 dead: tally.dead,
                 bytes: tally.bytes,
                 dead_by_reason: tally.dead_by_reason.clone(),
+                redriven: Some(tally.redriven),
                 arrival: self.output.arrival(),
                 covers: covers.to_vec(),
             })

@@ -12,13 +12,15 @@ pub(super) struct Tally {
     pub(super) filtered: u64,
     pub(super) dead: u64,
     pub(super) dead_by_reason: BTreeMap<ReasonCode, u64>,
+    pub(super) redriven: u64,
 }
 
 impl Tally {
-    /// Counts an event of this size.
-    pub(super) fn receive(&mut self, bytes: usize) {
+    /// Counts an event of this size, which has been a dead letter before as often as `deaths` says.
+    pub(super) fn receive(&mut self, bytes: usize, deaths: u32) {
         self.received += 1;
         self.bytes += bytes as u64;
+        self.redriven += u64::from(deaths > 0);
     }
 
     /// Counts one of those received as dropped on purpose.

@@ -45,6 +45,7 @@ async fn deliver(
         dead: 0,
         bytes: file.size_bytes,
         dead_by_reason: Default::default(),
+        redriven: Some(0),
         arrival: 0,
         covers: covers.clone(),
     };

@@ -78,6 +78,7 @@ impl World {
             dead: 0,
             bytes: 100,
             dead_by_reason: BTreeMap::new(),
+            redriven: Some(0),
             arrival: 1_769_860_800_000_000,
             covers: covers.clone(),
         };
