@@ -62,9 +62,7 @@ impl Client {
     ///
     /// When the node cannot be reached, refuses, or answers something else.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
-        let url = reqwest::Url::parse_with_params(&self.url(path), query)?;
-        let bytes = self.ask(self.http.post(url)).await?;
-        serde_json::from_slice(&bytes).with_context(|| format!("{} answered something else than expected", self.base))
+        self.post_bytes(path, query, "").await
     }
 
     /// As [`post`](Self::post), with what is asked for in the body, where no log of addresses has it.
@@ -73,7 +71,22 @@ impl Client {
     ///
     /// As [`post`](Self::post).
     pub async fn post_json<T: DeserializeOwned>(&self, path: &str, asked: &impl Serialize) -> anyhow::Result<T> {
-        let bytes = self.ask(self.http.post(self.url(path)).body(serde_json::to_vec(asked)?)).await?;
+        self.post_bytes(path, &[], serde_json::to_vec(asked)?).await
+    }
+
+    /// As [`post`](Self::post), with a body.
+    ///
+    /// # Errors
+    ///
+    /// As [`post`](Self::post).
+    pub async fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        body: impl Into<reqwest::Body>,
+    ) -> anyhow::Result<T> {
+        let url = reqwest::Url::parse_with_params(&self.url(path), query)?;
+        let bytes = self.ask(self.http.post(url).body(body)).await?;
         serde_json::from_slice(&bytes).with_context(|| format!("{} answered something else than expected", self.base))
     }
 

@@ -17,14 +17,14 @@ use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::{Log, LogSettings};
 use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings, StartReport};
-use alluvium_local::redrive::{Redrive, RedriveError, preview};
+use alluvium_local::redrive::{Redrive, RedriveError, failed_records, preview, preview_failed, send_failed};
 use alluvium_local::sql::{Condition, DataFusionSql};
 use alluvium_query::api::{RecordsApi, records_routes, sql_routes};
 use alluvium_query::{CommitLag, Records};
 use alluvium_transform::{PseudonymKey, TransformSettings};
 use anyhow::Context as _;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -251,6 +251,10 @@ fn routes(
         .route("/admin/vacuum", post(run_vacuum))
         .route("/admin/recover", post(run_recover))
         .route("/admin/redrive", post(run_redrive))
+        .route(
+            "/admin/redrive/failed",
+            post(redrive_failed).layer(DefaultBodyLimit::max(redrive::failed::OBJECT_BYTES)),
+        )
         .route("/admin/erasures", get(list_erasures).post(run_erasure))
         .with_state(admin)
         .merge(gateway::router(gateway))
@@ -370,6 +374,24 @@ async fn run_redrive(State(admin): State<Admin>, Query(asked): Query<redrive::As
         Ok(report) => Json(report).into_response(),
         Err(error @ RedriveError::Select(_)) => problem(Problem::new(400, "selection-failed", error.to_string())),
         Err(error) => problem(Problem::new(500, "redrive-failed", error.to_string())),
+    }
+}
+
+async fn redrive_failed(
+    State(admin): State<Admin>,
+    Query(asked): Query<redrive::failed::Asked>,
+    object: Bytes,
+) -> Response {
+    let records = match failed_records(&object) {
+        Ok(records) => records,
+        Err(error) => return problem(Problem::new(400, "no-failed-records", error.to_string())),
+    };
+    if asked.dry_run {
+        return Json(preview_failed(&records)).into_response();
+    }
+    match send_failed(&*admin.pipeline.log, records).await {
+        Ok(report) => Json(report).into_response(),
+        Err(error) => problem(Problem::new(503, "redrive-failed", error.to_string())),
     }
 }
 

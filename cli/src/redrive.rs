@@ -1,5 +1,8 @@
-//! `alluvium redrive`: dead letters are sent again.
+//! `alluvium redrive`: dead letters are sent again, and what Firehose has set aside.
 
+pub mod failed;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use alluvium_local::folder::{DataFolder, Missing};
@@ -21,6 +24,9 @@ use crate::{Common, Outcome, node, output, sql};
 /// is dead again is a new dead letter. One that holds only the beginning of its original cannot be sent, and makes the command
 /// end with exit code 1.
 ///
+/// With --failed, the records of objects that Firehose has put under `processing-failed/` are sent, copied here from wherever they lie.
+/// Sending an object again makes no event twice. (`alluvium drain` hands them to the stage that they came from.)
+///
 /// A node reads its schemas when it starts: after a change, restart it first. With a node running on the folder it does the work;
 /// else the folder is opened here as `up` does, and what was sent is in the tables when the command ends.
 #[derive(Debug, clap::Args)]
@@ -28,8 +34,11 @@ pub struct Args {
     #[command(flatten)]
     target: Target,
     /// Which ones: an SQL condition on the columns of `dead_letters`, such as `reason = 'schema_violated'`; `true` for all.
-    #[arg(long = "where", value_name = "CONDITION")]
-    condition: Condition,
+    #[arg(long = "where", value_name = "CONDITION", required_unless_present = "failed")]
+    condition: Option<Condition>,
+    /// Instead: objects of Firehose's error prefix; a folder stands for all files in it and below.
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "condition")]
+    failed: Vec<PathBuf>,
     /// Only say what would be sent.
     #[arg(long)]
     dry_run: bool,
@@ -48,13 +57,17 @@ pub struct Asked {
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = args.target.settings(common)?;
-    let report: RedriveReport = match args.target.node(&settings) {
+    let node = args.target.node(&settings);
+    let Some(condition) = &args.condition else {
+        return failed::run(common, &settings, node.as_deref(), &args.failed, args.dry_run).await;
+    };
+    let report: RedriveReport = match node {
         Some(url) => {
-            let query = [("where", args.condition.to_string()), ("dry_run", args.dry_run.to_string())];
+            let query = [("where", condition.to_string()), ("dry_run", args.dry_run.to_string())];
             Client::new(&url)?.post("/admin/redrive", &query).await?
         }
-        None if args.dry_run => preview_of_folder(&settings, &args.condition).await?,
-        None => redrive_folder(&settings, &args.condition).await?,
+        None if args.dry_run => preview_of_folder(&settings, condition).await?,
+        None => redrive_folder(&settings, condition).await?,
     };
     if common.json {
         let mut value = serde_json::to_value(&report)?;

@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use alluvium_core::envelope::{EnvelopeHeader, EnvelopeWriter};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use support::{Node, alluvium, eventually};
 
@@ -228,4 +231,56 @@ fn a_redrive_repeated_by_many_at_once_brings_each_event_once() {
     assert_eq!(folder.redrive("true"), [] as [Value; 0]);
     node.stop();
     folder.audit();
+}
+
+#[test]
+fn what_firehose_set_aside_comes_in_once_however_often_it_is_sent() {
+    let folder = Folder::new();
+    let envelope = |event: &[u8]| {
+        let header = EnvelopeHeader { owner: "anna".to_owned(), dataset: "measures".to_owned(), ..Default::default() };
+        let mut writer = EnvelopeWriter::new(&header, event.len());
+        writer.push(event);
+        writer.finish()
+    };
+    let line = |record: &[u8], arrival: i64| {
+        let line = json!({
+            "attemptsMade": 4, "arrivalTimestamp": arrival, "errorCode": "Lambda.FunctionError", "errorMessage": "it failed",
+            "attemptEndingTimestamp": arrival + 5, "rawData": STANDARD.encode(record), "lambdaArn": "arn:aws:lambda:::f",
+        });
+        format!("{line}\n")
+    };
+    let objects = folder.data.with_file_name("processing-failed");
+    std::fs::create_dir_all(objects.join("2026/11")).unwrap();
+    let arrival = 1_764_202_500_000;
+    let (one, other) = (envelope(br#"{"value":0.25}"#), envelope(br#"{"value":0.75}"#));
+    std::fs::write(objects.join("2026/11/a"), line(&one, arrival) + &line(&other, arrival)).unwrap();
+    std::fs::write(objects.join("2026/11/b"), line(b"no json", arrival)).unwrap();
+    let objects = objects.to_str().unwrap();
+
+    let node = folder.start();
+    let sent = |dry: &[&str]| {
+        let printed = folder.printed(&[&["redrive", "--failed", objects], dry].concat(), 0);
+        printed[0]["objects"].as_array().unwrap().iter().map(|object| object["sent"].as_u64().unwrap()).collect()
+    };
+    let expected: Vec<u64> = vec![2, 1];
+    assert_eq!((sent(&["--dry-run"]), sent(&[])), (expected.clone(), expected.clone()));
+    folder.wait_for("measures", 2);
+    folder.wait_for("dead_letters", 1);
+    node.stop();
+    assert_eq!(sent(&[]), expected, "without a node, once more");
+    let rows = folder.sql("select owner, value, cast(ingest_time as text) as at from measures order by value");
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for (row, value) in rows.iter().zip([0.25, 0.75]) {
+        assert_eq!((&row["owner"], &row["value"]), (&json!("anna"), &json!(value)));
+        assert!(row["at"].as_str().unwrap().starts_with("2025-11-27"), "{row}: it has the arrival that it had");
+    }
+    assert_eq!(folder.sql("select count(*) as n from measures_raw")[0]["n"], 4);
+    folder.audit();
+
+    std::fs::write(folder.data.with_file_name("other"), "{}").unwrap();
+    let other = folder.data.with_file_name("other");
+    let refused = folder.run(&["redrive", "--failed", other.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned() + &String::from_utf8_lossy(&refused.stdout);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("line 1 tells of no record") && told.contains("processing-failed/"), "{told}");
 }

@@ -42,7 +42,7 @@ mod chance;
 mod cut;
 pub mod drain;
 mod event;
-mod failed;
+pub(crate) mod failed;
 mod idle;
 mod in_process;
 mod invoke;

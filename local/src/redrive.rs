@@ -5,23 +5,28 @@
 //!
 //! Rows are selected, sent and forgotten page by page; of those that were sent and not yet marked only the keys are kept.
 
+mod failed;
 mod letter;
 mod pages;
+mod put;
 mod report;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::ports::{Advice, PortError, PutVerdict, Refusal, Stream};
-use alluvium_core::{Clock, PutBatch};
+use alluvium_core::Clock;
+use alluvium_core::ports::{PortError, Stream};
 use alluvium_lake::{DeadLetterKeys, LakeError};
 
 use crate::maintenance::Maintenance;
 use crate::sql::{Condition, DataFusionSql, SqlSettings};
 use letter::{Letter, Unsendable, letters};
 use pages::Pages;
+use put::{Settled, put_all};
 use report::Groups;
+
+pub use failed::{FailedRecordsError, FailedReport, failed_records, preview_failed, send_failed};
 pub use report::{RedriveGroup, RedriveReport};
 
 /// A row may be as large as a stream's record, so few are held at once.
@@ -30,10 +35,6 @@ const PAGE_ROWS: NonZeroUsize = NonZeroUsize::new(128).expect("128 is not 0");
 const MARKED_AT_ONCE: usize = 100_000;
 /// How long a selection may compute, and how long its results may wait for what was sent to be stored and marked.
 const SELECTION: Duration = Duration::from_secs(3600);
-/// How long a stream may take nothing before the redrive gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a redrive works on.
 pub struct Redrive {
@@ -137,66 +138,24 @@ impl Sending<'_> {
 
     /// Sends some letters; returns when the stream holds those that can be sent.
     async fn send(&mut self, letters: Vec<Letter<'_>>) -> Result<(), RedriveError> {
-        let (mut waiting, mut batch) = (Vec::new(), PutBatch::default());
+        let mut waiting = Vec::new();
         for letter in letters {
             match letter.record() {
-                Ok(record) => {
-                    waiting.push(letter);
-                    batch.records.push(record);
-                }
+                Ok(record) => waiting.push((letter, record)),
                 Err(why) => self.groups.add_unsendable(&letter, why),
             }
         }
-        let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
-        while !waiting.is_empty() {
-            let before = waiting.len();
-            let refused = match self.redrive.stream.append(batch.clone()).await {
-                Ok(verdicts) => self.settle(&mut waiting, &mut batch, verdicts),
-                Err(error) => Some(error),
-            };
-            let Some(why) = refused else { return Ok(()) };
-            if waiting.len() < before {
-                (pause, waited) = (FIRST_PAUSE, Duration::ZERO);
+        let Self { groups, sent, unmarked, .. } = self;
+        let settle = |letter: Letter<'_>, settled| match settled {
+            Settled::Stored => {
+                unmarked.insert(letter.owner, letter.source, letter.event_id, letter.arrival);
+                groups.add_sent(&letter);
+                *sent += 1;
             }
-            if waited >= PATIENCE || why.advice == Advice::Stop {
-                return Err(RedriveError::Send { sent: self.sent, source: why });
-            }
-            tokio::time::sleep(pause).await;
-            waited += pause;
-            pause = (2 * pause).min(LONGEST_PAUSE);
-        }
-        Ok(())
-    }
-
-    /// Takes in what became of a batch, and leaves those of it that are to be tried again; says why the last of them was refused.
-    fn settle(
-        &mut self,
-        waiting: &mut Vec<Letter<'_>>,
-        batch: &mut PutBatch,
-        verdicts: Vec<PutVerdict>,
-    ) -> Option<PortError> {
-        let mut refused = None;
-        let sent = std::mem::take(waiting).into_iter().zip(std::mem::take(&mut batch.records));
-        for ((letter, record), verdict) in sent.zip(verdicts) {
-            let why = match verdict {
-                PutVerdict::Stored { .. } => {
-                    self.unmarked.insert(letter.owner, letter.source, letter.event_id, letter.arrival);
-                    self.groups.add_sent(&letter);
-                    self.sent += 1;
-                    continue;
-                }
-                PutVerdict::Refused(Refusal::Invalid(_)) => {
-                    self.groups.add_unsendable(&letter, Unsendable::TooLarge);
-                    continue;
-                }
-                PutVerdict::Refused(Refusal::Full) => "the stream is full".to_owned(),
-                PutVerdict::Refused(Refusal::Failed(why)) => why,
-            };
-            refused = Some(PortError::new(Advice::BackOff, why));
-            waiting.push(letter);
-            batch.records.push(record);
-        }
-        refused
+            Settled::TooLarge => groups.add_unsendable(&letter, Unsendable::TooLarge),
+        };
+        let done = put_all(&*self.redrive.stream, waiting, settle).await;
+        done.map_err(|source| RedriveError::Send { sent: self.sent, source })
     }
 
     async fn mark(&mut self) -> Result<(), RedriveError> {

@@ -48,9 +48,9 @@ fn the_text_is_the_documented_one() {
         "{{\"version\":1,\"batch\":\"{BATCH}\",\"arrival\":1700000000000000,\
          \"covers\":[{{\"shard\":\"shardId-000000000000\",\"first\":\"1\",\"last\":\"1\"}}],\
          \"files\":[\"data\",\"dead_letters\",\"rooms\"],\
-         \"ledger\":[{{\"dataset\":\"data\",\"received\":3,\"written\":2,\"filtered\":1,\"dead\":0,\"bytes\":99}},\
+         \"ledger\":[{{\"dataset\":\"data\",\"received\":3,\"written\":2,\"filtered\":1,\"dead\":0,\"bytes\":99,\"redriven\":1}},\
          {{\"dataset\":\"rooms\",\"received\":3,\"written\":1,\"filtered\":1,\"dead\":1,\"bytes\":99,\
-         \"dead_by_reason\":{{\"not_json\":1}}}}]}}"
+         \"dead_by_reason\":{{\"not_json\":1}},\"redriven\":1}}]}}"
     );
     assert_eq!(footer().0.encode(), expected);
 }

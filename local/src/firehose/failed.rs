@@ -80,12 +80,12 @@ impl Lines<'_> {
 
 /// What is read of a line again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// When the service had the record.
-    pub(super) arrival_ms: i64,
+    pub(crate) arrival_ms: i64,
     /// When the service gave up: the same for all records of one invocation.
     pub(super) ended_ms: i64,
-    pub(super) data: Bytes,
+    pub(crate) data: Bytes,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +118,7 @@ impl Number {
 /// # Errors
 ///
 /// A sentence that says which line is none, and why.
-pub(super) fn read(object: &[u8]) -> Result<Vec<Line>, String> {
+pub(crate) fn read(object: &[u8]) -> Result<Vec<Line>, String> {
     let lines = object.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
     let read = |(index, line): (usize, &[u8])| {
         // By itself, serde_json takes a list of the members' values too.

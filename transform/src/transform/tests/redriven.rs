@@ -76,7 +76,10 @@ fn an_event_becomes_the_row_that_it_would_have_become() {
     let dead = run(&too_strict(), &events());
     assert_eq!(dead.message.ledger[0].dead, 10);
     let expected = rows(&run(&corrected(), &events()), "measures");
-    let redriven = rows(&run(&corrected(), &later(again(&dead))), "measures");
+    let redriven = run(&corrected(), &later(again(&dead)));
+    let counted = |output: &BatchOutput| output.message.ledger.iter().map(|entry| entry.redriven).collect::<Vec<_>>();
+    assert_eq!((counted(&dead), counted(&redriven)), (vec![Some(0)], vec![Some(10)]));
+    let redriven = rows(&redriven, "measures");
     assert_eq!(in_order(&redriven), in_order(&expected), "ids, owners, sources and both times: {redriven:?}");
 }
 
@@ -131,6 +134,7 @@ fn a_record_that_was_never_opened_is_sent_again_whole() {
     let expected = rows(&run(&corrected(), &records), "measures");
     assert_eq!(expected.num_rows(), 7);
     let redriven = run(&corrected(), &later(again(&refused)));
+    assert_eq!(redriven.message.ledger[0].redriven, Some(7), "every event out of a record that was sent again whole");
     assert_eq!(in_order(&rows(&redriven, "measures")), in_order(&expected));
     let refused_again = run(&no_room, &later(again(&refused)));
     let redriven = run(&corrected(), &later(again(&refused_again)));
