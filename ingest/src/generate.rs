@@ -2,7 +2,6 @@
 
 mod device;
 mod event;
-mod seeded;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -11,9 +10,9 @@ use alluvium_core::ReasonCode;
 use alluvium_core::clock::Micros;
 use bytes::Bytes;
 
+use crate::seeded::Seeded;
 use crate::{EventSource, IngestError, Written};
 use event::{Defect, Draft};
-use seeded::Seeded;
 
 pub use settings::GeneratorSettings;
 

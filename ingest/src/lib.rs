@@ -21,8 +21,10 @@ pub mod generate;
 #[cfg(test)]
 mod memory_stream;
 mod problem_answer;
+pub mod producer;
 mod receipt;
 pub mod replay;
+mod seeded;
 pub mod sender;
 
 pub use bodies::{Bodies, BodySettings, EventBody, EventSource, Pace, Written};

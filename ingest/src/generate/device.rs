@@ -1,6 +1,6 @@
 //! The devices: which one sends, and what each of them is like.
 
-use super::seeded::{Seeded, mix};
+use crate::seeded::{Seeded, mix};
 
 /// What a device measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

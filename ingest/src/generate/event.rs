@@ -5,7 +5,7 @@ use alluvium_core::clock::Micros;
 
 use super::EventKind;
 use super::device::Device;
-use super::seeded::{Seeded, mix};
+use crate::seeded::{Seeded, mix};
 
 /// The ways in which events are broken.
 pub(super) const BROKEN: [ReasonCode; 7] = [

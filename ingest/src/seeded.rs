@@ -5,39 +5,39 @@
 
 /// A sequence of numbers that look random.
 #[derive(Debug, Clone)]
-pub(super) struct Seeded(u64);
+pub(crate) struct Seeded(u64);
 
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A number that looks random and follows from `value` alone; different values give different numbers.
-pub(super) fn mix(value: u64) -> u64 {
+pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     value ^ (value >> 31)
 }
 
 impl Seeded {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         // Mixed first, so that neighbouring seeds do not run through neighbouring numbers.
         Self(mix(seed.wrapping_add(STEP)))
     }
 
-    pub(super) fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
 
-    pub(super) fn next_u32(&mut self) -> u32 {
+    pub(crate) fn next_u32(&mut self) -> u32 {
         (self.next_u64() >> 32) as u32
     }
 
     /// A number from 0 to below `end`, which is not 0.
-    pub(super) fn below(&mut self, end: u32) -> u32 {
+    pub(crate) fn below(&mut self, end: u32) -> u32 {
         ((u64::from(self.next_u32()) * u64::from(end)) >> 32) as u32
     }
 
     /// A number from `first` to below `end`.
-    pub(super) fn between(&mut self, first: i64, end: i64) -> i64 {
+    pub(crate) fn between(&mut self, first: i64, end: i64) -> i64 {
         first + i64::from(self.below((end - first) as u32))
     }
 }
