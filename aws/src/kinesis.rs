@@ -179,7 +179,7 @@ impl KinesisStream {
     }
 }
 
-fn entry(record: PutRecord) -> PutRecordsRequestEntry {
+pub(crate) fn entry(record: PutRecord) -> PutRecordsRequestEntry {
     PutRecordsRequestEntry::builder()
         .partition_key(record.partition_key)
         .set_explicit_hash_key(record.explicit_hash_key.map(|key| key.to_string()))

@@ -1,13 +1,14 @@
 //! AWS: the ports over the SDKs, and what the Lambda functions share.
 //!
 //! The stream is Kinesis, data files and commit messages lie in S3, their paths go through SQS, the hot index is a DynamoDB table,
-//! and SQL is Athena's. The functions in `functions/` are entry points: they read their settings and join these ports with a
+//! and SQL is Athena's. A producer may send to Kinesis, and to Firehose put directly. The functions in `functions/` are entry points: they read their settings and join these ports with a
 //! stage. Nothing here links Delta or a query engine.
 //!
 //! Every adapter is right for AWS's documentation; where an emulator differs, its tests say so.
 
 mod athena;
 pub mod config;
+mod destination;
 mod dynamo;
 mod error;
 pub mod function;
@@ -22,6 +23,7 @@ pub mod store;
 mod timer;
 
 pub use athena::{AthenaSettings, AthenaSql};
+pub use destination::{FirehoseDestination, KinesisDestination};
 pub use dynamo::DynamoHotIndex;
 pub use error::port_error;
 pub use kinesis::KinesisStream;

@@ -1,6 +1,11 @@
 //! What `send`, `generate` and `replay` share: where to, progress on a terminal, and the sum at the end.
 
+#[cfg(feature = "aws")]
+mod stream;
+
 use std::path::PathBuf;
+#[cfg(feature = "aws")]
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alluvium_ingest::sender::SendEncoding;
@@ -14,22 +19,68 @@ use crate::{Common, Outcome, node, output};
 /// Where events are sent.
 #[derive(Debug, clap::Args)]
 pub struct Destination {
-    /// The node to send to, such as `http://127.0.0.1:7171`; without it, the one that runs on the data folder or where the settings
-    /// say that one listens.
-    #[arg(long, value_name = "URL")]
-    pub to: Option<String>,
+    /// The node to send to, such as `http://127.0.0.1:7171`, or `kinesis:STREAM` or `firehose:STREAM` with what the environment says of
+    /// AWS (AWS_ENDPOINT_URL names another endpoint, such as a node); without it, the node that runs on the data folder or where
+    /// the settings say that one listens.
+    #[arg(long, value_name = "URL|kinesis:STREAM|firehose:STREAM")]
+    pub to: Option<Place>,
     /// Send to the node that runs on this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "to")]
     pub data: Option<PathBuf>,
-    /// The dataset.
-    #[arg(long, value_name = "NAME", default_value = "telemetry")]
-    pub dataset: String,
-    /// How many requests are on their way at a time.
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub concurrency: usize,
-    /// Compress requests.
+    /// The dataset that a node is told; without it, `telemetry`. A stream is told none: there an event's `type` says it.
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// How many requests are on their way at a time; without it, 8 to a node and 24 to a stream.
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<usize>,
+    /// Compress requests to a node.
     #[arg(long, value_enum, default_value_t = Compression::None)]
     pub compress: Compression,
+    /// How events are put together into the records of a stream.
+    #[arg(long, value_enum, default_value_t = Together::Kpl)]
+    pub aggregate: Together,
+    /// Keep the order of each source's events in a stream, whatever has to be sent again.
+    #[arg(long)]
+    pub ordered: bool,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A node, by its URL.
+    Node(String),
+    /// A stream of Kinesis.
+    Kinesis(String),
+    /// A delivery stream of Firehose that takes records directly.
+    Firehose(String),
+}
+
+impl std::str::FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = || format!("`{text}`: expected http://HOST:PORT, kinesis:STREAM or firehose:STREAM");
+        match text.split_once(':') {
+            Some(("http" | "https", _)) => Ok(Self::Node(text.to_owned())),
+            Some((_, "")) => Err(expected()),
+            Some(("kinesis", stream)) => Ok(Self::Kinesis(stream.to_owned())),
+            Some(("firehose", stream)) => Ok(Self::Firehose(stream.to_owned())),
+            _ => Err(expected()),
+        }
+    }
+}
+
+/// How events are put together into records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Together {
+    /// As the Kinesis Producer Library does, which every consumer library takes apart.
+    Kpl,
+    /// As lines: what Firehose put directly can write as they are.
+    Ndjson,
+    /// As lines, compressed: several times fewer bytes, for Alluvium alone.
+    NdjsonZstd,
+    /// Not at all.
+    None,
 }
 
 /// How requests are compressed.
@@ -51,7 +102,8 @@ impl Destination {
     /// When the settings cannot be read.
     pub fn url(&self, common: &Common) -> anyhow::Result<String> {
         let base = match &self.to {
-            Some(url) => url.clone(),
+            Some(Place::Node(url)) => url.clone(),
+            Some(Place::Kinesis(stream) | Place::Firehose(stream)) => anyhow::bail!("the stream {stream} has no URL"),
             None => {
                 let flags = Flags { data: self.data.clone(), ..Flags::default() };
                 let settings = settings::load(common.config.as_deref(), &flags)?.settings;
@@ -67,7 +119,8 @@ impl Destination {
                 }
             }
         };
-        Ok(format!("{}/v1/{}", base.trim_end_matches('/'), self.dataset))
+        let dataset = self.dataset.as_deref().unwrap_or("telemetry");
+        Ok(format!("{}/v1/{dataset}", base.trim_end_matches('/')))
     }
 
     fn sender_settings(&self) -> SenderSettings {
@@ -76,7 +129,8 @@ impl Destination {
             Compression::Gzip => SendEncoding::Gzip,
             Compression::Zstd => SendEncoding::Zstd,
         };
-        SenderSettings { concurrency: self.concurrency, encoding, ..SenderSettings::default() }
+        let concurrency = self.concurrency.unwrap_or(8);
+        SenderSettings { concurrency, encoding, ..SenderSettings::default() }
     }
 }
 
@@ -89,6 +143,9 @@ pub async fn send<I>(common: &Common, to: &Destination, bodies: I, total: Option
 where
     I: Iterator<Item = Result<EventBody, IngestError>> + Send + 'static,
 {
+    if let Some(place @ (Place::Kinesis(_) | Place::Firehose(_))) = &to.to {
+        return to_stream(common, to, place, bodies, total).await;
+    }
     let sender = HttpSender::new(&to.url(common)?, to.sender_settings())?;
     let started = Instant::now();
     let bar = progress(total, common.json);
@@ -106,6 +163,56 @@ where
     report(common, &sender.outcome(), started.elapsed());
     result?;
     Ok(Outcome::Done)
+}
+
+#[cfg(not(feature = "aws"))]
+async fn to_stream<I>(_: &Common, _: &Destination, _: &Place, _: I, _: Option<u64>) -> anyhow::Result<Outcome> {
+    anyhow::bail!("this program was built without AWS; build it with `cargo build --features alluvium-cli/aws`")
+}
+
+#[cfg(feature = "aws")]
+async fn to_stream<I>(
+    common: &Common,
+    to: &Destination,
+    place: &Place,
+    bodies: I,
+    total: Option<u64>,
+) -> anyhow::Result<Outcome>
+where
+    I: Iterator<Item = Result<EventBody, IngestError>> + Send + 'static,
+{
+    use alluvium_ingest::producer::{Aggregation, Ordering, ProducerSettings};
+
+    if let Some(dataset) = &to.dataset {
+        anyhow::bail!("--dataset {dataset}: a stream is told no dataset; an event's `type` says it");
+    }
+    let aws = alluvium_aws::config::from_environment().await;
+    let (destination, name): (Arc<dyn alluvium_core::Destination>, _) = match place {
+        Place::Kinesis(stream) => (Arc::new(alluvium_aws::KinesisDestination::new(&aws, stream)), stream),
+        Place::Firehose(stream) => (Arc::new(alluvium_aws::FirehoseDestination::new(&aws, stream)), stream),
+        Place::Node(url) => anyhow::bail!("{url} is a node"),
+    };
+    let settings = stream::settings(name);
+    let settings = ProducerSettings {
+        aggregation: match to.aggregate {
+            Together::Kpl => Aggregation::Kpl,
+            Together::Ndjson => Aggregation::Ndjson,
+            Together::NdjsonZstd => Aggregation::NdjsonZstd,
+            Together::None => Aggregation::None,
+        },
+        ordering: if to.ordered { Ordering::PerKey } else { Ordering::Throughput },
+        max_calls: to.concurrency.unwrap_or(settings.max_calls),
+        ..settings
+    };
+    let started = Instant::now();
+    let bar = progress(total, common.json);
+    let (sent, given_up) = stream::produce(destination, settings, bodies, &bar).await?;
+    bar.finish_and_clear();
+    report(common, &sent, started.elapsed());
+    match given_up {
+        Some(why) => anyhow::bail!("{why}"),
+        None => Ok(Outcome::Done),
+    }
 }
 
 /// A bar on a terminal, nothing elsewhere.
