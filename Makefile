@@ -8,6 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 ALLUVIUM := $(TARGET)/debug/alluvium
 VENV := $(TARGET)/interop-venv
 PEERS_VENV := $(TARGET)/peers-venv
+PRODUCER_VENV := $(TARGET)/producer-venv
 AWS_VENV := $(TARGET)/aws-venv
 INFRA_VENV := $(TARGET)/infra-venv
 PACKAGE_VENV := $(TARGET)/package-venv
@@ -33,7 +34,7 @@ ZIPS := target/package
 export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
 export CHECKPOINT_DISABLE ?= 1
 
-.PHONY: help demo build test test-interop test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build test test-interop test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -153,6 +154,10 @@ bench-peers: $(PEERS_VENV)/installed ## Measure the conversion beside six other 
 	$(CARGO) build --release --package alluvium-peers
 	ALLUVIUM_RELEASE=$(abspath $(TARGET))/release $(PEERS_VENV)/bin/python benches/peers/run.py
 
+bench-producer: $(PRODUCER_VENV)/installed ## Measure our producer beside boto3 and a loop over the SDK, each on one core, to the same endpoint.
+	$(CARGO) build --release --package alluvium-peers
+	ALLUVIUM_RELEASE=$(abspath $(TARGET))/release $(PRODUCER_VENV)/bin/python -B benches/producer/run.py
+
 bench-handler: ## Measure the Firehose handler beside the bare conversion of the same payloads, on one core.
 	$(CARGO) build --release --package alluvium-peers
 	$(PYTHON) -B benches/peers/events.py $(TARGET)/release/handler-events.ndjson 100000
@@ -190,13 +195,18 @@ fuzz-installed:
 	@$(FUZZ) --version 2>/dev/null | grep -qF ' $(FUZZ_VERSION)' || \
 		CARGO_TARGET_DIR=$(abspath $(TARGET))/tools-build $(CARGO) install --quiet --locked --root $(TARGET)/tools cargo-fuzz@$(FUZZ_VERSION)
 
+$(PRODUCER_VENV)/installed: benches/producer/requirements.txt
+	$(PYTHON) -m venv $(PRODUCER_VENV)
+	$(PRODUCER_VENV)/bin/pip install --quiet --disable-pip-version-check -r benches/producer/requirements.txt
+	touch $@
+
 nightly: ## What takes long: fuzzing, many cases of every property, many kills, zips for both architectures, benchmarks.
 	$(MAKE) --no-print-directory fuzz
 	PROPTEST_CASES=20000 $(CARGO) test --workspace --lib --quiet
 	ALLUVIUM_SEEDS=0..10000 $(CARGO) test --workspace --lib --quiet -- model::
 	$(MAKE) --no-print-directory crash ROUNDS=50
 	$(MAKE) --no-print-directory package
-	$(MAKE) --no-print-directory bench bench-peers bench-handler bench-cold-start
+	$(MAKE) --no-print-directory bench bench-peers bench-producer bench-handler bench-cold-start
 
 clean: ## Remove everything that was built.
 	$(CARGO) clean

@@ -37,7 +37,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "alluvium-transform",
         ],
     ),
-    ("alluvium-peers", &["alluvium-core", "alluvium-transform"]),
+    ("alluvium-peers", &["alluvium-aws", "alluvium-core", "alluvium-ingest", "alluvium-transform"]),
 ];
 
 /// What each of these crates may not reach, by name, through any chain of dependencies.
