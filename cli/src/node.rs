@@ -8,6 +8,7 @@ use std::time::Duration;
 use alluvium_core::clock::Micros;
 use alluvium_core::{Clock, Datasets, Problem, SystemClock};
 use alluvium_ingest::gateway::{self, Gateway};
+use alluvium_ingest::kinesis::{self, KinesisEndpoint, KinesisSettings};
 use alluvium_lake::{AuditReport, CompactSettings, LakeError, RetainSettings, UpkeepSettings};
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
@@ -51,6 +52,7 @@ pub struct Node {
     /// Its pipeline.
     pub pipeline: Arc<Pipeline>,
     gateway: Gateway,
+    kinesis: KinesisEndpoint,
     server: JoinHandle<std::io::Result<()>>,
     watch: JoinHandle<()>,
     stop_serving: CancellationToken,
@@ -77,15 +79,19 @@ impl Node {
             Pipeline::start(folder, Arc::new(RealDisk), datasets.clone(), pipeline_settings(settings)?, clock).await?;
         let pipeline = Arc::new(pipeline);
         let gateway = Gateway::new(pipeline.log.clone(), datasets, gateway_settings(settings))?;
+        let log_folder = pipeline.folder().log();
+        let kinesis = kinesis_settings(settings, &log_folder);
+        let kinesis = KinesisEndpoint::new(pipeline.log.clone(), pipeline.clock(), kinesis)?;
         let stop_serving = CancellationToken::new();
         let lag = Arc::<CommitLag>::default();
-        let app = routes(&pipeline, gateway.clone(), settings, metrics, lag.clone())?;
+        let takers = gateway::router(gateway.clone()).merge(kinesis::router(kinesis.clone()));
+        let app = routes(&pipeline, takers, settings, metrics, lag.clone())?;
         let watch = tokio::spawn(watch_lag(pipeline.clone(), lag));
         let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
         let server = tokio::spawn(async move { server.await });
         let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };
         pipeline.folder().announce(&node)?;
-        Ok((Self { listen, pipeline, gateway, server, watch, stop_serving }, report))
+        Ok((Self { listen, pipeline, gateway, kinesis, server, watch, stop_serving }, report))
     }
 
     /// The base of its API.
@@ -100,12 +106,14 @@ impl Node {
     /// The failure that stopped the pipeline, now or before.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.gateway.stop_intake();
+        self.kinesis.stop_intake();
         self.stop_serving.cancel();
         match tokio::time::timeout(STOPPING, self.server).await {
             Ok(served) => served??,
             Err(_) => tracing::warn!("requests were still under way after {STOPPING:?}; they are cut off"),
         }
         self.gateway.drained().await;
+        self.kinesis.drained().await;
         self.watch.abort();
         self.pipeline.drain().await?;
         self.pipeline.folder().remove_running()?;
@@ -135,6 +143,25 @@ fn gateway_settings(settings: &Settings) -> gateway::GatewaySettings {
         owner: settings.owner.clone(),
         ..gateway::GatewaySettings::default()
     }
+}
+
+fn kinesis_settings(settings: &Settings, log: &Path) -> KinesisSettings {
+    KinesisSettings {
+        stream: settings.kinesis.stream.clone(),
+        shard_limits: settings.kinesis.shard_limits,
+        concurrent_requests: settings.limits.concurrent_requests,
+        request_time: settings.limits.request_time,
+        retention: settings.log.retention,
+        created: made_at(log),
+        ..KinesisSettings::default()
+    }
+}
+
+/// When a folder was made, as far as the file system remembers; else 1970.
+fn made_at(folder: &Path) -> Micros {
+    let made = std::fs::metadata(folder).and_then(|metadata| metadata.created()).ok();
+    let since = made.and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
 }
 
 /// The key that pseudonyms are made with, if there is one.
@@ -228,7 +255,7 @@ struct Admin {
 
 fn routes(
     pipeline: &Arc<Pipeline>,
-    gateway: Gateway,
+    takers: Router,
     settings: &Settings,
     metrics: PrometheusHandle,
     lag: Arc<CommitLag>,
@@ -257,7 +284,7 @@ fn routes(
         )
         .route("/admin/erasures", get(list_erasures).post(run_erasure))
         .with_state(admin)
-        .merge(gateway::router(gateway))
+        .merge(takers)
         .merge(records_routes(records))
         .merge(sql_routes(sql))
         .fallback(unknown_route)

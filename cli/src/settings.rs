@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alluvium_core::limits;
+use alluvium_ingest::{KinesisSettings, ShardLimits};
 use alluvium_local::maintenance::MaintenanceSettings;
 use anyhow::Context as _;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -40,6 +41,7 @@ pub struct Settings {
     pub verbosity: String,
     pub limits: Limits,
     pub log: Log,
+    pub kinesis: Kinesis,
     pub delivery: Delivery,
     pub commit: Commit,
     pub hot: Hot,
@@ -70,6 +72,13 @@ pub struct Log {
     pub max_bytes: u64,
     #[serde(with = "alluvium_core::duration::text")]
     pub retention: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kinesis {
+    pub stream: String,
+    pub shard_limits: ShardLimits,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +147,7 @@ impl Default for Settings {
             verbosity: "info".to_owned(),
             limits: Limits::default(),
             log: Log::default(),
+            kinesis: Kinesis::default(),
             delivery: Delivery::default(),
             commit: Commit::default(),
             hot: Hot::default(),
@@ -166,6 +176,13 @@ impl Default for Limits {
 impl Default for Log {
     fn default() -> Self {
         Self { shards: 1, segment_bytes: 64 << 20, max_bytes: 10 << 30, retention: Duration::from_secs(24 * 3600) }
+    }
+}
+
+impl Default for Kinesis {
+    fn default() -> Self {
+        let KinesisSettings { stream, shard_limits, .. } = KinesisSettings::default();
+        Self { stream, shard_limits }
     }
 }
 
@@ -299,6 +316,7 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         settings.log.max_bytes,
         settings.log.segment_bytes
     );
+    KinesisSettings { stream: settings.kinesis.stream.clone(), ..KinesisSettings::default() }.check()?;
     anyhow::ensure!(!settings.owner.is_empty(), "owner is empty; name whose data it is, such as `anonymous`");
     Ok(())
 }

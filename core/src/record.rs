@@ -75,6 +75,22 @@ pub fn shard_of_hash_key(hash_key: u128, shards: u32) -> u32 {
     if shards == 1 { 0 } else { ((hash_key / width) as u32).min(shards - 1) }
 }
 
+/// The hash keys, first and last, that belong to a shard out of `shards` that divide their space evenly: the reverse of
+/// [`shard_of_hash_key`].
+///
+/// # Panics
+///
+/// When there is no such shard.
+pub fn hash_key_range(shard: u32, shards: u32) -> (u128, u128) {
+    assert!(shard < shards, "shard {shard} of {shards}");
+    if shards == 1 {
+        return (0, u128::MAX);
+    }
+    let width = u128::MAX / u128::from(shards) + 1;
+    let first = width * u128::from(shard);
+    (first, if shard == shards - 1 { u128::MAX } else { first + (width - 1) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +107,19 @@ mod tests {
         assert_eq!(shard_of_hash_key(u128::MAX, 3), 2);
         assert_eq!(shard_of_hash_key(u128::MAX / 2 + 1, 2), 1);
         assert_eq!(shard_of_hash_key(u128::MAX / 2, 2), 0);
+    }
+
+    #[test]
+    fn the_ranges_of_shards_meet_and_hold_their_own_keys() {
+        for shards in [1, 2, 3, 7, 256, 1000, u32::MAX] {
+            let mut next = 0;
+            for shard in (0..shards.min(1000)).chain([shards - 1]) {
+                let (first, last) = hash_key_range(shard, shards);
+                assert!(first == next || shard >= 1000, "{shard} of {shards} begins at {first}");
+                assert_eq!((shard_of_hash_key(first, shards), shard_of_hash_key(last, shards)), (shard, shard));
+                next = if shard < shards - 1 { last + 1 } else { first };
+            }
+            assert_eq!(hash_key_range(shards - 1, shards).1, u128::MAX);
+        }
     }
 }

@@ -4,12 +4,12 @@
 //! when the stream holds all of its records durably (IN-1). Every other answer is a problem document, and then nothing was
 //! acknowledged; a request that breaks a limit leaves nothing in the stream.
 
-mod body;
-mod budget;
+pub(crate) mod body;
+pub(crate) mod budget;
 mod cloudevents;
 mod frame;
 mod intake;
-mod rejection;
+pub(crate) mod rejection;
 mod settings;
 
 use std::sync::Arc;

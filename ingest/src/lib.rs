@@ -2,6 +2,7 @@
 //!
 //! - [`gateway`] receives requests, cuts their bodies into events ([`delimit`]), wraps them into stream records and answers
 //!   202 with a [`Receipt`] once the stream holds all of them durably.
+//! - [`kinesis`] takes records in and gives them out the way Amazon Kinesis Data Streams does, for stock clients.
 //! - [`sender`] posts bodies of events to a gateway, several at a time, and retries what may go through later.
 //! - [`generate`] makes up device telemetry from a seed; [`replay`] reads events from files; both are an [`EventSource`], which
 //!   [`bodies`] cuts into requests.
@@ -18,6 +19,7 @@ pub mod delimit;
 mod error;
 pub mod gateway;
 pub mod generate;
+pub mod kinesis;
 #[cfg(test)]
 mod memory_stream;
 mod problem_answer;
@@ -31,6 +33,7 @@ pub use bodies::{Bodies, BodySettings, EventBody, EventSource, Pace, Written};
 pub use error::IngestError;
 pub use gateway::{Acceptance, Gateway, GatewaySettings, Writer, router};
 pub use generate::{EventKind, GeneratedEvent, Generator, GeneratorSettings, Tally};
+pub use kinesis::{KinesisEndpoint, KinesisSettings, ShardLimits};
 pub use problem_answer::ProblemAnswer;
 pub use receipt::{Receipt, ReceiptError};
 pub use replay::{Replay, ReplaySettings};

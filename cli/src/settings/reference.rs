@@ -56,6 +56,14 @@ const KEYS: &[Key] = &[
         "log.retention",
         "How long the log keeps records that are in the lake, for `audit` and for rebuilding the hot index; less when it reaches `log.max_bytes`.",
     ),
+    key(
+        "kinesis.stream",
+        "What the log is called by clients of the Kinesis API: 1 to 128 letters, digits, `_`, `.` and `-`.",
+    ),
+    key(
+        "kinesis.shard_limits",
+        "`service`: through the Kinesis API a shard takes 1 MiB and 1,000 records a second, gives 2 MiB a second, and is read five times a second. `off`: what the machine can.",
+    ),
     key("delivery.buffer_bytes", "A batch is transformed when it holds this many bytes."),
     key(
         "delivery.buffer",

@@ -53,7 +53,7 @@ impl Encoding {
 }
 
 /// Reads a body of up to `limit` bytes.
-pub(super) async fn read(body: &mut Body, limit: usize, reservation: &mut Reservation) -> Result<Bytes, Rejection> {
+pub(crate) async fn read(body: &mut Body, limit: usize, reservation: &mut Reservation) -> Result<Bytes, Rejection> {
     use axum::body::HttpBody as _;
     let too_large = || Rejection::BodyTooLarge { limit };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -80,7 +80,7 @@ pub(super) async fn read(body: &mut Body, limit: usize, reservation: &mut Reserv
 
 /// Reads and forgets the rest of a body, up to `limit` bytes and for up to `time`, so that a client that sends all of its
 /// request before it reads gets the answer and not a reset connection.
-pub(super) async fn discard(body: &mut Body, limit: usize, time: Duration) {
+pub(crate) async fn discard(body: &mut Body, limit: usize, time: Duration) {
     let mut left = limit;
     let rest = async {
         while let Some(Ok(frame)) = body.frame().await {

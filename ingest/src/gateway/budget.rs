@@ -11,33 +11,33 @@ const UNIT_BYTES: usize = 1024;
 
 /// A budget of bytes that all requests share.
 #[derive(Debug, Clone)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     units: Arc<Semaphore>,
     limit_bytes: usize,
 }
 
 /// The part of a [`Budget`] that one request has taken; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     budget: Budget,
     permit: Option<OwnedSemaphorePermit>,
     used_bytes: usize,
 }
 
 impl Budget {
-    pub(super) fn of(limit_bytes: usize) -> Self {
+    pub(crate) fn of(limit_bytes: usize) -> Self {
         let units = limit_bytes.div_ceil(UNIT_BYTES).min(Semaphore::MAX_PERMITS);
         Self { units: Arc::new(Semaphore::new(units)), limit_bytes }
     }
 
-    pub(super) fn reservation(&self) -> Reservation {
+    pub(crate) fn reservation(&self) -> Reservation {
         Reservation { budget: self.clone(), permit: None, used_bytes: 0 }
     }
 }
 
 impl Reservation {
     /// Takes `bytes` more out of the budget, without waiting.
-    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Rejection> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Rejection> {
         self.used_bytes += bytes;
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let missing = self.used_bytes.div_ceil(UNIT_BYTES).saturating_sub(held);
@@ -52,5 +52,14 @@ impl Reservation {
             None => self.permit = Some(taken),
         }
         Ok(())
+    }
+
+    /// Gives back what it has taken beyond `bytes`.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        self.used_bytes = self.used_bytes.min(bytes);
+        let kept = self.used_bytes.div_ceil(UNIT_BYTES);
+        if let Some(permit) = &mut self.permit {
+            drop(permit.split(permit.num_permits().saturating_sub(kept)));
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::delimit::DelimitError;
 
 /// Why a request was not acknowledged. Its text is the problem's detail.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Rejection {
+pub(crate) enum Rejection {
     #[error("the server is shutting down and takes nothing in any more; send the request again")]
     Stopping,
     #[error(
@@ -105,7 +105,7 @@ impl Rejection {
     }
 
     /// Whether the client may still be sending its body, so that it would miss the answer if the connection were closed.
-    pub(super) fn leaves_body_unread(&self) -> bool {
+    pub(crate) fn leaves_body_unread(&self) -> bool {
         !matches!(self, Self::BodyTooSlow(_) | Self::BodyBroken(_) | Self::StreamTooSlow(_))
     }
 }
