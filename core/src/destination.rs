@@ -5,6 +5,7 @@
 //! for that it has to know which answers are certain.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -67,6 +68,8 @@ pub struct PutError {
     pub effect: CallEffect,
     /// What the caller can do: [`Advice::Stop`] says that none of these entries will ever be stored.
     pub advice: Advice,
+    /// How long the service asks not to be called again; `None`: it does not say.
+    pub retry_after: Option<Duration>,
     /// What went wrong, in one line.
     pub message: String,
     /// The adapter's own error.
@@ -77,7 +80,7 @@ pub struct PutError {
 impl PutError {
     /// A failure without a cause of its own.
     pub fn new(effect: CallEffect, advice: Advice, message: impl Into<String>) -> Self {
-        Self { effect, advice, message: message.into(), source: None }
+        Self { effect, advice, retry_after: None, message: message.into(), source: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sending bodies of events to a gateway over HTTP, several at a time, each until it is acknowledged or given up.
 
-mod attempt;
+pub(crate) mod attempt;
 mod backoff;
 mod latencies;
 mod progress;
@@ -21,6 +21,7 @@ use backoff::Backoff;
 
 pub use latencies::Latencies;
 pub use progress::{Outcome, SendProgress};
+pub(crate) use settings::client;
 pub use settings::{SendEncoding, SenderSettings};
 
 /// What a body that was acknowledged came to.
@@ -60,13 +61,8 @@ impl HttpSender {
     /// When the URL or a setting cannot be used, or the HTTP client cannot be set up.
     pub fn new(url: &str, settings: SenderSettings) -> Result<Self, IngestError> {
         settings.check()?;
-        let url = Url::parse(url).map_err(|error| {
-            IngestError::setting("url", format!("`{url}` is no URL ({error}); expected http://host:port/v1/dataset"))
-        })?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(IngestError::setting("url", format!("`{url}`: expected http:// or https:// and a host")));
-        }
-        let client = settings::client(&url, &settings)?;
+        let url = destination_url(url)?;
+        let client = client(&url, &settings)?;
         let slots = Semaphore::new(settings.concurrency);
         let (progress, latencies) = (Arc::default(), Mutex::default());
         Ok(Self { shared: Arc::new(Shared { client, url, settings, slots, progress, latencies }) })
@@ -135,7 +131,7 @@ impl HttpSender {
                         detail,
                     });
                 }
-                Attempt::Later { problem, retry_after } => (problem, retry_after),
+                Attempt::Later { problem, retry_after, .. } => (problem, retry_after),
             };
             let pause = backoff.pause(retry_after);
             let elapsed = started.elapsed();
@@ -200,6 +196,21 @@ impl HttpSender {
         }
         failure.map_or_else(|| Ok(self.outcome()), Err)
     }
+}
+
+/// The URL of a gateway's route.
+///
+/// # Errors
+///
+/// When it is none.
+pub(crate) fn destination_url(url: &str) -> Result<Url, IngestError> {
+    let url = Url::parse(url).map_err(|error| {
+        IngestError::setting("url", format!("`{url}` is no URL ({error}); expected http://host:port/v1/dataset"))
+    })?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(IngestError::setting("url", format!("`{url}`: expected http:// or https:// and a host")));
+    }
+    Ok(url)
 }
 
 /// Waits until the next body is due and takes it; waits for ever when there is none.

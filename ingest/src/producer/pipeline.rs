@@ -25,6 +25,7 @@ use super::aggregator::Aggregator;
 use super::collector::{Collector, Waiting};
 use super::entry::{Entry, Settled, charge};
 use super::lot::{Delivery, How};
+use super::meters::Meters;
 use super::moment::Moment;
 use super::outcome::GivenUp;
 use super::progress::ProducerProgress;
@@ -71,6 +72,13 @@ enum Whereabouts {
     Astray,
 }
 
+/// A call that is not answered yet.
+#[derive(Debug)]
+struct OnItsWay {
+    entries: Vec<u64>,
+    began: Moment,
+}
+
 #[derive(Debug)]
 struct Tracked {
     entry: Entry,
@@ -109,8 +117,7 @@ pub(super) struct Pipeline {
     entries: FxHashMap<u64, Tracked>,
     next_entry: u64,
     next_ordinal: u64,
-    /// The entries of calls on their way.
-    calls: FxHashMap<u64, Vec<u64>>,
+    calls: FxHashMap<u64, OnItsWay>,
     next_call: u64,
     /// The ends of the time to live of entries that are not on their way.
     deadlines: BTreeSet<(Moment, u64)>,
@@ -128,6 +135,7 @@ pub(super) struct Pipeline {
     /// What settled user records no longer take of the budget, and nobody was told yet.
     freed: usize,
     progress: ProducerProgress,
+    meters: Meters,
 }
 
 impl Pipeline {
@@ -169,6 +177,7 @@ impl Pipeline {
             told: None,
             freed: 0,
             progress: ProducerProgress::default(),
+            meters: Meters::new(&settings.name),
         }
     }
 
@@ -201,6 +210,7 @@ impl Pipeline {
         self.progress.received_records += 1;
         self.progress.received_bytes += record.data.len() as u64;
         self.progress.pending_records += 1;
+        self.meters.received.increment(1);
         let due_before = self.aggregator.next_due();
         let mut closed = Vec::new();
         let incoming = Incoming { record, hash_key, ordinal, arrival, carried: None };
@@ -270,6 +280,7 @@ impl Pipeline {
                 return Step::Call(self.call(numbers, now));
             }
         }
+        self.meters.pending.set(self.progress.pending_records as f64);
         let until = self.next_wake();
         self.told = Some(until);
         Step::Wait(until)
@@ -317,9 +328,13 @@ impl Pipeline {
             self.deadlines.remove(&(entry.deadline, *number));
             entries.push(PutEntry { id: entry.id, record: entry.record.clone() });
         }
+        self.meters.call(numbers.iter().map(|number| {
+            let items = &self.entries[number].entry.items;
+            (items.len(), now.since(items[0].arrival))
+        }));
         let id = self.next_call;
         self.next_call += 1;
-        self.calls.insert(id, numbers);
+        self.calls.insert(id, OnItsWay { entries: numbers, began: now });
         self.progress.calls_in_flight += 1;
         Call { id, entries }
     }
@@ -353,6 +368,7 @@ impl Pipeline {
         if let How::Delivered { .. } = how {
             self.count_stored(&entry);
         }
+        self.meters.settled(entry.history.attempts, entry.items.len());
         let settled = entry.settle(how, now);
         self.count(&settled, how);
     }
@@ -360,6 +376,8 @@ impl Pipeline {
     fn count_stored(&mut self, entry: &Entry) {
         self.progress.entries += 1;
         self.progress.entry_bytes += entry.counted_bytes as u64;
+        self.meters.entries_put.increment(1);
+        self.meters.entry_data_put.increment(entry.counted_bytes as u64);
     }
 
     /// Lets the next of an entry's lane go, unless a new shard map has other lanes.
@@ -385,9 +403,15 @@ impl Pipeline {
             How::Delivered { .. } => {
                 progress.delivered_records += settled.records as u64;
                 progress.delivered_bytes += settled.data_bytes as u64;
+                self.meters.put.increment(settled.records as u64);
+                self.meters.data_put.increment(settled.data_bytes as u64);
             }
-            How::GivenUp { .. } => progress.undelivered_records += settled.records as u64,
+            How::GivenUp { why, .. } => {
+                progress.undelivered_records += settled.records as u64;
+                self.meters.given_up(*why, settled.records);
+            }
         }
+        self.meters.pending.set(progress.pending_records as f64);
     }
 
     /// Sends what was taken in so far without waiting for others; what [`is_settled`](Self::is_settled) takes.

@@ -90,6 +90,12 @@ impl Retrier {
         self.held_until = self.held_until.max(now + self.pause(attempts));
     }
 
+    /// Holds all calls back for as long as the destination asks, and a little of what follows, so that producers that were told the same
+    /// do not come back together.
+    pub(super) fn hold_for(&mut self, asked: Duration, now: Moment) {
+        self.held_until = self.held_until.max(now + asked.saturating_add(self.pause(1)));
+    }
+
     /// Whether the destination does not answer at all.
     pub(super) fn is_away(&self) -> bool {
         self.failed_calls >= AWAY_AFTER

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alluvium_core::Problem;
+use alluvium_core::destination::CallEffect;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
@@ -16,17 +17,17 @@ const ANSWER_BYTES: usize = 256 * 1024;
 
 /// What became of one attempt.
 #[derive(Debug)]
-pub(super) enum Attempt {
+pub(crate) enum Attempt {
     /// The gateway holds the events durably.
     Accepted(Acceptance),
     /// It may go through later.
-    Later { problem: String, retry_after: Option<Duration> },
+    Later { problem: String, retry_after: Option<Duration>, effect: CallEffect },
     /// It would be refused again.
     Refused { status: u16, detail: String },
 }
 
 /// Posts a body once.
-pub(super) async fn post(
+pub(crate) async fn post(
     client: &Client,
     url: &Url,
     settings: &SenderSettings,
@@ -44,7 +45,11 @@ pub(super) async fn post(
     match request.send().await {
         Ok(response) => understand(response).await,
         Err(error) if error.is_builder() => Attempt::Refused { status: 0, detail: causes(&error) },
-        Err(error) => Attempt::Later { problem: causes(&error), retry_after: None },
+        Err(error) => {
+            // Without a connection nothing was sent.
+            let effect = if error.is_connect() { CallEffect::NothingStored } else { CallEffect::Unknown };
+            Attempt::Later { problem: causes(&error), retry_after: None, effect }
+        }
     }
 }
 
@@ -56,7 +61,10 @@ async fn understand(response: Response) -> Attempt {
     let answer = match read_answer(response).await {
         Ok(answer) => answer,
         // The events may have been stored; sent again under the same key they are the same ones.
-        Err(problem) => return Attempt::Later { problem: format!("status {status}, then {problem}"), retry_after },
+        Err(problem) => {
+            let problem = format!("status {status}, then {problem}");
+            return Attempt::Later { problem, retry_after, effect: CallEffect::Unknown };
+        }
     };
     if status.is_success() {
         return match serde_json::from_slice(&answer) {
@@ -73,9 +81,20 @@ async fn understand(response: Response) -> Attempt {
         (Err(_), None) => String::from_utf8_lossy(&answer).chars().take(200).collect(),
     };
     if may_go_through_later(status) {
-        return Attempt::Later { problem: format!("status {}: {detail}", status.as_u16()), retry_after };
+        let (problem, effect) = (format!("status {}: {detail}", status.as_u16()), effect_of(status));
+        return Attempt::Later { problem, retry_after, effect };
     }
     Attempt::Refused { status: status.as_u16(), detail }
+}
+
+/// What is known of the events when this status was the answer.
+fn effect_of(status: StatusCode) -> CallEffect {
+    match status.as_u16() {
+        // A gateway answers so before it stores anything.
+        425 | 429 => CallEffect::NothingStored,
+        // Some of a request's records may be stored when it could not store the others.
+        _ => CallEffect::Unknown,
+    }
 }
 
 fn may_go_through_later(status: StatusCode) -> bool {

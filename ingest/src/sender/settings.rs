@@ -32,7 +32,7 @@ impl SendEncoding {
         }
     }
 
-    pub(super) fn encode(self, body: &Bytes) -> Bytes {
+    pub(crate) fn encode(self, body: &Bytes) -> Bytes {
         match self {
             Self::Plain => body.clone(),
             Self::Gzip => {
@@ -106,7 +106,7 @@ impl SenderSettings {
     }
 }
 
-pub(super) fn client(url: &Url, settings: &SenderSettings) -> Result<Client, IngestError> {
+pub(crate) fn client(url: &Url, settings: &SenderSettings) -> Result<Client, IngestError> {
     let builder = Client::builder()
         .user_agent(concat!("alluvium/", env!("CARGO_PKG_VERSION")))
         .timeout(settings.request_time)

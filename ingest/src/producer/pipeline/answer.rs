@@ -6,9 +6,10 @@ use alluvium_core::destination::CallEffect;
 use alluvium_core::ports::Advice;
 use alluvium_core::{EntryVerdict, PutError, SequenceNumber, ShardId};
 
-use super::{Pipeline, Stray, Whereabouts};
+use super::{OnItsWay, Pipeline, Stray, Whereabouts};
 use crate::producer::entry::Entry;
 use crate::producer::lot::How;
+use crate::producer::meters::ErrorCode;
 use crate::producer::moment::Moment;
 use crate::producer::outcome::GivenUp;
 use crate::producer::settings::Misplaced;
@@ -24,7 +25,8 @@ impl Pipeline {
     /// What a call came to. One that is not on its way any more, since everything was abandoned, no longer matters.
     pub(in crate::producer) fn answer(&mut self, call: u64, answer: Result<Vec<EntryVerdict>, PutError>, now: Moment) {
         let now = self.at(now);
-        let Some(numbers) = self.calls.remove(&call) else { return };
+        let Some(OnItsWay { entries: numbers, began }) = self.calls.remove(&call) else { return };
+        self.meters.call_took(now.since(began));
         self.progress.calls += 1;
         self.progress.calls_in_flight -= 1;
         let failures = match answer {
@@ -50,11 +52,21 @@ impl Pipeline {
                 Some(EntryVerdict::Stored { shard, sequence }) => self.stored(number, shard, sequence, now),
                 Some(EntryVerdict::Throttled) => {
                     self.throttle(number, now);
+                    self.meters.error(ErrorCode::Throttled);
                     fail(number, throttled.clone(), CallEffect::NothingStored);
                 }
-                Some(EntryVerdict::Failed(why)) => fail(number, why.into(), CallEffect::NothingStored),
-                Some(EntryVerdict::Invalid(why)) => self.refuse(number, why.into(), CallEffect::NothingStored, now),
-                None => fail(number, "the answer leaves it out".into(), CallEffect::Unknown),
+                Some(EntryVerdict::Failed(why)) => {
+                    self.meters.error(ErrorCode::Failed);
+                    fail(number, why.into(), CallEffect::NothingStored);
+                }
+                Some(EntryVerdict::Invalid(why)) => {
+                    self.meters.error(ErrorCode::Invalid);
+                    self.refuse(number, why.into(), CallEffect::NothingStored, now);
+                }
+                None => {
+                    self.meters.error(ErrorCode::Unanswered);
+                    fail(number, "the answer leaves it out".into(), CallEffect::Unknown);
+                }
             }
         }
         failures
@@ -62,6 +74,14 @@ impl Pipeline {
 
     fn take_failure(&mut self, numbers: Vec<u64>, error: &PutError, now: Moment) -> Vec<Failure> {
         let message: Arc<str> = error.message.as_str().into();
+        let code = match error.effect {
+            CallEffect::NothingStored => ErrorCode::CallFailed,
+            CallEffect::Unknown => ErrorCode::Unanswered,
+        };
+        numbers.iter().for_each(|_| self.meters.error(code));
+        if let Some(asked) = error.retry_after {
+            self.retrier.hold_for(asked, now);
+        }
         match error.advice {
             Advice::Stop => {
                 numbers.into_iter().for_each(|number| self.refuse(number, message.clone(), error.effect, now));
@@ -103,6 +123,7 @@ impl Pipeline {
             self.settle(number, &How::Delivered { shard, sequence }, now);
             return;
         }
+        self.meters.error(ErrorCode::WrongShard);
         // Which of its user records belong to that shard, a shard map has to say that is newer than the one that it was built by.
         let newer = entry.epoch != self.map.epoch();
         let stray = Stray { entry: number, shard, sequence };
