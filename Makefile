@@ -34,7 +34,7 @@ ZIPS := target/package
 export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
 export CHECKPOINT_DISABLE ?= 1
 
-.PHONY: help demo build test test-interop test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build build-aws test test-interop test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -47,6 +47,10 @@ demo: ## The whole pipeline for half a minute: generate, ingest, transform, comm
 build: ## Build the alluvium command.
 	$(CARGO) build
 
+# One call of cargo for the command and the functions: apart they would have other features, and compile what they share twice.
+build-aws: ## Build the alluvium command with what it does on AWS, and the functions.
+	$(CARGO) build --package alluvium-cli --features alluvium-cli/aws $(FUNCTIONS)
+
 test: ## All tests that need only Rust, make and a C compiler.
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace; \
@@ -54,7 +58,7 @@ test: ## All tests that need only Rust, make and a C compiler.
 		$(CARGO) test --workspace --quiet; \
 	fi
 
-test-interop: build $(VENV)/installed ## Other engines and clients (Python 3.9 or newer) judge what we write and serve.
+test-interop: build-aws $(VENV)/installed ## Other engines and clients (Python 3.9 or newer) judge what we write and serve.
 	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/interop
 
 $(VENV)/installed: tests/interop/requirements.txt
@@ -117,9 +121,7 @@ package-arm64 package-x86_64: package-%: $(PACKAGE_VENV)/installed
 		--target $(TRIPLE).2.34 --skip-target-check --lambda-dir $(TARGET)/functions-$* $(FUNCTIONS)
 	$(PYTHON) -B infra/package.py --architecture $* --binaries $(TARGET)/functions-$* --datasets $(DATASETS) --out $(ZIPS)/$*
 
-# One call of cargo for the command and the functions: apart they would have other features, and compile what they share twice.
-package-local: ## Zips for an emulator on this machine, from a debug build, in target/package-local.
-	$(CARGO) build --package alluvium-cli --features alluvium-cli/aws $(FUNCTIONS)
+package-local: build-aws ## Zips for an emulator on this machine, from a debug build, in target/package-local.
 	$(PYTHON) -B infra/package.py --local --binaries $(TARGET)/debug --datasets $(DATASETS) --out $(ZIPS)-local
 
 $(PACKAGE_VENV)/installed: infra/package-requirements.txt

@@ -1,0 +1,62 @@
+"""Our producer puts to Kinesis as two emulators have it, and every record is read back once."""
+
+import base64
+import json
+import subprocess
+
+import pytest
+from aws_kinesis_agg.deaggregator import deaggregate_records
+
+from emulator import Emulator
+from stage import ALLUVIUM, until
+
+EVENTS = 5_000
+
+
+def read_all(kinesis, stream):
+    """Every record of every shard, taken apart."""
+    users = []
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        iterator = kinesis.get_shard_iterator(
+            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        while True:
+            page = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
+            users += deaggregate_records([
+                {"kinesis": {"data": base64.b64encode(record["Data"]), "partitionKey": record["PartitionKey"],
+                             "sequenceNumber": record["SequenceNumber"]}}
+                for record in page["Records"]
+            ])  # fmt: skip
+            iterator = page.get("NextShardIterator")
+            if not iterator or (not page["Records"] and not page.get("MillisBehindLatest")):
+                break
+    return [base64.b64decode(user["kinesis"]["data"]) for user in users]
+
+
+@pytest.mark.parametrize("kind", ["ministack", "moto"])
+def test_every_event_is_read_back_once(kind, tmp_path):
+    emulator = Emulator(kind, tmp_path)
+    try:
+        kinesis = emulator.client("kinesis")
+        file = tmp_path / "events.ndjson"
+        with file.open("wb") as made:
+            generate = [ALLUVIUM, "generate", "--count", str(EVENTS), "--seed", "7", "--start", "2026-01-01T00:00:00Z"]
+            subprocess.run(generate, stdout=made, env=emulator.environment(), check=True)
+        expected = sorted(file.read_bytes().splitlines())
+        assert len(expected) == EVENTS
+        for stream, *how in [("kpl",), ("ordered", "--ordered"), ("single", "--aggregate", "none")]:
+            kinesis.create_stream(StreamName=stream, ShardCount=3)
+            active = lambda: kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamStatus"]
+            until(lambda: active() == "ACTIVE", f"the stream {stream}")
+            command = [ALLUVIUM, "--json", "send", "--to", f"kinesis:{stream}", *how, str(file)]
+            sent = subprocess.run(command, env=emulator.environment(), capture_output=True, text=True)
+            assert sent.returncode == 0, sent.stderr
+            told = json.loads(sent.stdout)
+            assert (told["accepted"], told["failed"]) == (EVENTS, 0)
+            assert sorted(read_all(kinesis, stream)) == expected, stream
+        missing = subprocess.run(
+            [ALLUVIUM, "send", "--to", "kinesis:nowhere", str(file)], env=emulator.environment(), capture_output=True, text=True
+        )
+        assert missing.returncode == 1 and "nowhere" in missing.stderr and "refused" in missing.stderr, missing.stderr
+    finally:
+        emulator.stop()
