@@ -54,6 +54,7 @@ mod settings;
 mod shard_map;
 #[cfg(test)]
 mod simulation;
+mod spill;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -74,6 +75,7 @@ pub use outcome::{Delivered, GivenUp, Outcome, Undelivered};
 pub use progress::ProducerProgress;
 pub use record::UserRecord;
 pub use settings::{Aggregation, Misplaced, Ordering, ProducerSettings};
+pub use spill::{Sent, SpillError, SpillSettings, SpillingProducer};
 
 /// Why a user record was not taken in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -259,6 +261,11 @@ impl Producer {
         self.shared.wake(wake);
         self.until_settled(flush).await;
         self.progress()
+    }
+
+    /// Whether the destination does not answer: the last calls failed as a whole, one after the other.
+    pub fn is_away(&self) -> bool {
+        self.shared.with_pipeline(|pipeline, _| pipeline.is_away())
     }
 
     /// How far it is.

@@ -462,6 +462,11 @@ impl Pipeline {
         std::mem::take(&mut self.freed)
     }
 
+    /// Whether the destination does not answer at all.
+    pub(super) fn is_away(&self) -> bool {
+        self.retrier.is_away()
+    }
+
     pub(super) fn progress(&self) -> ProducerProgress {
         self.progress
     }

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering as Atomic};
 
 use alluvium_core::destination::CallEffect;
 use alluvium_core::ports::{Advice, PortError};
@@ -10,21 +10,36 @@ use super::*;
 
 /// A destination without shards that keeps everything, and answers when the test lets it.
 #[derive(Debug)]
-struct Kept {
+pub(super) struct Kept {
     entries: Mutex<Vec<PutEntry>>,
     failures: Mutex<VecDeque<PutError>>,
+    away: AtomicBool,
     gate: Semaphore,
     calls: AtomicUsize,
 }
 
 impl Kept {
-    fn open() -> Arc<Self> {
+    pub(super) fn open() -> Arc<Self> {
         Self::closed(Semaphore::MAX_PERMITS)
     }
 
     fn closed(lets_through: usize) -> Arc<Self> {
         let (entries, failures) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { entries, failures, gate: Semaphore::new(lets_through), calls: AtomicUsize::new(0) })
+        let (away, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Arc::new(Self { entries, failures, away, gate: Semaphore::new(lets_through), calls })
+    }
+
+    pub(super) fn fail_from_now(&self) {
+        self.away.store(true, Atomic::SeqCst);
+    }
+
+    pub(super) fn fail_no_more(&self) {
+        self.away.store(false, Atomic::SeqCst);
+    }
+
+    pub(super) fn data(&self) -> Vec<Vec<u8>> {
+        let entries = self.entries.lock().unwrap();
+        entries.iter().flat_map(|entry| decode::lines(&entry.record)).map(|decoded| decoded.data).collect()
     }
 
     fn records(&self) -> usize {
@@ -37,6 +52,9 @@ impl Destination for Kept {
     async fn put(&self, entries: Vec<PutEntry>) -> Result<Vec<EntryVerdict>, PutError> {
         self.calls.fetch_add(1, Atomic::SeqCst);
         self.gate.acquire().await.unwrap().forget();
+        if self.away.load(Atomic::SeqCst) {
+            return Err(PutError::new(CallEffect::NothingStored, Advice::Retry, "nobody there"));
+        }
         let failure = self.failures.lock().unwrap().pop_front();
         if let Some(failure) = failure {
             return Err(failure);
