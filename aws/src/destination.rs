@@ -32,7 +32,7 @@ where
         _ => CallEffect::Unknown,
     };
     let message = format!("{what}: {}", reason(&error));
-    PutError { effect, advice: advice(&error), message, source: Some(Box::new(error)) }
+    PutError { effect, advice: advice(&error), retry_after: None, message, source: Some(Box::new(error)) }
 }
 
 /// Whether nobody has listened.
