@@ -23,8 +23,11 @@ def read_all(kinesis, stream):
         while True:
             page = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
             users += deaggregate_records([
-                {"kinesis": {"data": base64.b64encode(record["Data"]), "partitionKey": record["PartitionKey"],
-                             "sequenceNumber": record["SequenceNumber"]}}
+                {"kinesis": {
+                    "data": base64.b64encode(record["Data"]), "partitionKey": record["PartitionKey"],
+                    "sequenceNumber": record["SequenceNumber"], "kinesisSchemaVersion": "1.0",
+                    "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"].timestamp(),
+                }}
                 for record in page["Records"]
             ])  # fmt: skip
             iterator = page.get("NextShardIterator")

@@ -73,8 +73,11 @@ def test_another_library_takes_apart_what_we_aggregate(stream_node, tmp_path, se
         records = read_all(kinesis, shard["ShardId"])
         assert len(records) < len(events) / 20 or len(events) <= 2, "they travel together"
         as_to_a_function = [
-            {"kinesis": {"data": base64.b64encode(record["Data"]), "partitionKey": record["PartitionKey"],
-                         "sequenceNumber": record["SequenceNumber"]}}
+            {"kinesis": {
+                "data": base64.b64encode(record["Data"]), "partitionKey": record["PartitionKey"],
+                "sequenceNumber": record["SequenceNumber"], "kinesisSchemaVersion": "1.0",
+                "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"].timestamp(),
+            }}
             for record in records
         ]  # fmt: skip
         aggregates = sum(record["Data"].startswith(KPL_MAGIC) for record in records)
@@ -99,7 +102,8 @@ def test_another_library_takes_apart_what_we_aggregate(stream_node, tmp_path, se
 def test_we_take_apart_what_another_library_aggregates(stream_node, seed):  # noqa: F811
     events = drawn(seed)
     draw = random.Random(seed)
-    aggregator, aggregates = RecordAggregator(max_size=draw.choice([2_000, 51_200, 1_000_000])), []
+    largest = max(len(json.dumps(event)) for event in events)
+    aggregator, aggregates = RecordAggregator(max_size=max(draw.choice([2_000, 51_200, 1_000_000]), largest + 500)), []
     for event in events:
         explicit = str(draw.getrandbits(128)) if draw.random() < 0.3 else None
         if full := aggregator.add_user_record(event["source"], json.dumps(event), explicit):
@@ -109,9 +113,8 @@ def test_we_take_apart_what_another_library_aggregates(stream_node, seed):  # no
     kinesis = client(stream_node)
     for aggregate in aggregates:
         partition_key, explicit_hash_key, data = aggregate.get_contents()
-        kinesis.put_record(
-            StreamName="alluvium", PartitionKey=partition_key, ExplicitHashKey=explicit_hash_key, Data=data
-        )
+        explicit = {"ExplicitHashKey": explicit_hash_key} if explicit_hash_key else {}
+        kinesis.put_record(StreamName="alluvium", PartitionKey=partition_key, Data=data, **explicit)
     in_the_lake(stream_node, seed, events)
 
 
