@@ -39,6 +39,9 @@ pub struct Destination {
     /// How events are put together into the records of a stream.
     #[arg(long, value_enum, default_value_t = Together::Kpl)]
     pub aggregate: Together,
+    /// How much of what a shard of Kinesis takes in a second is used, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100)]
+    pub rate_limit: u32,
     /// Keep the order of each source's events in a stream, whatever has to be sent again.
     #[arg(long)]
     pub ordered: bool,
@@ -186,6 +189,7 @@ where
     if let Some(dataset) = &to.dataset {
         anyhow::bail!("--dataset {dataset}: a stream is told no dataset; an event's `type` says it");
     }
+    crate::observe::log("warn", common.json)?;
     let aws = alluvium_aws::config::from_environment().await;
     let (destination, name): (Arc<dyn alluvium_core::Destination>, _) = match place {
         Place::Kinesis(stream) => (Arc::new(alluvium_aws::KinesisDestination::new(&aws, stream)), stream),
@@ -202,6 +206,7 @@ where
         },
         ordering: if to.ordered { Ordering::PerKey } else { Ordering::Throughput },
         max_calls: to.concurrency.unwrap_or(settings.max_calls),
+        rate_limit_percent: to.rate_limit,
         ..settings
     };
     let started = Instant::now();

@@ -147,14 +147,11 @@ fn partition_key(event: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// How long the whole of a second of events may wait for each other, and what else is set for files and pipes.
+/// How files and pipes are sent.
 pub fn settings(name: &str) -> ProducerSettings {
-    // Whoever waits for a command waits rather longer than a device for its reading.
-    ProducerSettings {
-        name: name.to_owned(),
-        record_time_to_live: Duration::from_secs(300),
-        ..ProducerSettings::default()
-    }
+    // A shard may be slower than a file is read: what waits for it is not given up for that.
+    let record_time_to_live = Duration::from_secs(120);
+    ProducerSettings { name: name.to_owned(), record_time_to_live, ..ProducerSettings::default() }
 }
 
 #[cfg(test)]

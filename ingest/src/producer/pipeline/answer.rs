@@ -42,6 +42,9 @@ impl Pipeline {
     }
 
     fn take_in(&mut self, numbers: Vec<u64>, verdicts: Vec<EntryVerdict>, now: Moment) -> Vec<Failure> {
+        if self.retrier.is_away() {
+            tracing::info!("the destination answers again");
+        }
         self.retrier.call_answered();
         let mut verdicts = verdicts.into_iter();
         let mut failures = Vec::new();
@@ -88,7 +91,16 @@ impl Pipeline {
                 return Vec::new();
             }
             Advice::BackOff => numbers.iter().for_each(|number| self.throttle(*number, now)),
-            Advice::Retry => self.retrier.call_failed(now),
+            Advice::Retry => {
+                let was_away = self.retrier.is_away();
+                self.retrier.call_failed(now);
+                if self.retrier.is_away() && !was_away {
+                    tracing::warn!(
+                        error = &*message,
+                        "the destination does not answer; one call at a time finds out when it is back"
+                    );
+                }
+            }
         }
         numbers.into_iter().map(|entry| Failure { entry, error: message.clone(), effect: error.effect }).collect()
     }

@@ -1,0 +1,236 @@
+//! The node's routes: those of its parts, and what a command on its folder has it do.
+
+use std::sync::Arc;
+
+use alluvium_core::Problem;
+use alluvium_core::clock::Micros;
+use alluvium_lake::{AuditReport, LakeError};
+use alluvium_local::erasure::EraseError;
+use alluvium_local::pipeline::Pipeline;
+use alluvium_local::redrive::{Redrive, RedriveError, failed_records, preview, preview_failed, send_failed};
+use alluvium_local::sql::{Condition, DataFusionSql};
+use alluvium_query::api::{RecordsApi, records_routes, sql_routes};
+use alluvium_query::{CommitLag, Records};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+
+use super::sql_settings;
+use crate::audit::Audited;
+use crate::settings::Settings;
+use crate::{audit, compact, erase, recover, redrive, vacuum};
+
+#[derive(Clone)]
+struct Admin {
+    pipeline: Arc<Pipeline>,
+    redrive: Arc<Redrive>,
+    metrics: PrometheusHandle,
+}
+
+/// All routes. `takers` are those of what takes events in.
+///
+/// # Errors
+///
+/// When an SQL engine cannot be set up.
+pub fn routes(
+    pipeline: &Arc<Pipeline>,
+    takers: Router,
+    settings: &Settings,
+    metrics: PrometheusHandle,
+    lag: Arc<CommitLag>,
+) -> anyhow::Result<Router> {
+    let reader = Arc::new(pipeline.lake_reader());
+    let datasets = pipeline.datasets.clone();
+    let sql = DataFusionSql::new(pipeline.store.clone(), reader, datasets.clone(), sql_settings(settings))?;
+    let sql: Arc<DataFusionSql> = Arc::new(sql);
+    let records = Records::new(pipeline.hot.clone(), sql.clone(), datasets, pipeline.clock(), lag)
+        .with_hot_margin(settings.hot.margin);
+    let records = RecordsApi { records, owner: Some(settings.owner.clone()) };
+    describe_metrics();
+    let redrive = Arc::new(redrive::of_pipeline(pipeline, settings)?);
+    let admin = Admin { pipeline: pipeline.clone(), redrive, metrics };
+    let app = Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(render_metrics))
+        .route("/admin/audit", post(run_audit))
+        .route("/admin/compact", post(run_compact))
+        .route("/admin/vacuum", post(run_vacuum))
+        .route("/admin/recover", post(run_recover))
+        .route("/admin/redrive", post(run_redrive))
+        .route(
+            "/admin/redrive/failed",
+            post(redrive_failed).layer(DefaultBodyLimit::max(redrive::failed::OBJECT_BYTES)),
+        )
+        .route("/admin/erasures", get(list_erasures).post(run_erasure))
+        .with_state(admin)
+        .merge(takers)
+        .merge(records_routes(records))
+        .merge(sql_routes(sql))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(tower_http::catch_panic::CatchPanicLayer::new());
+    Ok(app)
+}
+
+async fn health(State(admin): State<Admin>) -> Response {
+    let failed = admin.pipeline.has_failed();
+    let status = if failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let word = if failed { "failed" } else { "ok" };
+    let version = env!("CARGO_PKG_VERSION");
+    (status, Json(json!({"status": word, "version": version, "datasets": admin.pipeline.datasets.names()})))
+        .into_response()
+}
+
+async fn render_metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    let log = admin.pipeline.log.stats();
+    metrics::gauge!("alluvium_log_bytes").set(log.bytes() as f64);
+    if let Ok(lag) = admin.pipeline.commit_lag().await {
+        metrics::gauge!("alluvium_commit_lag_seconds").set(lag.as_secs_f64());
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.render())
+}
+
+fn describe_metrics() {
+    metrics::describe_gauge!("alluvium_log_bytes", metrics::Unit::Bytes, "What the log takes on disk.");
+    metrics::describe_gauge!(
+        "alluvium_commit_lag_seconds",
+        metrics::Unit::Seconds,
+        "How long the oldest event that is not yet committed has waited."
+    );
+    metrics::describe_gauge!(
+        "alluvium_audit_ledger_difference",
+        "At the last audit: events of which the ledger does not say what became, and rows that tables have too few or too many by it."
+    );
+    metrics::describe_gauge!("alluvium_audit_problems", "What did not balance at the last audit: alarm on this one.");
+    metrics::describe_gauge!(
+        "alluvium_audit_time_seconds",
+        metrics::Unit::Seconds,
+        "When the last audit was made, since 1970."
+    );
+}
+
+async fn run_audit(State(admin): State<Admin>, Query(asked): Query<audit::Asked>) -> Response {
+    let pipeline = &admin.pipeline;
+    let asked = match asked.settings(pipeline.clock().now_micros()) {
+        Ok(asked) => asked,
+        Err(error) => return problem(Problem::new(400, "bad-time", error.to_string())),
+    };
+    match Audited::of(pipeline).audit(&asked).await {
+        Ok(report) => {
+            set_audit_metrics(&report, asked.now);
+            Json(report).into_response()
+        }
+        Err(error @ LakeError::NoDataset(_)) => problem(Problem::new(404, "no-dataset", error.to_string())),
+        Err(error) => problem(Problem::new(500, "audit-failed", crate::output::sentence(&error.into()))),
+    }
+}
+
+fn set_audit_metrics(report: &AuditReport, now: Micros) {
+    metrics::gauge!("alluvium_audit_ledger_difference").set(report.ledger_difference as f64);
+    metrics::gauge!("alluvium_audit_problems").set(report.problems().count() as f64);
+    metrics::gauge!("alluvium_audit_time_seconds").set(now as f64 / 1e6);
+}
+
+async fn run_compact(State(admin): State<Admin>, Query(asked): Query<compact::Asked>) -> Response {
+    match admin.pipeline.maintenance.compact(asked.table.as_deref()).await {
+        Ok(rounds) => Json(rounds).into_response(),
+        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error) => problem(Problem::new(500, "compaction-failed", error.to_string())),
+    }
+}
+
+async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Asked>) -> Response {
+    let removed_for = match asked.removed_for() {
+        Ok(removed_for) => removed_for,
+        Err(error) => return problem(Problem::new(400, "bad-duration", error.to_string())),
+    };
+    match admin.pipeline.maintenance.vacuum(asked.table(), asked.mode(), removed_for).await {
+        Ok(report) => Json(report).into_response(),
+        Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
+        Err(error) => problem(Problem::new(500, "vacuum-failed", error.to_string())),
+    }
+}
+
+async fn run_recover(State(admin): State<Admin>, Query(asked): Query<recover::Asked>) -> Response {
+    match recover::of_parts(&admin.pipeline.lake_reader(), &admin.pipeline.log, &asked).await {
+        Ok(report) => Json(report).into_response(),
+        Err(error) => problem(Problem::new(500, "recover-failed", crate::output::sentence(&error))),
+    }
+}
+
+async fn run_redrive(State(admin): State<Admin>, Query(asked): Query<redrive::Asked>) -> Response {
+    let condition = match asked.condition.parse::<Condition>() {
+        Ok(condition) => condition,
+        Err(error) => return problem(Problem::new(400, "bad-condition", error.to_string())),
+    };
+    let done =
+        if asked.dry_run { preview(&admin.redrive.sql, &condition).await } else { admin.redrive.run(&condition).await };
+    match done {
+        Ok(report) => Json(report).into_response(),
+        Err(error @ RedriveError::Select(_)) => problem(Problem::new(400, "selection-failed", error.to_string())),
+        Err(error) => problem(Problem::new(500, "redrive-failed", error.to_string())),
+    }
+}
+
+async fn redrive_failed(
+    State(admin): State<Admin>,
+    Query(asked): Query<redrive::failed::Asked>,
+    object: Bytes,
+) -> Response {
+    let records = match failed_records(&object) {
+        Ok(records) => records,
+        Err(error) => return problem(Problem::new(400, "no-failed-records", error.to_string())),
+    };
+    if asked.dry_run {
+        return Json(preview_failed(&records)).into_response();
+    }
+    match send_failed(&*admin.pipeline.log, records).await {
+        Ok(report) => Json(report).into_response(),
+        Err(error) => problem(Problem::new(503, "redrive-failed", error.to_string())),
+    }
+}
+
+async fn list_erasures(State(admin): State<Admin>) -> Response {
+    match admin.pipeline.eraser.reports().await {
+        Ok(reports) => Json(reports).into_response(),
+        Err(error) => problem(Problem::new(500, "erasures-unreadable", error.to_string())),
+    }
+}
+
+async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
+    let asked: erase::Asked = match serde_json::from_slice(&body) {
+        Ok(asked) => asked,
+        Err(error) => return problem(Problem::new(400, "bad-erasure", error.to_string())),
+    };
+    let eraser = &admin.pipeline.eraser;
+    let dry_run = asked.dry_run;
+    let done = if dry_run { eraser.preview(asked.request()).await } else { eraser.erase(asked.request()).await };
+    match done {
+        Ok(report) => Json(report).into_response(),
+        Err(error @ EraseError::NoOwner) => problem(Problem::new(400, "no-owner", error.to_string())),
+        Err(EraseError::Lake(error)) if matches!(*error, LakeError::NoTable(_) | LakeError::Undeclared(_)) => {
+            problem(Problem::new(404, "no-table", error.to_string()))
+        }
+        Err(error) => problem(Problem::new(500, "erasure-failed", error.to_string())),
+    }
+}
+
+async fn unknown_route(uri: Uri) -> Response {
+    let detail = format!("there is nothing at `{}`; events go to POST /v1/{{dataset}}", uri.path());
+    problem(Problem::new(404, "unknown-route", detail))
+}
+
+async fn wrong_method(method: axum::http::Method, uri: Uri) -> Response {
+    let detail = format!("`{}` does not take {method}; the Allow header lists what it takes", uri.path());
+    problem(Problem::new(405, "wrong-method", detail))
+}
+
+fn problem(problem: Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).expect("problems of our own have a valid status");
+    (status, [(header::CONTENT_TYPE, alluvium_core::problem::PROBLEM_JSON)], problem.to_json()).into_response()
+}
