@@ -13,7 +13,6 @@ pub(crate) mod rejection;
 mod settings;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alluvium_core::Datasets;
@@ -26,8 +25,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
+use crate::gate::Gate;
 use crate::{IngestError, ProblemAnswer, Receipt};
 use budget::Budget;
 use rejection::Rejection;
@@ -89,9 +88,8 @@ struct Shared {
     stream: Arc<dyn Stream>,
     datasets: Arc<Datasets>,
     settings: GatewaySettings,
-    slots: Arc<Semaphore>,
     budget: Budget,
-    stopping: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -113,16 +111,15 @@ impl Gateway {
     ) -> Result<Self, IngestError> {
         settings.check()?;
         describe_metrics();
-        let slots = Arc::new(Semaphore::new(settings.concurrent_requests));
         let budget = Budget::of(settings.buffered_bytes);
-        let stopping = AtomicBool::new(false);
-        Ok(Self { shared: Arc::new(Shared { stream, datasets, settings, slots, budget, stopping }) })
+        let gate = Gate::of(settings.concurrent_requests);
+        Ok(Self { shared: Arc::new(Shared { stream, datasets, settings, budget, gate }) })
     }
 
     /// Takes no new request in from now on: each is answered 503 with `Retry-After`. Those at work finish; see
     /// [`drained`](Self::drained).
     pub fn stop_intake(&self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.gate.shut();
     }
 
     /// Waits until no request is at work. Call [`stop_intake`](Self::stop_intake) before, else it may wait for ever.
@@ -131,9 +128,7 @@ impl Gateway {
     ///
     /// Dropping the future and calling again is fine.
     pub async fn drained(&self) {
-        let all = u32::try_from(self.shared.settings.concurrent_requests).expect("the settings bound it to a million");
-        let slots = self.shared.slots.acquire_many(all).await;
-        drop(slots.expect("the semaphore is never closed"));
+        self.shared.gate.empty().await;
     }
 
     /// Answers one request for `dataset`.

@@ -24,7 +24,6 @@ mod store;
 mod token;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alluvium_core::Clock;
@@ -35,10 +34,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::IngestError;
+use crate::gate::{Gate, Turned};
 use crate::gateway::body;
 use crate::gateway::budget::{Budget, Reservation};
 use answer::Answer;
@@ -71,11 +70,10 @@ struct Shared {
     stream: Arc<dyn Stream>,
     clock: Arc<dyn Clock>,
     settings: KinesisSettings,
-    slots: Arc<Semaphore>,
     budget: Budget,
     /// `None`: shards are held to no limits.
     pace: Option<Pace>,
-    stopping: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for KinesisEndpoint {
@@ -102,19 +100,18 @@ impl KinesisEndpoint {
     pub fn new(stream: Arc<dyn Stream>, clock: Arc<dyn Clock>, settings: KinesisSettings) -> Result<Self, IngestError> {
         settings.check()?;
         describe_metrics();
-        let slots = Arc::new(Semaphore::new(settings.concurrent_requests));
         let budget = Budget::of(settings.buffered_bytes);
         let pace = match settings.shard_limits {
             ShardLimits::Off => None,
             ShardLimits::Service => Some(Pace::default()),
         };
-        let stopping = AtomicBool::new(false);
-        Ok(Self { shared: Arc::new(Shared { stream, clock, settings, slots, budget, pace, stopping }) })
+        let gate = Gate::of(settings.concurrent_requests);
+        Ok(Self { shared: Arc::new(Shared { stream, clock, settings, budget, pace, gate }) })
     }
 
     /// Takes no new request in from now on: each is answered 503. Those at work finish; see [`drained`](Self::drained).
     pub fn stop_intake(&self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.gate.shut();
     }
 
     /// Waits until no request is at work. Call [`stop_intake`](Self::stop_intake) before, else it may wait for ever.
@@ -123,9 +120,7 @@ impl KinesisEndpoint {
     ///
     /// Dropping the future and calling again is fine.
     pub async fn drained(&self) {
-        let all = u32::try_from(self.shared.settings.concurrent_requests).expect("the settings bound it to a million");
-        let slots = self.shared.slots.acquire_many(all).await;
-        drop(slots.expect("the semaphore is never closed"));
+        self.shared.gate.empty().await;
     }
 
     async fn answer(&self, request: Request) -> Response {
@@ -157,14 +152,14 @@ impl KinesisEndpoint {
         body: &mut axum::body::Body,
     ) -> Result<Answer, Exception> {
         let settings = &self.shared.settings;
-        let limit = settings.concurrent_requests;
-        let busy =
-            |_| Exception::early(Code::Throttling, format!("{limit} requests are being worked on, the most at a time"));
-        let _slot = self.shared.slots.clone().try_acquire_owned().map_err(busy)?;
-        // Checked with the slot in hand: once `drained` has had all slots, no request gets past this line.
-        if self.shared.stopping.load(Ordering::SeqCst) {
-            return Err(Exception::early(Code::ServiceUnavailable, "the node is shutting down; call again later"));
-        }
+        let turned = |turned| match turned {
+            Turned::Full => {
+                let limit = settings.concurrent_requests;
+                Exception::early(Code::Throttling, format!("{limit} requests are being worked on, the most at a time"))
+            }
+            Turned::Shut => Exception::early(Code::ServiceUnavailable, "the node is shutting down; call again later"),
+        };
+        let _admission = self.shared.gate.admit().map_err(turned)?;
         let mut reservation = self.shared.budget.reservation();
         let read = timeout(settings.request_time, body::read(body, limits::BODY_BYTES, &mut reservation)).await;
         let slow = |_| {

@@ -17,6 +17,7 @@
 pub mod bodies;
 pub mod delimit;
 mod error;
+mod gate;
 pub mod gateway;
 pub mod generate;
 pub mod kinesis;

@@ -17,6 +17,7 @@ use super::settings::GatewaySettings;
 use super::{Acceptance, Gateway, Writer, cloudevents};
 use crate::Receipt;
 use crate::delimit::{BodyKind, Elements};
+use crate::gate::Turned;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -40,12 +41,11 @@ impl Gateway {
     /// Takes one request in. On success every event of it is durably in the stream (IN-1).
     pub(super) async fn receive(&self, dataset: &str, parts: &Parts, body: &mut Body) -> Result<Acceptance, Rejection> {
         let settings = &self.shared.settings;
-        let too_many = |_| Rejection::TooManyRequests { limit: settings.concurrent_requests };
-        let _slot = self.shared.slots.clone().try_acquire_owned().map_err(too_many)?;
-        // Checked with the slot in hand: once `drained` has had all slots, no request gets past this line.
-        if self.shared.stopping.load(std::sync::atomic::Ordering::SeqCst) {
-            return Err(Rejection::Stopping);
-        }
+        let turned = |turned| match turned {
+            Turned::Full => Rejection::TooManyRequests { limit: settings.concurrent_requests },
+            Turned::Shut => Rejection::Stopping,
+        };
+        let _admission = self.shared.gate.admit().map_err(turned)?;
         let Some(dataset) = self.shared.datasets.get(dataset) else {
             let known = self.shared.datasets.names().join(", ");
             return Err(Rejection::UnknownDataset { name: dataset.chars().take(80).collect(), known });

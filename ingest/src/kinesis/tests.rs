@@ -6,6 +6,8 @@ mod puts;
 mod reads;
 mod streams;
 
+use std::sync::atomic::Ordering;
+
 use alluvium_core::ManualClock;
 use alluvium_core::clock::Micros;
 use axum::body::Body;
