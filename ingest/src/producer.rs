@@ -56,6 +56,7 @@ mod shard_map;
 mod simulation;
 mod spill;
 
+use std::sync::atomic::{self, AtomicBool};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -114,8 +115,10 @@ struct Shared {
     started: Instant,
     /// Wakes the driver.
     woken: Notify,
-    /// Wakes those who wait for a flush.
+    /// Wakes those who wait for a flush, or for the shard map.
     settled: Notify,
+    /// Whether the first question for the shard map was answered, or nothing more is taken in.
+    mapped: AtomicBool,
 }
 
 impl Shared {
@@ -129,6 +132,26 @@ impl Shared {
     fn wake(&self, wake: Wake) {
         if wake == Wake::Driver {
             self.woken.notify_one();
+        }
+    }
+
+    /// Waits while the first question for the shard map is open, but for the record that has it asked. What would be taken in
+    /// meanwhile could not be sent, and would be put together anew after the answer.
+    async fn until_mapped(&self) {
+        loop {
+            let told = self.settled.notified();
+            if self.mapped.load(atomic::Ordering::Acquire)
+                || self.with_pipeline(|pipeline, _| pipeline.progress().pending_records) == 0
+            {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    fn set_mapped(&self) {
+        if !self.mapped.swap(true, atomic::Ordering::AcqRel) {
+            self.settled.notify_waiters();
         }
     }
 
@@ -166,13 +189,14 @@ impl Producer {
             started: Instant::now(),
             woken: Notify::new(),
             settled: Notify::new(),
+            mapped: AtomicBool::new(false),
             name: settings.name,
         });
         let driver = tokio::spawn(driver::drive(shared.clone(), destination));
         Ok(Self { shared, driver })
     }
 
-    /// Takes a user record in, and waits first while the budget is used. The record is copied, and sent by and by; what becomes of it
+    /// Takes a user record in, and waits first while the budget is used, or the destination was not asked for its shards. The record is copied, and sent by and by; what becomes of it
     /// the delivery says.
     ///
     /// # Errors
@@ -184,6 +208,9 @@ impl Producer {
     /// Dropping the future before it returns: the record was not taken in.
     pub async fn send(&self, record: UserRecord<'_>) -> Result<Delivery, SendError> {
         let charge = self.check(&record)?;
+        if !self.shared.mapped.load(atomic::Ordering::Acquire) {
+            self.shared.until_mapped().await;
+        }
         let permit = match self.shared.budget.try_acquire_many(charge) {
             Ok(permit) => permit,
             Err(_) => self.shared.budget.acquire_many(charge).await.map_err(|_| SendError::Closed)?,
@@ -257,6 +284,7 @@ impl Producer {
     /// Dropping the future stops the wait; the producer is closed all the same.
     pub async fn close(&self) -> ProducerProgress {
         self.shared.budget.close();
+        self.shared.set_mapped();
         let (flush, wake) = self.shared.with_pipeline(|pipeline, _| pipeline.close());
         self.shared.wake(wake);
         self.until_settled(flush).await;

@@ -68,6 +68,11 @@ impl Target {
     }
 }
 
+/// What keeping track of a user record takes, at most, beside its data and its key, where it travels with others.
+const TRACKING_BYTES: usize = 128;
+/// The same where each travels alone: the record that it becomes, that record in a call, and the call's own copy of it.
+const TRACKING_BYTES_ALONE: usize = 1_024;
+
 /// What shapes aggregates, out of the settings and the destination's limits.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
@@ -92,6 +97,11 @@ impl Shape {
             time_to_live: settings.record_time_to_live,
             limits,
         }
+    }
+
+    /// What a user record takes of the budget beside its data and its key.
+    pub(super) fn tracking_bytes(&self) -> usize {
+        if self.max_records == 1 { TRACKING_BYTES_ALONE } else { TRACKING_BYTES }
     }
 
     fn is_lines(&self) -> bool {

@@ -43,10 +43,14 @@ pub(super) async fn drive(shared: Arc<Shared>, destination: Arc<dyn Destination>
         tokio::select! {
             Some(answer) = asked.join_next(), if !asked.is_empty() => {
                 let answer = answer.expect("what was asked for catches panics, and nobody cancels it");
+                let is_map = matches!(answer, Answer::ShardMap(_));
                 shared.with_pipeline(|pipeline, now| match answer {
                     Answer::Call { id, answer } => pipeline.answer(id, answer, now),
                     Answer::ShardMap(answer) => pipeline.shard_map(answer, now),
                 });
+                if is_map {
+                    shared.set_mapped();
+                }
             }
             () = shared.woken.notified() => {}
             () = when(&shared, until) => {}

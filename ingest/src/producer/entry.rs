@@ -9,14 +9,6 @@ use super::key_table::Keys;
 use super::lot::{How, Lot, Settlement};
 use super::moment::Moment;
 
-/// What keeping track of a user record takes, at most, beside its data and its key.
-const TRACKING_BYTES: usize = 128;
-
-/// What a user record takes of the budget.
-pub(super) fn charge(key_bytes: usize, data_bytes: usize) -> usize {
-    key_bytes + data_bytes + TRACKING_BYTES
-}
-
 /// What happened to an entry or a user record so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
@@ -94,8 +86,8 @@ pub(super) struct Settled {
     pub(super) records: usize,
     /// Bytes of their data.
     pub(super) data_bytes: usize,
-    /// What they took of the budget.
-    pub(super) charge: usize,
+    /// Bytes of their data and their keys.
+    pub(super) held_bytes: usize,
 }
 
 /// A record that travels.
@@ -165,11 +157,11 @@ impl Entry {
     }
 
     fn settled<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Settled {
-        let mut settled = Settled { records: 0, data_bytes: 0, charge: 0 };
+        let mut settled = Settled { records: 0, data_bytes: 0, held_bytes: 0 };
         for item in items {
             settled.records += 1;
             settled.data_bytes += item.data_bytes as usize;
-            settled.charge += charge(self.keys.get(item.key).len(), item.data_bytes as usize);
+            settled.held_bytes += self.keys.get(item.key).len() + item.data_bytes as usize;
         }
         settled
     }

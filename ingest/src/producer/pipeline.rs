@@ -23,7 +23,7 @@ use rustc_hash::FxHashMap;
 use super::aggregate::{Incoming, Shape};
 use super::aggregator::Aggregator;
 use super::collector::{Collector, Waiting};
-use super::entry::{Entry, Settled, charge};
+use super::entry::{Entry, Settled};
 use super::lot::{Delivery, How};
 use super::meters::Meters;
 use super::moment::Moment;
@@ -108,6 +108,7 @@ pub(super) struct Pipeline {
     max_calls: usize,
     rate: f64,
     limits: DestinationLimits,
+    tracking_bytes: usize,
     now: Moment,
     map: ShardMap,
     refresh: Refresh,
@@ -150,6 +151,7 @@ impl Pipeline {
         };
         let max_entries = settings.collection_max_entries.min(limits.entries_per_call);
         let max_bytes = settings.collection_max_bytes.min(limits.bytes_per_call);
+        let shape = Shape::new(settings, limits);
         Self {
             ordering: settings.ordering,
             misplaced,
@@ -157,10 +159,11 @@ impl Pipeline {
             max_calls: settings.max_calls,
             rate: f64::from(settings.rate_limit_percent) / 100.0,
             limits,
+            tracking_bytes: shape.tracking_bytes(),
             now: Moment::default(),
             map: ShardMap::unknown(),
             refresh: Refresh::new(settings.shard_map_age),
-            aggregator: Aggregator::new(Shape::new(settings, limits), first_id),
+            aggregator: Aggregator::new(shape, first_id),
             collector: Collector::new(settings.ordering, max_entries, max_bytes),
             retrier: Retrier::new(settings, first_id as u64),
             entries: FxHashMap::default(),
@@ -189,7 +192,7 @@ impl Pipeline {
             bytes if bytes > most => {
                 Err(format!("a record has at most {most} bytes with what counts, this one has {bytes}"))
             }
-            _ => Ok(charge(record.partition_key.len(), record.data.len())),
+            _ => Ok(record.partition_key.len() + record.data.len() + shape.tracking_bytes()),
         }
     }
 
@@ -398,7 +401,7 @@ impl Pipeline {
     fn count(&mut self, settled: &Settled, how: &How) {
         let progress = &mut self.progress;
         progress.pending_records -= settled.records as u64;
-        self.freed += settled.charge;
+        self.freed += settled.held_bytes + settled.records * self.tracking_bytes;
         match how {
             How::Delivered { .. } => {
                 progress.delivered_records += settled.records as u64;

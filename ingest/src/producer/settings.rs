@@ -83,7 +83,8 @@ pub struct ProducerSettings {
     /// How much of what a shard takes in a second this producer uses, in percent. More than 100 makes sense against throttling by a
     /// stream that is larger than it says, less when other producers share it. Default: 100.
     pub rate_limit_percent: u32,
-    /// How many bytes of user records are held at a time, with their keys and what it takes to keep track of them. Default: 32 MiB.
+    /// How many bytes of user records are held at a time, with their keys and what it takes to keep track of them. A call holds
+    /// them once more, encoded. Default: 16 MiB.
     pub buffered_bytes: usize,
     /// The longest pause before the second attempt; it doubles with each. Default: 100 ms.
     #[serde(with = "alluvium_core::duration::text")]
@@ -112,7 +113,7 @@ impl Default for ProducerSettings {
             request_timeout: Duration::from_secs(6),
             max_calls: 24,
             rate_limit_percent: 100,
-            buffered_bytes: 32 * 1024 * 1024,
+            buffered_bytes: 16 * 1024 * 1024,
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),
             shard_map_age: Duration::from_secs(300),
