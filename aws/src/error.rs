@@ -28,7 +28,12 @@ const THROTTLED: [&str; 16] = [
 ];
 
 /// Codes of faults that pass although the status says that the request is wrong. The services' API references.
-const PASSING: [&str; 12] = [
+const PASSING: [&str; 16] = [
+    // A clock that is wrong, or credentials that were not there yet.
+    "IncompleteSignature",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
     // Rights that were given a moment ago are not known everywhere yet. Services that speak JSON say so with the status 400.
     "AccessDeniedException",
     "ConditionalRequestConflict",

@@ -36,8 +36,12 @@ impl Gate {
 
     /// Lets a request in if it may.
     pub(crate) fn admit(&self) -> Result<Admission, Turned> {
+        // Who waits for it to be empty gets every slot that comes free: then none is left to be refused for.
+        if self.shut.load(Ordering::SeqCst) {
+            return Err(Turned::Shut);
+        }
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| Turned::Full)?;
-        // Looked at with the slot in hand: once `empty` has had all slots, no request gets past this line.
+        // And with the slot in hand: once `empty` has had all slots, no request gets past this line.
         if self.shut.load(Ordering::SeqCst) {
             return Err(Turned::Shut);
         }
@@ -72,6 +76,7 @@ mod tests {
         assert_eq!(gate.admit().unwrap_err(), Turned::Shut);
         let mut emptied = std::pin::pin!(gate.empty());
         assert_eq!(futures::poll!(&mut emptied), std::task::Poll::Pending, "one is still in");
+        assert_eq!(gate.admit().unwrap_err(), Turned::Shut, "while it is waited for");
         drop(other);
         emptied.await;
     }

@@ -277,7 +277,7 @@ impl Producer {
     }
 
     /// Takes nothing more in, sends everything, waits until it is settled, and says what the producer came to. That takes no longer than
-    /// a record's time to live and one call.
+    /// a record's time to live, a linger and one call.
     ///
     /// # Cancel safety
     ///

@@ -266,7 +266,7 @@ impl Checks {
             self.coverage.into_check(coverage),
             self.stream.into_check(stream),
             self.erasures.into_check("every erasure is done, and closed in its time"),
-            self.redrives.into_check("every dead letter that was sent again has come again"),
+            self.redrives.into_check("as many events came again as dead letters were sent again"),
         ]
     }
 }

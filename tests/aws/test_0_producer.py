@@ -60,6 +60,6 @@ def test_every_event_is_read_back_once(kind, tmp_path):
         missing = subprocess.run(
             [ALLUVIUM, "send", "--to", "kinesis:nowhere", str(file)], env=emulator.environment(), capture_output=True, text=True
         )
-        assert missing.returncode == 1 and "nowhere" in missing.stderr and "refused" in missing.stderr, missing.stderr
+        assert missing.returncode == 1 and "nowhere" in missing.stderr and "denied" in missing.stderr, missing.stderr
     finally:
         emulator.stop()

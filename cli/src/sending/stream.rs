@@ -14,6 +14,8 @@ use indicatif::ProgressBar;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+/// Deliveries, of a few dozen bytes each.
+const SWEEP_ABOVE: usize = 100_000;
 /// How many bodies are read ahead.
 const READ_AHEAD: usize = 8;
 
@@ -34,6 +36,7 @@ where
     let mut sending = Sending {
         producer: Producer::start(destination, settings)?,
         waiting: VecDeque::new(),
+        sweep_above: SWEEP_ABOVE,
         latencies: Latencies::default(),
         given_up: None,
     };
@@ -76,6 +79,8 @@ struct Sending {
     producer: Producer,
     /// In the order in which they were taken in, which is about that in which they are settled.
     waiting: VecDeque<Delivery>,
+    /// How many may wait before those are looked for that are settled behind one that is not.
+    sweep_above: usize,
     latencies: Latencies,
     given_up: Option<String>,
 }
@@ -96,6 +101,16 @@ impl Sending {
         while let Some(outcome) = self.waiting.front().and_then(Delivery::now) {
             self.waiting.pop_front();
             self.count(outcome);
+        }
+        // One shard may be behind all others.
+        if self.waiting.len() > self.sweep_above {
+            for delivery in std::mem::take(&mut self.waiting) {
+                match delivery.now() {
+                    Some(outcome) => self.count(outcome),
+                    None => self.waiting.push_back(delivery),
+                }
+            }
+            self.sweep_above = (2 * self.waiting.len()).max(SWEEP_ABOVE);
         }
     }
 

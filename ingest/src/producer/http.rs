@@ -1,6 +1,6 @@
 //! A gateway as a destination: each record is the body of one request.
 
-use alluvium_core::destination::CountedBytes;
+use alluvium_core::destination::{CallEffect, CountedBytes};
 use alluvium_core::limits::BODY_EXPANDED_BYTES;
 use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::{
@@ -44,6 +44,10 @@ impl HttpDestination {
         match attempt {
             Attempt::Accepted(acceptance) => Ok(stored(&acceptance)),
             Attempt::Refused { status: 0, detail } => Ok(EntryVerdict::Invalid(detail)),
+            // It was taken in, by whoever answers so.
+            Attempt::Refused { status: 200..300, detail } => {
+                Err(PutError::new(CallEffect::Unknown, Advice::Stop, detail))
+            }
             Attempt::Refused { status, detail } => Ok(EntryVerdict::Invalid(format!("status {status}: {detail}"))),
             Attempt::Later { problem, retry_after, effect } => {
                 let advice = if retry_after.is_some() { Advice::BackOff } else { Advice::Retry };

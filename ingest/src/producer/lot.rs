@@ -116,7 +116,7 @@ impl Delivery {
         Self { lot, index, arrival }
     }
 
-    /// Waits until the record is delivered or given up. It never waits longer than the record's time to live and a call's timeout,
+    /// Waits until the record is delivered or given up. It never waits longer than the record's time to live, a linger and a call's timeout,
     /// unless the producer is dropped, which settles every record.
     ///
     /// # Cancel safety

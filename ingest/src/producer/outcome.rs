@@ -64,6 +64,9 @@ pub enum GivenUp {
     Expired,
     /// The destination will never take it; the last error says why.
     Refused,
+    /// The destination takes nothing from this producer, as things are: there is no such stream, or no right to it. The last error
+    /// says so.
+    Denied,
     /// The producer was dropped before it was settled.
     Abandoned,
 }
@@ -74,6 +77,7 @@ impl GivenUp {
         match self {
             Self::Expired => "expired",
             Self::Refused => "refused",
+            Self::Denied => "denied",
             Self::Abandoned => "abandoned",
         }
     }

@@ -11,6 +11,9 @@ use crate::seeded::Seeded;
 /// is back.
 const AWAY_AFTER: u32 = 3;
 
+/// The longest that a destination is taken at its word when it asks to be left alone. Our own: records expire meanwhile.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
+
 /// Entries that wait to be sent again, by number.
 #[derive(Debug)]
 pub(super) struct Retrier {
@@ -90,10 +93,10 @@ impl Retrier {
         self.held_until = self.held_until.max(now + self.pause(attempts));
     }
 
-    /// Holds all calls back for as long as the destination asks, and a little of what follows, so that producers that were told the same
+    /// Holds all calls back for as long as the destination asks, a minute at the most, or until it answers another call; and a little of what follows, so that producers that were told the same
     /// do not come back together.
     pub(super) fn hold_for(&mut self, asked: Duration, now: Moment) {
-        self.held_until = self.held_until.max(now + asked.saturating_add(self.pause(1)));
+        self.held_until = self.held_until.max(now + asked.min(LONGEST_ASKED).saturating_add(self.pause(1)));
     }
 
     /// Whether the destination does not answer at all.

@@ -9,7 +9,7 @@ mod folder;
 mod frame;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ use frame::SpilledRecord;
 
 /// How much is read back at a time.
 const READ_BYTES: u64 = 256 * 1024;
+/// How long after a failure that concerns everything it is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
 /// How many records wait for one write at most.
 const WAITING_RECORDS: usize = 1_024;
 
@@ -90,6 +92,9 @@ pub enum SpillError {
         /// The file.
         path: PathBuf,
     },
+    /// The folder turned out to be damaged while it was read back, as an error in the log says: move the segment away and start anew.
+    #[error("the spill cannot be read back; the log names the segment")]
+    Stuck,
     /// A segment is damaged where no crash leaves it so: move it away to go on without what it holds.
     #[error("{} is damaged at byte {offset}", path.display())]
     Damaged {
@@ -123,6 +128,8 @@ struct Spill {
     records: AtomicU64,
     /// Records of the folder that the destination refused.
     refused: AtomicU64,
+    /// Whether the folder is damaged where the next records should be.
+    stuck: AtomicBool,
     more: Notify,
     patience: Duration,
 }
@@ -162,6 +169,7 @@ impl SpillingProducer {
             records: AtomicU64::new(folder.records()),
             folder: Mutex::new(folder),
             refused: AtomicU64::new(0),
+            stuck: AtomicBool::new(false),
             more: Notify::new(),
             patience,
         });
@@ -182,6 +190,9 @@ impl SpillingProducer {
     /// Dropping the future leaves it open whether the record was spilled.
     pub async fn send(&self, record: UserRecord<'_>) -> Result<Sent, SpillError> {
         let spill = &*self.spill;
+        if spill.stuck.load(Ordering::SeqCst) {
+            return Err(SpillError::Stuck);
+        }
         if spill.records.load(Ordering::SeqCst) == 0 && !spill.producer.is_away() {
             if let Ok(sent) = tokio::time::timeout(spill.patience, spill.producer.send(record)).await {
                 return Ok(Sent::Taken(sent?));
@@ -261,8 +272,14 @@ async fn send_back(spill: Arc<Spill>) {
         let read = spill.with_folder(|folder| folder.read(READ_BYTES)).await;
         let records = match read {
             Ok(records) => records,
+            Err(error @ SpillError::Io { .. }) => {
+                tracing::warn!(%error, "the spill cannot be read; it is tried again");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
             Err(error) => {
-                tracing::error!(%error, "the spill cannot be read; what is in it stays there");
+                tracing::error!(%error, "the spill cannot be read; what is in it stays there, and nothing more is taken in");
+                spill.stuck.store(true, Ordering::SeqCst);
                 return;
             }
         };
@@ -289,7 +306,7 @@ async fn send_piece(spill: &Spill, mut records: Vec<SpilledRecord>) -> Result<()
         for record in &records {
             deliveries.push(spill.producer.send(record.as_user_record()).await);
         }
-        let mut left = Vec::new();
+        let (mut left, mut denied) = (Vec::new(), None);
         for (record, delivery) in records.into_iter().zip(deliveries) {
             let outcome = match delivery {
                 Ok(delivery) => delivery.outcome().await,
@@ -304,6 +321,10 @@ async fn send_piece(spill: &Spill, mut records: Vec<SpilledRecord>) -> Result<()
                 Outcome::Delivered(_) => {}
                 Outcome::Undelivered(given_up) => match given_up.why {
                     GivenUp::Expired => left.push(record),
+                    GivenUp::Denied => {
+                        denied = given_up.last_error;
+                        left.push(record);
+                    }
                     GivenUp::Abandoned => return Err(SendError::Closed),
                     GivenUp::Refused => {
                         tracing::warn!(why = given_up.last_error.as_deref(), "a spilled record was refused");
@@ -311,6 +332,10 @@ async fn send_piece(spill: &Spill, mut records: Vec<SpilledRecord>) -> Result<()
                     }
                 },
             }
+        }
+        if let Some(why) = denied {
+            tracing::warn!(why = &*why, "the destination takes nothing from here; what is spilled waits");
+            tokio::time::sleep(PAUSE).await;
         }
         records = left;
     }

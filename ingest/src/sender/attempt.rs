@@ -98,7 +98,8 @@ fn effect_of(status: StatusCode) -> CallEffect {
 }
 
 fn may_go_through_later(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+    // Whoever answers for a gateway with another 5xx may have passed the request on before.
+    matches!(status.as_u16(), 408 | 425 | 429) || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
 }
 
 async fn read_answer(mut response: Response) -> Result<Vec<u8>, String> {

@@ -1,7 +1,9 @@
 //! Redrives: what was sent again has come again.
 //!
 //! A dead letter is marked after the stream has taken its event, and a batch's ledger counts the events that came so. Marks go with
-//! their rows, and an event may be sent twice, so that there may be fewer marks than events; more marks than events are a loss.
+//! their rows, and an event may be sent twice, so that there may be fewer marks than events; more marks than events are a loss. Records that Firehose
+//! had set aside and that were sent again (`redrive --failed`) count as events and have no marks, so that a loss of as many may hide behind
+//! them.
 
 use std::collections::HashMap;
 use std::time::Duration;

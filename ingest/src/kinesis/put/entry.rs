@@ -3,6 +3,7 @@
 use std::fmt;
 
 use alluvium_core::PutRecord;
+use alluvium_core::envelope::Envelope;
 use alluvium_core::limits::{PARTITION_KEY_CHARS, STREAM_RECORD_BYTES};
 use base64_simd::STANDARD;
 use bytes::Bytes;
@@ -124,6 +125,13 @@ fn record(entry: &Entry<'_>, data: Bytes, place: Place) -> Result<PutRecord, Exc
     if !(1..=PARTITION_KEY_CHARS).contains(&chars) {
         let at = place.of("PartitionKey");
         return Err(Exception::validation(format!("{at} has {chars} characters; expected 1 to {PARTITION_KEY_CHARS}")));
+    }
+    // An envelope says whose data it holds, and is the gateway's to write.
+    if Envelope::is_envelope(&data) {
+        let at = place.of("Data");
+        return Err(Exception::argument(format!(
+            "{at} begins like an envelope of the HTTP gateway; send the event itself"
+        )));
     }
     let bytes = data.len() + key.len();
     if bytes > STREAM_RECORD_BYTES {

@@ -52,6 +52,7 @@ async fn a_record_that_cannot_be_is_refused_and_not_stored() {
         ),
         (json!({"SequenceNumberForOrdering": "x"}), "InvalidArgumentException", "`SequenceNumberForOrdering`"),
         (json!({"StreamName": "other"}), "ResourceNotFoundException", "\"alluvium\""),
+        (json!({"Data": "oUxWTQEA"}), "InvalidArgumentException", "`Data` begins like an envelope"),
         (json!({"DryRun": true}), "DryRunOperationException", "PutRecord would have succeeded"),
     ];
     for (changes, code, words) in cases {

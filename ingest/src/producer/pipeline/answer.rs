@@ -64,7 +64,7 @@ impl Pipeline {
                 }
                 Some(EntryVerdict::Invalid(why)) => {
                     self.meters.error(ErrorCode::Invalid);
-                    self.refuse(number, why.into(), CallEffect::NothingStored, now);
+                    self.give_up(number, GivenUp::Refused, why.into(), CallEffect::NothingStored, now);
                 }
                 None => {
                     self.meters.error(ErrorCode::Unanswered);
@@ -87,7 +87,8 @@ impl Pipeline {
         }
         match error.advice {
             Advice::Stop => {
-                numbers.into_iter().for_each(|number| self.refuse(number, message.clone(), error.effect, now));
+                let denied = GivenUp::Denied;
+                numbers.into_iter().for_each(|number| self.give_up(number, denied, message.clone(), error.effect, now));
                 return Vec::new();
             }
             Advice::BackOff => numbers.iter().for_each(|number| self.throttle(*number, now)),
@@ -105,9 +106,9 @@ impl Pipeline {
         numbers.into_iter().map(|entry| Failure { entry, error: message.clone(), effect: error.effect }).collect()
     }
 
-    fn refuse(&mut self, number: u64, why: Arc<str>, effect: CallEffect, now: Moment) {
+    fn give_up(&mut self, number: u64, why: GivenUp, error: Arc<str>, effect: CallEffect, now: Moment) {
         let may_be_stored = effect == CallEffect::Unknown;
-        self.settle(number, &How::GivenUp { why: GivenUp::Refused, last_error: Some(why), may_be_stored }, now);
+        self.settle(number, &How::GivenUp { why, last_error: Some(error), may_be_stored }, now);
     }
 
     /// A shard, or a destination that has none, would not take an entry: it gets fewer from now on.

@@ -120,7 +120,8 @@ fn what_will_never_be_taken_is_given_up_at_once() {
     let (third, _) = add(&mut pipeline, "a", 200);
     let call = call(&mut pipeline, 300);
     pipeline.answer(call.id, Err(PutError::new(CallEffect::NothingStored, Advice::Stop, "no such stream")), at(310));
-    assert_eq!(undelivered(&third).last_error.as_deref(), Some("no such stream"));
+    let third = undelivered(&third);
+    assert_eq!((third.why, third.last_error.as_deref()), (GivenUp::Denied, Some("no such stream")));
 }
 
 #[test]

@@ -11,6 +11,8 @@ use super::frame::{self, HEADER, SpilledRecord};
 use super::{SpillError, SpillSettings};
 
 const SUFFIX: &str = "spill";
+/// Of what was cut off a segment's end.
+const CUT: &str = "cut";
 
 #[derive(Debug)]
 struct Segment {
@@ -84,7 +86,10 @@ impl Folder {
             return fs::remove_file(&path).map_err(|error| unusable(&path, error));
         }
         if whole > bytes as u64 {
-            tracing::warn!(path = %path.display(), cut = whole - bytes as u64, "the end of the spill was half written");
+            // What was half written was never said to be spilled; but whether it is that, nobody can tell from the bytes.
+            let aside = path.with_extension(CUT);
+            tracing::warn!(path = %path.display(), cut = whole - bytes as u64, aside = %aside.display(), "the end of the spill cannot be read");
+            fs::write(&aside, &content[bytes..]).map_err(|error| unusable(&aside, error))?;
             let file = OpenOptions::new().write(true).open(&path).map_err(|error| unusable(&path, error))?;
             file.set_len(bytes as u64).and_then(|()| file.sync_all()).map_err(|error| unusable(&path, error))?;
         }
@@ -132,15 +137,19 @@ impl Folder {
         }
     }
 
+    /// Begins a segment. On an error there is none, and the one before is as it was.
     fn begin(&mut self) -> io::Result<()> {
+        self.writer = None;
         let path = self.path(self.next_number);
-        let mut file = OpenOptions::new().create_new(true).append(true).open(path)?;
+        let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        let begun = file.write_all(&HEADER).and_then(|()| file.sync_all());
+        // The file's name is durable with its folder.
+        if let Err(error) = begun.and_then(|()| File::open(&self.settings.folder)?.sync_all()) {
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
         self.segments.push_back(Segment { number: self.next_number, bytes: HEADER.len() as u64, records: 0 });
         self.next_number += 1;
-        file.write_all(&HEADER)?;
-        file.sync_all()?;
-        // The file's name is durable with its folder.
-        File::open(&self.settings.folder)?.sync_all()?;
         self.writer = Some(file);
         Ok(())
     }

@@ -4,6 +4,8 @@ use super::*;
 use crate::producer::ProducerSettings;
 use crate::producer::tests::Kept;
 
+const HEADER_BYTES: usize = frame::HEADER.len();
+
 fn spilled(n: usize) -> SpilledRecord {
     let explicit_hash_key = n.is_multiple_of(3).then_some(n as u128);
     SpilledRecord { partition_key: format!("key-{n}"), explicit_hash_key, data: format!("data {n}").into() }
@@ -95,6 +97,36 @@ fn a_folder_that_is_damaged_or_of_another_release_is_refused_by_name() {
     newer[7] = 2;
     fs::write(&first, newer).unwrap();
     assert!(matches!(Folder::open(settings(&at)), Err(SpillError::Format { path }) if path == first));
+}
+
+#[test]
+fn a_segment_that_cannot_be_begun_leaves_the_one_before_as_it_is() {
+    let at = tempfile::tempdir().unwrap();
+    let mut folder = Folder::open(SpillSettings { segment_bytes: 1, ..settings(&at) }).unwrap();
+    folder.append(&frames(0..3)).unwrap();
+    let in_the_way = at.path().join(format!("{:020}.spill", 1));
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(matches!(folder.append(&frames(3..4)), Err(SpillError::Io { .. })));
+    assert_eq!(read_all(&mut folder), (0..3).map(spilled).collect::<Vec<_>>());
+    fs::remove_dir(&in_the_way).unwrap();
+    folder.append(&frames(4..5)).unwrap();
+    assert_eq!(read_all(&mut folder), [spilled(4)]);
+}
+
+#[test]
+fn an_end_that_cannot_be_read_is_put_aside() {
+    let at = tempfile::tempdir().unwrap();
+    let mut folder = Folder::open(SpillSettings::at(at.path())).unwrap();
+    folder.append(&frames(0..3)).unwrap();
+    drop(folder);
+    let file = files(&at).remove(0);
+    let mut content = fs::read(&file).unwrap();
+    let first = HEADER_BYTES + frames(0..1)[0].len();
+    content[first + 10] ^= 1;
+    fs::write(&file, &content).unwrap();
+    let mut folder = Folder::open(SpillSettings::at(at.path())).unwrap();
+    assert_eq!(read_all(&mut folder), [spilled(0)]);
+    assert_eq!(fs::read(file.with_extension("cut")).unwrap(), content[first..]);
 }
 
 #[test]
