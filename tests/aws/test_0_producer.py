@@ -47,11 +47,13 @@ def test_every_event_is_read_back_once(kind, tmp_path):
             subprocess.run(generate, stdout=made, env=emulator.environment(), check=True)
         expected = sorted(file.read_bytes().splitlines())
         assert len(expected) == EVENTS
+        # moto gives the records of two calls to one shard at a time one number, and keeps one of them; its source says so.
+        calls = {"moto": ["--concurrency", "1"], "ministack": []}[kind]
         for stream, *how in [("kpl",), ("ordered", "--ordered"), ("single", "--aggregate", "none")]:
             kinesis.create_stream(StreamName=stream, ShardCount=3)
             active = lambda: kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamStatus"]
             until(lambda: active() == "ACTIVE", f"the stream {stream}")
-            command = [ALLUVIUM, "--json", "send", "--to", f"kinesis:{stream}", *how, str(file)]
+            command = [ALLUVIUM, "--json", "send", "--to", f"kinesis:{stream}", *how, *calls, str(file)]
             sent = subprocess.run(command, env=emulator.environment(), capture_output=True, text=True)
             assert sent.returncode == 0, sent.stderr
             told = json.loads(sent.stdout)
