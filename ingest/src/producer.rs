@@ -56,7 +56,7 @@ mod shard_map;
 mod simulation;
 mod spill;
 
-use std::sync::atomic::{self, AtomicBool};
+use std::sync::atomic::{self, AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -101,6 +101,14 @@ pub struct Producer {
     driver: JoinHandle<()>,
 }
 
+/// What a user record takes of the budget.
+#[derive(Debug, Clone, Copy)]
+struct Charge {
+    bytes: u32,
+    /// Of these, what keeping track of it takes.
+    tracking_bytes: u32,
+}
+
 /// What senders and the driver share.
 #[derive(Debug)]
 struct Shared {
@@ -119,6 +127,8 @@ struct Shared {
     settled: Notify,
     /// Whether the first question for the shard map was answered, or nothing more is taken in.
     mapped: AtomicBool,
+    /// What keeping track of a user record is counted at, by the newest shard map.
+    tracking_bytes: AtomicU32,
 }
 
 impl Shared {
@@ -179,8 +189,10 @@ impl Producer {
         settings.check()?;
         let limits = destination.limits();
         let first_id = uuid::Uuid::new_v4().as_u128();
+        let pipeline = Pipeline::new(&settings, limits, first_id);
+        let tracking_bytes = pipeline.tracking_bytes();
         let shared = Arc::new(Shared {
-            pipeline: Mutex::new(Pipeline::new(&settings, limits, first_id)),
+            pipeline: Mutex::new(pipeline),
             budget: Semaphore::new(settings.buffered_bytes),
             buffered_bytes: settings.buffered_bytes,
             shape: Shape::new(&settings, limits),
@@ -190,6 +202,7 @@ impl Producer {
             woken: Notify::new(),
             settled: Notify::new(),
             mapped: AtomicBool::new(false),
+            tracking_bytes: AtomicU32::new(tracking_bytes),
             name: settings.name,
         });
         let driver = tokio::spawn(driver::drive(shared.clone(), destination));
@@ -211,11 +224,11 @@ impl Producer {
         if !self.shared.mapped.load(atomic::Ordering::Acquire) {
             self.shared.until_mapped().await;
         }
-        let permit = match self.shared.budget.try_acquire_many(charge) {
+        let permit = match self.shared.budget.try_acquire_many(charge.bytes) {
             Ok(permit) => permit,
-            Err(_) => self.shared.budget.acquire_many(charge).await.map_err(|_| SendError::Closed)?,
+            Err(_) => self.shared.budget.acquire_many(charge.bytes).await.map_err(|_| SendError::Closed)?,
         };
-        self.add(record, permit)
+        self.add(record, charge, permit)
     }
 
     /// Takes a user record in if the budget allows it now.
@@ -225,29 +238,32 @@ impl Producer {
     /// When the budget is used, the record can never be sent, or the producer is closed. The record was not taken in then.
     pub fn try_send(&self, record: UserRecord<'_>) -> Result<Delivery, SendError> {
         let charge = self.check(&record)?;
-        let permit = self.shared.budget.try_acquire_many(charge).map_err(|error| match error {
+        let permit = self.shared.budget.try_acquire_many(charge.bytes).map_err(|error| match error {
             TryAcquireError::NoPermits => SendError::Full,
             TryAcquireError::Closed => SendError::Closed,
         })?;
-        self.add(record, permit)
+        self.add(record, charge, permit)
     }
 
     /// What a record takes of the budget.
-    fn check(&self, record: &UserRecord<'_>) -> Result<u32, SendError> {
+    fn check(&self, record: &UserRecord<'_>) -> Result<Charge, SendError> {
         let shared = &*self.shared;
-        let charge = Pipeline::check(&shared.shape, &shared.limits, record).map_err(SendError::Invalid)?;
+        let tracking_bytes = shared.tracking_bytes.load(atomic::Ordering::Relaxed);
+        let charge = Pipeline::check(&shared.shape, &shared.limits, record, tracking_bytes);
+        let charge = charge.map_err(SendError::Invalid)?;
         if charge > shared.buffered_bytes {
             let most = shared.buffered_bytes;
             return Err(SendError::Invalid(format!("it takes {charge} bytes of a budget of {most}")));
         }
         // The budget is no larger than that.
-        Ok(charge as u32)
+        Ok(Charge { bytes: charge as u32, tracking_bytes })
     }
 
-    fn add(&self, record: UserRecord<'_>, room: SemaphorePermit<'_>) -> Result<Delivery, SendError> {
+    fn add(&self, record: UserRecord<'_>, charge: Charge, room: SemaphorePermit<'_>) -> Result<Delivery, SendError> {
         // Hashed before the lock is taken.
         let hash_key = record.hash_key();
-        let added = self.shared.with_pipeline(|pipeline, now| pipeline.add(record, hash_key, now));
+        let tracking_bytes = charge.tracking_bytes;
+        let added = self.shared.with_pipeline(|pipeline, now| pipeline.add(record, hash_key, tracking_bytes, now));
         let (delivery, wake) = added.ok_or(SendError::Closed)?;
         // Given back when the record is settled.
         room.forget();

@@ -13,6 +13,7 @@ use super::lot::Lot;
 use super::moment::Moment;
 use super::record::UserRecord;
 use super::settings::{Aggregation, ProducerSettings};
+use super::shard_map::Shards;
 
 /// zstd's fastest ordinary level: lines of telemetry shrink by most of what higher levels reach.
 const ZSTD_LEVEL: i32 = 1;
@@ -22,6 +23,7 @@ const ZSTD_LEVEL: i32 = 1;
 pub(super) struct Incoming<'a> {
     pub(super) record: UserRecord<'a>,
     pub(super) hash_key: u128,
+    pub(super) tracking_bytes: u32,
     pub(super) ordinal: u64,
     pub(super) arrival: Moment,
     /// `None`: it has been taken in just now.
@@ -34,6 +36,7 @@ impl Loose {
         Incoming {
             record: UserRecord { partition_key: &self.partition_key, explicit_hash_key, data: &self.data },
             hash_key: self.hash_key,
+            tracking_bytes: self.tracking_bytes,
             ordinal: self.ordinal,
             arrival: self.arrival,
             carried: Some(self.carried.clone()),
@@ -69,9 +72,9 @@ impl Target {
 }
 
 /// What keeping track of a user record takes, at most, beside its data and its key, where it travels with others.
-const TRACKING_BYTES: usize = 128;
+const TRACKING_BYTES: u32 = 128;
 /// The same where each travels alone: the record that it becomes, that record in a call, and the call's own copy of it.
-const TRACKING_BYTES_ALONE: usize = 1_024;
+const TRACKING_BYTES_ALONE: u32 = 1_024;
 
 /// What shapes aggregates, out of the settings and the destination's limits.
 #[derive(Debug, Clone)]
@@ -99,9 +102,10 @@ impl Shape {
         }
     }
 
-    /// What a user record takes of the budget beside its data and its key.
-    pub(super) fn tracking_bytes(&self) -> usize {
-        if self.max_records == 1 { TRACKING_BYTES_ALONE } else { TRACKING_BYTES }
+    /// What a user record takes of the budget beside its data and its key. Without a shard map those of different keys travel alone.
+    pub(super) fn tracking_bytes(&self, shards: &Shards) -> u32 {
+        let alone = self.max_records == 1 || *shards == Shards::Unknown;
+        if alone { TRACKING_BYTES_ALONE } else { TRACKING_BYTES }
     }
 
     fn is_lines(&self) -> bool {
@@ -211,6 +215,7 @@ impl Aggregate {
             data_begin: begin as u32,
             data_bytes: record.data.len() as u32,
             key,
+            tracking_bytes: incoming.tracking_bytes,
             explicit: record.explicit_hash_key.is_some(),
             carried: incoming.carried,
         });

@@ -41,6 +41,10 @@ impl Aggregator {
         Self { shape, open: Vec::new(), due: BTreeSet::new(), ids: EntryIds { next: first_id } }
     }
 
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
     /// Takes a user record in. What is full goes to `closed`.
     pub(super) fn push(&mut self, incoming: Incoming<'_>, map: &mut ShardMap, closed: &mut Vec<Entry>) -> Delivery {
         let lane = map.lane(incoming.hash_key);

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use alluvium_core::destination::CallEffect;
 use alluvium_core::ports::{Advice, PortError};
@@ -44,10 +45,14 @@ pub(super) async fn drive(shared: Arc<Shared>, destination: Arc<dyn Destination>
             Some(answer) = asked.join_next(), if !asked.is_empty() => {
                 let answer = answer.expect("what was asked for catches panics, and nobody cancels it");
                 let is_map = matches!(answer, Answer::ShardMap(_));
-                shared.with_pipeline(|pipeline, now| match answer {
-                    Answer::Call { id, answer } => pipeline.answer(id, answer, now),
-                    Answer::ShardMap(answer) => pipeline.shard_map(answer, now),
+                let tracking_bytes = shared.with_pipeline(|pipeline, now| {
+                    match answer {
+                        Answer::Call { id, answer } => pipeline.answer(id, answer, now),
+                        Answer::ShardMap(answer) => pipeline.shard_map(answer, now),
+                    }
+                    pipeline.tracking_bytes()
                 });
+                shared.tracking_bytes.store(tracking_bytes, Ordering::Relaxed);
                 if is_map {
                     shared.set_mapped();
                 }

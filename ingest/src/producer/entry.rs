@@ -53,6 +53,8 @@ pub(super) struct Item {
     pub(super) data_bytes: u32,
     /// Its partition key's number.
     pub(super) key: u32,
+    /// What keeping track of it was counted at.
+    pub(super) tracking_bytes: u32,
     /// Whether its hash key was given with it.
     pub(super) explicit: bool,
     /// `None`: the entry's lot is its own, and its place in the entry its place there.
@@ -75,6 +77,7 @@ pub(super) struct Loose {
     pub(super) explicit: bool,
     pub(super) hash_key: u128,
     pub(super) data: Bytes,
+    pub(super) tracking_bytes: u32,
     pub(super) ordinal: u64,
     pub(super) arrival: Moment,
     pub(super) carried: Box<Carried>,
@@ -86,8 +89,8 @@ pub(super) struct Settled {
     pub(super) records: usize,
     /// Bytes of their data.
     pub(super) data_bytes: usize,
-    /// Bytes of their data and their keys.
-    pub(super) held_bytes: usize,
+    /// What they took of the budget.
+    pub(super) charge: usize,
 }
 
 /// A record that travels.
@@ -157,11 +160,11 @@ impl Entry {
     }
 
     fn settled<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Settled {
-        let mut settled = Settled { records: 0, data_bytes: 0, held_bytes: 0 };
+        let mut settled = Settled { records: 0, data_bytes: 0, charge: 0 };
         for item in items {
             settled.records += 1;
             settled.data_bytes += item.data_bytes as usize;
-            settled.held_bytes += self.keys.get(item.key).len() + item.data_bytes as usize;
+            settled.charge += self.keys.get(item.key).len() + (item.data_bytes + item.tracking_bytes) as usize;
         }
         settled
     }
@@ -212,6 +215,7 @@ impl Entry {
             explicit: item.explicit,
             hash_key: item.hash_key,
             data: raw.slice(begin..begin + item.data_bytes as usize),
+            tracking_bytes: item.tracking_bytes,
             ordinal: item.ordinal,
             arrival: item.arrival,
             carried: Box::new(Carried { history, ..carried }),

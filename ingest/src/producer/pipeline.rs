@@ -108,7 +108,6 @@ pub(super) struct Pipeline {
     max_calls: usize,
     rate: f64,
     limits: DestinationLimits,
-    tracking_bytes: usize,
     now: Moment,
     map: ShardMap,
     refresh: Refresh,
@@ -159,7 +158,6 @@ impl Pipeline {
             max_calls: settings.max_calls,
             rate: f64::from(settings.rate_limit_percent) / 100.0,
             limits,
-            tracking_bytes: shape.tracking_bytes(),
             now: Moment::default(),
             map: ShardMap::unknown(),
             refresh: Refresh::new(settings.shard_map_age),
@@ -184,16 +182,26 @@ impl Pipeline {
         }
     }
 
-    /// Why a user record can never be sent; what it takes of the budget if it can.
-    pub(super) fn check(shape: &Shape, limits: &DestinationLimits, record: &UserRecord<'_>) -> Result<usize, String> {
+    /// Why a user record can never be sent; what it takes of the budget if it can, at so many bytes for keeping track of it.
+    pub(super) fn check(
+        shape: &Shape,
+        limits: &DestinationLimits,
+        record: &UserRecord<'_>,
+        tracking_bytes: u32,
+    ) -> Result<usize, String> {
         record.check_key()?;
         let most = limits.bytes_per_entry.min(limits.bytes_per_call);
         match shape.alone_bytes(record) {
             bytes if bytes > most => {
                 Err(format!("a record has at most {most} bytes with what counts, this one has {bytes}"))
             }
-            _ => Ok(record.partition_key.len() + record.data.len() + shape.tracking_bytes()),
+            _ => Ok(record.partition_key.len() + record.data.len() + tracking_bytes as usize),
         }
+    }
+
+    /// What keeping track of a user record is to be counted at, by what is known of the shards.
+    pub(super) fn tracking_bytes(&self) -> u32 {
+        self.aggregator.shape().tracking_bytes(self.map.shards())
     }
 
     /// Time does not go back, whatever the driver's clock does.
@@ -203,7 +211,13 @@ impl Pipeline {
     }
 
     /// Takes in a record that was checked; nothing once it is closed.
-    pub(super) fn add(&mut self, record: UserRecord<'_>, hash_key: u128, now: Moment) -> Option<(Delivery, Wake)> {
+    pub(super) fn add(
+        &mut self,
+        record: UserRecord<'_>,
+        hash_key: u128,
+        tracking_bytes: u32,
+        now: Moment,
+    ) -> Option<(Delivery, Wake)> {
         if self.closed {
             return None;
         }
@@ -216,7 +230,7 @@ impl Pipeline {
         self.meters.received.increment(1);
         let due_before = self.aggregator.next_due();
         let mut closed = Vec::new();
-        let incoming = Incoming { record, hash_key, ordinal, arrival, carried: None };
+        let incoming = Incoming { record, hash_key, tracking_bytes, ordinal, arrival, carried: None };
         let delivery = self.aggregator.push(incoming, &mut self.map, &mut closed);
         let unchanged = closed.is_empty() && self.aggregator.next_due() == due_before;
         closed.into_iter().for_each(|entry| self.enqueue(entry));
@@ -401,7 +415,7 @@ impl Pipeline {
     fn count(&mut self, settled: &Settled, how: &How) {
         let progress = &mut self.progress;
         progress.pending_records -= settled.records as u64;
-        self.freed += settled.held_bytes + settled.records * self.tracking_bytes;
+        self.freed += settled.charge;
         match how {
             How::Delivered { .. } => {
                 progress.delivered_records += settled.records as u64;

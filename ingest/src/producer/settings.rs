@@ -149,7 +149,7 @@ impl ProducerSettings {
             ("max_calls", self.max_calls, 1, 1_024),
             ("rate_limit_percent", self.rate_limit_percent as usize, 1, 10_000),
             // What a semaphore counts, and what a record of any size needs.
-            ("buffered_bytes", self.buffered_bytes, 1024, u32::MAX as usize),
+            ("buffered_bytes", self.buffered_bytes, 4096, u32::MAX as usize),
         ];
         for (setting, value, least, most) in counts {
             if !(least..=most).contains(&value) {

@@ -208,12 +208,13 @@ impl World {
             (0..pad).map(|_| if lines { b'a' + self.random.below(26) as u8 } else { self.random.below(256) as u8 }),
         );
         let record = UserRecord { partition_key: &key, explicit_hash_key: explicit, data: &data };
-        let charge = Pipeline::check(&self.shape, &self.server.limits, &record).unwrap();
+        let tracking_bytes = self.pipeline.tracking_bytes();
+        let charge = Pipeline::check(&self.shape, &self.server.limits, &record, tracking_bytes).unwrap();
         if self.held_bytes + charge > self.settings.buffered_bytes {
             return;
         }
         self.held_bytes += charge;
-        let (delivery, _) = self.pipeline.add(record, record.hash_key(), self.moment()).unwrap();
+        let (delivery, _) = self.pipeline.add(record, record.hash_key(), tracking_bytes, self.moment()).unwrap();
         self.to_send -= 1;
         self.sent.push(Sent { key, explicit, data, delivery });
     }

@@ -108,8 +108,8 @@ async fn every_record_of_many_tasks_arrives_once_and_has_its_outcome() {
 #[tokio::test]
 async fn a_full_budget_makes_senders_wait_until_something_is_settled() {
     let kept = Kept::closed(0);
-    let producer = Producer::start(kept.clone(), ProducerSettings { buffered_bytes: 1_024, ..settings() }).unwrap();
-    let data = [b'x'; 400];
+    let producer = Producer::start(kept.clone(), ProducerSettings { buffered_bytes: 4_096, ..settings() }).unwrap();
+    let data = [b'x'; 2_500];
     let _first = producer.send(UserRecord::new("key", &data)).await.unwrap();
     assert_eq!(producer.try_send(UserRecord::new("key", &data)).unwrap_err(), SendError::Full);
     let mut second = Box::pin(producer.send(UserRecord::new("key", &data)));
@@ -117,7 +117,7 @@ async fn a_full_budget_makes_senders_wait_until_something_is_settled() {
     kept.gate.add_permits(2);
     let second = second.await.unwrap();
     assert!(second.outcome().await.delivered().is_some());
-    let too_large = [b'x'; 1_000];
+    let too_large = [b'x'; 4_000];
     assert!(matches!(producer.send(UserRecord::new("key", &too_large)).await, Err(SendError::Invalid(_))));
     assert!(matches!(producer.try_send(UserRecord::new("", b"")), Err(SendError::Invalid(_))));
 }

@@ -15,7 +15,7 @@ fn aggregator(settings: &ProducerSettings) -> Aggregator {
 
 fn incoming<'a>(record: UserRecord<'a>, ordinal: u64, ms: u64) -> Incoming<'a> {
     let arrival = Moment::default() + Duration::from_millis(ms);
-    Incoming { record, hash_key: record.hash_key(), ordinal, arrival, carried: None }
+    Incoming { record, hash_key: record.hash_key(), tracking_bytes: 0, ordinal, arrival, carried: None }
 }
 
 fn two_shards() -> ShardMap {

@@ -28,7 +28,7 @@ fn pipeline(settings: ProducerSettings) -> Pipeline {
 }
 
 fn add(pipeline: &mut Pipeline, key: &str, ms: u64) -> (Delivery, Wake) {
-    pipeline.add(UserRecord::new(key, b"data"), hash_key(key), at(ms)).unwrap()
+    pipeline.add(UserRecord::new(key, b"data"), hash_key(key), 128, at(ms)).unwrap()
 }
 
 fn call(pipeline: &mut Pipeline, ms: u64) -> Call {
