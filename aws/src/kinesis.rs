@@ -189,7 +189,7 @@ pub(crate) fn entry(record: PutRecord) -> PutRecordsRequestEntry {
 }
 
 /// Amazon Kinesis Data Streams API Reference, `PutRecordsResultEntry`: a refused entry has one of two codes.
-fn refusal(answer: &PutRecordsResultEntry) -> Refusal {
+pub(crate) fn refusal(answer: &PutRecordsResultEntry) -> Refusal {
     match answer.error_code() {
         Some("ProvisionedThroughputExceededException") => Refusal::Full,
         code => {

@@ -52,10 +52,17 @@ pub struct Destination {
 pub enum Place {
     /// A node, by its URL.
     Node(String),
-    /// A stream of Kinesis.
-    Kinesis(String),
-    /// A delivery stream of Firehose that takes records directly.
-    Firehose(String),
+    /// A stream, by its name.
+    Stream(Service, String),
+}
+
+/// Whose stream it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Amazon Kinesis Data Streams.
+    Kinesis,
+    /// Amazon Data Firehose, as a delivery stream that takes records directly.
+    Firehose,
 }
 
 impl std::str::FromStr for Place {
@@ -66,8 +73,8 @@ impl std::str::FromStr for Place {
         match text.split_once(':') {
             Some(("http" | "https", _)) => Ok(Self::Node(text.to_owned())),
             Some((_, "")) => Err(expected()),
-            Some(("kinesis", stream)) => Ok(Self::Kinesis(stream.to_owned())),
-            Some(("firehose", stream)) => Ok(Self::Firehose(stream.to_owned())),
+            Some(("kinesis", stream)) => Ok(Self::Stream(Service::Kinesis, stream.to_owned())),
+            Some(("firehose", stream)) => Ok(Self::Stream(Service::Firehose, stream.to_owned())),
             _ => Err(expected()),
         }
     }
@@ -98,15 +105,14 @@ pub enum Compression {
 }
 
 impl Destination {
-    /// The URL that events are posted to.
+    /// The URL that events are posted to: of the node that is named, or that is found.
     ///
     /// # Errors
     ///
     /// When the settings cannot be read.
-    pub fn url(&self, common: &Common) -> anyhow::Result<String> {
-        let base = match &self.to {
-            Some(Place::Node(url)) => url.clone(),
-            Some(Place::Kinesis(stream) | Place::Firehose(stream)) => anyhow::bail!("the stream {stream} has no URL"),
+    fn url(&self, common: &Common, node: Option<&str>) -> anyhow::Result<String> {
+        let base = match node {
+            Some(url) => url.to_owned(),
             None => {
                 let flags = Flags { data: self.data.clone(), ..Flags::default() };
                 let settings = settings::load(common.config.as_deref(), &flags)?.settings;
@@ -146,10 +152,12 @@ pub async fn send<I>(common: &Common, to: &Destination, bodies: I, total: Option
 where
     I: Iterator<Item = Result<EventBody, IngestError>> + Send + 'static,
 {
-    if let Some(place @ (Place::Kinesis(_) | Place::Firehose(_))) = &to.to {
-        return to_stream(common, to, place, bodies, total).await;
-    }
-    let sender = HttpSender::new(&to.url(common)?, to.sender_settings())?;
+    let node = match &to.to {
+        Some(Place::Stream(service, name)) => return to_stream(common, to, *service, name, bodies, total).await,
+        Some(Place::Node(url)) => Some(url.as_str()),
+        None => None,
+    };
+    let sender = HttpSender::new(&to.url(common, node)?, to.sender_settings())?;
     let started = Instant::now();
     let bar = progress(total, common.json);
     let result = {
@@ -169,15 +177,23 @@ where
 }
 
 #[cfg(not(feature = "aws"))]
-async fn to_stream<I>(_: &Common, _: &Destination, _: &Place, _: I, _: Option<u64>) -> anyhow::Result<Outcome> {
-    anyhow::bail!("this program was built without AWS; build it with `cargo build --features alluvium-cli/aws`")
+async fn to_stream<I>(
+    _: &Common,
+    _: &Destination,
+    _: Service,
+    _: &str,
+    _: I,
+    _: Option<u64>,
+) -> anyhow::Result<Outcome> {
+    anyhow::bail!("this program was built without AWS; `make build-aws` builds one with it")
 }
 
 #[cfg(feature = "aws")]
 async fn to_stream<I>(
     common: &Common,
     to: &Destination,
-    place: &Place,
+    service: Service,
+    name: &str,
     bodies: I,
     total: Option<u64>,
 ) -> anyhow::Result<Outcome>
@@ -191,10 +207,9 @@ where
     }
     crate::observe::log("warn", common.json)?;
     let aws = alluvium_aws::config::from_environment().await;
-    let (destination, name): (Arc<dyn alluvium_core::Destination>, _) = match place {
-        Place::Kinesis(stream) => (Arc::new(alluvium_aws::KinesisDestination::new(&aws, stream)), stream),
-        Place::Firehose(stream) => (Arc::new(alluvium_aws::FirehoseDestination::new(&aws, stream)), stream),
-        Place::Node(url) => anyhow::bail!("{url} is a node"),
+    let destination: Arc<dyn alluvium_core::Destination> = match service {
+        Service::Kinesis => Arc::new(alluvium_aws::KinesisDestination::new(&aws, name)),
+        Service::Firehose => Arc::new(alluvium_aws::FirehoseDestination::new(&aws, name)),
     };
     let settings = stream::settings(name);
     let settings = ProducerSettings {

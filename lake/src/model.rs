@@ -53,8 +53,8 @@ struct World {
     acknowledged: BTreeSet<usize>,
     /// The owners whose erasure was asked for, with whether it came to its end.
     erased: BTreeMap<String, bool>,
-    /// Rows that are older may be gone.
-    kept_from: Micros,
+    /// Rows that are older may be gone; `None`: none may.
+    kept_from: Option<Micros>,
     /// The dead letters that were sent again, by owner, source and id.
     redriven: BTreeSet<(String, String, String)>,
 }
@@ -68,7 +68,7 @@ impl World {
             batches: Vec::new(),
             acknowledged: BTreeSet::new(),
             erased: BTreeMap::new(),
-            kept_from: Micros::MIN,
+            kept_from: None,
             redriven: BTreeSet::new(),
         }
     }

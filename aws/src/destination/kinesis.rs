@@ -1,6 +1,6 @@
 //! `PutRecords` of Amazon Kinesis Data Streams, one call at a time.
 
-use alluvium_core::ports::{Advice, PortError};
+use alluvium_core::ports::{Advice, PortError, Refusal};
 use alluvium_core::{Destination, DestinationLimits, EntryVerdict, HashKeyRange, PutEntry, PutError, ShardId};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -10,7 +10,7 @@ use aws_sdk_kinesis::types::{PutRecordsResultEntry, Shard, ShardFilter, ShardFil
 
 use super::{put_error, unintelligible};
 use crate::error::port_error;
-use crate::kinesis::entry;
+use crate::kinesis::{entry, refusal};
 
 /// One Kinesis stream, for a producer.
 #[derive(Debug, Clone)]
@@ -78,18 +78,10 @@ impl KinesisDestination {
             let sequence = sequence.parse().map_err(|error| unintelligible(self.what("put to"), error))?;
             return Ok(EntryVerdict::Stored { shard: ShardId::new(shard), sequence });
         }
-        Ok(refusal(answer))
-    }
-}
-
-/// Amazon Kinesis Data Streams API Reference, `PutRecordsResultEntry`: a refused entry has one of two codes.
-fn refusal(answer: &PutRecordsResultEntry) -> EntryVerdict {
-    match answer.error_code() {
-        Some("ProvisionedThroughputExceededException") => EntryVerdict::Throttled,
-        code => {
-            let why = answer.error_message().unwrap_or("the service gives no reason");
-            EntryVerdict::Failed(format!("{}: {why}", code.unwrap_or("no code")))
-        }
+        Ok(match refusal(answer) {
+            Refusal::Full => EntryVerdict::Throttled,
+            Refusal::Failed(why) | Refusal::Invalid(why) => EntryVerdict::Failed(why),
+        })
     }
 }
 
@@ -129,12 +121,5 @@ mod tests {
         assert_eq!((is_open(&open), range(&open)), (true, Some(expected)));
         assert!(!is_open(&shard("0", "1", Some("9"))));
         assert_eq!(range(&shard("0", "what", None)), None);
-    }
-
-    #[test]
-    fn a_refused_entry_says_whether_there_was_room() {
-        let answer = |code: &str| PutRecordsResultEntry::builder().error_code(code).error_message("why").build();
-        assert_eq!(refusal(&answer("ProvisionedThroughputExceededException")), EntryVerdict::Throttled);
-        assert_eq!(refusal(&answer("InternalFailure")), EntryVerdict::Failed("InternalFailure: why".to_owned()));
     }
 }

@@ -126,6 +126,9 @@ fn tell(common: &Common, done: &[OfObject], dry_run: bool) {
     if common.json {
         return output::json(&json!({"dry_run": dry_run, "objects": done}));
     }
+    if done.is_empty() {
+        return;
+    }
     let rows = done.iter().map(|OfObject { path, report }| {
         let FailedReport { sent, bytes, too_large } = report;
         [path.display().to_string(), output::thousands(*sent), output::bytes(*bytes), output::thousands(*too_large)]

@@ -5,7 +5,7 @@
 //!
 //! What it keeps:
 //!
-//! - Every user record taken in is settled exactly once, as delivered or given up, within its time to live and one call's timeout.
+//! - Every user record taken in is settled exactly once, as delivered or given up, within its time to live, a linger and one call's timeout.
 //! - *Delivered* is said only of what a verdict said is stored (IN-1); of what is given up it says whether it may be stored.
 //! - An aggregate holds user records of one lane only. Where order is kept, at most one entry of a lane is on its way, and a new shard
 //!   map is gone over to at a moment when none is.

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use alluvium_core::LedgerEntry;
+use alluvium_core::{Clock as _, LedgerEntry};
 use object_store::ObjectStore;
 
 use super::{BEGINNING, Batch, World};
 use crate::error::Result;
 use crate::testing::{
-    DAY, DEAD, Event, Maintainer, READINGS, deliver_events, deliver_letters, deliver_rows, letters_of, rows_of_events,
+    DAY, DEAD, Event, Maintainer, READINGS, deliver_events, deliver_letters, deliver_rows, letters_of, root,
+    rows_of_events,
 };
-use crate::{DeadLetterKeys, LakeError};
+use crate::{DeadLetterKeys, LakeError, LakeReader};
 
 impl World {
     /// A batch of new events, and of some that were sent before, with other times or the same.
@@ -56,7 +57,7 @@ impl World {
 
     /// Sends dead letters again that are not marked, and marks them. Each comes again as the event that it would have been.
     pub(super) async fn redrive(&mut self, marks_in: &Arc<dyn ObjectStore>) -> Result<()> {
-        let letters = match crate::LakeReader::new(self.store.clone(), crate::testing::root()).newest(DEAD).await {
+        let letters = match LakeReader::new(self.store.clone(), root()).newest(DEAD).await {
             Ok(table) if table.version.is_some() => letters_of(&self.store).await,
             _ => return Ok(()),
         };
@@ -78,7 +79,7 @@ impl World {
         }
         self.batches.push(Batch { message, table: READINGS, events: chosen });
         let Maintainer { upkeep, clock, .. } = self.keeper(marks_in);
-        match upkeep.mark_redriven(&Arc::new(keys), alluvium_core::Clock::now_micros(&*clock)).await {
+        match upkeep.mark_redriven(&Arc::new(keys), clock.now_micros()).await {
             // The letters were taken out meanwhile.
             Ok(_) | Err(LakeError::NoTable(_)) => Ok(()),
             Err(error) => Err(error),

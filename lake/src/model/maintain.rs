@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::Clock as _;
+use alluvium_core::{Clock as _, Datasets, SystemClock};
 use object_store::ObjectStore;
 
 use super::{BEGINNING, World};
@@ -15,13 +15,12 @@ impl World {
     /// A maintainer that spills rows, and cuts files, after few bytes; and keeps what is not older than may be gone.
     pub(super) fn keeper(&self, store: &Arc<dyn ObjectStore>) -> Maintainer {
         let compact = CompactSettings { target_bytes: 16 * 1024, memory_bytes: 8 * 1024, ..CompactSettings::default() };
-        let now = alluvium_core::SystemClock.now_micros();
-        let kept = u64::try_from(now.saturating_sub(self.kept_from)).ok().map(Duration::from_micros);
-        let kept = kept.filter(|_| self.kept_from > i64::MIN);
+        let now = SystemClock.now_micros();
+        let kept = self.kept_from.map(|from| Duration::from_micros((now - from).unsigned_abs()));
         let mut readings = dataset(READINGS, r#""value": {"type": "number"}"#);
         readings.retention = kept;
         let notes = dataset(NOTES, r#""text": {"type": "string"}"#);
-        let datasets = alluvium_core::Datasets::of([readings, notes], None).unwrap();
+        let datasets = Datasets::of([readings, notes], None).unwrap();
         let settings = UpkeepSettings { compact, retain: RetainSettings { dead_letters: kept } };
         let maintainer = maintainer_of(store, datasets, settings);
         maintainer.clock.set(now);
@@ -60,7 +59,8 @@ impl World {
 
     /// Rows are kept for less long than before, or as long.
     pub(super) async fn retain(&mut self, store: &Arc<dyn ObjectStore>) -> Result<()> {
-        self.kept_from = self.kept_from.max(BEGINNING + (self.dice.below(7) as i64 - 5) * DAY);
+        let from = BEGINNING + (self.dice.below(7) as i64 - 5) * DAY;
+        self.kept_from = self.kept_from.max(Some(from));
         let Maintainer { upkeep, .. } = &self.keeper(store);
         for table in [READINGS, DEAD] {
             match upkeep.retain(table).await {

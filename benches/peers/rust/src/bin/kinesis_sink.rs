@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
-use alluvium_core::record::{hash_key, shard_of_hash_key};
+use alluvium_core::record::{hash_key, hash_key_range, shard_of_hash_key};
 use alluvium_core::{RecordIdentity, SequenceNumber, ShardId, StreamRecord};
 use alluvium_transform::firehose::user_records;
 use anyhow::Context as _;
@@ -127,10 +127,8 @@ async fn call(State(sink): State<Arc<Sink>>, headers: HeaderMap, body: Bytes) ->
 }
 
 fn list_shards() -> Value {
-    let width = u128::MAX / u128::from(SHARDS) + 1;
     let shard = |number: u32| {
-        let first = width * u128::from(number);
-        let last = if number + 1 == SHARDS { u128::MAX } else { first + width - 1 };
+        let (first, last) = hash_key_range(number, SHARDS);
         json!({
             "ShardId": ShardId::numbered(number),
             "HashKeyRange": {"StartingHashKey": first.to_string(), "EndingHashKey": last.to_string()},
