@@ -65,3 +65,25 @@ def test_every_event_is_read_back_once(kind, tmp_path):
         assert missing.returncode == 1 and "nowhere" in missing.stderr and "denied" in missing.stderr, missing.stderr
     finally:
         emulator.stop()
+
+
+def test_lines_put_to_firehose_are_what_it_writes(tmp_path):
+    """moto's Firehose writes what it is put; how the service buffers and delivers is not seen here."""
+    emulator = Emulator("moto", tmp_path)
+    try:
+        objects, firehose = emulator.client("s3"), emulator.client("firehose")
+        objects.create_bucket(Bucket="landing", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        to = {"RoleARN": "arn:aws:iam::123456789012:role/firehose", "BucketARN": "arn:aws:s3:::landing"}
+        firehose.create_delivery_stream(DeliveryStreamName="direct", ExtendedS3DestinationConfiguration=to)
+        lines = [json.dumps({"id": str(number), "source": f"device-{number % 7}"}) for number in range(3_000)]
+        file = tmp_path / "events.ndjson"
+        file.write_text("".join(line + "\n" for line in lines))
+        command = [ALLUVIUM, "--json", "send", "--to", "firehose:direct", "--aggregate", "ndjson", str(file)]
+        sent = subprocess.run([*command, "--concurrency", "1"], env=emulator.environment(), capture_output=True, text=True)
+        assert sent.returncode == 0, sent.stderr
+        assert json.loads(sent.stdout)["accepted"] == len(lines)
+        keys = [listed["Key"] for listed in objects.list_objects_v2(Bucket="landing")["Contents"]]
+        written = "".join(objects.get_object(Bucket="landing", Key=key)["Body"].read().decode() for key in keys)
+        assert sorted(written.splitlines()) == sorted(lines)
+    finally:
+        emulator.stop()
