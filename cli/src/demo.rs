@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use alluvium_core::{Clock as _, SystemClock};
+use alluvium_ingest::producer::{HttpDestination, HttpSettings};
 use alluvium_lake::AuditSettings;
 use anyhow::Context as _;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,11 +20,14 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::Audited;
 use crate::client::Client;
 use crate::node::Node;
+use crate::sending::{self, Way};
 use crate::settings::Settings;
 use crate::{Common, Outcome, observe, output};
 
 /// How long the last events may take from acknowledged to committed.
 const SETTLING: Duration = Duration::from_secs(120);
+/// How many requests are on their way at a time.
+const REQUESTS_AT_A_TIME: usize = 4;
 
 /// Run the whole pipeline for a short while and show what it does: generate, ingest, transform, commit, query, audit.
 ///
@@ -81,17 +85,12 @@ async fn show(node: &Node, args: &Args, common: &Common, now: i64) -> anyhow::Re
 
     let enough = CancellationToken::new();
     let probing = tokio::spawn(probe::run(node.url(), node.pipeline.committed.clone(), enough.clone()));
-    let sender = load.sender(&url)?;
-    let progress = sender.progress();
-    let sent = {
-        let mut sending = std::pin::pin!(sender.send_all(load.bodies()?));
-        loop {
-            tokio::select! {
-                sent = &mut sending => break sent?,
-                () = tokio::time::sleep(Duration::from_millis(100)) => bars.show(node, progress.events()),
-            }
-        }
-    };
+    let destination = Arc::new(HttpDestination::new(&url, HttpSettings::default())?);
+    let way = Way::of_bodies(destination, &url, REQUESTS_AT_A_TIME);
+    let sent = sending::produce(way, load.bodies()?, |events| bars.show(node, events)).await?;
+    if let Some(failure) = sent.failure {
+        anyhow::bail!("{url}: {failure}");
+    }
     let sending_took = started.elapsed();
     enough.cancel();
     let probes = probing.await.context("the probes")??;

@@ -1,20 +1,25 @@
 //! What `send`, `generate` and `replay` share: where to, progress on a terminal, and the sum at the end.
 
-#[cfg(feature = "aws")]
-mod stream;
+mod latencies;
+mod produce;
 
 use std::path::PathBuf;
-#[cfg(feature = "aws")]
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alluvium_ingest::sender::SendEncoding;
-use alluvium_ingest::{EventBody, HttpSender, IngestError, Outcome as Sent, SenderSettings};
+#[cfg(feature = "aws")]
+use alluvium_ingest::producer::ProducerSettings;
+use alluvium_ingest::producer::{BodyEncoding, HttpDestination, HttpSettings};
+use alluvium_ingest::{EventBody, IngestError};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::settings::{self, Flags};
 use crate::{Common, Outcome, node, output};
+
+#[cfg(feature = "aws")]
+use produce::Travels;
+pub use produce::{Sent, Way, produce};
 
 /// Where events are sent.
 #[derive(Debug, clap::Args)]
@@ -132,14 +137,51 @@ impl Destination {
         Ok(format!("{}/v1/{dataset}", base.trim_end_matches('/')))
     }
 
-    fn sender_settings(&self) -> SenderSettings {
+    fn to_node(&self, url: &str) -> anyhow::Result<Way> {
         let encoding = match self.compress {
-            Compression::None => SendEncoding::Plain,
-            Compression::Gzip => SendEncoding::Gzip,
-            Compression::Zstd => SendEncoding::Zstd,
+            Compression::None => BodyEncoding::Plain,
+            Compression::Gzip => BodyEncoding::Gzip,
+            Compression::Zstd => BodyEncoding::Zstd,
         };
-        let concurrency = self.concurrency.unwrap_or(8);
-        SenderSettings { concurrency, encoding, ..SenderSettings::default() }
+        let destination = Arc::new(HttpDestination::new(url, HttpSettings { encoding, ..HttpSettings::default() })?);
+        Ok(Way::of_bodies(destination, url, self.concurrency.unwrap_or(8)))
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn to_stream(&self, _: &Common, _: Service, _: &str) -> anyhow::Result<Way> {
+        anyhow::bail!("this program was built without AWS; `make build-aws` builds one with it")
+    }
+
+    #[cfg(feature = "aws")]
+    async fn to_stream(&self, common: &Common, service: Service, name: &str) -> anyhow::Result<Way> {
+        use alluvium_ingest::producer::{Aggregation, Ordering};
+
+        if let Some(dataset) = &self.dataset {
+            anyhow::bail!("--dataset {dataset}: a stream is told no dataset; an event's `type` says it");
+        }
+        crate::observe::log("warn", common.json)?;
+        let aws = alluvium_aws::config::from_environment().await;
+        let destination: Arc<dyn alluvium_core::Destination> = match service {
+            Service::Kinesis => Arc::new(alluvium_aws::KinesisDestination::new(&aws, name)),
+            Service::Firehose => Arc::new(alluvium_aws::FirehoseDestination::new(&aws, name)),
+        };
+        let defaults = ProducerSettings::default();
+        let settings = ProducerSettings {
+            name: name.to_owned(),
+            aggregation: match self.aggregate {
+                Together::Kpl => Aggregation::Kpl,
+                Together::Ndjson => Aggregation::Ndjson,
+                Together::NdjsonZstd => Aggregation::NdjsonZstd,
+                Together::None => Aggregation::None,
+            },
+            ordering: if self.ordered { Ordering::PerKey } else { Ordering::Throughput },
+            max_calls: self.concurrency.unwrap_or(defaults.max_calls),
+            rate_limit_percent: self.rate_limit,
+            // A shard may be slower than a file is read: what waits for it is not given up for that.
+            record_time_to_live: Duration::from_secs(120),
+            ..defaults
+        };
+        Ok(Way { destination, settings, travels: Travels::Event })
     }
 }
 
@@ -152,85 +194,20 @@ pub async fn send<I>(common: &Common, to: &Destination, bodies: I, total: Option
 where
     I: Iterator<Item = Result<EventBody, IngestError>> + Send + 'static,
 {
-    let node = match &to.to {
-        Some(Place::Stream(service, name)) => return to_stream(common, to, *service, name, bodies, total).await,
-        Some(Place::Node(url)) => Some(url.as_str()),
-        None => None,
-    };
-    let sender = HttpSender::new(&to.url(common, node)?, to.sender_settings())?;
-    let started = Instant::now();
-    let bar = progress(total, common.json);
-    let result = {
-        let progress = sender.progress();
-        let mut sending = std::pin::pin!(sender.send_all(bodies));
-        loop {
-            tokio::select! {
-                result = &mut sending => break result,
-                () = tokio::time::sleep(Duration::from_millis(100)) => bar.set_position(progress.events()),
-            }
-        }
-    };
-    bar.finish_and_clear();
-    report(common, &sender.outcome(), started.elapsed());
-    result?;
-    Ok(Outcome::Done)
-}
-
-#[cfg(not(feature = "aws"))]
-async fn to_stream<I>(
-    _: &Common,
-    _: &Destination,
-    _: Service,
-    _: &str,
-    _: I,
-    _: Option<u64>,
-) -> anyhow::Result<Outcome> {
-    anyhow::bail!("this program was built without AWS; `make build-aws` builds one with it")
-}
-
-#[cfg(feature = "aws")]
-async fn to_stream<I>(
-    common: &Common,
-    to: &Destination,
-    service: Service,
-    name: &str,
-    bodies: I,
-    total: Option<u64>,
-) -> anyhow::Result<Outcome>
-where
-    I: Iterator<Item = Result<EventBody, IngestError>> + Send + 'static,
-{
-    use alluvium_ingest::producer::{Aggregation, Ordering, ProducerSettings};
-
-    if let Some(dataset) = &to.dataset {
-        anyhow::bail!("--dataset {dataset}: a stream is told no dataset; an event's `type` says it");
-    }
-    crate::observe::log("warn", common.json)?;
-    let aws = alluvium_aws::config::from_environment().await;
-    let destination: Arc<dyn alluvium_core::Destination> = match service {
-        Service::Kinesis => Arc::new(alluvium_aws::KinesisDestination::new(&aws, name)),
-        Service::Firehose => Arc::new(alluvium_aws::FirehoseDestination::new(&aws, name)),
-    };
-    let settings = stream::settings(name);
-    let settings = ProducerSettings {
-        aggregation: match to.aggregate {
-            Together::Kpl => Aggregation::Kpl,
-            Together::Ndjson => Aggregation::Ndjson,
-            Together::NdjsonZstd => Aggregation::NdjsonZstd,
-            Together::None => Aggregation::None,
-        },
-        ordering: if to.ordered { Ordering::PerKey } else { Ordering::Throughput },
-        max_calls: to.concurrency.unwrap_or(settings.max_calls),
-        rate_limit_percent: to.rate_limit,
-        ..settings
+    let way = match &to.to {
+        Some(Place::Stream(service, name)) => to.to_stream(common, *service, name).await?,
+        Some(Place::Node(url)) => to.to_node(&to.url(common, Some(url))?)?,
+        None => to.to_node(&to.url(common, None)?)?,
     };
     let started = Instant::now();
     let bar = progress(total, common.json);
-    let (sent, given_up) = stream::produce(destination, settings, bodies, &bar).await?;
+    let show = |events| bar.set_position(events);
+    let place = way.settings.name.clone();
+    let sent = produce(way, bodies, show).await?;
     bar.finish_and_clear();
     report(common, &sent, started.elapsed());
-    match given_up {
-        Some(why) => anyhow::bail!("{why}"),
+    match sent.failure {
+        Some(failure) => anyhow::bail!("{place}: {failure}"),
         None => Ok(Outcome::Done),
     }
 }
@@ -255,7 +232,7 @@ fn report(common: &Common, sent: &Sent, took: Duration) {
         output::json(&json!({
             "accepted": sent.events,
             "failed": sent.failed_events,
-            "requests": sent.bodies,
+            "requests": sent.calls,
             "retries": sent.retries,
             "bytes": sent.bytes,
             "seconds": seconds,

@@ -8,13 +8,14 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_ingest::SenderSettings;
-use alluvium_ingest::producer::{HttpDestination, Outcome, Producer, ProducerSettings, SendError, UserRecord};
+use alluvium_ingest::producer::{
+    HttpDestination, HttpSettings, Outcome, Producer, ProducerSettings, SendError, UserRecord,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("usage: device_loop URL")?;
-    let destination = Arc::new(HttpDestination::new(&url, SenderSettings::default())?);
+    let destination = Arc::new(HttpDestination::new(&url, HttpSettings::default())?);
     // A device holds little, and what it could not say within an hour does not matter any more.
     let settings = ProducerSettings {
         buffered_bytes: 256 * 1024,

@@ -8,13 +8,12 @@ use std::error::Error;
 use std::io::BufRead;
 use std::sync::Arc;
 
-use alluvium_ingest::SenderSettings;
-use alluvium_ingest::producer::{HttpDestination, Producer, ProducerSettings, UserRecord};
+use alluvium_ingest::producer::{HttpDestination, HttpSettings, Producer, ProducerSettings, UserRecord};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("usage: pipe URL")?;
-    let destination = Arc::new(HttpDestination::new(&url, SenderSettings::default())?);
+    let destination = Arc::new(HttpDestination::new(&url, HttpSettings::default())?);
     let producer = Arc::new(Producer::start(destination, ProducerSettings::for_gateway())?);
     let (runtime, sends) = (tokio::runtime::Handle::current(), producer.clone());
     let read = tokio::task::spawn_blocking(move || -> Result<(), String> {

@@ -8,8 +8,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use alluvium_ingest::SenderSettings;
-use alluvium_ingest::producer::{HttpDestination, Outcome, Producer, ProducerSettings, SendError, UserRecord};
+use alluvium_ingest::producer::{
+    HttpDestination, HttpSettings, Outcome, Producer, ProducerSettings, SendError, UserRecord,
+};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -19,7 +20,7 @@ use axum::routing::post;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("usage: service URL")?;
-    let destination = Arc::new(HttpDestination::new(&url, SenderSettings::default())?);
+    let destination = Arc::new(HttpDestination::new(&url, HttpSettings::default())?);
     let producer = Arc::new(Producer::start(destination, ProducerSettings::for_gateway())?);
     let app = Router::new().route("/orders/{customer}", post(order)).with_state(producer.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;

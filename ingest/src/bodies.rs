@@ -66,8 +66,6 @@ pub struct EventBody {
     pub events: u64,
     /// When it is to be sent, measured from the beginning of sending.
     pub due: Duration,
-    /// The key that makes events without an id the same ones when the body is sent again; `None`: the sender makes one up.
-    pub idempotency_key: Option<String>,
 }
 
 impl EventBody {
@@ -85,7 +83,7 @@ impl EventBody {
 
     /// A body that is NDJSON already and holds `events` events, to be sent at once.
     pub fn of_ndjson(ndjson: impl Into<Bytes>, events: u64) -> Self {
-        Self { ndjson: ndjson.into(), events, due: Duration::ZERO, idempotency_key: None }
+        Self { ndjson: ndjson.into(), events, due: Duration::ZERO }
     }
 }
 
@@ -182,7 +180,7 @@ impl<S: EventSource> Iterator for Bodies<S> {
             ndjson.push(b'\n');
         }
         if events > 0 {
-            return Some(Ok(EventBody { ndjson: ndjson.into(), events, due, idempotency_key: None }));
+            return Some(Ok(EventBody { ndjson: ndjson.into(), events, due }));
         }
         self.failed.take().map(Err)
     }

@@ -1,7 +1,6 @@
 //! What can go wrong on the sending side and when a gateway is set up. What goes wrong with one request is a problem document.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// An error of this room; its variants say what the caller can do.
 #[derive(Debug, thiserror::Error)]
@@ -37,34 +36,6 @@ pub enum IngestError {
     /// The HTTP client cannot be set up: stop.
     #[error("the HTTP client cannot be set up: {0}")]
     Client(#[source] reqwest::Error),
-    /// The receiver refused the events and would again: change the input or the destination.
-    #[error("{url} refused {events} events with status {status}: {detail}")]
-    Refused {
-        /// Where they were sent.
-        url: String,
-        /// How many events the request held.
-        events: u64,
-        /// The answer's status.
-        status: u16,
-        /// The answer's problem detail, or the beginning of its body.
-        detail: String,
-    },
-    /// The events were not acknowledged, attempt after attempt: try again later. Some of them may have been stored.
-    #[error(
-        "{url} did not acknowledge {events} events after {attempts} attempts in {elapsed:?}; the last answer: {last}"
-    )]
-    GaveUp {
-        /// Where they were sent.
-        url: String,
-        /// How many events the request held.
-        events: u64,
-        /// How often it was sent.
-        attempts: u32,
-        /// How long that took.
-        elapsed: Duration,
-        /// What the last attempt came to.
-        last: String,
-    },
 }
 
 impl IngestError {

@@ -3,7 +3,7 @@
 //! - [`gateway`] receives requests, cuts their bodies into events ([`delimit`]), wraps them into stream records and answers
 //!   202 with a [`Receipt`] once the stream holds all of them durably.
 //! - [`kinesis`] takes records in and gives them out the way Amazon Kinesis Data Streams does, for stock clients.
-//! - [`sender`] posts bodies of events to a gateway, several at a time, and retries what may go through later.
+//! - [`producer`] sends records to Kinesis, to Firehose, or to a gateway: together where that saves requests, and again what failed.
 //! - [`generate`] makes up device telemetry from a seed; [`replay`] reads events from files; both are an [`EventSource`], which
 //!   [`bodies`] cuts into requests.
 //!
@@ -28,7 +28,6 @@ pub mod producer;
 mod receipt;
 pub mod replay;
 mod seeded;
-pub mod sender;
 
 pub use bodies::{Bodies, BodySettings, EventBody, EventSource, Pace, Written};
 pub use error::IngestError;
@@ -38,4 +37,3 @@ pub use kinesis::{KinesisEndpoint, KinesisSettings, ShardLimits};
 pub use problem_answer::ProblemAnswer;
 pub use receipt::{Receipt, ReceiptError};
 pub use replay::{Replay, ReplaySettings};
-pub use sender::{Acknowledged, HttpSender, Outcome, SendProgress, SenderSettings};

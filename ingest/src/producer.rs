@@ -70,7 +70,7 @@ use aggregate::Shape;
 use moment::Moment;
 use pipeline::{Pipeline, Wake};
 
-pub use http::HttpDestination;
+pub use http::{BodyEncoding, HttpDestination, HttpSettings};
 pub use lot::Delivery;
 pub use outcome::{Delivered, GivenUp, Outcome, Undelivered};
 pub use progress::ProducerProgress;

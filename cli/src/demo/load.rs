@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alluvium_core::ReasonCode;
 use alluvium_core::clock::Micros;
-use alluvium_ingest::{Bodies, BodySettings, Generator, GeneratorSettings, HttpSender, Pace, SenderSettings};
+use alluvium_ingest::{Bodies, BodySettings, Generator, GeneratorSettings, Pace};
 
 /// How many events lie in a second of their own time.
 const EVENT_RATE: i64 = 1_000;
@@ -48,11 +48,6 @@ impl Load {
     pub fn bodies(&self) -> anyhow::Result<Bodies<Generator>> {
         let generator = Generator::new(self.settings.clone())?;
         Ok(Bodies::of(generator, BodySettings::default(), Pace::Speed(self.speed)))
-    }
-
-    /// What sends them.
-    pub fn sender(&self, url: &str) -> anyhow::Result<HttpSender> {
-        Ok(HttpSender::new(url, SenderSettings { concurrency: 4, ..SenderSettings::default() })?)
     }
 
     /// Makes the same events up once more and counts them; `probes` good ones were sent beside.

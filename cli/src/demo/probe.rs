@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alluvium_core::ShardRange;
-use alluvium_ingest::{EventBody, HttpSender, Receipt, SenderSettings};
+use alluvium_ingest::producer::{
+    Delivered, HttpDestination, HttpSettings, Outcome, Producer, ProducerSettings, UserRecord,
+};
 use alluvium_local::committer::CommitProgress;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -42,24 +43,28 @@ pub fn quantile(sorted: &[f64], quantile: f64) -> f64 {
 /// Sends one probe after the other until there are enough.
 pub async fn run(base: String, committed: Arc<CommitProgress>, enough: CancellationToken) -> anyhow::Result<Probes> {
     let client = Client::new(&base)?;
-    let sender = HttpSender::new(&format!("{base}/v1/telemetry"), SenderSettings::default())?;
+    let destination = HttpDestination::new(&format!("{base}/v1/telemetry"), HttpSettings::default())?;
+    let producer = Producer::start(Arc::new(destination), ProducerSettings::for_bodies())?;
     let mut probes = Probes::default();
     // Those that are not committed yet.
-    let mut waiting: Vec<(Receipt, Instant)> = Vec::new();
+    let mut waiting: Vec<(Delivered, Instant)> = Vec::new();
     while !enough.is_cancelled() {
         let id = format!("probe-{}", probes.sent());
         let event = json!({"id": id, "source": SOURCE, "type": "reading", "data": {"value": 1}}).to_string();
-        let receipt = sender.send(EventBody::of([event])).await?.receipt;
+        let probe = producer.send(UserRecord::new(SOURCE, event.as_bytes())).await?;
+        let delivered = match probe.outcome().await {
+            Outcome::Delivered(delivered) => delivered,
+            Outcome::Undelivered(undelivered) => anyhow::bail!("a probe was given up: {undelivered:?}"),
+        };
         let acknowledged = Instant::now();
-        waiting.push((receipt, acknowledged));
+        waiting.push((delivered, acknowledged));
         while !is_there(&client, &id).await? {
             tokio::time::sleep(ASK_AGAIN).await;
         }
         probes.to_records.push(acknowledged.elapsed().as_secs_f64());
-        waiting.retain(|(receipt, acknowledged)| {
-            let position = |run: &ShardRange| committed.position(&run.shard);
-            let is_committed =
-                receipt.runs().iter().all(|run| position(run).is_some_and(|position| position >= run.last));
+        waiting.retain(|(delivered, acknowledged)| {
+            let position = committed.position(&delivered.shard);
+            let is_committed = position.is_some_and(|position| position >= delivered.sequence);
             if is_committed {
                 probes.to_sql.push(acknowledged.elapsed().as_secs_f64());
             }
@@ -67,6 +72,7 @@ pub async fn run(base: String, committed: Arc<CommitProgress>, enough: Cancellat
         });
         tokio::time::sleep(BETWEEN).await;
     }
+    producer.close().await;
     probes.to_records.sort_by(f64::total_cmp);
     probes.to_sql.sort_by(f64::total_cmp);
     Ok(probes)

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use alluvium_ingest::Outcome as Sent;
 use alluvium_lake::AuditReport;
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use super::load::Expected;
 use super::probe::{Probes, quantile};
 use crate::client::Client;
+use crate::sending::Sent;
 use crate::{Common, audit, output};
 
 /// The questions in SQL that the demo asks.

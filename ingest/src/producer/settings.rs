@@ -135,6 +135,11 @@ impl ProducerSettings {
         }
     }
 
+    /// The same for records that are whole bodies of events already, of up to some megabytes each.
+    pub fn for_bodies() -> Self {
+        Self { aggregation: Aggregation::None, buffered_bytes: 64 * 1024 * 1024, ..Self::for_gateway() }
+    }
+
     /// Checks that the settings can be used.
     ///
     /// # Errors

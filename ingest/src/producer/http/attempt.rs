@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
-use super::SenderSettings;
+use super::BodyEncoding;
 use crate::Acceptance;
 
 /// The most bytes of an answer that are read. A receipt of a full request takes a few thousand.
@@ -17,7 +17,7 @@ const ANSWER_BYTES: usize = 256 * 1024;
 
 /// What became of one attempt.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub(super) enum Attempt {
     /// The gateway holds the events durably.
     Accepted(Acceptance),
     /// It may go through later.
@@ -27,19 +27,19 @@ pub(crate) enum Attempt {
 }
 
 /// Posts a body once.
-pub(crate) async fn post(
+pub(super) async fn post(
     client: &Client,
     url: &Url,
-    settings: &SenderSettings,
-    payload: Bytes,
+    encoding: BodyEncoding,
+    body: &Bytes,
     idempotency_key: &str,
 ) -> Attempt {
     let mut request = client
         .post(url.clone())
         .header(CONTENT_TYPE, "application/x-ndjson")
         .header("idempotency-key", idempotency_key)
-        .body(payload);
-    if let Some(encoding) = settings.encoding.header() {
+        .body(encoding.encode(body));
+    if let Some(encoding) = encoding.header() {
         request = request.header(CONTENT_ENCODING, encoding);
     }
     match request.send().await {
