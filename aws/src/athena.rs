@@ -110,6 +110,11 @@ impl AthenaSql {
 #[async_trait]
 impl SqlEngine for AthenaSql {
     async fn start(&self, statement: Statement) -> Result<StatementId, PortError> {
+        if statement.reader.is_some() {
+            let message =
+                "Athena cannot leave other owners' rows out of a statement; `GET /v1/{dataset}` reads your own";
+            return Err(PortError::new(Advice::Stop, message));
+        }
         let started = self.start_request(statement).send().await;
         let started = started.map_err(|error| failed("starting a statement", error))?;
         let id =
@@ -124,6 +129,7 @@ impl SqlEngine for AthenaSql {
         let elapsed = statistics.and_then(|statistics| statistics.total_execution_time_in_millis());
         Ok(StatementStatus {
             state: state(&execution),
+            reader: None,
             scanned_bytes: scanned.and_then(|bytes| u64::try_from(bytes).ok()),
             elapsed: elapsed.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
         })

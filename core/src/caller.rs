@@ -72,6 +72,23 @@ impl fmt::Display for Roles {
     }
 }
 
+/// Whose data a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// This owner's.
+    Of(String),
+    /// Everybody's.
+    Everybody,
+}
+
+/// A request names an owner whose data is not the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("another owner's data needs the role `{}`; without `owner` it is your own", Role::Admin)]
+pub struct OtherOwner;
+
+/// What a request names as its owner that is about everybody's data.
+pub const EVERYBODY: &str = "*";
+
 /// Somebody whose token was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -95,6 +112,35 @@ impl Caller {
     /// What the caller may do.
     pub fn roles(&self) -> &Roles {
         &self.roles
+    }
+
+    /// Whose data a read is about that names this owner, [`EVERYBODY`] or none (AU-1). Who has the role `data.admin` and names none
+    /// reads everybody's; anybody else reads their own.
+    ///
+    /// # Errors
+    ///
+    /// When it is not the caller's to read.
+    pub fn reads(&self, named: Option<&str>) -> Result<Whose, OtherOwner> {
+        match (self.roles.permit(Role::Admin), named) {
+            (true, None | Some(EVERYBODY)) => Ok(Whose::Everybody),
+            (true, Some(owner)) => Ok(Whose::Of(owner.to_owned())),
+            (false, named) if named.is_none_or(|named| named == self.owner) => Ok(Whose::Of(self.owner.clone())),
+            (false, _) => Err(OtherOwner),
+        }
+    }
+
+    /// Whose data the events are that a write brings and that names this owner or none (AU-1): the caller's, but where one with the role
+    /// `data.admin` names another.
+    ///
+    /// # Errors
+    ///
+    /// When it is not the caller's to write.
+    pub fn writes<'a>(&'a self, named: Option<&'a str>) -> Result<&'a str, OtherOwner> {
+        match named {
+            None => Ok(&self.owner),
+            Some(named) if named == self.owner || self.roles.permit(Role::Admin) => Ok(named),
+            Some(_) => Err(OtherOwner),
+        }
     }
 }
 
@@ -130,6 +176,29 @@ mod tests {
             let roles = Roles::of_text(held);
             let found: Vec<_> = Role::ALL.into_iter().filter(|role| roles.permit(*role)).collect();
             assert_eq!(found, permitted, "{held}");
+        }
+    }
+
+    #[test]
+    fn nobody_but_an_admin_reads_or_writes_another_owners_data() {
+        let caller = |roles| Caller::new("ann", Roles::of_text(roles)).unwrap();
+        let (plain, admin) = (caller("data.read data.write"), caller("data.admin"));
+        let of = |owner: &str| Ok(Whose::Of(owner.to_owned()));
+        for (named, by_plain, by_admin) in [
+            (None, of("ann"), Ok(Whose::Everybody)),
+            (Some("*"), Err(OtherOwner), Ok(Whose::Everybody)),
+            (Some("ann"), of("ann"), of("ann")),
+            (Some("bob"), Err(OtherOwner), of("bob")),
+            (Some(""), Err(OtherOwner), of("")),
+        ] {
+            assert_eq!((plain.reads(named), admin.reads(named)), (by_plain, by_admin), "{named:?}");
+        }
+        for (named, by_plain, by_admin) in [
+            (None, Ok("ann"), Ok("ann")),
+            (Some("ann"), Ok("ann"), Ok("ann")),
+            (Some("bob"), Err(OtherOwner), Ok("bob")),
+        ] {
+            assert_eq!((plain.writes(named), admin.writes(named)), (by_plain, by_admin), "{named:?}");
         }
     }
 

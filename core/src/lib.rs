@@ -35,7 +35,7 @@ pub mod ports;
 pub mod problem;
 pub mod record;
 
-pub use caller::{Caller, Role, Roles};
+pub use caller::{Caller, EVERYBODY, OtherOwner, Role, Roles, Whose};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use commit::{CommitMessage, DataFileEntry};
 pub use data_file::{DataFileError, DataFileFormat, DataFileWriter, EncodedFile};

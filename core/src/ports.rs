@@ -297,13 +297,16 @@ pub struct Statement {
     /// The parameters' values in the order of the `?`s. Each is a text, whatever it looks like: `cast(? as bigint)` makes it
     /// something else. A value is never read as SQL.
     pub parameters: Vec<String>,
-    /// Starts with the same token, SQL and parameters are one statement, as long as the engine remembers it; `None`: each is its
-    /// own.
+    /// Starts with the same token, SQL, parameters and reader are one statement, as long as the engine remembers it; `None`: each is
+    /// its own. Tokens of one reader are no other's.
     pub token: Option<String>,
+    /// Whose rows it sees, and none of anybody else's (AU-1); `None`: everybody's. An engine that cannot leave the others out refuses
+    /// a statement that has one.
+    pub reader: Option<String>,
 }
 
 impl Statement {
-    /// A statement without parameters and without a token.
+    /// A statement without parameters and without a token, which sees everybody's rows.
     pub fn new(sql: impl Into<String>) -> Self {
         Self { sql: sql.into(), ..Self::default() }
     }
@@ -314,6 +317,8 @@ impl Statement {
 pub struct StatementStatus {
     /// How far it is.
     pub state: StatementState,
+    /// The statement's reader.
+    pub reader: Option<String>,
     /// How many bytes of the lake it has read; `None`: the engine does not count them.
     pub scanned_bytes: Option<u64>,
     /// How long it has run; `None`: not known, or not yet.

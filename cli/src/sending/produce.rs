@@ -28,7 +28,10 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Travels {
     /// Each event: for streams, where the producer puts them together.
-    #[cfg_attr(not(any(test, feature = "aws")), expect(dead_code, reason = "only a program built with AWS sends to streams"))]
+    #[cfg_attr(
+        not(any(test, feature = "aws")),
+        expect(dead_code, reason = "only a program built with AWS sends to streams")
+    )]
     Event,
     /// A whole body of events: for a gateway, which takes one apart. This many are on their way or wait for it.
     Body {

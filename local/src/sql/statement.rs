@@ -71,7 +71,9 @@ impl Drop for Started {
 
 impl Started {
     pub(super) fn start(asked: Statement, plan: Plan, settings: &SqlSettings, running: Arc<Semaphore>) -> Self {
-        let running_now = StatementStatus { state: StatementState::Running, scanned_bytes: None, elapsed: None };
+        let reader = asked.reader.clone();
+        let running_now =
+            StatementStatus { state: StatementState::Running, reader, scanned_bytes: None, elapsed: None };
         let (status, status_seen) = watch::channel(running_now);
         let (sender, results) = mpsc::channel(QUEUED_BATCHES);
         let task = Task {
@@ -195,7 +197,10 @@ impl Task {
 
     fn say(&self, state: StatementState) {
         let elapsed = Some(self.time_limit.saturating_sub(self.time_left));
-        self.status.send_replace(StatementStatus { state, scanned_bytes: None, elapsed });
+        self.status.send_modify(|status| {
+            status.state = state;
+            status.elapsed = elapsed;
+        });
     }
 
     async fn compute(&mut self, plan: Plan) -> Result<(), PortError> {

@@ -51,7 +51,12 @@ impl SqlEngine for Obedient {
             "select cancelled" => StatementState::Cancelled,
             _ => StatementState::Succeeded,
         };
-        Ok(StatementStatus { state, scanned_bytes: Some(10), elapsed: Some(Duration::from_millis(1_250)) })
+        Ok(StatementStatus {
+            state,
+            reader: None,
+            scanned_bytes: Some(10),
+            elapsed: Some(Duration::from_millis(1_250)),
+        })
     }
 
     async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {
