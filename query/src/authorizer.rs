@@ -12,6 +12,7 @@
 
 mod access;
 mod claims;
+mod issue;
 mod key_set;
 mod refusal;
 mod signature;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use alluvium_core::{Caller, Clock};
 
 pub use access::Access;
+pub use issue::{AccessKey, new_secret};
 pub use key_set::{KEY_SET_BYTES, KeySource};
 pub use refusal::Refusal;
 
@@ -68,6 +70,15 @@ pub enum AuthorizerError {
     /// No token could ever be verified.
     #[error("there is neither a secret nor a key set, so that no token could be verified; set one of them")]
     NoKeys,
+    /// Tokens can be verified here and not issued: they are signed elsewhere.
+    #[error("there is no shared secret here to sign with; tokens come from whoever publishes the key set")]
+    NoSecret,
+    /// The token would not be taken.
+    #[error("the token would have {0} bytes, more than the {TOKEN_BYTES} that one may have; shorten its `sub`")]
+    TooLarge(usize),
+    /// There is no randomness.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
     /// A setting is empty that would then hold for no token.
     #[error("`{0}` is empty; leave it out, or say what a token must have there")]
     Empty(&'static str),
@@ -121,6 +132,7 @@ impl Authorizer {
     ///
     /// A [`Refusal`]; [`Refusal::is_ours`] tells those apart that say nothing about the token.
     pub async fn check(&self, authorization: Option<&str>, access: Access) -> Result<Caller, Refusal> {
+        // Nobody is to be let in by a token where none is asked for.
         let Access::Needs(role) = access else {
             return Err(Refusal::NoSuchRoute);
         };

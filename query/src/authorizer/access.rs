@@ -5,6 +5,8 @@ use alluvium_core::Role;
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
+    /// Nothing: the route shows nobody's data, or finds out by itself who calls.
+    Open,
     /// This role.
     Needs(Role),
     /// There is no such route, so nobody may call it.
@@ -15,10 +17,22 @@ impl Access {
     /// What the route of this method and path asks for. A path may be that of a request (`/v1/telemetry`) or of a route
     /// (`/v1/{dataset}`): their segments decide.
     pub fn of(method: &str, path: &str) -> Self {
-        let segments: Vec<_> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        let Some(path) = path.strip_prefix('/') else { return Self::NoSuchRoute };
+        let segments: Vec<_> = path.split('/').collect();
+        // RFC 9110, section 9.3.2: a HEAD is a GET whose answer has no body.
+        let method = if method == "HEAD" { "GET" } else { method };
         match (method, segments.as_slice()) {
-            (_, [.., ""] | []) => Self::NoSuchRoute,
-            (_, ["v1", "queries", ..]) => Self::Needs(Role::Admin),
+            // The console, and the Kinesis API, whose calls are signed.
+            ("GET" | "POST", [""]) => Self::Open,
+            (_, [.., ""]) => Self::NoSuchRoute,
+            ("GET", ["health" | "metrics" | "openapi.json"]) => Self::Open,
+            ("GET" | "POST", ["admin", ..]) => Self::Needs(Role::Admin),
+            // Each sees their own rows; an engine that cannot keep to that refuses.
+            ("POST", ["v1", "queries"]) => Self::Needs(Role::Read),
+            ("GET" | "DELETE", ["v1", "queries", _]) | ("GET", ["v1", "queries", _, "results"]) => {
+                Self::Needs(Role::Read)
+            }
+            (_, ["v1", "queries", ..]) => Self::NoSuchRoute,
             ("GET", ["data"] | ["v1", _]) => Self::Needs(Role::Read),
             ("POST", ["data"] | ["v1", _]) => Self::Needs(Role::Write),
             _ => Self::NoSuchRoute,
@@ -43,29 +57,37 @@ mod tests {
             ("GET /data", Some(Role::Read)),
             ("POST /v1/{dataset}", Some(Role::Write)),
             ("POST /data", Some(Role::Write)),
-            ("POST /v1/queries", Some(Role::Admin)),
-            ("GET /v1/queries", Some(Role::Admin)),
-            ("GET /v1/queries/{id}", Some(Role::Admin)),
-            ("GET /v1/queries/{id}/results", Some(Role::Admin)),
-            ("DELETE /v1/queries/{id}", Some(Role::Admin)),
+            ("HEAD /v1/telemetry", Some(Role::Read)),
+            ("POST /v1/queries", Some(Role::Read)),
+            ("GET /v1/queries/{id}", Some(Role::Read)),
+            ("GET /v1/queries/{id}/results", Some(Role::Read)),
+            ("DELETE /v1/queries/{id}", Some(Role::Read)),
+            ("POST /admin/sql", Some(Role::Admin)),
+            ("GET /admin/erasures", Some(Role::Admin)),
+            ("POST /admin/redrive/failed", Some(Role::Admin)),
+            ("GET /v1/queries", None),
+            ("POST /v1/queries/{id}", None),
+            ("DELETE /v1/queries/{id}/results", None),
+            ("DELETE /admin/sql", None),
             ("DELETE /v1/{dataset}", None),
             ("GET /v1/%71ueries/1", None),
             ("GET /v1/telemetry/live", None),
             ("GET /v1/", None),
             ("GET /v1/queries/", None),
             ("GET /v1", None),
-            ("GET /", None),
             ("GET ", None),
             ("GET //data", None),
             ("GET /data/", None),
             ("get /data", None),
             ("PUT /data", None),
-            ("POST /admin/sql", None),
             ("$default", None),
             ("", None),
         ];
         for (key, role) in expected {
             assert_eq!(Access::of_route_key(key), role.map_or(Access::NoSuchRoute, Access::Needs), "{key}");
+        }
+        for key in ["GET /", "POST /", "GET /health", "HEAD /metrics", "GET /openapi.json"] {
+            assert_eq!(Access::of_route_key(key), Access::Open, "{key}");
         }
     }
 }

@@ -47,6 +47,10 @@ impl Secret {
     pub(super) fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
         hmac::verify(&self.0, signed, signature).is_ok()
     }
+
+    pub(super) fn sign(&self, text: &str) -> hmac::Tag {
+        hmac::sign(&self.0, text.as_bytes())
+    }
 }
 
 /// A public key: its type says what it verifies.
@@ -98,6 +102,11 @@ impl PublicKey {
 }
 
 /// Base64url without padding, as JWS and JWK have it. RFC 7515, section 2.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// What [`encode`] makes, taken back; `None`: it is something else.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
