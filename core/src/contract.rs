@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod commit_queue;
 pub mod data_files;
+pub mod destination;
 pub mod hot_index;
 pub mod object_index;
 pub mod sql_engine;

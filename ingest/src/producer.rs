@@ -43,6 +43,8 @@ mod key_table;
 mod kpl;
 mod limiter;
 mod lot;
+#[cfg(test)]
+mod memory_destination;
 mod meters;
 mod moment;
 mod outcome;

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::producer::ProducerSettings;
-use crate::producer::tests::Kept;
+use crate::producer::memory_destination::MemoryDestination;
 
 const HEADER_BYTES: usize = frame::HEADER.len();
 
@@ -141,7 +141,7 @@ fn a_full_folder_takes_nothing_and_keeps_what_it_has() {
     folder.append(&frames(0..1)).unwrap();
 }
 
-fn producer(kept: &Arc<Kept>) -> Producer {
+fn producer(kept: &Arc<MemoryDestination>) -> Producer {
     let ms = Duration::from_millis;
     let settings = ProducerSettings {
         aggregation: crate::producer::Aggregation::NdjsonZstd,
@@ -157,7 +157,7 @@ fn producer(kept: &Arc<Kept>) -> Producer {
 #[tokio::test]
 async fn while_the_destination_is_away_records_are_spilled_and_come_back_after_a_restart() {
     let at = tempfile::tempdir().unwrap();
-    let kept = Kept::open();
+    let kept = MemoryDestination::open();
     kept.fail_from_now();
     let spilling = SpillingProducer::start(producer(&kept), settings(&at)).await.unwrap();
     // The first finds out that nobody is there.
