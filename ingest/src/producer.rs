@@ -58,6 +58,7 @@ mod shard_map;
 mod simulation;
 mod spill;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{self, AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -96,7 +97,8 @@ pub enum SendError {
 
 /// Sends user records to a destination. It is used through a reference, by any number of tasks and threads.
 ///
-/// Dropped without [`close`](Self::close) it gives up what is not settled, and warns.
+/// Dropped without [`close`](Self::close) it gives up what is not settled, and warns. The end of its runtime does the same, and so does a
+/// panic inside it: it is closed then, and every delivery has its outcome.
 #[derive(Debug)]
 pub struct Producer {
     shared: Arc<Shared>,
@@ -133,8 +135,21 @@ struct Shared {
     tracking_bytes: AtomicU32,
 }
 
+/// Wakes the driver when it is dropped by a panic.
+struct Alarm<'a>(&'a Notify);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.notify_one();
+        }
+    }
+}
+
 impl Shared {
+    /// A panic in `act` breaks the pipeline, and the driver gives it up.
     fn with_pipeline<T>(&self, act: impl FnOnce(&mut Pipeline, Moment) -> T) -> T {
+        let _alarm = Alarm(&self.woken);
         let mut pipeline = self.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
         // Told under the lock, so that it does not go back from one who holds it to the next.
         let now = Moment::after_start(self.started.elapsed());
@@ -173,6 +188,25 @@ impl Shared {
         if freed > 0 {
             self.budget.add_permits(freed);
             self.settled.notify_waiters();
+        }
+    }
+
+    /// Takes nothing more in, gives up what is not settled, and wakes everyone who waits; how many user records that are. It does not panic:
+    /// what a broken pipeline can no longer give up, it drops, which settles it too.
+    fn abandon(&self) -> u64 {
+        let abandon = || self.with_pipeline(|pipeline, now| pipeline.abandon(now));
+        let abandoned = catch_unwind(AssertUnwindSafe(abandon));
+        self.budget.close();
+        self.set_mapped();
+        self.settled.notify_waiters();
+        abandoned.unwrap_or_else(|_| self.with_pipeline(|pipeline, _| pipeline.progress().pending_records))
+    }
+
+    fn abandon_with_a_warning(&self) {
+        let abandoned = self.abandon();
+        if abandoned > 0 {
+            let producer = self.name.as_str();
+            tracing::warn!(producer, abandoned, "dropped before everything was settled; close it, or flush it first");
         }
     }
 }
@@ -322,17 +356,8 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.shared.budget.close();
         self.driver.abort();
-        let abandoned = self.shared.with_pipeline(|pipeline, now| {
-            let pending = pipeline.progress().pending_records;
-            pipeline.abandon(now);
-            pending
-        });
-        if abandoned > 0 {
-            let producer = self.shared.name.as_str();
-            tracing::warn!(producer, abandoned, "dropped before everything was settled; close it, or flush it first");
-        }
+        self.shared.abandon_with_a_warning();
     }
 }
 

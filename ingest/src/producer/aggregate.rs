@@ -1,6 +1,5 @@
 //! An aggregate that is being filled.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::{DestinationLimits, EntryId, PutRecord, ShardId};
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use super::entry::{Carried, Entry, History, Item, Layout, Loose};
 use super::key_table::KeyTable;
 use super::kpl::{self, HashKeyTable};
-use super::lot::Lot;
+use super::lot::LotHold;
 use super::moment::Moment;
 use super::record::UserRecord;
 use super::settings::{Aggregation, ProducerSettings};
@@ -133,7 +132,7 @@ pub(super) struct Aggregate {
     hash_keys: HashKeyTable,
     records: Vec<u8>,
     items: Vec<Item>,
-    lot: Arc<Lot>,
+    lot: LotHold,
     /// Nothing more goes into it.
     sealed: bool,
 }
@@ -223,7 +222,7 @@ impl Aggregate {
     }
 
     /// What its user records wait on.
-    pub(super) fn lot(&self) -> &Arc<Lot> {
+    pub(super) fn lot(&self) -> &LotHold {
         &self.lot
     }
 

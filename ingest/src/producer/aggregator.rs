@@ -57,7 +57,7 @@ impl Aggregator {
         let aggregate = &mut self.open[lane as usize];
         let arrival = incoming.arrival;
         let place = aggregate.push(incoming, &self.shape);
-        let delivery = Delivery::new(aggregate.lot().clone(), place, arrival);
+        let delivery = Delivery::new(aggregate.lot(), place, arrival);
         if place == 0 {
             self.due.insert((aggregate.due(&self.shape), lane));
         }
@@ -77,6 +77,12 @@ impl Aggregator {
             *aggregate = Aggregate::default();
         }
         entry
+    }
+
+    /// Takes everything out, as an aggregator of its own.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::new(self.shape.clone(), self.ids.next);
+        std::mem::replace(self, empty)
     }
 
     /// How many aggregates are open.

@@ -1,5 +1,6 @@
 //! The driver: does what the pipeline asks for, and tells it what came of it.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,10 +22,40 @@ enum Answer {
     ShardMap(Result<Option<Vec<HashKeyRange>>, PortError>),
 }
 
-/// Drives a producer until it is closed and everything is settled. Dropping the future drops the calls on their way.
-pub(super) async fn drive(shared: Arc<Shared>, destination: Arc<dyn Destination>) {
+/// A producer that nobody drives any more once this is dropped.
+struct Driven(Arc<Shared>);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.abandon_with_a_warning();
+    }
+}
+
+/// Drives a producer until it is closed and everything is settled. However it ends, nobody waits for the producer after that: a panic
+/// in the pipeline, and dropping the future, abandon what is not settled, and drop the calls on their way.
+pub(super) fn drive(shared: Arc<Shared>, destination: Arc<dyn Destination>) -> impl Future<Output = ()> + Send {
+    // Not inside the future, which may be dropped before it is asked for the first time.
+    let driven = Driven(shared);
+    async move {
+        let driving = AssertUnwindSafe(drive_until_over(&driven.0, destination)).catch_unwind();
+        if let Err(panic) = driving.await {
+            let abandoned = driven.0.abandon();
+            let (producer, panic) = (driven.0.name.as_str(), words(&*panic));
+            tracing::error!(producer, panic, abandoned, "the producer failed; it takes nothing more in");
+        }
+    }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let owned = || panic.downcast_ref::<String>().map(String::as_str);
+    panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or("no words")
+}
+
+async fn drive_until_over(shared: &Shared, destination: Arc<dyn Destination>) {
     let mut asked = JoinSet::new();
     loop {
+        assert!(!shared.pipeline.is_poisoned(), "a panic of a sender left the pipeline as it was not meant to be");
         let step = shared.with_pipeline(|pipeline, now| pipeline.poll(now));
         shared.pass_on_freed();
         let until = match step {
@@ -58,7 +89,7 @@ pub(super) async fn drive(shared: Arc<Shared>, destination: Arc<dyn Destination>
                 }
             }
             () = shared.woken.notified() => {}
-            () = when(&shared, until) => {}
+            () = when(shared, until) => {}
         }
     }
 }
@@ -93,3 +124,6 @@ async fn shard_map(destination: Arc<dyn Destination>, longest: std::time::Durati
         Err(_) => Err(PortError::new(Advice::Retry, "the destination panicked")),
     })
 }
+
+#[cfg(test)]
+mod tests;

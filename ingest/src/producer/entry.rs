@@ -6,7 +6,7 @@ use alluvium_core::{EntryId, PutRecord, ShardId};
 use bytes::Bytes;
 
 use super::key_table::Keys;
-use super::lot::{How, Lot, Settlement};
+use super::lot::{How, LotHold, Settlement};
 use super::moment::Moment;
 
 /// What happened to an entry or a user record so far.
@@ -36,7 +36,7 @@ impl History {
 /// The place of a user record that is not in the aggregate that it was taken into.
 #[derive(Debug, Clone)]
 pub(super) struct Carried {
-    pub(super) lot: Arc<Lot>,
+    pub(super) lot: LotHold,
     pub(super) index: u32,
     pub(super) history: History,
 }
@@ -103,7 +103,7 @@ pub(super) struct Entry {
     /// In order of their ordinals; at least one.
     pub(super) items: Vec<Item>,
     pub(super) keys: Keys,
-    pub(super) lot: Arc<Lot>,
+    pub(super) lot: LotHold,
     /// The lane that it waits in, in the shard map of `epoch`.
     pub(super) lane: u32,
     pub(super) epoch: u32,

@@ -1,7 +1,10 @@
 //! The cell that all user records of one aggregate share, so that an outcome costs no allocation of its own.
 
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use alluvium_core::{SequenceNumber, ShardId};
 use tokio::sync::Notify;
@@ -64,6 +67,8 @@ enum State {
 pub(super) struct Lot {
     state: Mutex<State>,
     settled: Notify,
+    /// How many there are of its [`LotHold`].
+    holds: AtomicU32,
 }
 
 impl Lot {
@@ -92,6 +97,12 @@ impl Lot {
     }
 
     fn outcome(&self, index: u32, arrival: Moment) -> Option<Outcome> {
+        // Asked first: what the last hold settled, it settled before it went.
+        let is_lost = self.holds.load(Ordering::Acquire) == 0;
+        self.settled_outcome(index, arrival).or_else(|| is_lost.then(lost))
+    }
+
+    fn settled_outcome(&self, index: u32, arrival: Moment) -> Option<Outcome> {
         match &*self.state() {
             State::Unsettled => None,
             State::Together(settlement) => Some(settlement.outcome(arrival, index)),
@@ -99,6 +110,51 @@ impl Lot {
                 settled.get(&index).map(|(settlement, subsequence)| settlement.outcome(arrival, *subsequence))
             }
         }
+    }
+}
+
+/// The outcome of a user record of which nobody knows any more what was done with it.
+fn lost() -> Outcome {
+    Outcome::Undelivered(Undelivered {
+        why: GivenUp::Abandoned,
+        attempts: 0,
+        last_error: Some("the producer failed".into()),
+        may_be_stored: true,
+        total: Duration::ZERO,
+    })
+}
+
+/// A lot in the hands of those who will settle it. When the last hold goes, as only a panic lets it go before, the user records that
+/// are not settled are abandoned.
+#[derive(Debug)]
+pub(super) struct LotHold(Arc<Lot>);
+
+impl Default for LotHold {
+    fn default() -> Self {
+        Self(Arc::new(Lot { holds: AtomicU32::new(1), ..Lot::default() }))
+    }
+}
+
+impl Clone for LotHold {
+    fn clone(&self) -> Self {
+        self.0.holds.fetch_add(1, Ordering::Relaxed);
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for LotHold {
+    fn drop(&mut self) {
+        if self.0.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.settled.notify_waiters();
+        }
+    }
+}
+
+impl Deref for LotHold {
+    type Target = Lot;
+
+    fn deref(&self) -> &Lot {
+        &self.0
     }
 }
 
@@ -112,12 +168,12 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn new(lot: Arc<Lot>, index: u32, arrival: Moment) -> Self {
-        Self { lot, index, arrival }
+    pub(super) fn new(lot: &LotHold, index: u32, arrival: Moment) -> Self {
+        Self { lot: lot.0.clone(), index, arrival }
     }
 
     /// Waits until the record is delivered or given up. It never waits longer than the record's time to live, a linger and a call's timeout,
-    /// unless the producer is dropped, which settles every record.
+    /// unless the producer is dropped or fails, which settles every record.
     ///
     /// # Cancel safety
     ///

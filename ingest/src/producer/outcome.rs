@@ -67,7 +67,8 @@ pub enum GivenUp {
     /// The destination takes nothing from this producer, as things are: there is no such stream, or no right to it. The last error
     /// says so.
     Denied,
-    /// The producer was dropped before it was settled.
+    /// The producer was dropped before it was settled, or failed. Of a record that was lost with the failure nothing more is known: it has
+    /// no attempts and no time, and may be stored.
     Abandoned,
 }
 

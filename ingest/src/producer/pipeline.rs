@@ -385,6 +385,11 @@ impl Pipeline {
         if let How::Delivered { .. } = how {
             self.count_stored(&entry);
         }
+        self.conclude(entry, how, now);
+    }
+
+    /// Tells those who wait for an entry's user records what became of them.
+    fn conclude(&mut self, entry: Entry, how: &How, now: Moment) {
         self.meters.settled(entry.history.attempts, entry.items.len());
         let settled = entry.settle(how, now);
         self.count(&settled, how);
@@ -443,23 +448,36 @@ impl Pipeline {
         self.oldest.first().is_none_or(|(ordinal, _)| *ordinal >= flush)
     }
 
-    /// Gives up everything at once.
-    pub(super) fn abandon(&mut self, now: Moment) {
+    /// Gives up everything at once, and takes nothing more in; how many user records that are. It asks of what a panic may have left as
+    /// it was not meant to be no more than the entries themselves.
+    pub(super) fn abandon(&mut self, now: Moment) -> u64 {
         let now = self.at(now);
-        self.close_aggregates(Moment::NEVER);
-        let mut numbers: Vec<_> = self.entries.keys().copied().collect();
-        numbers.sort_unstable();
-        for number in numbers {
-            let may_be_stored = match self.entries[&number].whereabouts {
-                Whereabouts::OnItsWay => true,
-                Whereabouts::Queued | Whereabouts::Retrying { .. } | Whereabouts::Astray => false,
-            };
-            let last_error = may_be_stored.then(|| Arc::from("no answer was waited for"));
-            self.settle(number, &How::GivenUp { why: GivenUp::Abandoned, last_error, may_be_stored }, now);
-        }
+        let pending = self.progress.pending_records;
+        // First of all, so that whatever else happens nobody waits for what is no longer there.
+        self.closed = true;
         self.calls.clear();
         self.progress.calls_in_flight = 0;
-        self.closed = true;
+        self.deadlines.clear();
+        self.oldest.clear();
+        self.strays.clear();
+        self.collector.restart(Vec::new());
+        drop(self.retrier.take());
+        let mut open = self.aggregator.take();
+        let mut tracked: Vec<_> = std::mem::take(&mut self.entries).into_iter().collect();
+        tracked.sort_unstable_by_key(|(number, _)| *number);
+        for (_, Tracked { entry, whereabouts }) in tracked {
+            let may_be_stored = whereabouts == Whereabouts::OnItsWay;
+            let last_error = may_be_stored.then(|| Arc::from("no answer was waited for"));
+            self.conclude(entry, &How::GivenUp { why: GivenUp::Abandoned, last_error, may_be_stored }, now);
+        }
+        let mut closed = Vec::new();
+        open.close_due(Moment::NEVER, &self.map, &mut closed);
+        let how = How::GivenUp { why: GivenUp::Abandoned, last_error: None, may_be_stored: false };
+        closed.into_iter().for_each(|entry| self.conclude(entry, &how, now));
+        let lost = std::mem::take(&mut self.progress.pending_records);
+        self.progress.undelivered_records += lost;
+        self.meters.given_up(GivenUp::Abandoned, lost as usize);
+        pending
     }
 
     /// Takes nothing more in, and sends what was taken in without waiting for others.
