@@ -74,10 +74,9 @@ impl Retrier {
         self.waiting.first().map_or(Moment::NEVER, |(until, _)| *until)
     }
 
-    /// A call was answered, entry by entry.
+    /// A call was answered, entry by entry. What holds the calls back holds on: a call that is answered meanwhile began before.
     pub(super) fn call_answered(&mut self) {
         self.failed_calls = 0;
-        self.held_until = Moment::default();
     }
 
     /// A call failed as a whole.
@@ -93,8 +92,8 @@ impl Retrier {
         self.held_until = self.held_until.max(now + self.pause(attempts));
     }
 
-    /// Holds all calls back for as long as the destination asks, a minute at the most, or until it answers another call; and a little of what follows, so that producers that were told the same
-    /// do not come back together.
+    /// Holds all calls back for as long as the destination asks, a minute at the most, and a little longer, so that producers that were told
+    /// the same do not come back together.
     pub(super) fn hold_for(&mut self, asked: Duration, now: Moment) {
         self.held_until = self.held_until.max(now + asked.min(LONGEST_ASKED).saturating_add(self.pause(1)));
     }

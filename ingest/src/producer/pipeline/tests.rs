@@ -217,3 +217,20 @@ fn a_flush_does_not_wait_for_others_and_is_over_when_all_before_it_is_settled() 
     pipeline.answer(call.id, Ok(vec![stored(0, 1)]), at(10));
     assert!(pipeline.is_settled(flush) && pipeline.progress().pending_records == 1);
 }
+
+#[test]
+fn an_answer_to_another_call_does_not_end_the_time_that_the_destination_asked_for() {
+    let mut pipeline = pipeline(ProducerSettings { collection_max_entries: 1, ..ProducerSettings::default() });
+    let deliveries = ["a", "b"].map(|key| add(&mut pipeline, key, 0).0);
+    let (first, second) = (call(&mut pipeline, 100), call(&mut pipeline, 100));
+    let retry_after = Some(Duration::from_secs(10));
+    let busy = PutError { retry_after, ..PutError::new(CallEffect::NothingStored, Advice::BackOff, "busy") };
+    pipeline.answer(first.id, Err(busy), at(200));
+    pipeline.answer(second.id, Ok(vec![stored(1, 1)]), at(300));
+    assert!(deliveries[1].now().is_some());
+    let mut now = at(300);
+    while let Step::Wait(until) = pipeline.poll(now) {
+        now = until;
+    }
+    assert!(now > at(10_200) && now <= at(10_300), "{now:?}");
+}

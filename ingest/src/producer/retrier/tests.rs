@@ -40,5 +40,18 @@ fn calls_that_fail_one_after_the_other_make_a_destination_away_until_one_is_answ
     retrier.call_failed(now);
     assert!(retrier.is_away() && retrier.held_until() > now);
     retrier.call_answered();
-    assert!(!retrier.is_away() && retrier.held_until() <= now);
+    assert!(!retrier.is_away());
+}
+
+#[test]
+fn a_hold_lasts_until_its_time_whatever_is_answered_meanwhile() {
+    let mut retrier = retrier(1);
+    let now = Moment::default() + MS(1_000);
+    retrier.hold_for(MS(10_000), now);
+    retrier.call_answered();
+    retrier.hold(1, now);
+    let asked = now + MS(10_000);
+    assert!(retrier.held_until() > asked && retrier.held_until() <= asked + MS(100));
+    retrier.hold_for(Duration::from_secs(3_600), now);
+    assert!(retrier.held_until() <= now + MS(60_100), "it is taken at its word for a minute at the most");
 }
