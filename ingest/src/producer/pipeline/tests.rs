@@ -6,7 +6,7 @@ use alluvium_core::record::hash_key;
 use alluvium_core::{EntryVerdict, HashKeyRange, PutError};
 
 use super::*;
-use crate::producer::outcome::{Delivered, Outcome, Undelivered};
+use crate::producer::outcome::{Delivered, GivenUp, Outcome, Undelivered};
 
 fn at(ms: u64) -> Moment {
     Moment::default() + Duration::from_millis(ms)
