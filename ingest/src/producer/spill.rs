@@ -30,6 +30,10 @@ const PAUSE: Duration = Duration::from_secs(5);
 const WAITING_RECORDS: usize = 1_024;
 
 /// Where records are spilled to, and when.
+///
+/// With [`Ordering::PerKey`](super::Ordering::PerKey) the order of what is spilled has one gap. A piece of the folder is sent without waiting
+/// for each record's outcome, so when one of them expires, or is denied, just before the destination takes records again, the next ones of
+/// its key are stored before it is sent once more. Each is delivered all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpillSettings {
