@@ -1,14 +1,18 @@
 //! The HTTP API: records as JSON, and SQL as an Arrow stream.
 //!
 //! ```text
-//! GET  /v1/{dataset}?source=&from=&to=&limit=&cursor=   records, newest first
-//! GET  /data                                            the same for the dataset `data`
-//! POST /admin/sql  {"sql": …}                           the results as one Arrow IPC stream
-//! POST /v1/queries {"sql": …}                           a statement to look at and read later
+//! GET  /v1/{dataset}?source=&owner=&from=&to=&limit=&cursor=   records, newest first
+//! GET  /data                                                   the same for the dataset `data`
+//! POST /admin/sql  {"sql": …}                                  the results as one Arrow IPC stream
+//! POST /v1/queries {"sql": …}                                  a statement to look at and read later
 //! ```
 //!
 //! The routers set no fallback and only the methods above, so that they merge with routers that serve other methods of the same
 //! paths. Every error is a problem document (RFC 9457).
+//!
+//! Whoever checks a request's token puts the [`Caller`] into the request's extensions; these routes keep to what that caller may see
+//! (AU-1). A request without one is nobody's in particular and may see everything, so whoever lets such a request through answers
+//! for it.
 
 mod json;
 mod parameters;
@@ -17,8 +21,8 @@ mod sql;
 
 use std::sync::Arc;
 
-use alluvium_core::Problem;
 use alluvium_core::problem::PROBLEM_JSON;
+use alluvium_core::{Caller, EVERYBODY, OtherOwner, Problem, Whose};
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -39,19 +43,24 @@ use crate::records::{Records, RecordsPage};
 pub struct RecordsApi {
     /// Reads them.
     pub records: Records,
-    /// Whose records a request reads that has no [`Reader`]; `None`: everybody's. Where every event has the same owner, naming it
-    /// makes reads of one source fast.
+    /// Whose records a request reads that has no [`Caller`] and names no `owner`; `None`: everybody's. Where every event has the same
+    /// owner, naming it makes reads of one source fast. On Lambda every request has a caller.
     pub owner: Option<String>,
 }
 
-/// Whose records a request reads (AU-1). Whoever checks the request's token puts it into the request's extensions; without it
-/// [`RecordsApi::owner`] holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reader {
-    /// This owner's alone.
-    Of(String),
-    /// Everybody's.
-    OfAll,
+impl RecordsApi {
+    /// Whose records a request of this caller reads that names this owner; `None`: everybody's.
+    fn reads(&self, caller: Option<&Caller>, named: Option<&str>) -> Result<Option<String>, OtherOwner> {
+        match (caller, named) {
+            (Some(caller), named) => caller.reads(named).map(|whose| match whose {
+                Whose::Of(owner) => Some(owner),
+                Whose::Everybody => None,
+            }),
+            (None, None) => Ok(self.owner.clone()),
+            (None, Some(EVERYBODY)) => Ok(None),
+            (None, Some(owner)) => Ok(Some(owner.to_owned())),
+        }
+    }
 }
 
 /// The routes that read records.
@@ -64,37 +73,34 @@ type Pairs = Vec<(String, String)>;
 async fn read_dataset(
     State(api): State<Arc<RecordsApi>>,
     dataset: Result<Path<String>, PathRejection>,
-    reader: Option<Extension<Reader>>,
+    caller: Option<Extension<Caller>>,
     query: Result<Query<Pairs>, QueryRejection>,
 ) -> Response {
     match dataset {
-        Ok(Path(dataset)) => read(&api, dataset, reader, query).await,
+        Ok(Path(dataset)) => read(&api, dataset, caller, query).await,
         Err(rejection) => problem_response(&Problem::new(400, "bad-path", rejection.body_text())),
     }
 }
 
 async fn read_data(
     State(api): State<Arc<RecordsApi>>,
-    reader: Option<Extension<Reader>>,
+    caller: Option<Extension<Caller>>,
     query: Result<Query<Pairs>, QueryRejection>,
 ) -> Response {
-    read(&api, "data".to_owned(), reader, query).await
+    read(&api, "data".to_owned(), caller, query).await
 }
 
 async fn read(
     api: &RecordsApi,
     dataset: String,
-    reader: Option<Extension<Reader>>,
+    caller: Option<Extension<Caller>>,
     query: Result<Query<Pairs>, QueryRejection>,
 ) -> Response {
     let answer = async {
         let Query(pairs) = query.map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
         let mut request = parameters::request(dataset, &pairs, api.records.now())?;
-        request.owner = match reader {
-            Some(Extension(Reader::Of(owner))) => Some(owner),
-            Some(Extension(Reader::OfAll)) => None,
-            None => api.owner.clone(),
-        };
+        let caller = caller.as_ref().map(|Extension(caller)| caller);
+        request.owner = api.reads(caller, request.owner.as_deref())?;
         api.records.page(&request).await
     };
     match answer.await {

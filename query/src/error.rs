@@ -1,9 +1,9 @@
 //! What can go wrong when somebody reads.
 
-use alluvium_core::Problem;
 use alluvium_core::dataset::HOW_TO_ADD;
 use alluvium_core::hot_block::HotBlockError;
 use alluvium_core::ports::{Advice, PortError};
+use alluvium_core::{OtherOwner, Problem};
 use arrow::error::ArrowError;
 
 /// A read that was not answered.
@@ -25,6 +25,9 @@ pub enum QueryError {
         /// What is wrong with it, and what would be right.
         message: String,
     },
+    /// The request names an owner whose records its caller may not read (AU-1).
+    #[error(transparent)]
+    OtherOwner(#[from] OtherOwner),
     /// The hot index or the SQL engine failed.
     #[error("{0}")]
     Port(#[from] PortError),
@@ -50,6 +53,7 @@ impl QueryError {
         match self {
             Self::UnknownDataset { .. } => Problem::new(404, "unknown-dataset", detail),
             Self::Parameter { .. } => Problem::new(400, "bad-parameter", detail),
+            Self::OtherOwner(_) => Problem::new(403, "other-owner", detail),
             Self::TooMuch(_) => Problem::new(422, "query-too-large", detail),
             Self::Port(error) => match error.advice {
                 Advice::Stop => Problem::new(500, "query-failed", detail),

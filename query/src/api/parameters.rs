@@ -2,17 +2,16 @@
 
 use alluvium_core::clock::Micros;
 use alluvium_core::duration;
+use alluvium_core::envelope::MAX_TEXT_BYTES;
 use jiff::Timestamp;
 
 use crate::error::QueryError;
 use crate::records::{MAX_LIMIT, RecordsRequest};
 
-/// The longest source that is looked for, in bytes.
-const SOURCE_BYTES: usize = 1024;
+const KNOWN: &str = "source, owner, from, to, limit, cursor";
 
-const KNOWN: &str = "source, from, to, limit, cursor";
-
-/// The request that these parameters make. An unknown one is refused by name, and so is one given twice.
+/// The request that these parameters make. An unknown one is refused by name, and so is one given twice. `owner` stands in it as it
+/// was named; whether the caller may read it is not looked at here.
 pub(super) fn request(dataset: String, pairs: &[(String, String)], now: Micros) -> Result<RecordsRequest, QueryError> {
     let mut request = RecordsRequest { dataset, ..RecordsRequest::default() };
     let mut seen: Vec<&str> = Vec::new();
@@ -23,10 +22,11 @@ pub(super) fn request(dataset: String, pairs: &[(String, String)], now: Micros) 
         }
         seen.push(name);
         match name.as_str() {
-            "source" if value.len() > SOURCE_BYTES => {
-                return Err(refused(format!("it is longer than {SOURCE_BYTES} bytes")));
+            "source" | "owner" if value.len() > MAX_TEXT_BYTES => {
+                return Err(refused(format!("it is longer than {MAX_TEXT_BYTES} bytes")));
             }
             "source" => request.source = Some(value.clone()),
+            "owner" => request.owner = Some(value.clone()),
             "from" => request.from = Some(parse_time(value, now).map_err(refused)?),
             "to" => request.to = Some(parse_time(value, now).map_err(refused)?),
             "limit" => {

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use alluvium_core::Roles;
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::HotIndex as _;
 use arrow::ipc::reader::StreamReader;
@@ -102,7 +103,8 @@ async fn every_wrong_request_is_answered_with_a_problem_document() {
         ("/data", 404, "there is no dataset `data`"),
         ("/v1/nothing", 404, "`alluvium schema infer FILES… > datasets/NAME.json`"),
         ("/v1/nothing", 404, "`alluvium schema check`"),
-        ("/v1/telemetry?sauce=a", 400, "`sauce`: there is no such parameter; known: source, from"),
+        ("/v1/telemetry?sauce=a", 400, "`sauce`: there is no such parameter; known: source, owner, from"),
+        (&format!("/v1/telemetry?owner={}", "o".repeat(1025)), 400, "longer than 1024 bytes"),
         ("/v1/telemetry?source=a&source=b", 400, "`source`: it is given twice"),
         ("/v1/telemetry?from=yesterday", 400, "`yesterday` is no time"),
         ("/v1/telemetry?from=-5x", 400, "`-5x` is no time"),
@@ -128,31 +130,56 @@ async fn other_methods_of_the_same_paths_stay_with_their_router() {
     assert_eq!(get(&routes, "/v2").await.body, b"nothing there");
 }
 
+/// The ids on the page that a caller gets, or the slug of the problem.
+async fn seen(routes: &Router, caller: Option<&Caller>, path: &str) -> Result<Vec<String>, String> {
+    let mut request = Request::builder().uri(path).body(Body::empty()).unwrap();
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller.clone());
+    }
+    let response = routes.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let body: Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
+    match body.get("records") {
+        Some(records) => {
+            Ok(records.as_array().unwrap().iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect())
+        }
+        None => Err(format!("{} {}", status.as_u16(), body["type"].as_str().unwrap())),
+    }
+}
+
 #[tokio::test]
-async fn a_reader_sees_what_is_theirs_whatever_the_program_reads_otherwise() {
+async fn a_caller_sees_what_is_theirs_whatever_the_program_reads_otherwise() {
     let mut world = world().await;
     let other = Event { id: "4".into(), source: "a".into(), owner: "p".into(), time: NOW - 2, arrival: 0 };
     world.arrive(vec![other]).await;
-    let of = |owner: &str| Some(Reader::Of(owner.to_owned()));
-    for (default, reader, ids) in [
-        (Some("o"), None, vec!["1", "2", "3"]),
-        (None, None, vec!["1", "4", "2", "3"]),
-        (Some("o"), of("p"), vec!["4"]),
-        (None, of("p"), vec!["4"]),
-        (None, of("nobody"), vec![]),
-        (Some("o"), Some(Reader::OfAll), vec!["1", "4", "2", "3"]),
+    let plain = |owner: &str| Caller::new(owner, Roles::of_text("data.read"));
+    let admin = |owner: &str| Caller::new(owner, Roles::of_text("data.admin"));
+    let (of_o, of_p, all) = (Ok(vec!["1", "2", "3"]), Ok(vec!["4"]), Ok(vec!["1", "4", "2", "3"]));
+    let (nothing, refused) = (Ok(vec![]), Err("403 /problems/other-owner".to_owned()));
+    for (default, caller, named, ids) in [
+        (Some("o"), None, "", &of_o),
+        (None, None, "", &all),
+        (Some("o"), None, "&owner=p", &of_p),
+        (Some("o"), None, "&owner=*", &all),
+        (Some("o"), plain("p"), "", &of_p),
+        (None, plain("p"), "", &of_p),
+        (None, plain("p"), "&owner=p", &of_p),
+        (None, plain("p"), "&owner=o", &refused),
+        (Some("o"), plain("p"), "&owner=o", &refused),
+        (None, plain("p"), "&owner=*", &refused),
+        (None, plain("p"), "&owner=", &refused),
+        (None, plain("nobody"), "", &nothing),
+        (Some("o"), admin("p"), "", &all),
+        (Some("o"), admin("p"), "&owner=*", &all),
+        (None, admin("p"), "&owner=o", &of_o),
+        (None, admin("p"), "&owner=p", &of_p),
+        (None, admin("p"), "&owner=", &nothing),
     ] {
-        let api = RecordsApi { records: world.records.clone(), owner: default.map(str::to_owned) };
+        let routes = records_routes(RecordsApi { records: world.records.clone(), owner: default.map(str::to_owned) });
         for path in ["/v1/telemetry?from=-1d", "/v1/telemetry?source=a"] {
-            let mut request = Request::builder().uri(path).body(Body::empty()).unwrap();
-            if let Some(reader) = reader.clone() {
-                request.extensions_mut().insert(reader);
-            }
-            let response = records_routes(api.clone()).oneshot(request).await.unwrap();
-            let page: Value =
-                serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
-            let found: Vec<_> = page["records"].as_array().unwrap().iter().map(|record| &record["id"]).collect();
-            assert_eq!(found, ids, "{default:?} {reader:?} {path}");
+            let found = seen(&routes, caller.as_ref(), &format!("{path}{named}")).await;
+            let ids = ids.clone().map(|ids| ids.into_iter().map(str::to_owned).collect());
+            assert_eq!(found, ids, "{default:?} {caller:?} {path}{named}");
         }
     }
 }

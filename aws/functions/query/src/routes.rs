@@ -5,7 +5,7 @@ mod fitting;
 use alluvium_aws::function::caller;
 use alluvium_core::{Caller, Problem, Role};
 use alluvium_query::Records;
-use alluvium_query::api::{Reader, RecordsApi, problem_response, records_routes};
+use alluvium_query::api::{RecordsApi, problem_response, records_routes};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 /// The routes that read these records, and those of `queries` for `data.admin` alone.
 pub fn of(records: Records, queries: Router) -> Router {
-    // Every request has a reader, see `reads_own`; one that had none would read the records of nobody, whose name is empty.
+    // Every request has a caller, see `reads_own`; one that had none and named no owner would read nobody's, whose name is empty.
     let records =
         records_routes(RecordsApi { records, owner: Some(String::new()) }).route_layer(middleware::from_fn(reads_own));
     let queries = if queries.has_routes() { queries.route_layer(middleware::from_fn(admin_alone)) } else { queries };
@@ -34,15 +34,13 @@ async fn healthy() -> &'static str {
     "ok\n"
 }
 
-/// Lets a caller with the role read: a plain reader the owner's records, one with `data.admin` everybody's. The authorizer has
-/// checked the role; it is checked again, because its verdict may have been remembered for a path that two routes share.
+/// Lets a caller with the role read, and says who it is: the route keeps to what that caller may see. The authorizer has checked the
+/// role; it is checked again, because its verdict may have been remembered for a path that two routes share.
 async fn reads_own(mut request: Request, next: Next) -> Response {
     let detail = format!("reading records needs the role `{}`, or `data.admin`", Role::Read);
     match permitted(&request, Role::Read, detail) {
         Ok(caller) => {
-            let admin = caller.roles().permit(Role::Admin);
-            let reader = if admin { Reader::OfAll } else { Reader::Of(caller.owner().to_owned()) };
-            request.extensions_mut().insert(reader);
+            request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(problem) => problem_response(&problem),
@@ -50,11 +48,14 @@ async fn reads_own(mut request: Request, next: Next) -> Response {
 }
 
 /// Lets a caller run SQL, which sees everybody's data.
-async fn admin_alone(request: Request, next: Next) -> Response {
+async fn admin_alone(mut request: Request, next: Next) -> Response {
     let detail = "SQL sees everybody's data, so it needs the role `data.admin`; \
                   `GET /v1/{dataset}` reads your own records with `data.read`";
     match permitted(&request, Role::Admin, detail.to_owned()) {
-        Ok(_) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(problem) => problem_response(&problem),
     }
 }

@@ -77,19 +77,22 @@ fn slug(answer: &(u16, String)) -> (u16, String) {
 #[tokio::test]
 async fn a_reader_sees_the_owners_records_and_the_admin_role_everybodys() {
     let world = World::of(&["anna", "bob"]).await;
-    for (owner, roles, seen) in [
-        ("anna", "data.read", vec!["anna"]),
-        ("bob", "data.read data.write", vec!["bob"]),
-        ("carol", "data.read", vec![]),
-        ("carol", "data.admin", vec!["anna", "bob"]),
+    for (owner, roles, named, seen) in [
+        ("anna", "data.read", "", vec!["anna"]),
+        ("anna", "data.read", "&owner=anna", vec!["anna"]),
+        ("bob", "data.read data.write", "", vec!["bob"]),
+        ("carol", "data.read", "", vec![]),
+        ("carol", "data.admin", "", vec!["anna", "bob"]),
+        ("carol", "data.admin", "&owner=bob", vec!["bob"]),
     ] {
-        let (status, body) = ask(&world, event("GET", "/v1/telemetry", "from=-1h&limit=10", says(owner, roles))).await;
+        let query = format!("from=-1h&limit=10{named}");
+        let (status, body) = ask(&world, event("GET", "/v1/telemetry", &query, says(owner, roles))).await;
         assert_eq!(status, 200, "{body}");
         let page: Value = serde_json::from_str(&body).unwrap();
         let mut owners: Vec<_> =
             page["records"].as_array().unwrap().iter().map(|record| record["owner"].as_str().unwrap()).collect();
         owners.sort_unstable();
-        assert_eq!((owners, &page["complete"]), (seen, &json!(true)), "{owner} {roles}");
+        assert_eq!((owners, &page["complete"]), (seen, &json!(true)), "{owner} {roles} {named}");
     }
 }
 
@@ -144,6 +147,8 @@ async fn health_is_open_and_everything_else_a_problem() {
     for (method, path, query, answered) in [
         ("GET", "/v2", "", (404, "no-such-route")),
         ("GET", "/v1/nothing", "", (404, "unknown-dataset")),
+        ("GET", "/v1/telemetry", "owner=bob", (403, "other-owner")),
+        ("GET", "/data", "owner=*", (403, "other-owner")),
         ("GET", "/v1/telemetry", "limit=0", (400, "bad-parameter")),
         ("PUT", "/v1/telemetry", "", (405, "method-not-allowed")),
         ("GET", "/v1/queries", "", (405, "method-not-allowed")),
