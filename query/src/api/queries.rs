@@ -7,21 +7,24 @@
 //! DELETE /v1/queries/{id}                                            204
 //! ```
 //!
-//! No request waits for a statement: results asked for too early are a problem with `Retry-After`. A statement reads everybody's
-//! data, so whoever mounts these routes keeps them to those who may.
+//! No request waits for a statement: results asked for too early are a problem with `Retry-After`.
+//!
+//! A statement of a [`Caller`] with the role `data.admin`, or of nobody in particular, reads everybody's data; anybody else's reads
+//! the caller's own, and an engine that cannot leave the rest out refuses it. A statement is its reader's: to another one without that
+//! role it is as unknown as one that never was (AU-1).
 
 mod results;
 mod statement;
 
 use std::sync::Arc;
 
-use alluvium_core::Problem;
-use alluvium_core::ports::{Advice, PortError, SqlEngine, StatementId, StatementState, StatementStatus};
+use alluvium_core::ports::{Advice, PortError, SqlEngine, Statement, StatementId, StatementState, StatementStatus};
+use alluvium_core::{Caller, Problem, Role};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
@@ -30,6 +33,7 @@ use super::problem_response;
 use super::sql::BODY_BYTES;
 
 type Engine = State<Arc<dyn SqlEngine>>;
+type Asking = Option<Extension<Caller>>;
 
 /// The routes under `/v1/queries`.
 pub fn queries_routes(engine: Arc<dyn SqlEngine>) -> Router {
@@ -41,9 +45,9 @@ pub fn queries_routes(engine: Arc<dyn SqlEngine>) -> Router {
         .with_state(engine)
 }
 
-async fn start(State(engine): Engine, body: Result<Bytes, BytesRejection>) -> Response {
+async fn start(State(engine): Engine, caller: Asking, body: Result<Bytes, BytesRejection>) -> Response {
     let started = async {
-        let statement = statement::read(body)?;
+        let statement = Statement { reader: reader(caller), ..statement::read(body)? };
         engine.start(statement).await.map_err(|error| match error.advice {
             Advice::Stop => Problem::new(400, "statement-failed", error.message),
             _ => passing(&error),
@@ -62,10 +66,10 @@ async fn start(State(engine): Engine, body: Result<Bytes, BytesRejection>) -> Re
     }
 }
 
-async fn status(State(engine): Engine, id: Result<Path<String>, PathRejection>) -> Response {
+async fn status(State(engine): Engine, caller: Asking, id: Result<Path<String>, PathRejection>) -> Response {
     let found = async {
         let id = statement_id(id)?;
-        let status = engine.status(&id).await.map_err(|error| unknown_or_passing(&error))?;
+        let status = status_for(reader(caller), engine.as_ref(), &id).await?;
         Ok(Json(status_body(&id, &status)).into_response())
     };
     found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
@@ -73,14 +77,14 @@ async fn status(State(engine): Engine, id: Result<Path<String>, PathRejection>) 
 
 async fn results(
     State(engine): Engine,
+    caller: Asking,
     id: Result<Path<String>, PathRejection>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
     let read = async {
         let id = statement_id(id)?;
         let page = page_parameter(query)?;
-        let status = engine.status(&id).await.map_err(|error| unknown_or_passing(&error))?;
-        match status.state {
+        match status_for(reader(caller), engine.as_ref(), &id).await?.state {
             StatementState::Succeeded => {}
             StatementState::Running => {
                 let detail = format!("the statement `{}` still runs; ask again", id.0);
@@ -105,15 +109,37 @@ async fn results(
     read.await.unwrap_or_else(|problem| problem_response(&problem))
 }
 
-async fn cancel(State(engine): Engine, id: Result<Path<String>, PathRejection>) -> Response {
+async fn cancel(State(engine): Engine, caller: Asking, id: Result<Path<String>, PathRejection>) -> Response {
     let cancelled = async {
         let id = statement_id(id)?;
-        engine.cancel(&id).await.map_err(|error| unknown_or_passing(&error))
+        if let Some(reader) = reader(caller) {
+            status_for(Some(reader), engine.as_ref(), &id).await?;
+        }
+        engine.cancel(&id).await.map_err(|error| unknown_or_passing(&id, &error))
     };
     match cancelled.await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(problem) => problem_response(&problem),
     }
+}
+
+/// Whose rows this caller's statements see, and whose statements the caller may know of; `None`: everybody's.
+fn reader(caller: Asking) -> Option<String> {
+    let Extension(caller) = caller?;
+    (!caller.roles().permit(Role::Admin)).then(|| caller.owner().to_owned())
+}
+
+/// How far a statement is that this reader may know of.
+async fn status_for(
+    reader: Option<String>,
+    engine: &dyn SqlEngine,
+    id: &StatementId,
+) -> Result<StatementStatus, Problem> {
+    let status = engine.status(id).await.map_err(|error| unknown_or_passing(id, &error))?;
+    if reader.is_some() && status.reader != reader {
+        return Err(unknown(&id.0));
+    }
+    Ok(status)
 }
 
 fn status_body(id: &StatementId, status: &StatementStatus) -> Value {
@@ -134,8 +160,7 @@ fn statement_id(id: Result<Path<String>, PathRejection>) -> Result<StatementId, 
     let Path(id) = id.map_err(|rejection| Problem::new(400, "bad-path", rejection.body_text()))?;
     let known = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if id.is_empty() || id.len() > ID_CHARS || !id.chars().all(known) {
-        let id: String = id.chars().take(80).collect();
-        return Err(Problem::new(404, "unknown-query", format!("there is no statement `{id}`")));
+        return Err(unknown(&id));
     }
     Ok(StatementId(id))
 }
@@ -167,11 +192,18 @@ fn passing(error: &PortError) -> Problem {
 }
 
 /// The error of a call that is wrong only if the engine does not know the statement.
-fn unknown_or_passing(error: &PortError) -> Problem {
+fn unknown_or_passing(id: &StatementId, error: &PortError) -> Problem {
     match error.advice {
-        Advice::Stop => Problem::new(404, "unknown-query", &error.message),
+        Advice::Stop => unknown(&id.0),
         _ => passing(error),
     }
+}
+
+/// The same words for a statement that never was, that the engine has forgotten, and that is another reader's.
+fn unknown(id: &str) -> Problem {
+    let id: String = id.chars().take(ID_CHARS).collect();
+    let detail = format!("there is no statement `{id}`; one that has ended may be forgotten, and so may its results");
+    Problem::new(404, "unknown-query", detail)
 }
 
 #[cfg(test)]

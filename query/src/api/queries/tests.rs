@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use alluvium_core::ports::{ResultPage, Statement};
+use alluvium_core::Roles;
+use alluvium_core::ports::ResultPage;
 use alluvium_core::problem::PROBLEM_JSON;
 use arrow::array::Int64Array;
 use arrow::record_batch::RecordBatch;
@@ -45,7 +46,8 @@ impl SqlEngine for Obedient {
     }
 
     async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError> {
-        let state = match self.find(statement)?.sql.as_str() {
+        let found = self.find(statement)?;
+        let state = match found.sql.as_str() {
             "select running" => StatementState::Running,
             "select failed" => StatementState::Failed("line 1:8: division by zero".to_owned()),
             "select cancelled" => StatementState::Cancelled,
@@ -53,7 +55,7 @@ impl SqlEngine for Obedient {
         };
         Ok(StatementStatus {
             state,
-            reader: None,
+            reader: found.reader,
             scanned_bytes: Some(10),
             elapsed: Some(Duration::from_millis(1_250)),
         })
@@ -71,6 +73,7 @@ impl SqlEngine for Obedient {
     }
 
     async fn cancel(&self, statement: &StatementId) -> Result<(), PortError> {
+        self.find(statement)?;
         self.started.lock().unwrap().remove(&statement.0);
         Ok(())
     }
@@ -83,7 +86,14 @@ struct Answer {
 }
 
 async fn ask(routes: &Router, method: Method, path: &str, body: impl Into<Body>) -> Answer {
-    let request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+    ask_as(None, routes, method, path, body).await
+}
+
+async fn ask_as(caller: Option<&Caller>, routes: &Router, method: Method, path: &str, body: impl Into<Body>) -> Answer {
+    let mut request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller.clone());
+    }
     let response = routes.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -184,4 +194,71 @@ async fn every_wrong_request_is_answered_with_a_problem_document() {
         assert_problem(&get(&routes, &path).await, status, slug, names);
     }
     assert_eq!(get(&routes, "/v1/queries").await.status, 405);
+}
+
+fn caller(owner: &str, roles: &str) -> Option<Caller> {
+    Some(Caller::new(owner, Roles::of_text(roles)).unwrap())
+}
+
+#[tokio::test]
+async fn a_statement_sees_what_its_caller_may() {
+    let engine = Arc::new(Obedient::default());
+    let routes = queries_routes(engine.clone());
+    for (caller, reader) in [
+        (None, None),
+        (caller("ann", "data.admin"), None),
+        (caller("ann", "data.read"), Some("ann")),
+        (caller("bob", "data.read data.write"), Some("bob")),
+    ] {
+        let body = json!({"sql": "select 1"}).to_string();
+        let answer = ask_as(caller.as_ref(), &routes, Method::POST, "/v1/queries", body).await;
+        let started = engine.find(&StatementId(answer.body["id"].as_str().unwrap().to_owned())).unwrap();
+        assert_eq!((answer.status, started.reader.as_deref()), (202, reader), "{caller:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_is_its_readers_and_to_others_as_unknown_as_none() {
+    let routes = queries_routes(Arc::new(Obedient::default()));
+    let (ann, bob) = (caller("ann", "data.read"), caller("bob", "data.read"));
+    let (admin, ann_admin) = (caller("carol", "data.admin"), caller("ann", "data.admin"));
+    for (starter, asker, known) in [
+        (&ann, &ann, true),
+        (&ann, &bob, false),
+        (&ann, &admin, true),
+        (&ann, &ann_admin, true),
+        (&ann, &None, true),
+        (&admin, &ann, false),
+        (&admin, &admin, true),
+        (&ann_admin, &ann, false),
+        (&ann_admin, &admin, true),
+        (&None, &ann, false),
+        (&None, &None, true),
+    ] {
+        let body = json!({"sql": "select 1"}).to_string();
+        let answer = ask_as(starter.as_ref(), &routes, Method::POST, "/v1/queries", body).await;
+        let id = answer.body["id"].as_str().unwrap().to_owned();
+        for (method, path, status) in
+            [(Method::GET, "", 200), (Method::GET, "/results", 200), (Method::DELETE, "", 204)]
+        {
+            let ask = async |id: &str| {
+                let path = format!("/v1/queries/{id}{path}");
+                ask_as(asker.as_ref(), &routes, method.clone(), &path, "").await
+            };
+            let (asked, never_was) = (ask(&id).await, ask("never").await);
+            assert_problem(&never_was, 404, "unknown-query", "`never`");
+            if known {
+                assert_eq!(asked.status, status, "{starter:?} {asker:?} {method} {path}");
+            } else {
+                let same = asked.body.to_string().replace(&id, "never");
+                assert_eq!(
+                    (asked.status, same),
+                    (404, never_was.body.to_string()),
+                    "{starter:?} {asker:?} {method} {path}"
+                );
+            }
+        }
+        let left = get(&routes, &format!("/v1/queries/{id}")).await.status;
+        assert_eq!(left, if known { 404 } else { 200 }, "who may not know of a statement does not stop it");
+    }
 }
