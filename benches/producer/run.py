@@ -5,12 +5,14 @@ and the sum over their hashes must be those of the file, or the run does not cou
 machine hits all of them; medians are over the rounds, ratios within a round. One round before them is not counted.
 
 Two kinds of run: at full load, and at a steady rate, which shows how long a record takes from being handed over to being acknowledged.
-Times begin after the records are read into memory. CPU is the producer's own.
+Times begin after the records are read into memory. CPU is the producer's own. Fluent Bit is measured at full load, if `FLUENT_BIT` is the
+path of one (docs/performance.md says how to build it); it reads a file, so that its time and CPU begin with its process.
 
 Run it by `make bench-producer`. The exit code is 1 when a producer failed or other records arrived.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -25,7 +27,10 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 RELEASE = pathlib.Path(os.environ.get("ALLUVIUM_RELEASE", HERE.parents[1] / "target/release"))
+FLUENT_BIT = os.environ.get("FLUENT_BIT")
 OURS = "Alluvium, kpl"
+# Has no rate to be held to, and tells nobody when a record was acknowledged.
+UNPACED = "Fluent Bit"
 RECORD_BYTES = 200
 SOURCES = 10_000
 RATE = 10_000
@@ -35,14 +40,24 @@ TIMEOUT_SECONDS = 600
 def producers(wanted):
     """Name and the command that is given the file of records, and a rate if there is one."""
     ours = lambda mode: [str(RELEASE / "produce"), "{records}", mode]
+    script = lambda name: [sys.executable, "-B", str(HERE / name), "{records}"]
     known = {
         OURS: ours("kpl"),
         "Alluvium, ndjson_zstd": ours("ndjson_zstd"),
         "Alluvium, no aggregation": ours("none"),
         "Rust loop over the SDK": [str(RELEASE / "naive_produce"), "{records}"],
-        "boto3": [sys.executable, "-B", str(HERE / "boto3_batches.py"), "{records}"],
+        "boto3": script("boto3_batches.py"),
     }
+    if FLUENT_BIT:
+        known |= {f"{UNPACED}, {mode}": script("fluent_bit.py") + [mode] for mode in ("plain", "aggregated", "aggregated_zstd")}
+    else:
+        print(f"{UNPACED} is not measured: FLUENT_BIT is not set")
     return {name: command for name, command in known.items() if not wanted or name in wanted}
+
+
+def printed_alike(numbers):
+    """The first that is the same text for all: Fluent Bit prints what it parsed with 16 digits, 87.9 as 87.90000000000001."""
+    return next(number for number in numbers if f"{number:.16g}" == repr(number))
 
 
 def write_records(path, count, seed):
@@ -52,9 +67,11 @@ def write_records(path, count, seed):
         for number in range(count):
             source = f"device-{draw.randrange(SOURCES):05}"
             millis = 1_767_225_600_000 + number
+            value = printed_alike(round(draw.gauss(21, 4), 3) for _ in itertools.count())
+            battery = printed_alike(draw.randint(200, 999) / 10 for _ in itertools.count())
             data = (
                 f'{{"id":"{draw.getrandbits(64):016x}","source":"{source}","type":"reading","time":{millis},'
-                f'"value":{draw.gauss(21, 4):.3f},"unit":"Cel","battery":{draw.randint(200, 999) / 10},"note":"'
+                f'"value":{value},"unit":"Cel","battery":{battery},"note":"'
             )
             data += "".join(draw.choices("etaoin shrdlu", k=RECORD_BYTES - len(data) - 2)) + '"}'
             file.write(f"{source}\t{data}\n")
@@ -145,6 +162,8 @@ def main():
             try:
                 for number in range(asked.rounds + 1):
                     for name, command in contestants.items():
+                        if rate and name.startswith(UNPACED):
+                            continue
                         of = run(command, endpoint, records, cores[-1], rate)
                         if "failed" in of:
                             failed.append(f"{name}: {of['failed']}")
