@@ -122,7 +122,8 @@ impl Round {
         while !hot_suffices && !lake.exhausted() {
             answered_by = AnsweredBy::HotAndLake;
             lake.advance(count, &mut rows).await?;
-            candidates = rows.visible(|place| scope.wants(place));
+            // An arrival in the lake may hide one in the hot index, which then has to give another row in its place.
+            candidates = read_hot(&mut hot, &mut rows, &scope, needed).await?;
             if candidates.get(needed - 1).is_some_and(|last| lake.has_read(rows.place(*last))) {
                 break;
             }
