@@ -1,4 +1,4 @@
-//! A page of records as JSON.
+//! A page of records as JSON, and its records as lines of JSON.
 //!
 //! ```json
 //! {"records": [{"id": "…", "source": "…", "type": "…", "time": "2026-01-31T12:00:00.25Z", "ingest_time": "…", "owner": "…",
@@ -28,6 +28,16 @@ use crate::records::RecordsPage;
 pub(super) fn page(page: &RecordsPage) -> Vec<u8> {
     let mut body = Vec::with_capacity(256 * page.rows.num_rows() + 64);
     serde_json::to_writer(&mut body, &Page(page)).expect("a page holds only JSON values, and a vector takes any bytes");
+    body
+}
+
+/// Records, each a line by itself.
+pub(super) fn lines(rows: &RecordBatch) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256 * rows.num_rows());
+    for row in 0..rows.num_rows() {
+        serde_json::to_writer(&mut body, &Record(rows, row)).expect("a record holds only JSON values");
+        body.push(b'\n');
+    }
     body
 }
 

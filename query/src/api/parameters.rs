@@ -5,15 +5,21 @@ use alluvium_core::duration;
 use alluvium_core::envelope::MAX_TEXT_BYTES;
 use jiff::Timestamp;
 
+use super::format::{Format, NAMES};
 use crate::error::QueryError;
 use crate::records::{MAX_LIMIT, RecordsRequest};
 
-const KNOWN: &str = "source, owner, from, to, limit, cursor";
+const KNOWN: &str = "source, owner, from, to, limit, cursor, format";
 
-/// The request that these parameters make. An unknown one is refused by name, and so is one given twice. `owner` stands in it as it
+/// The request that these parameters make, and the format if they name one. An unknown one is refused by name, and so is one given twice. `owner` stands in it as it
 /// was named; whether the caller may read it is not looked at here.
-pub(super) fn request(dataset: String, pairs: &[(String, String)], now: Micros) -> Result<RecordsRequest, QueryError> {
+pub(super) fn request(
+    dataset: String,
+    pairs: &[(String, String)],
+    now: Micros,
+) -> Result<(RecordsRequest, Option<Format>), QueryError> {
     let mut request = RecordsRequest { dataset, ..RecordsRequest::default() };
+    let mut format = None;
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in pairs {
         let refused = |message: String| QueryError::parameter(name.chars().take(80).collect::<String>(), message);
@@ -34,6 +40,7 @@ pub(super) fn request(dataset: String, pairs: &[(String, String)], now: Micros) 
                 request.limit = Some(limit.ok_or_else(|| refused(format!("expected a number from 1 to {MAX_LIMIT}")))?);
             }
             "cursor" => request.cursor = Some(value.parse().map_err(|error| refused(format!("{error}")))?),
+            "format" => format = Some(format_named(value).map_err(refused)?),
             _ => return Err(refused(format!("there is no such parameter; known: {KNOWN}"))),
         }
     }
@@ -42,7 +49,19 @@ pub(super) fn request(dataset: String, pairs: &[(String, String)], now: Micros) 
     {
         return Err(QueryError::parameter("from", "it is later than `to`"));
     }
-    Ok(request)
+    Ok((request, format))
+}
+
+/// The format that a value of `format` names.
+///
+/// # Errors
+///
+/// When it names none: a sentence that says which there are.
+pub(super) fn format_named(name: &str) -> Result<Format, String> {
+    Format::named(name).ok_or_else(|| {
+        let name: String = name.chars().take(40).collect();
+        format!("there is no format `{name}`; expected {NAMES}")
+    })
 }
 
 /// Reads a time: RFC 3339 (`2026-01-31T12:00:00Z`), seconds, milliseconds or microseconds since 1970 (told apart by their size:

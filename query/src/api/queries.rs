@@ -3,7 +3,7 @@
 //! ```text
 //! POST   /v1/queries {"sql": …, "parameters": [texts], "token": …}   202, `Location: /v1/queries/{id}`
 //! GET    /v1/queries/{id}                                            how far it is
-//! GET    /v1/queries/{id}/results?page=                              its rows, once it has succeeded
+//! GET    /v1/queries/{id}/results?page=&format=                      its rows, once it has succeeded
 //! DELETE /v1/queries/{id}                                            204
 //! ```
 //!
@@ -20,15 +20,18 @@ use std::sync::Arc;
 
 use alluvium_core::ports::{Advice, PortError, SqlEngine, Statement, StatementId, StatementState, StatementStatus};
 use alluvium_core::{Caller, Problem, Role};
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
+use super::format::{Beside, Format};
+use super::parameters::format_named;
 use super::problem_response;
 use super::sql::BODY_BYTES;
 
@@ -79,11 +82,12 @@ async fn results(
     State(engine): Engine,
     caller: Asking,
     id: Result<Path<String>, PathRejection>,
-    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    parts: Parts,
 ) -> Response {
     let read = async {
         let id = statement_id(id)?;
-        let page = page_parameter(query)?;
+        let (page, format) = page_and_format(&parts.uri)?;
+        let format = format.unwrap_or_else(|| Format::accepted(&parts.headers));
         match status_for(reader(caller), engine.as_ref(), &id).await?.state {
             StatementState::Succeeded => {}
             StatementState::Running => {
@@ -100,11 +104,14 @@ async fn results(
             Advice::Stop => Problem::new(422, "statement-failed", error.message),
             _ => passing(&error),
         })?;
-        let body = results::body(&page).map_err(|error| {
-            tracing::error!(%error, "the results of a statement cannot be written as JSON");
-            Problem::new(500, "query-failed", format!("the results cannot be written as JSON: {error}"))
-        })?;
-        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+        let unwritable = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, ?format, "the results of a statement cannot be written");
+            Problem::new(500, "query-failed", format!("the results cannot be written in this format: {error}"))
+        };
+        let body = results::body(&page, format).map_err(|error| unwritable(&error))?;
+        let next = page.next.as_deref();
+        let beside = Beside { next, parameter: "page", complete: None, query: parts.uri.query() };
+        format.response(body, &beside).map_err(|error| unwritable(&error))
     };
     read.await.unwrap_or_else(|problem| problem_response(&problem))
 }
@@ -165,18 +172,25 @@ fn statement_id(id: Result<Path<String>, PathRejection>) -> Result<StatementId, 
     Ok(StatementId(id))
 }
 
-fn page_parameter(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Result<Option<String>, Problem> {
+fn page_and_format(uri: &Uri) -> Result<(Option<String>, Option<Format>), Problem> {
     let wrong = |detail: String| Problem::new(400, "bad-parameter", detail);
-    let Query(pairs) = query.map_err(|rejection| wrong(format!("`query`: {}", rejection.body_text())))?;
-    let mut page = None;
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|rejection| wrong(format!("`query`: {}", rejection.body_text())))?;
+    let (mut page, mut format) = (None, None);
     for (name, value) in pairs {
         match name.as_str() {
             "page" if page.is_none() => page = Some(value),
-            "page" => return Err(wrong("`page`: it is given twice".to_owned())),
-            _ => return Err(wrong(format!("`{name}`: there is no such parameter; known: page"))),
+            "format" if format.is_none() => {
+                format = Some(format_named(&value).map_err(|message| wrong(format!("`format`: {message}")))?);
+            }
+            "page" | "format" => return Err(wrong(format!("`{name}`: it is given twice; give it once"))),
+            _ => {
+                let name: String = name.chars().take(80).collect();
+                return Err(wrong(format!("`{name}`: there is no such parameter; known: page, format")));
+            }
         }
     }
-    Ok(page)
+    Ok((page, format))
 }
 
 /// An error that is not the statement's.

@@ -79,6 +79,33 @@ async fn records_are_json_and_walked_by_cursor() {
 }
 
 #[tokio::test]
+async fn records_come_in_the_format_that_is_asked_for() {
+    let routes = routes(&world().await);
+    let line = r#"{"id":"1","source":"a","type":null,"time":"2001-09-09T01:46:39.999999Z","ingest_time":"2001-09-09T01:46:40Z","owner":"o","data":{"value":999999999.999999},"extra":{}}"#;
+    let csv = "id,source,type,time,ingest_time,owner,value,extra\r\n\
+               1,a,,2001-09-09T01:46:39.999999Z,2001-09-09T01:46:40Z,o,999999999.999999,\r\n";
+    for (format, accept, media_type, body) in [
+        ("", "application/x-ndjson", "application/x-ndjson", format!("{line}\n")),
+        ("&format=ndjson", "text/csv", "application/x-ndjson", format!("{line}\n")),
+        ("&format=csv", "*/*", "text/csv", csv.to_owned()),
+        ("", "text/csv", "text/csv", csv.to_owned()),
+    ] {
+        let request = Request::builder().uri(format!("/v1/telemetry?limit=1{format}")).header(header::ACCEPT, accept);
+        let response = routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!((header("content-type"), header("alluvium-complete")), (media_type.to_owned(), "true".to_owned()));
+        let link = format!("<?limit=1{format}&cursor={}>; rel=\"next\"", header("alluvium-next"));
+        assert_eq!(header("link"), link);
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), body);
+    }
+    let answer = get(&routes, "/v1/telemetry?format=arrow&from=-1h").await;
+    assert_eq!(answer.content_type, ARROW_STREAM);
+    let batches: Vec<_> = StreamReader::try_new(answer.body.as_slice(), None).unwrap().map(Result::unwrap).collect();
+    assert_eq!((batches.len(), batches[0].num_rows()), (1, 2));
+    assert!(batches[0].column_by_name("event_date").is_some(), "the columns are the table's");
+}
+
+#[tokio::test]
 async fn times_can_be_named_in_several_ways() {
     let routes = routes(&world().await);
     for range in [
@@ -112,6 +139,7 @@ async fn every_wrong_request_is_answered_with_a_problem_document() {
         ("/v1/telemetry?limit=0", 400, "1 to 10000"),
         ("/v1/telemetry?limit=many", 400, "1 to 10000"),
         ("/v1/telemetry?cursor=abc", 400, "not a cursor"),
+        ("/v1/telemetry?format=xml", 400, "there is no format `xml`; expected json, ndjson, csv or arrow"),
         ("/v1/%ff", 400, "UTF-8"),
     ] {
         let answer = get(&routes, path).await;

@@ -1,4 +1,4 @@
-//! A page of a statement's results as JSON.
+//! A page of a statement's results. As JSON:
 //!
 //! ```json
 //! {"columns": [{"name": "n", "type": "bigint"}, {"name": "at", "type": "timestamp with time zone"}],
@@ -8,7 +8,8 @@
 //!
 //! A value is written as in a page of records: numbers as numbers, times in UTC, bytes as text where they are UTF-8 and else in
 //! base64. NaN and the infinities, for which JSON has no word, are null. What has no counterpart there (decimals, intervals, times
-//! of no time zone) is text.
+//! of no time zone) is text. The other formats have the same values; a line of NDJSON is an object, in which a name that two columns
+//! share stands twice. Arrow alone has the values as the engine answered them.
 
 use std::sync::Arc;
 
@@ -21,15 +22,30 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use crate::api::csv;
+use crate::api::format::{Format, arrow_stream};
 use crate::api::json::Cell;
 
 /// The response body of a page.
-pub(super) fn body(page: &ResultPage) -> Result<Vec<u8>, ArrowError> {
+pub(super) fn body(page: &ResultPage, format: Format) -> Result<Vec<u8>, ArrowError> {
+    if format == Format::Arrow {
+        return arrow_stream(&page.batches);
+    }
     let batches = page.batches.iter().map(|batch| batch.columns().iter().map(plain).collect());
     let batches: Vec<Vec<ArrayRef>> = batches.collect::<Result<_, _>>()?;
-    let mut body = Vec::new();
+    let names =
+        page.batches.first().into_iter().flat_map(|batch| batch.schema_ref().fields()).map(|field| field.name());
+    if format == Format::Csv {
+        return csv::body(names.map(String::as_str), &batches);
+    }
     let page = Page { page, batches: &batches };
-    serde_json::to_writer(&mut body, &page).map_err(|error| ArrowError::JsonError(error.to_string()))?;
+    let mut body = Vec::new();
+    let written = if format == Format::Ndjson {
+        page.lines(&names.collect::<Vec<_>>(), &mut body)
+    } else {
+        serde_json::to_writer(&mut body, &page)
+    };
+    written.map_err(|error| ArrowError::JsonError(error.to_string()))?;
     Ok(body)
 }
 
@@ -41,6 +57,26 @@ struct Page<'a> {
 struct Columns<'a>(Option<&'a RecordBatch>);
 struct Rows<'a>(&'a Page<'a>);
 struct Row<'a>(&'a [ArrayRef], usize);
+struct Object<'a>(&'a [&'a String], Row<'a>);
+
+impl Page<'_> {
+    fn lines(&self, names: &[&String], body: &mut Vec<u8>) -> serde_json::Result<()> {
+        for (batch, columns) in self.page.batches.iter().zip(self.batches) {
+            for row in 0..batch.num_rows() {
+                serde_json::to_writer(&mut *body, &Object(names, Row(columns, row)))?;
+                body.push(b'\n');
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(names, Row(columns, row)) = self;
+        serializer.collect_map(names.iter().zip(columns.iter().map(|column| Cell(column, *row))))
+    }
+}
 
 impl Serialize for Page<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

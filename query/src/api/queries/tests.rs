@@ -8,6 +8,7 @@ use alluvium_core::Roles;
 use alluvium_core::ports::ResultPage;
 use alluvium_core::problem::PROBLEM_JSON;
 use arrow::array::Int64Array;
+use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -189,7 +190,8 @@ async fn every_wrong_request_is_answered_with_a_problem_document() {
         ("/v1/queries/%ff".to_owned(), 400, "bad-path", "UTF-8"),
         (format!("{location}/results?page=three"), 422, "statement-failed", "`three`"),
         (format!("{location}/results?page=two&page=two"), 400, "bad-parameter", "twice"),
-        (format!("{location}/results?limit=5"), 400, "bad-parameter", "known: page"),
+        (format!("{location}/results?limit=5"), 400, "bad-parameter", "known: page, format"),
+        (format!("{location}/results?format=xml"), 400, "bad-parameter", "json, ndjson, csv or arrow"),
     ] {
         assert_problem(&get(&routes, &path).await, status, slug, names);
     }
@@ -261,4 +263,32 @@ async fn a_statement_is_its_readers_and_to_others_as_unknown_as_none() {
         let left = get(&routes, &format!("/v1/queries/{id}")).await.status;
         assert_eq!(left, if known { 404 } else { 200 }, "who may not know of a statement does not stop it");
     }
+}
+
+#[tokio::test]
+async fn results_come_in_the_format_that_is_asked_for() {
+    let routes = queries_routes(Arc::new(Obedient::default()));
+    let location = started(&routes, "select 1").await;
+    let read = async |query: &str, accept: &'static str| {
+        let request = Request::builder().uri(format!("{location}/results{query}")).header(header::ACCEPT, accept);
+        let response = routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let headers = (header("content-type").unwrap(), header("alluvium-next"), header("link"));
+        (headers, response.into_body().collect().await.unwrap().to_bytes())
+    };
+    for (query, accept, media_type, first, second) in [
+        ("format=csv", "*/*", "text/csv", "n\r\n1\r\n", "n\r\n2\r\n"),
+        ("", "text/csv", "text/csv", "n\r\n1\r\n", "n\r\n2\r\n"),
+        ("format=ndjson", "text/csv", "application/x-ndjson", "{\"n\":1}\n", "{\"n\":2}\n"),
+    ] {
+        let (headers, body) = read(&format!("?{query}"), accept).await;
+        let link = format!("<?{query}{}page=two>; rel=\"next\"", if query.is_empty() { "" } else { "&" });
+        assert_eq!(headers, (media_type.to_owned(), Some("two".to_owned()), Some(link)));
+        assert_eq!(body, first);
+        let (headers, body) = read(&format!("?{query}&page=two"), accept).await;
+        assert_eq!((headers, &body[..]), ((media_type.to_owned(), None, None), second.as_bytes()));
+    }
+    let (headers, body) = read("?format=arrow", "*/*").await;
+    let batches: Vec<_> = StreamReader::try_new(&body[..], None).unwrap().map(Result::unwrap).collect();
+    assert_eq!((headers.0.as_str(), batches[0].num_rows()), ("application/vnd.apache.arrow.stream", 1));
 }

@@ -12,7 +12,7 @@ use super::*;
 fn written(columns: Vec<(&str, ArrayRef)>, next: Option<&str>) -> Value {
     let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)));
     let page = ResultPage { batches: vec![batch.unwrap()], next: next.map(str::to_owned) };
-    serde_json::from_slice(&body(&page).unwrap()).unwrap()
+    serde_json::from_slice(&body(&page, Format::Json).unwrap()).unwrap()
 }
 
 #[test]
@@ -105,6 +105,23 @@ fn objects_and_arrays_are_written_as_such_where_they_hold_what_can_be() {
 fn a_page_without_rows_has_its_columns() {
     let schema = Schema::new(vec![Field::new("n", DataType::Int64, true)]);
     let page = ResultPage { batches: vec![RecordBatch::new_empty(Arc::new(schema))], next: None };
-    let answered: Value = serde_json::from_slice(&body(&page).unwrap()).unwrap();
+    let answered: Value = serde_json::from_slice(&body(&page, Format::Json).unwrap()).unwrap();
     assert_eq!(answered, json!({"columns": [{"name": "n", "type": "bigint"}], "rows": [], "next": null}));
+}
+
+#[test]
+fn other_formats_have_the_same_values() {
+    let price = Decimal128Array::from(vec![150]).with_precision_and_scale(5, 2).unwrap();
+    let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1), None])]));
+    let columns = [
+        ("price", Arc::new(price) as ArrayRef),
+        ("word", Arc::new(StringViewArray::from(vec!["a,b"]))),
+        ("nothing", Arc::new(NullArray::new(1))),
+        ("list", list),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)));
+    let page = ResultPage { batches: vec![batch.unwrap()], next: None };
+    let text = |format| String::from_utf8(body(&page, format).unwrap()).unwrap();
+    assert_eq!(text(Format::Csv), "price,word,nothing,list\r\n1.50,\"a,b\",,\"[1,null]\"\r\n");
+    assert_eq!(text(Format::Ndjson), "{\"price\":\"1.50\",\"word\":\"a,b\",\"nothing\":null,\"list\":[1,null]}\n");
 }
