@@ -1,10 +1,10 @@
-//! The HTTP API: records as JSON, and SQL as an Arrow stream.
+//! The HTTP API: records, and SQL.
 //!
 //! ```text
-//! GET  /v1/{dataset}?source=&owner=&from=&to=&limit=&cursor=   records, newest first
-//! GET  /data                                                   the same for the dataset `data`
-//! POST /admin/sql  {"sql": …}                                  the results as one Arrow IPC stream
-//! POST /v1/queries {"sql": …}                                  a statement to look at and read later
+//! GET  /v1/{dataset}?source=&owner=&from=&to=&limit=&cursor=&fields=&format=   records, newest first
+//! GET  /data                                                                   the same for the dataset `data`
+//! POST /admin/sql  {"sql": …}                                                  the results as one Arrow IPC stream
+//! POST /v1/queries {"sql": …}                                                  a statement to look at and read later
 //! ```
 //!
 //! The routers set no fallback and only the methods above, so that they merge with routers that serve other methods of the same
@@ -14,7 +14,10 @@
 //! (AU-1). A request without one is nobody's in particular and may see everything, so whoever lets such a request through answers
 //! for it.
 
+mod csv;
+mod format;
 mod json;
+mod names;
 mod parameters;
 mod queries;
 mod sql;
@@ -23,12 +26,13 @@ use std::sync::Arc;
 
 use alluvium_core::problem::PROBLEM_JSON;
 use alluvium_core::{Caller, EVERYBODY, OtherOwner, Problem, Whose};
+use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::get;
-use axum::{Extension, Router};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 
 pub use parameters::parse_time;
@@ -37,6 +41,8 @@ pub use sql::{ARROW_STREAM, sql_routes};
 
 use crate::error::QueryError;
 use crate::records::{Records, RecordsPage};
+use format::{Beside, Format};
+use parameters::Asked;
 
 /// What `GET` on records needs.
 #[derive(Debug, Clone)]
@@ -73,51 +79,49 @@ type Pairs = Vec<(String, String)>;
 async fn read_dataset(
     State(api): State<Arc<RecordsApi>>,
     dataset: Result<Path<String>, PathRejection>,
-    caller: Option<Extension<Caller>>,
-    query: Result<Query<Pairs>, QueryRejection>,
+    parts: Parts,
 ) -> Response {
     match dataset {
-        Ok(Path(dataset)) => read(&api, dataset, caller, query).await,
+        Ok(Path(dataset)) => read(&api, dataset, &parts).await,
         Err(rejection) => problem_response(&Problem::new(400, "bad-path", rejection.body_text())),
     }
 }
 
-async fn read_data(
-    State(api): State<Arc<RecordsApi>>,
-    caller: Option<Extension<Caller>>,
-    query: Result<Query<Pairs>, QueryRejection>,
-) -> Response {
-    read(&api, "data".to_owned(), caller, query).await
+async fn read_data(State(api): State<Arc<RecordsApi>>, parts: Parts) -> Response {
+    read(&api, "data".to_owned(), &parts).await
 }
 
-async fn read(
-    api: &RecordsApi,
-    dataset: String,
-    caller: Option<Extension<Caller>>,
-    query: Result<Query<Pairs>, QueryRejection>,
-) -> Response {
+async fn read(api: &RecordsApi, dataset: String, parts: &Parts) -> Response {
     let answer = async {
-        let Query(pairs) = query.map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
-        let mut request = parameters::request(dataset, &pairs, api.records.now())?;
-        let caller = caller.as_ref().map(|Extension(caller)| caller);
-        request.owner = api.reads(caller, request.owner.as_deref())?;
-        api.records.page(&request).await
-    };
-    match answer.await {
-        Ok(page) => page_response(&page),
-        Err(error) => {
-            let problem = error.problem();
-            if problem.status >= 500 {
-                tracing::error!(%error, "a read of records failed");
-            }
-            problem_response(&problem)
+        let Query(pairs) = Query::<Pairs>::try_from_uri(&parts.uri)
+            .map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
+        let Asked { mut request, fields, format } = parameters::read(dataset, &pairs, api.records.now())?;
+        request.owner = api.reads(parts.extensions.get(), request.owner.as_deref())?;
+        if let Some(fields) = fields {
+            request.columns = Some(names::columns(&fields, api.records.columns(&request.dataset)?.as_ref())?);
         }
-    }
+        let page = api.records.page(&request).await?;
+        page_response(&page, format.unwrap_or_else(|| Format::accepted(&parts.headers)), parts.uri.query())
+    };
+    answer.await.unwrap_or_else(|error| {
+        let problem = error.problem();
+        if problem.status >= 500 {
+            tracing::error!(%error, "a read of records failed");
+        }
+        problem_response(&problem)
+    })
 }
 
-fn page_response(page: &RecordsPage) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json)], json::page(page)).into_response()
+fn page_response(page: &RecordsPage, format: Format, query: Option<&str>) -> Result<Response, QueryError> {
+    let body = match format {
+        Format::Json => json::page(page),
+        Format::Ndjson => json::lines(&page.rows),
+        Format::Csv => csv::records(&page.rows)?,
+        Format::Arrow => format::arrow_stream(std::slice::from_ref(&page.rows))?,
+    };
+    let next = page.next.as_ref().map(ToString::to_string);
+    let beside = Beside { next: next.as_deref(), parameter: "cursor", complete: Some(page.complete), query };
+    Ok(format.response(body, &beside).expect("a cursor is base64url"))
 }
 
 /// A problem document as a response, with `Retry-After` where it says when to try again.

@@ -30,6 +30,7 @@ mod cursor;
 mod hot;
 mod lake;
 mod page;
+mod projection;
 mod rows;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::error::QueryError;
 pub use cursor::Cursor;
+use projection::Projection;
 
 /// How many rows a page has when the request does not say.
 pub const DEFAULT_LIMIT: usize = 100;
@@ -82,12 +84,14 @@ pub struct RecordsRequest {
     pub limit: Option<usize>,
     /// Where the page before this one ended; `None`: at the newest.
     pub cursor: Option<Cursor>,
+    /// Only these of the table's columns, in this order; `None`: all.
+    pub columns: Option<Vec<String>>,
 }
 
 /// One page of records.
 #[derive(Debug, Clone)]
 pub struct RecordsPage {
-    /// The dataset's columns; at most `limit` rows, newest first.
+    /// The dataset's columns, or those wanted; at most `limit` rows, newest first.
     pub rows: RecordBatch,
     /// What the next request carries; `None`: this was the last page.
     pub next: Option<Cursor>,
@@ -169,6 +173,15 @@ impl Records {
         self.clock.now_micros()
     }
 
+    /// The columns of a dataset's table.
+    ///
+    /// # Errors
+    ///
+    /// When the dataset is unknown.
+    pub fn columns(&self, dataset: &str) -> Result<SchemaRef, QueryError> {
+        self.readable(dataset).map(|dataset| dataset.columns)
+    }
+
     /// Reads one page.
     ///
     /// # Errors
@@ -176,7 +189,7 @@ impl Records {
     /// When the dataset is unknown, a parameter cannot be used, the page would take too many rows to make, or the hot index or
     /// the lake cannot be read.
     pub async fn page(&self, request: &RecordsRequest) -> Result<RecordsPage, QueryError> {
-        let dataset = self.readable(&request.dataset)?;
+        let mut dataset = self.readable(&request.dataset)?;
         let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(QueryError::parameter("limit", format!("{limit} is not within 1 to {MAX_LIMIT}")));
@@ -186,7 +199,11 @@ impl Records {
             let message = format!("it was given out for `{}`, not for `{}`", cursor.dataset, request.dataset);
             return Err(QueryError::parameter("cursor", message));
         }
-        page::read(self, request, &dataset, limit).await
+        let Some(wanted) = &request.columns else { return page::read(self, request, &dataset, limit).await };
+        let projection = Projection::new(&dataset.columns, wanted)?;
+        dataset.columns = projection.read;
+        let page = page::read(self, request, &dataset, limit).await?;
+        Ok(RecordsPage { rows: page.rows.project(&projection.answered)?, ..page })
     }
 
     fn readable(&self, name: &str) -> Result<Readable, QueryError> {

@@ -8,7 +8,7 @@
 //!
 //! `type` is null when the event had none. `data` holds the declared properties that are not null, in the schema's order, and so
 //! does every object within it; an array keeps its nulls, which have places there. `extra` holds what was undeclared or did not
-//! fit, as it was sent. Times are UTC, with as many fractional digits as they need. Bytes
+//! fit, as it was sent. A record of which only some fields were wanted has those alone, `data` if any property is among them. Times are UTC, with as many fractional digits as they need. Bytes
 //! (a dead letter's `original`) are text where they are UTF-8, else base64 under the name with `_base64` behind it.
 
 use alluvium_core::dataset::{COMMON_COLUMNS, EXTRA_COLUMN};
@@ -34,8 +34,9 @@ pub(super) fn page(page: &RecordsPage) -> Vec<u8> {
 /// Records, each a line by itself.
 pub(super) fn lines(rows: &RecordBatch) -> Vec<u8> {
     let mut body = Vec::with_capacity(256 * rows.num_rows());
+    let shape = Shape::of(rows);
     for row in 0..rows.num_rows() {
-        serde_json::to_writer(&mut body, &Record(rows, row)).expect("a record holds only JSON values");
+        serde_json::to_writer(&mut body, &Record(&shape, row)).expect("a record holds only JSON values");
         body.push(b'\n');
     }
     body
@@ -43,8 +44,8 @@ pub(super) fn lines(rows: &RecordBatch) -> Vec<u8> {
 
 struct Page<'a>(&'a RecordsPage);
 struct Records<'a>(&'a RecordBatch);
-struct Record<'a>(&'a RecordBatch, usize);
-struct Data<'a>(&'a RecordBatch, usize);
+struct Record<'a>(&'a Shape<'a>, usize);
+struct Data<'a>(&'a [(&'a str, &'a ArrayRef)], usize);
 struct Extra<'a>(Option<&'a ArrayRef>, usize);
 /// The value of a column in a row.
 pub(super) struct Cell<'a>(pub(super) &'a ArrayRef, pub(super) usize);
@@ -61,18 +62,18 @@ impl Serialize for Page<'_> {
     }
 }
 
-impl Serialize for Records<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut records = serializer.serialize_seq(Some(self.0.num_rows()))?;
-        (0..self.0.num_rows()).try_for_each(|row| records.serialize_element(&Record(self.0, row)))?;
-        records.end()
-    }
+/// Where the columns of rows stand in their records.
+struct Shape<'a> {
+    common: Vec<(&'static str, &'a ArrayRef)>,
+    /// The properties; `None`: none of them was wanted.
+    data: Option<Vec<(&'a str, &'a ArrayRef)>>,
+    /// What was undeclared, if the table has a place for it; `None`: it was not wanted.
+    extra: Option<Option<&'a ArrayRef>>,
 }
 
-impl Serialize for Record<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        let names = [
+impl<'a> Shape<'a> {
+    fn of(rows: &'a RecordBatch) -> Self {
+        const COMMON: [(&str, &str); 6] = [
             ("id", "event_id"),
             ("source", "source"),
             ("type", "type"),
@@ -80,28 +81,55 @@ impl Serialize for Record<'_> {
             ("ingest_time", "ingest_time"),
             ("owner", "owner"),
         ];
-        for (name, column) in names {
-            map.serialize_entry(name, &Cell(&self.0[column], self.1))?;
+        // Where columns were wanted by their names in an answer, this one is not there, for it has none.
+        let whole = rows.column_by_name("event_date").is_some();
+        let common = COMMON.iter().filter_map(|(name, column)| Some((*name, rows.column_by_name(column)?))).collect();
+        let columns = rows.schema_ref().fields().iter().map(|field| field.name().as_str()).zip(rows.columns());
+        let is_property = |name: &str| !COMMON_COLUMNS.contains(&name) && name != EXTRA_COLUMN;
+        let data: Vec<_> = columns.filter(|(name, _)| is_property(name)).collect();
+        let extra = rows.column_by_name(EXTRA_COLUMN);
+        Self {
+            common,
+            data: (whole || !data.is_empty()).then_some(data),
+            extra: (whole || extra.is_some()).then_some(extra),
         }
-        map.serialize_entry("data", &Data(self.0, self.1))?;
-        map.serialize_entry("extra", &Extra(self.0.column_by_name(EXTRA_COLUMN), self.1))?;
+    }
+}
+
+impl Serialize for Records<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shape = Shape::of(self.0);
+        serializer.collect_seq((0..self.0.num_rows()).map(|row| Record(&shape, row)))
+    }
+}
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(shape, row) = *self;
+        let mut map = serializer.serialize_map(None)?;
+        for (name, column) in &shape.common {
+            map.serialize_entry(name, &Cell(column, row))?;
+        }
+        if let Some(properties) = &shape.data {
+            map.serialize_entry("data", &Data(properties, row))?;
+        }
+        if let Some(extra) = shape.extra {
+            map.serialize_entry("extra", &Extra(extra, row))?;
+        }
         map.end()
     }
 }
 
 impl Serialize for Data<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(properties, row) = *self;
         let mut map = serializer.serialize_map(None)?;
-        for (field, column) in self.0.schema_ref().fields().iter().zip(self.0.columns()) {
-            let name = field.name();
-            if COMMON_COLUMNS.contains(&name.as_str()) || name == EXTRA_COLUMN || column.is_null(self.1) {
-                continue;
-            }
+        for (name, column) in properties.iter().filter(|(_, column)| column.is_valid(row)) {
             match column.data_type() {
-                DataType::Binary if std::str::from_utf8(column.as_binary::<i32>().value(self.1)).is_err() => {
-                    map.serialize_entry(&format!("{name}_base64"), &Cell(column, self.1))?;
+                DataType::Binary if std::str::from_utf8(column.as_binary::<i32>().value(row)).is_err() => {
+                    map.serialize_entry(&format!("{name}_base64"), &Cell(column, row))?;
                 }
-                _ => map.serialize_entry(name, &Cell(column, self.1))?,
+                _ => map.serialize_entry(name, &Cell(column, row))?,
             }
         }
         map.end()

@@ -9,17 +9,21 @@ use super::format::{Format, NAMES};
 use crate::error::QueryError;
 use crate::records::{MAX_LIMIT, RecordsRequest};
 
-const KNOWN: &str = "source, owner, from, to, limit, cursor, format";
+const KNOWN: &str = "source, owner, from, to, limit, cursor, fields, format";
 
-/// The request that these parameters make, and the format if they name one. An unknown one is refused by name, and so is one given twice. `owner` stands in it as it
+/// What a read asks for.
+pub(super) struct Asked {
+    pub(super) request: RecordsRequest,
+    /// The fields to answer, as they were named.
+    pub(super) fields: Option<String>,
+    pub(super) format: Option<Format>,
+}
+
+/// What these parameters ask for. An unknown one is refused by name, and so is one given twice. `owner` stands in it as it
 /// was named; whether the caller may read it is not looked at here.
-pub(super) fn request(
-    dataset: String,
-    pairs: &[(String, String)],
-    now: Micros,
-) -> Result<(RecordsRequest, Option<Format>), QueryError> {
+pub(super) fn read(dataset: String, pairs: &[(String, String)], now: Micros) -> Result<Asked, QueryError> {
     let mut request = RecordsRequest { dataset, ..RecordsRequest::default() };
-    let mut format = None;
+    let (mut fields, mut format) = (None, None);
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in pairs {
         let refused = |message: String| QueryError::parameter(name.chars().take(80).collect::<String>(), message);
@@ -40,6 +44,7 @@ pub(super) fn request(
                 request.limit = Some(limit.ok_or_else(|| refused(format!("expected a number from 1 to {MAX_LIMIT}")))?);
             }
             "cursor" => request.cursor = Some(value.parse().map_err(|error| refused(format!("{error}")))?),
+            "fields" => fields = Some(value.clone()),
             "format" => format = Some(format_named(value).map_err(refused)?),
             _ => return Err(refused(format!("there is no such parameter; known: {KNOWN}"))),
         }
@@ -49,7 +54,7 @@ pub(super) fn request(
     {
         return Err(QueryError::parameter("from", "it is later than `to`"));
     }
-    Ok((request, format))
+    Ok(Asked { request, fields, format })
 }
 
 /// The format that a value of `format` names.

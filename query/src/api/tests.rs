@@ -106,6 +106,37 @@ async fn records_come_in_the_format_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn fields_leave_the_others_out_in_every_format() {
+    let routes = routes(&world().await);
+    for (fields, record, csv) in [
+        ("id", json!({"id": "1"}), "id\r\n1\r\n"),
+        ("value,id", json!({"id": "1", "data": {"value": 999_999_999.999_999}}), "value,id\r\n999999999.999999,1\r\n"),
+        (
+            "extra,time",
+            json!({"time": "2001-09-09T01:46:39.999999Z", "extra": {}}),
+            "extra,time\r\n,2001-09-09T01:46:39.999999Z\r\n",
+        ),
+    ] {
+        let path = format!("/v1/telemetry?limit=1&fields={fields}");
+        let page = get(&routes, &path).await.json();
+        assert_eq!(page["records"], json!([record]));
+        let next = page["next"].as_str().unwrap();
+        let rest = get(&routes, &format!("/v1/telemetry?fields={fields}&cursor={next}")).await.json();
+        assert_eq!(rest["records"].as_array().unwrap().len(), 2, "{rest}");
+        let line: Value = serde_json::from_slice(&get(&routes, &format!("{path}&format=ndjson")).await.body).unwrap();
+        assert_eq!(line, record);
+        assert_eq!(String::from_utf8(get(&routes, &format!("{path}&format=csv")).await.body).unwrap(), csv);
+    }
+    let answer = get(&routes, "/v1/telemetry?format=arrow&fields=value,id").await;
+    let schema = StreamReader::try_new(answer.body.as_slice(), None).unwrap().schema();
+    let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["value", "event_id"]);
+    let answer = get(&routes, "/v1/telemetry?fields=values").await;
+    let known = "known: id, source, type, time, ingest_time, owner, value, extra";
+    assert!(answer.status == 400 && answer.json()["detail"].as_str().unwrap().contains(known));
+}
+
+#[tokio::test]
 async fn times_can_be_named_in_several_ways() {
     let routes = routes(&world().await);
     for range in [

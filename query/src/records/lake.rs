@@ -45,6 +45,7 @@ impl<'a> LakeWalk<'a> {
         let after = self.last.as_ref().or(self.scope.after.as_ref());
         let mut conditions = self.scope.conditions(self.scope.from, self.newest);
         conditions.extend(after.map(after_condition));
+        // All columns, and not those wanted by name: one that the schema has gained is not in the table before its next commit.
         let sql = format!(
             "select * from {}_raw{} order by event_time desc, source, event_id, owner, ingest_time limit {count}",
             self.scope.dataset,

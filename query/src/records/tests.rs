@@ -178,6 +178,25 @@ async fn wrong_requests_are_refused() {
     assert!(refusal(RecordsRequest { cursor: Some(cursor), ..request(1) }).await.contains("given out for `data`"));
 }
 
+#[tokio::test]
+async fn the_columns_wanted_are_those_of_the_whole_page() {
+    let mut world = fresh().await;
+    world.arrive((0..9).map(|n| event(&n.to_string(), "a", NOW - n * HOUR / 4)).collect()).await;
+    let whole = world.records.page(&request(8)).await.unwrap();
+    for wanted in [&["value"][..], &["owner", "event_time"], &["extra", "ingest_time", "event_id"]] {
+        let columns = Some(wanted.iter().map(|name| (*name).to_owned()).collect());
+        let page = world.records.page(&RecordsRequest { columns, ..request(8) }).await.unwrap();
+        let indices: Vec<_> = wanted.iter().map(|name| whole.rows.schema_ref().index_of(name).unwrap()).collect();
+        assert_eq!((page.rows, &page.next), (whole.rows.project(&indices).unwrap(), &whole.next), "{wanted:?}");
+    }
+    for (wanted, names) in
+        [(vec!["values".to_owned()], "no column `values`; known: event_id, source"), (vec![], "none")]
+    {
+        let refused = world.records.page(&RecordsRequest { columns: Some(wanted), ..request(8) }).await.unwrap_err();
+        assert!(refused.to_string().contains(names), "{refused}");
+    }
+}
+
 /// What happens before and during one walk.
 #[derive(Debug, Clone)]
 struct Story {
