@@ -1,14 +1,15 @@
-//! The wrapping that the gateway puts around the events of one request before they go into the stream, and that a redrive puts
-//! around what it sends again.
+//! The wrapping that the gateway puts around the events of one request before they go into the stream, that a redrive puts
+//! around what it sends again, and that the Kinesis API puts around a record whose sender it knows.
 //!
 //! It carries what the request's own bytes do not say: whose data it is, the dataset that the route names, and the
 //! idempotency key. A record that does not begin with [`MAGIC`] was put straight into the stream and has no envelope.
 //!
 //! ```text
 //! byte 0..4   magic  A1 4C 56 4D
-//! byte 4      version: 1; 2 when it has an origin
+//! byte 4      version: 1; 2 when it has an origin; 3 for a record and whose it is
 //! byte 5      encoding of the payload: 0 = framed elements, 1 = a record
-//! then three texts, each a varint length and UTF-8 bytes: owner, dataset, idempotency key (empty: none)
+//! then, in version 3, one text, the owner, never empty, and the record to the end, encoding 1
+//! then, in versions 1 and 2, three texts, each a varint length and UTF-8 bytes: owner, dataset, idempotency key (empty: none)
 //! then        varint: the index within the request of the first element
 //! version 2   the origin. Of the first delivery: a text, the shard; a text, the sequence number in decimal digits; varints, the
 //!             subsequence number and the index in the record; 8 bytes, the arrival in µs since 1970, little-endian.
@@ -17,8 +18,13 @@
 //!             record, which needs an origin: its bytes as they lay in the stream
 //! ```
 //!
-//! A varint is the unsigned LEB128 of Protocol Buffers' encoding guide. What has no origin is written as version 1, so that a
-//! release before 2 reads it; what has one is to such a release an unreadable record, and dead.
+//! A varint is the unsigned LEB128 of Protocol Buffers' encoding guide. A text is a varint length and UTF-8 bytes. What has no origin is
+//! written as version 1, so that a release before 2 reads it; what has one is to such a release an unreadable record, and dead. So is
+//! version 3 to a release before it.
+//!
+//! Version 3 is a seal (AU-1): the record in it is what a client sent, whatever it is, and may hold bytes that begin like an envelope,
+//! as a user record of an aggregate does. No envelope that is found within a seal is opened, or it would name another owner. A seal lies
+//! directly in the stream, or in a [`RedrivenRecord`].
 
 use bytes::Bytes;
 
@@ -29,10 +35,13 @@ use crate::origin::Origin;
 pub const MAGIC: [u8; 4] = [0xA1, b'L', b'V', b'M'];
 const VERSION: u8 = 1;
 const VERSION_WITH_ORIGIN: u8 = 2;
+const VERSION_OWNED: u8 = 3;
 const FRAMED: u8 = 0;
 const RECORD: u8 = 1;
 /// The longest owner, dataset or idempotency key that an envelope holds, in bytes.
 pub const MAX_TEXT_BYTES: usize = 1024;
+/// The most bytes by which a seal makes a record longer, see [`OwnedRecord`]: magic, version, encoding, and the longest owner.
+pub const MAX_SEAL_BYTES: usize = MAGIC.len() + 2 + 2 + MAX_TEXT_BYTES;
 
 /// What an envelope says about the elements in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,15 +77,29 @@ pub struct RedrivenRecord {
     pub record: Bytes,
 }
 
+/// A record as a client sent it, sealed with its owner: nothing that it holds names another (AU-1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedRecord {
+    /// Whose data it is; never empty.
+    pub owner: String,
+    /// Its bytes as they were sent.
+    pub record: Bytes,
+}
+
 /// Bytes that begin like an envelope and are none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// A newer release wrote it.
-    #[error("envelope version {0} is newer than this release reads (1 and 2)")]
+    #[error("envelope version {0} is newer than this release reads (1 to 3)")]
     Version(u8),
     /// A payload encoding that this release does not know, or not in such a place.
     #[error("envelope encoding {0} is unknown here (known: 0, framed elements)")]
     Encoding(u8),
+    /// It is an [`OwnedRecord`], which has no elements of its own.
+    #[error(
+        "envelope seals a whole record with its owner, which is no envelope of events; it may lie only in the stream itself"
+    )]
+    Sealed,
     /// It ends early, or a length in it points past its end.
     #[error("envelope is cut short or damaged at byte {0}")]
     Damaged(usize),
@@ -165,6 +188,53 @@ impl RedrivenRecord {
     }
 }
 
+impl OwnedRecord {
+    /// The sealed record.
+    ///
+    /// # Panics
+    ///
+    /// When the owner is empty or longer than [`MAX_TEXT_BYTES`].
+    pub fn seal(&self) -> Bytes {
+        [&Self::seal_of(&self.owner), &self.record[..]].concat().into()
+    }
+
+    /// What stands before the record's own bytes in every record that is sealed with this owner.
+    ///
+    /// # Panics
+    ///
+    /// As [`seal`](Self::seal).
+    pub fn seal_of(owner: &str) -> Vec<u8> {
+        assert!(!owner.is_empty(), "a record is sealed with somebody's name");
+        let mut bytes = Vec::with_capacity(MAX_SEAL_BYTES - MAX_TEXT_BYTES + owner.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&[VERSION_OWNED, RECORD]);
+        put_text(&mut bytes, owner);
+        bytes
+    }
+
+    /// Opens a sealed record; `None`: it is none, or is damaged, which [`Envelope::open`] tells.
+    #[inline]
+    pub fn open(record: &Bytes) -> Option<Self> {
+        let payload = record.strip_prefix(&MAGIC)?;
+        if payload.starts_with(&[VERSION_OWNED]) { Self::opened(record).ok() } else { None }
+    }
+
+    fn opened(record: &Bytes) -> Result<Self, EnvelopeError> {
+        let mut at = MAGIC.len() + 1;
+        match record.get(at) {
+            None => return Err(EnvelopeError::Damaged(at)),
+            Some(&RECORD) => at += 1,
+            Some(&other) => return Err(EnvelopeError::Encoding(other)),
+        }
+        let start = at;
+        let owner = take_text(record, &mut at)?;
+        if !(1..=MAX_TEXT_BYTES).contains(&owner.len()) {
+            return Err(EnvelopeError::Damaged(start));
+        }
+        Ok(Self { owner: owner.to_owned(), record: record.slice(at..) })
+    }
+}
+
 impl Envelope {
     /// Whether a record begins like an envelope.
     pub fn is_envelope(record: &[u8]) -> bool {
@@ -175,7 +245,8 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// When it is of a version or encoding that this release does not read, is cut short, or holds a [`RedrivenRecord`].
+    /// When it is of a version or encoding that this release does not read, is cut short, or holds a [`RedrivenRecord`] or an
+    /// [`OwnedRecord`].
     pub fn open(record: &Bytes) -> Result<Self, EnvelopeError> {
         let mut at = MAGIC.len();
         let mut byte = || {
@@ -184,6 +255,9 @@ impl Envelope {
             value
         };
         let (version, encoding) = (byte()?, byte()?);
+        if version == VERSION_OWNED {
+            return Err(OwnedRecord::opened(record).err().unwrap_or(EnvelopeError::Sealed));
+        }
         if ![VERSION, VERSION_WITH_ORIGIN].contains(&version) {
             return Err(EnvelopeError::Version(version));
         }

@@ -75,3 +75,62 @@ fn an_unknown_version_or_encoding_is_named() {
     bytes[5] = 7;
     assert_eq!(Envelope::open(&bytes.into()), Err(EnvelopeError::Encoding(7)));
 }
+
+fn owned(owner: &str, record: impl Into<Bytes>) -> OwnedRecord {
+    OwnedRecord { owner: owner.to_owned(), record: record.into() }
+}
+
+#[test]
+fn a_sealed_record_has_its_owner_and_its_bytes_and_is_no_envelope_of_events() {
+    let inner = owned("bert", "x").seal();
+    for record in ["{}".into(), Bytes::new(), sealed(&[b"{}"]), inner.clone()] {
+        for owner in ["a", "anna", "ännä", &"x".repeat(MAX_TEXT_BYTES)] {
+            let owned = owned(owner, record.clone());
+            let seal = owned.seal();
+            assert_eq!(OwnedRecord::open(&seal), Some(owned));
+            assert!(seal.len() - record.len() <= MAX_SEAL_BYTES);
+            assert_eq!(seal, [&OwnedRecord::seal_of(owner), &record[..]].concat());
+            assert!(Envelope::is_envelope(&seal));
+            assert_eq!(Envelope::open(&seal), Err(EnvelopeError::Sealed));
+            assert_eq!(RedrivenRecord::open(&seal), None);
+        }
+    }
+    assert_eq!(owned("x".repeat(MAX_TEXT_BYTES).as_str(), "").seal().len(), MAX_SEAL_BYTES);
+    let again = RedrivenRecord { owner: "carl".to_owned(), origin: origin(), record: inner.clone() };
+    assert_eq!(RedrivenRecord::open(&again.seal()).unwrap().record, inner);
+    for other in
+        [sealed(&[b"{}"]), redriven_event(&header(), &origin(), b"{}"), again.seal(), Bytes::from_static(b"{}")]
+    {
+        assert_eq!(OwnedRecord::open(&other), None);
+    }
+}
+
+#[test]
+fn the_bytes_of_a_seal_are_as_documented() {
+    let seal = owned("anna", "{}").seal();
+    assert_eq!(seal, b"\xA1LVM\x03\x01\x04anna{}"[..]);
+}
+
+#[test]
+fn a_seal_that_names_nobody_or_is_damaged_is_not_opened() {
+    let head = |rest: &[u8]| Bytes::from([&MAGIC[..], &[VERSION_OWNED], rest].concat());
+    let long = [&[RECORD, 0x81, 0x08][..], &vec![b'x'; MAX_TEXT_BYTES + 1]].concat();
+    let cases: [(&[u8], EnvelopeError); 8] = [
+        (b"", EnvelopeError::Damaged(5)),
+        (b"\x01", EnvelopeError::Damaged(6)),
+        (b"\x01\x00{}", EnvelopeError::Damaged(6)),
+        (b"\x01\x05anna", EnvelopeError::Damaged(6)),
+        (b"\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01", EnvelopeError::Damaged(6)),
+        (b"\x01\x02\xC3(", EnvelopeError::Damaged(9)),
+        (b"\x00\x04anna{}", EnvelopeError::Encoding(0)),
+        (&long, EnvelopeError::Damaged(6)),
+    ];
+    for (rest, error) in cases {
+        assert_eq!(OwnedRecord::open(&head(rest)), None, "{rest:?}");
+        assert_eq!(Envelope::open(&head(rest)), Err(error), "{rest:?}");
+    }
+    let whole = owned("anna", "").seal();
+    for length in 0..whole.len() {
+        assert_eq!(OwnedRecord::open(&whole.slice(..length)), None, "cut at {length}");
+    }
+}
