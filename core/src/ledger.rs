@@ -64,6 +64,11 @@ impl ReasonCode {
             Self::UndeclaredField => "undeclared_field",
         }
     }
+
+    /// Whether it is of a whole record, which was never told into events: a redrive sends that record again, and not an event.
+    pub fn is_of_record(self) -> bool {
+        matches!(self, Self::UnreadableRecord | Self::ExpandsTooFar)
+    }
 }
 
 impl std::fmt::Display for ReasonCode {

@@ -2,6 +2,8 @@
 //!
 //! A record that is no envelope is, after gzip or zstd (told by their magic bytes) are taken off, one JSON object, or a JSON
 //! array of events, or events line by line (NDJSON, blank lines skipped). What a line or an item holds is judged later, by itself.
+//!
+//! **AU-1**: out of a sealed record no envelope is opened, for it would name another owner.
 
 mod delimit;
 
@@ -33,6 +35,15 @@ const EVENT_COST: usize = 32;
 const COLUMNS_PER_BYTE: usize = 4;
 /// How many times the room of a batch is read at most, so that records which are refused after reading cost a bounded time.
 const READINGS: usize = 8;
+
+/// What becomes of a record that is an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Envelopes {
+    /// It is opened, and may name an owner.
+    Opened,
+    /// It is refused: the record lay under a seal, which says whose it is (AU-1).
+    Refused,
+}
 
 /// A record that has been opened.
 #[derive(Debug)]
@@ -106,8 +117,11 @@ impl<'a> Opener<'a> {
     /// # Errors
     ///
     /// The fault for which the whole record becomes one dead letter.
-    pub(crate) fn open(&mut self, record: &Bytes) -> Result<Opened, Refusal> {
+    pub(crate) fn open(&mut self, record: &Bytes, envelopes: Envelopes) -> Result<Opened, Refusal> {
         let (opened, events, expanded_bytes) = if Envelope::is_envelope(record) {
+            if envelopes == Envelopes::Refused {
+                return Err(under_a_seal().into());
+            }
             let mut envelope = Envelope::open(record)
                 .map_err(|error| Fault::new(ReasonCode::UnreadableRecord, format!("the {error}")))?;
             let events = envelope.elements().take(EVENTS_PER_RECORD + 1).count();
@@ -190,6 +204,15 @@ impl<'a> Opener<'a> {
         );
         Refusal::OfBatch(Fault::new(ReasonCode::ExpandsTooFar, detail))
     }
+}
+
+#[cold]
+fn under_a_seal() -> Fault {
+    Fault::new(
+        ReasonCode::UnreadableRecord,
+        "the record begins like an envelope, which would name an owner, and was put by a caller whose data it is; send the events \
+         themselves",
+    )
 }
 
 #[cold]

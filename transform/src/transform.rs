@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alluvium_core::commit::CommitMessage;
-use alluvium_core::envelope::RedrivenRecord;
+use alluvium_core::envelope::{OwnedRecord, RedrivenRecord};
 use alluvium_core::hot::HotChunk;
 use alluvium_core::{DatasetName, Datasets, DeliveryBatch};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use crate::aggregate;
-use crate::elements::Opener;
+use crate::elements::{Envelopes, Opener};
 use crate::error::TransformError;
 use crate::firehose::{Invocation, Unreadable};
 use crate::plan::Plan;
@@ -123,11 +123,13 @@ impl Transform {
         for record in &batch.records {
             let redriven = RedrivenRecord::open(&record.data);
             let data = redriven.as_ref().map_or(&record.data, |redriven| &redriven.record);
+            let owned = OwnedRecord::open(data);
+            let (data, envelopes) =
+                owned.as_ref().map_or((data, Envelopes::Opened), |owned| (&owned.record, Envelopes::Refused));
+            let mut count = |data| self.count(data, envelopes, &mut opener, &mut tape, &mut counts);
             match aggregate::user_records(data) {
-                Ok(None) => self.count(data, &mut opener, &mut tape, &mut counts),
-                Ok(Some(user_records)) => {
-                    user_records.iter().for_each(|data| self.count(data, &mut opener, &mut tape, &mut counts));
-                }
+                Ok(None) => count(data),
+                Ok(Some(user_records)) => user_records.iter().for_each(count),
                 Err(_) => counts[self.plans.len()] += 1,
             }
         }
@@ -136,8 +138,8 @@ impl Transform {
     }
 
     /// Counts the events of one record by their plan; those without one come last.
-    fn count(&self, data: &Bytes, opener: &mut Opener<'_>, tape: &mut Tape, counts: &mut [u64]) {
-        let Ok(opened) = opener.open(data) else {
+    fn count(&self, data: &Bytes, envelopes: Envelopes, opener: &mut Opener<'_>, tape: &mut Tape, counts: &mut [u64]) {
+        let Ok(opened) = opener.open(data, envelopes) else {
             counts[self.plans.len()] += 1;
             return;
         };

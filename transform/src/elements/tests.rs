@@ -8,13 +8,13 @@ use super::*;
 
 fn elements(record: impl Into<Bytes>) -> Vec<String> {
     let settings = TransformSettings::default();
-    let opened = Opener::new(&settings).open(&record.into()).unwrap();
+    let opened = Opener::new(&settings).open(&record.into(), Envelopes::Opened).unwrap();
     opened.elements().map(|element| String::from_utf8_lossy(element).into_owned()).collect()
 }
 
 fn refusal(record: impl Into<Bytes>, expanded: usize) -> Fault {
     let settings = TransformSettings { record_expanded_bytes: expanded, ..TransformSettings::default() };
-    match Opener::new(&settings).open(&record.into()).unwrap_err() {
+    match Opener::new(&settings).open(&record.into(), Envelopes::Opened).unwrap_err() {
         Refusal::OfRecord(fault) => fault,
         Refusal::OfBatch(fault) => panic!("not of the batch: {}", fault.detail),
     }
@@ -66,7 +66,7 @@ fn an_envelope_gives_its_header_and_its_elements() {
     writer.push(b"[not delimited again");
     let record = writer.finish();
     let settings = TransformSettings::default();
-    let opened = Opener::new(&settings).open(&record).unwrap();
+    let opened = Opener::new(&settings).open(&record, Envelopes::Opened).unwrap();
     assert_eq!(opened.header(), &header);
     assert_eq!(opened.elements().collect::<Vec<_>>(), [&b"{}"[..], b"[not delimited again"]);
     assert_eq!(refusal(record.slice(..record.len() - 1), 1000).reason, ReasonCode::UnreadableRecord);
@@ -132,12 +132,12 @@ fn the_records_of_a_batch_share_its_room() {
         Refusal::OfRecord(fault) => panic!("of the record: {}", fault.detail),
     };
     let large: Bytes = gzip(format!("{{\"a\":\"{}\"}}", "x".repeat(1900)).as_bytes()).into();
-    opener.open(&large).unwrap();
-    of_batch(opener.open(&large).unwrap_err());
+    opener.open(&large, Envelopes::Opened).unwrap();
+    of_batch(opener.open(&large, Envelopes::Opened).unwrap_err());
     // A smaller one still fits, and what is not compressed takes room for its events alone.
-    opener.open(&gzip(b"{}").into()).unwrap();
-    opener.open(&format!("\"{}\"", "x".repeat(10_000)).into()).unwrap();
-    of_batch(opener.open(&"1\n".repeat(40).into()).unwrap_err());
+    opener.open(&gzip(b"{}").into(), Envelopes::Opened).unwrap();
+    opener.open(&format!("\"{}\"", "x".repeat(10_000)).into(), Envelopes::Opened).unwrap();
+    of_batch(opener.open(&"1\n".repeat(40).into(), Envelopes::Opened).unwrap_err());
 }
 
 #[test]
@@ -147,10 +147,10 @@ fn records_that_are_refused_after_reading_are_not_read_for_ever() {
     let mut opener = Opener::new(&settings);
     let bomb: Bytes = gzip(&vec![b' '; 1 << 20]).into();
     let refusals: Vec<bool> =
-        (0..20).map(|_| matches!(opener.open(&bomb).unwrap_err(), Refusal::OfRecord(_))).collect();
+        (0..20).map(|_| matches!(opener.open(&bomb, Envelopes::Opened).unwrap_err(), Refusal::OfRecord(_))).collect();
     assert_eq!(refusals.iter().filter(|of_record| **of_record).count(), 12, "{refusals:?}");
     assert!(refusals.is_sorted_by(|one, other| one >= other), "first they are read, then not any more: {refusals:?}");
-    opener.open(&"{}".into()).unwrap();
+    opener.open(&"{}".into(), Envelopes::Opened).unwrap();
 }
 
 #[test]
@@ -163,6 +163,8 @@ fn records_that_break_after_much_was_read_are_not_read_for_ever() {
     broken[last] ^= 1;
     assert!(broken.len() * READINGS < 1900, "it expands to far more than it is");
     let broken = Bytes::from(broken);
-    let read = (0..20).filter(|_| matches!(opener.open(&broken).unwrap_err(), Refusal::OfRecord(_))).count();
+    let read = (0..20)
+        .filter(|_| matches!(opener.open(&broken, Envelopes::Opened).unwrap_err(), Refusal::OfRecord(_)))
+        .count();
     assert_eq!(read, 3000 * READINGS / 1900);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alluvium_core::envelope::RedrivenRecord;
+use alluvium_core::envelope::{Envelope, OwnedRecord, RedrivenRecord};
 use alluvium_core::{DeliveryBatch, LedgerEntry, ReasonCode, ShardRange, StreamRecord};
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use super::{BatchOutput, PlanIndex, Transform};
 use crate::aggregate;
 use crate::dead::{DeadLetter, DeadLetters};
 use crate::draft::Draft;
-use crate::elements::{Opener, Refusal};
+use crate::elements::{Envelopes, Opener, Refusal};
 use crate::error::TransformError;
 use crate::fault::Fault;
 use crate::judge::{Judged, judge};
@@ -84,11 +84,25 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn record(&mut self, record: &StreamRecord) -> Result<(), TransformError> {
+        if !Envelope::is_envelope(&record.data) {
+            return self.delivered(self.now(record), &record.data);
+        }
         match RedrivenRecord::open(&record.data) {
-            None => self.delivered(self.now(record), &record.data),
+            None => self.unsealed(self.now(record), &record.data),
             Some(RedrivenRecord { owner, origin, record }) => {
                 let owner = if owner.is_empty() { self.transform.settings.stream_owner.as_str() } else { &owner };
-                self.delivered(Delivered::first(&origin, owner), &record)
+                self.unsealed(Delivered::first(&origin, owner), &record)
+            }
+        }
+    }
+
+    /// A record that may be sealed with its owner: then it is taken for the record that it was, and is the owner's, whatever it
+    /// holds (AU-1).
+    fn unsealed(&mut self, delivered: Delivered<'_>, data: &Bytes) -> Result<(), TransformError> {
+        match OwnedRecord::open(data) {
+            None => self.delivered(delivered, data),
+            Some(OwnedRecord { owner, record }) => {
+                self.delivered(Delivered { owner: &owner, envelopes: Envelopes::Refused, ..delivered }, &record)
             }
         }
     }
@@ -105,7 +119,8 @@ impl<'a> Run<'a> {
         'a: 'r,
     {
         let owner = self.transform.settings.stream_owner.as_str();
-        Delivered { identity: &record.identity, arrival: record.arrival, owner, deaths: 0 }
+        let (identity, arrival) = (&record.identity, record.arrival);
+        Delivered { identity, arrival, owner, envelopes: Envelopes::Opened, deaths: 0 }
     }
 
     fn delivered(&mut self, delivered: Delivered<'_>, data: &Bytes) -> Result<(), TransformError> {
@@ -126,7 +141,7 @@ impl<'a> Run<'a> {
         if self.whole(delivered, data) {
             return if self.unweighed_bytes >= WEIGHED_EVERY_BYTES { self.weigh() } else { Ok(()) };
         }
-        let opened = match self.opener.open(data) {
+        let opened = match self.opener.open(data, delivered.envelopes) {
             Ok(opened) => opened,
             Err(refusal) => return self.refuse(delivered, data, refusal),
         };
@@ -159,9 +174,10 @@ impl<'a> Run<'a> {
             return false;
         }
         let Ok(event) = reading::text(data, &self.transform.settings) else { return false };
-        let owner_index = match self.stream_owner {
-            Some(known) => known,
-            None => *self.stream_owner.insert(self.sources.owner(delivered.owner)),
+        let owner_index = match (delivered.envelopes, self.stream_owner) {
+            (Envelopes::Refused, _) => self.sources.owner(delivered.owner),
+            (Envelopes::Opened, Some(known)) => known,
+            (Envelopes::Opened, None) => *self.stream_owner.insert(self.sources.owner(delivered.owner)),
         };
         let sender = Sender::of_plain(delivered, owner_index);
         let Some(plan) = self.recognised(&sender, event) else { return false };
@@ -178,7 +194,12 @@ impl<'a> Run<'a> {
     fn refuse(&mut self, delivered: Delivered<'_>, data: &[u8], refusal: Refusal) -> Result<(), TransformError> {
         let sender = Sender::of_plain(delivered, self.sources.owner(delivered.owner));
         self.tally(None).receive(data.len(), delivered.deaths);
-        let element = Element { index: 0, bytes: data, plan: None, event: None };
+        let (Refusal::OfRecord(fault) | Refusal::OfBatch(fault)) = &refusal;
+        // What is sent again whole keeps its seal; what is sent again as an event is in an envelope of its owner.
+        let sealed = (delivered.envelopes == Envelopes::Refused && fault.reason.is_of_record())
+            .then(|| [&OwnedRecord::seal_of(delivered.owner), data].concat());
+        let bytes = sealed.as_deref().unwrap_or(data);
+        let element = Element { index: 0, bytes, plan: None, event: None };
         match refusal {
             Refusal::OfRecord(fault) => self.bury(&sender, &element, fault),
             Refusal::OfBatch(fault) => self.bury_whole(&sender, &element, fault),

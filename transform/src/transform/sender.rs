@@ -5,6 +5,7 @@ use alluvium_core::identity::idempotent_event_id;
 use alluvium_core::{DeadLetterId, Origin, RecordIdentity};
 
 use super::PlanIndex;
+use crate::elements::Envelopes;
 use crate::sources::OwnerIndex;
 
 /// A record as it was delivered first.
@@ -14,6 +15,8 @@ pub(super) struct Delivered<'a> {
     pub(super) arrival: Micros,
     /// Whose data it is, unless it says so itself.
     pub(super) owner: &'a str,
+    /// Whether it may say so.
+    pub(super) envelopes: Envelopes,
     /// How often what is in it has been a dead letter before.
     pub(super) deaths: u32,
 }
@@ -21,7 +24,8 @@ pub(super) struct Delivered<'a> {
 impl<'a> Delivered<'a> {
     /// The first delivery of what is sent again.
     pub(super) fn first(origin: &'a Origin, owner: &'a str) -> Self {
-        Self { identity: &origin.record, arrival: origin.arrival, owner, deaths: origin.dead_letter.times }
+        let (arrival, deaths) = (origin.arrival, origin.dead_letter.times);
+        Self { identity: &origin.record, arrival, owner, envelopes: Envelopes::Opened, deaths }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::aggregate::tests::aggregate;
 mod cleaned_round_trip;
 mod cleaning;
 mod nested_round_trip;
+mod owned;
 mod redriven;
 mod round_trip;
 mod sorting;

@@ -16,12 +16,12 @@ fn too_strict() -> Transform {
     with_schema(r#"{"properties": {"value": {"type": "integer"}}, "required": ["value"]}"#)
 }
 
-fn corrected() -> Transform {
+pub(super) fn corrected() -> Transform {
     with_schema(r#"{"properties": {"value": {"type": "number"}}}"#)
 }
 
 /// The dead letters of a batch as they are sent again, in the order of their ids.
-fn again(output: &BatchOutput) -> Vec<Bytes> {
+pub(super) fn again(output: &BatchOutput) -> Vec<Bytes> {
     let dead = rows(output, "dead_letters");
     let column = |name: &str| texts(&dead, name);
     let originals = dead.column_by_name("original").unwrap().as_binary::<i32>();
@@ -51,7 +51,7 @@ fn again(output: &BatchOutput) -> Vec<Bytes> {
 }
 
 /// A batch of these records, delivered long after the first one and by another shard.
-fn later(records: Vec<Bytes>) -> DeliveryBatch {
+pub(super) fn later(records: Vec<Bytes>) -> DeliveryBatch {
     batch(records.into_iter().enumerate().map(|(at, data)| StreamRecord {
         arrival: ARRIVAL + 86_400_000_000 + at as i64,
         ..record(5, 1_000 + at as u64, data)
