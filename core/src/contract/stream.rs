@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::envelope::MAX_SEAL_BYTES;
 use crate::limits::{PARTITION_KEY_CHARS, STREAM_RECORD_BYTES};
 use crate::ports::{PutVerdict, Refusal, Stream};
 use crate::record::{PutBatch, PutRecord, StreamRecord};
@@ -180,7 +181,7 @@ pub async fn a_bad_record_is_refused_alone(stream: &dyn Stream) {
         record("a", "good"),
         record("", "no key"),
         record(&"k".repeat(PARTITION_KEY_CHARS + 1), "a key too long"),
-        record("a", vec![0; STREAM_RECORD_BYTES + 1]),
+        record("a", vec![0; STREAM_RECORD_BYTES + MAX_SEAL_BYTES + 1]),
         record(&"k".repeat(PARTITION_KEY_CHARS), "good"),
     ];
     let verdicts = stream.append(PutBatch { records }).await.expect("an append");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alluvium_core::envelope::MAX_SEAL_BYTES;
 use alluvium_core::limits::STREAM_RECORD_BYTES;
 
 use super::LogError;
@@ -25,7 +26,7 @@ pub struct LogSettings {
     /// goes before it. Default 24 hours.
     pub retention: Duration,
     /// The most data that one record may have, up to 16 MiB. Default
-    /// [`STREAM_RECORD_BYTES`](alluvium_core::limits::STREAM_RECORD_BYTES).
+    /// [`STREAM_RECORD_BYTES`](alluvium_core::limits::STREAM_RECORD_BYTES), and what a seal with its owner adds.
     pub record_bytes: usize,
     /// How many bytes may wait for a shard's writer, each record counted with 160 bytes more than its key and data, so that this
     /// bounds their number too. An append waits while there is no room. Default 32 MiB.
@@ -39,7 +40,7 @@ impl Default for LogSettings {
             segment_bytes: 64 << 20,
             max_bytes: 10 << 30,
             retention: Duration::from_secs(24 * 3600),
-            record_bytes: STREAM_RECORD_BYTES,
+            record_bytes: STREAM_RECORD_BYTES + MAX_SEAL_BYTES,
             queue_bytes: 32 << 20,
         }
     }
