@@ -2,24 +2,29 @@
 //! read from a stream that runs here.
 //!
 //! It is the JSON protocol of one stream of a fixed number of shards, over a [`Stream`] whose shards divide the hash keys evenly,
-//! tell where they begin and end, and count their sequence numbers from 1, as the local log's do. Records go into the stream as they
-//! were sent, without the gateway's envelope. What differs from the service stands in `docs/kinesis-endpoint.md`.
+//! tell where they begin and end, and count their sequence numbers from 1, as the local log's do. What differs from the service stands in
+//! `docs/kinesis-endpoint.md`.
 //!
 //! **IN-1**: a record is answered with a sequence number only when the stream has said `Stored` for it.
 //!
-//! Signatures are not verified; who signed is read in one place, `call::Caller`.
+//! **AU-1**: with [`AccessKeys`], every call's signature is verified before anything is done, an operation takes the role for it, and a
+//! record goes into the stream sealed with its caller's owner ([`OwnedRecord`](alluvium_core::envelope::OwnedRecord)). Without, any call
+//! will do, and records go into the stream as they were sent. Either way they are read as they were sent.
 
 mod answer;
 mod call;
 mod describe;
 mod exception;
 mod input;
+mod keys;
 mod limits;
 mod pace;
 mod put;
 mod read;
+mod seal;
 mod settings;
 mod shards;
+mod signature;
 mod store;
 mod token;
 
@@ -34,6 +39,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
+use http::request::Parts;
 use tokio::time::timeout;
 
 use crate::IngestError;
@@ -41,10 +47,13 @@ use crate::gate::{Gate, Turned};
 use crate::gateway::body;
 use crate::gateway::budget::{Budget, Reservation};
 use answer::Answer;
-use call::{Caller, Encoding, Operation};
+use call::{Encoding, Operation, Signer};
 use exception::{BodyLeft, Code, Exception};
+use keys::Claim;
 use pace::Pace;
+use seal::Seal;
 
+pub use keys::{AccessKey, AccessKeys};
 pub use settings::{KinesisSettings, ShardLimits};
 
 /// The account that ARNs are of: emulators' usual one, for there is none here.
@@ -64,6 +73,8 @@ const INLINE_BYTES: usize = 1024 * 1024;
 #[derive(Clone)]
 pub struct KinesisEndpoint {
     shared: Arc<Shared>,
+    /// `None`: anybody may call.
+    keys: Option<Arc<dyn AccessKeys>>,
 }
 
 struct Shared {
@@ -85,14 +96,16 @@ impl std::fmt::Debug for KinesisEndpoint {
 /// One call, its body read.
 struct Call {
     operation: Operation,
-    caller: Caller,
+    signer: Signer,
+    /// What the call's records are sealed with.
+    seal: Seal,
     body: Bytes,
     /// The share of the endpoint's memory that the body takes.
     reservation: Reservation,
 }
 
 impl KinesisEndpoint {
-    /// An endpoint to this stream.
+    /// An endpoint to this stream that anybody may call; see [`with_keys`](Self::with_keys).
     ///
     /// # Errors
     ///
@@ -106,7 +119,13 @@ impl KinesisEndpoint {
             ShardLimits::Service => Some(Pace::default()),
         };
         let gate = Gate::of(settings.concurrent_requests);
-        Ok(Self { shared: Arc::new(Shared { stream, clock, settings, budget, pace, gate }) })
+        Ok(Self { shared: Arc::new(Shared { stream, clock, settings, budget, pace, gate }), keys: None })
+    }
+
+    /// The same endpoint for those who sign with one of these keys (AU-1); with `None`, for anybody.
+    #[must_use]
+    pub fn with_keys(self, keys: Option<Arc<dyn AccessKeys>>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Takes no new request in from now on: each is answered 503. Those at work finish; see [`drained`](Self::drained).
@@ -129,7 +148,7 @@ impl KinesisEndpoint {
         let operation = encoding.readable().and_then(|()| Operation::of(&parts.headers));
         let name = operation.as_ref().map_or("none", |operation| operation.name());
         let outcome = match operation {
-            Ok(operation) => self.receive(operation, Caller::of(&parts.headers), &mut body).await,
+            Ok(operation) => self.receive(operation, &parts, &mut body).await,
             Err(exception) => Err(exception),
         };
         let code = outcome.as_ref().map_or_else(|exception| exception.code.as_str(), |_| "ok");
@@ -148,9 +167,11 @@ impl KinesisEndpoint {
     async fn receive(
         &self,
         operation: Operation,
-        caller: Caller,
+        parts: &Parts,
         body: &mut axum::body::Body,
     ) -> Result<Answer, Exception> {
+        let claim = self.keys.as_deref().map(|keys| Claim::of(keys, operation, parts, self.now())).transpose()?;
+        let signer = Signer::of(&parts.headers);
         let settings = &self.shared.settings;
         let turned = |turned| match turned {
             Turned::Full => {
@@ -171,11 +192,15 @@ impl KinesisEndpoint {
         let body = read.map_err(slow)??;
         tracing::debug!(
             operation = operation.name(),
-            access_key_id = caller.access_key_id,
+            access_key_id = signer.access_key_id,
             bytes = body.len(),
             "a call"
         );
-        self.perform(Call { operation, caller, body, reservation }).await
+        let seal = match claim {
+            None => Seal::none(),
+            Some(claim) => Seal::of(&claim.verify(&body).await?),
+        };
+        self.perform(Call { operation, signer, seal, body, reservation }).await
     }
 
     async fn perform(&self, call: Call) -> Result<Answer, Exception> {
@@ -217,8 +242,8 @@ impl KinesisEndpoint {
         Err(Exception::new(Code::ResourceNotFound, format!("there is no stream {other:?}; {}", here(ours))))
     }
 
-    fn arn(&self, caller: &Caller) -> String {
-        format!("arn:aws:kinesis:{}:{ACCOUNT}:stream/{}", caller.region, self.shared.settings.stream)
+    fn arn(&self, signer: &Signer) -> String {
+        format!("arn:aws:kinesis:{}:{ACCOUNT}:stream/{}", signer.region, self.shared.settings.stream)
     }
 }
 

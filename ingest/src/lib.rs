@@ -33,7 +33,7 @@ pub use bodies::{Bodies, BodySettings, EventBody, EventSource, Pace, Written};
 pub use error::IngestError;
 pub use gateway::{Acceptance, Gateway, GatewaySettings, Writer, router};
 pub use generate::{EventKind, GeneratedEvent, Generator, GeneratorSettings, Tally};
-pub use kinesis::{KinesisEndpoint, KinesisSettings, ShardLimits};
+pub use kinesis::{AccessKey, AccessKeys, KinesisEndpoint, KinesisSettings, ShardLimits};
 pub use problem_answer::ProblemAnswer;
 pub use receipt::{Receipt, ReceiptError};
 pub use replay::{Replay, ReplaySettings};

@@ -1,5 +1,6 @@
-//! What a request's headers say: which operation is called, by whom, and in which encoding.
+//! What a request's headers say: which operation is called, what it needs, who says that they signed, and in which encoding.
 
+use alluvium_core::{Role, Roles};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 
@@ -67,6 +68,26 @@ impl Operation {
         }
     }
 
+    /// What a caller needs to be permitted it; `None`: any role at all. The stream holds everybody's records, so that only who may read
+    /// everybody's data reads it.
+    pub(super) fn role(self) -> Option<Role> {
+        match self {
+            Self::PutRecord | Self::PutRecords => Some(Role::Write),
+            Self::GetRecords | Self::GetShardIterator => Some(Role::Admin),
+            Self::CreateStream
+            | Self::DeleteStream
+            | Self::DescribeLimits
+            | Self::DescribeStream
+            | Self::DescribeStreamSummary
+            | Self::ListShards
+            | Self::ListStreams => None,
+        }
+    }
+
+    pub(super) fn is_permitted_to(self, roles: &Roles) -> bool {
+        self.role().map_or(!roles.is_empty(), |role| roles.permit(role))
+    }
+
     /// The operation that a request calls.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Exception> {
         let unknown = |message: String| Exception::early(Code::UnknownOperation, message);
@@ -119,16 +140,16 @@ impl Encoding {
     }
 }
 
-/// Who signed a request, as its `Authorization` header says. The signature is not verified: nothing may hang on this yet.
+/// Who signed a request, as its `Authorization` header says, which says so of any request: nothing may hang on this.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Caller {
+pub(super) struct Signer {
     /// The id of the access key that it was signed with; `None`: it was not signed.
     pub(super) access_key_id: Option<String>,
-    /// The region that it was signed for: the one in the stream's ARN, as this caller sees it.
+    /// The region that it was signed for: the one in the stream's ARN, as its signer sees it.
     pub(super) region: String,
 }
 
-impl Caller {
+impl Signer {
     /// AWS General Reference, "Signature Version 4": `AWS4-HMAC-SHA256 Credential=<access key id>/<date>/<region>/<service>/aws4_request,
     /// …`.
     pub(super) fn of(headers: &HeaderMap) -> Self {

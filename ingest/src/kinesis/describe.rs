@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::Answer;
-use super::call::Caller;
+use super::call::Signer;
 use super::exception::{Code, Exception};
 use super::input::{self, Text, count, required};
 use super::limits::DESCRIBED_SHARDS;
@@ -97,7 +97,7 @@ impl KinesisEndpoint {
         let most = count("Limit", input.limit, DESCRIBED_SHARDS, 1..=10_000)?.min(DESCRIBED_SHARDS);
         let start = input.exclusive_start_shard_id.map(|shard| ShardId::new(shard.as_str()));
         let (shards, has_more_shards) = self.shards_after(start.as_ref(), most).await?;
-        let description = self.description(&call.caller);
+        let description = self.description(&call.signer);
         let described = StreamDescription { description, shards, has_more_shards };
         Ok(Answer::json(&json!({ "StreamDescription": described })))
     }
@@ -105,7 +105,7 @@ impl KinesisEndpoint {
     pub(super) async fn describe_stream_summary(&self, call: &Call) -> Result<Answer, Exception> {
         self.this_stream(call)?;
         let described = StreamDescriptionSummary {
-            description: self.description(&call.caller),
+            description: self.description(&call.signer),
             open_shard_count: self.shards().await?.len(),
             consumer_count: 0,
             max_record_size_kib: STREAM_RECORD_BYTES / 1024,
@@ -134,7 +134,7 @@ impl KinesisEndpoint {
         let stream = self.shared.settings.stream.as_str();
         let listed = input.exclusive_start_stream_name.is_none_or(|start| start.as_str() < stream);
         let names: Vec<_> = listed.then_some(stream).into_iter().collect();
-        let summaries: Vec<_> = listed.then(|| self.summary(&call.caller)).into_iter().collect();
+        let summaries: Vec<_> = listed.then(|| self.summary(&call.signer)).into_iter().collect();
         Ok(Answer::json(&json!({ "StreamNames": names, "StreamSummaries": summaries, "HasMoreStreams": false })))
     }
 
@@ -163,19 +163,19 @@ impl KinesisEndpoint {
         Ok(input)
     }
 
-    fn summary(&self, caller: &Caller) -> StreamSummary<'_> {
+    fn summary(&self, signer: &Signer) -> StreamSummary<'_> {
         StreamSummary {
             stream_name: &self.shared.settings.stream,
-            stream_arn: self.arn(caller),
+            stream_arn: self.arn(signer),
             stream_status: "ACTIVE",
             stream_mode_details: StreamModeDetails { stream_mode: "PROVISIONED" },
             stream_creation_timestamp: seconds(self.shared.settings.created),
         }
     }
 
-    fn description(&self, caller: &Caller) -> Description<'_> {
+    fn description(&self, signer: &Signer) -> Description<'_> {
         Description {
-            summary: self.summary(caller),
+            summary: self.summary(signer),
             retention_period_hours: self.shared.settings.retention.as_secs().div_ceil(3600),
             enhanced_monitoring: [EnhancedMetrics { shard_level_metrics: [] }],
             encryption_type: "NONE",

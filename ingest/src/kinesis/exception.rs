@@ -6,14 +6,19 @@ use crate::gateway::rejection::Rejection;
 
 /// The service's name for a failure: what SDKs make exceptions of, and decide by whether to call again.
 ///
-/// Amazon Kinesis Data Streams API Reference, "Common Errors" and the errors of each operation.
+/// Amazon Kinesis Data Streams API Reference, "Common Errors" and the errors of each operation; of signatures in the spelling of the JSON
+/// protocol, which SDKs know, and with its status, 400 (Amazon DynamoDB Developer Guide, "Error messages and codes").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
+    AccessDenied,
     DryRunOperation,
     ExpiredIterator,
     ExpiredNextToken,
+    IncompleteSignature,
     InternalFailure,
     InvalidArgument,
+    InvalidSignature,
+    MissingAuthenticationToken,
     ProvisionedThroughputExceeded,
     RequestEntityTooLarge,
     RequestTimeout,
@@ -23,17 +28,22 @@ pub(super) enum Code {
     ServiceUnavailable,
     Throttling,
     UnknownOperation,
+    UnrecognizedClient,
     Validation,
 }
 
 impl Code {
     pub(super) fn as_str(self) -> &'static str {
         match self {
+            Self::AccessDenied => "AccessDeniedException",
             Self::DryRunOperation => "DryRunOperationException",
             Self::ExpiredIterator => "ExpiredIteratorException",
             Self::ExpiredNextToken => "ExpiredNextTokenException",
+            Self::IncompleteSignature => "IncompleteSignatureException",
             Self::InternalFailure => "InternalFailure",
             Self::InvalidArgument => "InvalidArgumentException",
+            Self::InvalidSignature => "InvalidSignatureException",
+            Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
             Self::ProvisionedThroughputExceeded => "ProvisionedThroughputExceededException",
             Self::RequestEntityTooLarge => "RequestEntityTooLargeException",
             Self::RequestTimeout => "RequestTimeoutException",
@@ -43,6 +53,7 @@ impl Code {
             Self::ServiceUnavailable => "ServiceUnavailable",
             Self::Throttling => "ThrottlingException",
             Self::UnknownOperation => "UnknownOperationException",
+            Self::UnrecognizedClient => "UnrecognizedClientException",
             Self::Validation => "ValidationException",
         }
     }

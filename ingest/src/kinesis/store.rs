@@ -8,20 +8,16 @@ use tokio::time::timeout;
 use super::KinesisEndpoint;
 use super::exception::{Code, Exception};
 use super::pace::{Pace, Passage};
+use super::seal::Seal;
 
 /// What became of one record: its place in the stream, or why it has none.
 pub(super) type Outcome = Result<(ShardId, SequenceNumber), Exception>;
 
-/// What counts of a record against the service's limits: its data and its partition key.
-pub(super) fn size_bytes(record: &PutRecord) -> usize {
-    record.data.len() + record.partition_key.len()
-}
-
 impl KinesisEndpoint {
-    /// Puts records into the stream; what became of each, in order. Only what is durably stored has a place.
-    pub(super) async fn store(&self, records: Vec<PutRecord>) -> Result<Vec<Outcome>, Exception> {
+    /// Puts records, which are sealed, into the stream; what became of each, in order. Only what is durably stored has a place.
+    pub(super) async fn store(&self, records: Vec<PutRecord>, seal: &Seal) -> Result<Vec<Outcome>, Exception> {
         let Some(pace) = &self.shared.pace else { return self.append(records).await };
-        let held_back = self.hold_back(pace, &records).await?;
+        let held_back = self.hold_back(pace, &records, seal).await?;
         let admitted = records.into_iter().zip(&held_back).filter(|(_, held_back)| held_back.is_none());
         let mut outcomes = self.append(admitted.map(|(record, _)| record).collect()).await?.into_iter();
         let outcome = |held_back: Option<Exception>| match held_back {
@@ -32,14 +28,19 @@ impl KinesisEndpoint {
     }
 
     /// Why each record is not even sent to its shard; `None`: it is.
-    async fn hold_back(&self, pace: &Pace, records: &[PutRecord]) -> Result<Vec<Option<Exception>>, Exception> {
+    async fn hold_back(
+        &self,
+        pace: &Pace,
+        records: &[PutRecord],
+        seal: &Seal,
+    ) -> Result<Vec<Option<Exception>>, Exception> {
         let shards = self.shards().await?;
         let count = u32::try_from(shards.len()).map_err(|_| Exception::internal())?;
         let now = self.now();
         let judge = |record: &PutRecord| {
             let key = record.explicit_hash_key.unwrap_or_else(|| hash_key(&record.partition_key));
             let shard = &shards[shard_of_hash_key(key, count) as usize].shard;
-            match pace.take_in(shard, size_bytes(record), now) {
+            match pace.take_in(shard, seal.size_bytes(record), now) {
                 Passage::Granted => None,
                 Passage::Refused => Some(self.rate_exceeded(shard, "takes 1 MiB and 1,000 records a second")),
             }

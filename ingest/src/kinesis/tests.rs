@@ -4,6 +4,7 @@ mod calls;
 mod limits;
 mod puts;
 mod reads;
+mod signed;
 mod streams;
 
 use std::sync::atomic::Ordering;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use super::super::exception::{Code, Exception};
 use super::super::input::Text;
 use super::super::limits::PUT_RECORDS;
+use super::super::seal::Seal;
 
 /// One record as it is sent.
 #[derive(Deserialize)]
@@ -90,14 +91,20 @@ impl Place {
     }
 }
 
-/// Makes records of entries. All of their data lies in one buffer.
+/// Makes sealed records of entries. All of their data lies in one buffer.
 ///
 /// Amazon Kinesis Data Streams API Reference, `PutRecord`, `PutRecordsRequestEntry`.
-pub(super) fn records(entries: &[Entry<'_>], place: fn(usize) -> Place) -> Result<Vec<PutRecord>, Exception> {
+pub(super) fn records(
+    entries: &[Entry<'_>],
+    place: fn(usize) -> Place,
+    seal: &Seal,
+) -> Result<Vec<PutRecord>, Exception> {
     let encoded = |entry: &Entry<'_>| entry.data.as_ref().map_or(0, |data| data.as_str().len());
-    let mut buffer = Vec::with_capacity(entries.iter().map(encoded).sum::<usize>() / 4 * 3);
+    let seals = entries.len() * seal.as_bytes().len();
+    let mut buffer = Vec::with_capacity(entries.iter().map(encoded).sum::<usize>() / 4 * 3 + seals);
     let mut ends = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
+        buffer.extend_from_slice(seal.as_bytes());
         decode(entry, place(index), &mut buffer)?;
         ends.push(buffer.len());
     }
@@ -106,7 +113,7 @@ pub(super) fn records(entries: &[Entry<'_>], place: fn(usize) -> Place) -> Resul
     let record = |(index, (entry, end)): (usize, (&Entry<'_>, usize))| {
         let data = buffer.slice(start..end);
         start = end;
-        record(entry, data, place(index))
+        record(entry, data, seal, place(index))
     };
     entries.iter().zip(ends).enumerate().map(record).collect()
 }
@@ -119,7 +126,8 @@ fn decode(entry: &Entry<'_>, place: Place, buffer: &mut Vec<u8>) -> Result<(), E
     })
 }
 
-fn record(entry: &Entry<'_>, data: Bytes, place: Place) -> Result<PutRecord, Exception> {
+fn record(entry: &Entry<'_>, data: Bytes, seal: &Seal, place: Place) -> Result<PutRecord, Exception> {
+    let sent = &data[seal.as_bytes().len()..];
     let key = entry.partition_key.as_ref().ok_or_else(|| missing(place, "PartitionKey"))?.as_str();
     let chars = key.chars().count();
     if !(1..=PARTITION_KEY_CHARS).contains(&chars) {
@@ -127,13 +135,13 @@ fn record(entry: &Entry<'_>, data: Bytes, place: Place) -> Result<PutRecord, Exc
         return Err(Exception::validation(format!("{at} has {chars} characters; expected 1 to {PARTITION_KEY_CHARS}")));
     }
     // An envelope says whose data it holds, and is the gateway's to write.
-    if Envelope::is_envelope(&data) {
+    if Envelope::is_envelope(sent) {
         let at = place.of("Data");
         return Err(Exception::argument(format!(
             "{at} begins like an envelope of the HTTP gateway; send the event itself"
         )));
     }
-    let bytes = data.len() + key.len();
+    let bytes = sent.len() + key.len();
     if bytes > STREAM_RECORD_BYTES {
         let at = place.of("Data");
         return Err(Exception::validation(format!(

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use alluvium_core::envelope::OwnedRecord;
 use alluvium_core::ports::{PortError, ReadPage, ShardState};
 use alluvium_core::{SequenceNumber, ShardId, StreamRecord};
 
@@ -106,10 +107,13 @@ impl KinesisEndpoint {
 }
 
 impl Page {
-    /// Adds what was read, as far as it fits; the page's first record always does. Breaks when something did not.
+    /// Adds what was read, as it was put and as far as it fits; the page's first record always does. Breaks when something did not.
     fn add(&mut self, read: ReadPage, most: usize, most_bytes: usize) -> ControlFlow<()> {
         self.more = read.more;
-        for record in read.records {
+        for mut record in read.records {
+            if let Some(owned) = OwnedRecord::open(&record.data) {
+                record.data = owned.record;
+            }
             let fits = self.records.is_empty() || self.bytes + record.data.len() <= most_bytes;
             if self.records.len() == most || !fits {
                 self.more = true;

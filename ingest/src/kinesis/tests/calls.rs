@@ -142,20 +142,20 @@ async fn other_methods_of_the_path_are_free_for_others() {
 
 #[test]
 fn who_signed_is_read_from_the_header() {
-    let caller = |authorization: &'static str| {
+    let signer = |authorization: &'static str| {
         let headers = [(http::header::AUTHORIZATION, http::HeaderValue::from_static(authorization))];
-        Caller::of(&headers.into_iter().collect())
+        Signer::of(&headers.into_iter().collect())
     };
-    let signed = caller(
+    let signed = signer(
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/eu-west-1/kinesis/aws4_request, SignedHeaders=host, Signature=5d",
     );
     assert_eq!((signed.access_key_id.as_deref(), signed.region.as_str()), (Some("AKIDEXAMPLE"), "eu-west-1"));
-    let packed = caller(
+    let packed = signer(
         "AWS4-HMAC-SHA256 SignedHeaders=host,Credential=AKID/20260101/us-west-2/kinesis/aws4_request,Signature=5",
     );
     assert_eq!((packed.access_key_id.as_deref(), packed.region.as_str()), (Some("AKID"), "us-west-2"));
     for none in ["", "Bearer abc", "AWS4-HMAC-SHA256 Credential=", "AWS4-HMAC-SHA256 Credential=/a/\"b/c"] {
-        let unsigned = caller(none);
+        let unsigned = signer(none);
         assert_eq!((unsigned.access_key_id.as_deref(), unsigned.region.as_str()), (None, "us-east-1"), "{none}");
     }
 }
