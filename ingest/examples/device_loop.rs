@@ -15,14 +15,14 @@ use alluvium_ingest::producer::{
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("usage: device_loop URL")?;
-    let destination = Arc::new(HttpDestination::new(&url, HttpSettings::default())?);
+    let destination = Arc::new(HttpDestination::new(&url, settings())?);
     // A device holds little, and what it could not say within an hour does not matter any more.
-    let settings = ProducerSettings {
+    let producer_settings = ProducerSettings {
         buffered_bytes: 256 * 1024,
         record_time_to_live: Duration::from_secs(3600),
         ..ProducerSettings::for_gateway()
     };
-    let producer = Producer::start(destination, settings)?;
+    let producer = Producer::start(destination, producer_settings)?;
     for reading in 0.. {
         let event = format!(r#"{{"id":"device-7-{reading}","source":"device-7","value":{}}}"#, reading % 40);
         match producer.try_send(UserRecord::new("device-7", event.as_bytes())) {
@@ -44,4 +44,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{:?}", producer.close().await);
     Ok(())
+}
+
+/// A token for whoever asks for one: see `alluvium token`.
+#[expect(clippy::disallowed_methods, reason = "an example is an entry point")]
+fn settings() -> HttpSettings {
+    HttpSettings { token: std::env::var("ALLUVIUM_TOKEN").ok(), ..HttpSettings::default() }
 }

@@ -13,7 +13,7 @@ use alluvium_ingest::producer::{HttpDestination, HttpSettings, Producer, Produce
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("usage: pipe URL")?;
-    let destination = Arc::new(HttpDestination::new(&url, HttpSettings::default())?);
+    let destination = Arc::new(HttpDestination::new(&url, settings())?);
     let producer = Arc::new(Producer::start(destination, ProducerSettings::for_gateway())?);
     let (runtime, sends) = (tokio::runtime::Handle::current(), producer.clone());
     let read = tokio::task::spawn_blocking(move || -> Result<(), String> {
@@ -30,4 +30,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{} delivered, {} given up", progress.delivered_records, progress.undelivered_records);
     read?;
     if progress.undelivered_records > 0 { Err("not everything was delivered".into()) } else { Ok(()) }
+}
+
+/// A token for whoever asks for one: see `alluvium token`.
+#[expect(clippy::disallowed_methods, reason = "an example is an entry point")]
+fn settings() -> HttpSettings {
+    HttpSettings { token: std::env::var("ALLUVIUM_TOKEN").ok(), ..HttpSettings::default() }
 }

@@ -20,7 +20,7 @@ use axum::routing::post;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("usage: service URL")?;
-    let destination = Arc::new(HttpDestination::new(&url, HttpSettings::default())?);
+    let destination = Arc::new(HttpDestination::new(&url, settings())?);
     let producer = Arc::new(Producer::start(destination, ProducerSettings::for_gateway())?);
     let app = Router::new().route("/orders/{customer}", post(order)).with_state(producer.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
@@ -53,4 +53,10 @@ async fn order(
             Err((StatusCode::BAD_GATEWAY, format!("{}: {last_error}", undelivered.why.as_str())))
         }
     }
+}
+
+/// A token for whoever asks for one: see `alluvium token`.
+#[expect(clippy::disallowed_methods, reason = "an example is an entry point")]
+fn settings() -> HttpSettings {
+    HttpSettings { token: std::env::var("ALLUVIUM_TOKEN").ok(), ..HttpSettings::default() }
 }

@@ -17,14 +17,14 @@ use aws_sdk_kinesis::types::StreamStatus;
 use crate::endpoint;
 
 /// A stream of one's own.
-struct TestStream {
+pub(crate) struct TestStream {
     client: Client,
-    name: String,
+    pub(crate) name: String,
     stream: KinesisStream,
 }
 
 impl TestStream {
-    async fn create(shards: i32) -> Self {
+    pub(crate) async fn create(shards: i32) -> Self {
         let client = Client::new(&endpoint::config().await);
         let name = endpoint::unique("stream");
         client.create_stream().stream_name(&name).shard_count(shards).send().await.unwrap();
@@ -40,7 +40,7 @@ impl TestStream {
         panic!("the stream {name} did not become active in 10 s");
     }
 
-    async fn remove(self) {
+    pub(crate) async fn remove(self) {
         self.client.delete_stream().stream_name(&self.name).send().await.unwrap();
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use alluvium_core::Datasets;
+use alluvium_core::contract::destination::{self as contract, Stored, StoredEntry};
 use alluvium_core::destination::CallEffect;
 use alluvium_core::ports::Refusal;
 use axum::Router;
@@ -39,6 +40,53 @@ fn start(url: &str, encoding: BodyEncoding, settings: ProducerSettings) -> Produ
 fn entry(data: impl Into<bytes::Bytes>) -> PutEntry {
     let record = alluvium_core::PutRecord { partition_key: "k".to_owned(), explicit_hash_key: None, data: data.into() };
     PutEntry { id: alluvium_core::EntryId(1), record }
+}
+
+/// What a gateway has put into its stream, body by body.
+struct Bodies(Arc<MemoryStream>);
+
+#[async_trait]
+impl Stored for Bodies {
+    async fn entries(&self, _: usize) -> Option<Vec<StoredEntry>> {
+        let mut bodies: Vec<Vec<u8>> = Vec::new();
+        for envelope in self.0.envelopes() {
+            if envelope.header.first_index == 0 {
+                bodies.push(Vec::new());
+            }
+            let body = bodies.last_mut().unwrap();
+            for element in envelope.elements() {
+                if !body.is_empty() {
+                    body.push(b'\n');
+                }
+                body.extend_from_slice(element);
+            }
+        }
+        let entry = |data: Vec<u8>| StoredEntry { place: None, partition_key: None, data: data.into() };
+        Some(bodies.into_iter().map(entry).collect())
+    }
+
+    /// Events as lines, none larger than an event may be.
+    fn data(&self, word: &str, bytes: usize) -> bytes::Bytes {
+        const LINE: usize = 500_000;
+        let line = |length: usize| {
+            let (head, tail) = (format!(r#"{{"word":"{word}","fill":""#), "\"}");
+            let fill = ".".repeat(length - head.len() - tail.len());
+            format!("{head}{fill}{tail}")
+        };
+        let mut data = String::with_capacity(bytes);
+        while bytes - data.len() > 2 * LINE {
+            data += &(line(LINE) + "\n");
+        }
+        data += &line(bytes - data.len());
+        data.into()
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    let stream = Arc::new(MemoryStream::default());
+    let destination = HttpDestination::new(&serve_stream(&stream).await, HttpSettings::default()).unwrap();
+    contract::all(&destination, &Bodies(stream)).await;
 }
 
 #[tokio::test]
