@@ -18,6 +18,7 @@ use object_store::ObjectStore;
 use tokio::sync::Mutex;
 
 use super::first_arrival::{Findings, FirstArrivals};
+use super::own_rows::OwnRows;
 use super::scan::RawTable;
 use super::tables::{Snapshots, Table};
 
@@ -44,11 +45,14 @@ impl LakeTables {
         Self { store, snapshots, datasets, findings: Arc::new(Findings::new(keys_bytes)) }
     }
 
-    fn names(&self) -> Vec<String> {
+    /// The names that a reader's statements know: the ledger counts everybody's events.
+    fn names(&self, reader: Option<&str>) -> Vec<String> {
         let dead_letters = DatasetName::dead_letters();
         let events = self.datasets.names().into_iter().chain([dead_letters.as_str()]);
         let mut names: Vec<String> = events.flat_map(|name| [name.to_owned(), format!("{name}{RAW}")]).collect();
-        names.push(DatasetName::ledger().as_str().to_owned());
+        if reader.is_none() {
+            names.push(DatasetName::ledger().as_str().to_owned());
+        }
         names
     }
 
@@ -100,12 +104,18 @@ impl<'a> Named<'a> {
 #[derive(Debug)]
 pub(super) struct LakeCatalog {
     tables: Arc<LakeTables>,
+    /// Whose rows it has; `None`: everybody's.
+    reader: Option<String>,
     seen: Mutex<HashMap<String, Arc<Table>>>,
 }
 
 impl LakeCatalog {
-    pub(super) fn new(tables: Arc<LakeTables>) -> Self {
-        Self { tables, seen: Mutex::default() }
+    pub(super) fn new(tables: Arc<LakeTables>, reader: Option<String>) -> Self {
+        Self { tables, reader, seen: Mutex::default() }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.tables.names(self.reader.as_deref())
     }
 
     /// The catalog of a session that knows these tables and no others.
@@ -127,7 +137,7 @@ impl LakeCatalog {
         if ours && known {
             return Ok(());
         }
-        let message = format!("there is no table `{table}`; there are {}", self.tables.names().join(", "));
+        let message = format!("there is no table `{table}`; there are {}", self.names().join(", "));
         Err(PortError::new(Advice::Stop, message))
     }
 
@@ -145,7 +155,7 @@ impl LakeCatalog {
 #[async_trait]
 impl SchemaProvider for LakeCatalog {
     fn table_names(&self) -> Vec<String> {
-        self.tables.names()
+        self.names()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -153,14 +163,18 @@ impl SchemaProvider for LakeCatalog {
         let Some(columns) = self.tables.columns(table).filter(|_| self.table_exist(name)) else { return Ok(None) };
         let table = self.seen(table, columns).await.map_err(|error| DataFusionError::External(error.into()))?;
         let (store, findings) = (self.tables.store.clone(), self.tables.findings.clone());
-        Ok(Some(match Named::new(name) {
+        let rows: Arc<dyn TableProvider> = match Named::new(name) {
             Named::Raw(_) => Arc::new(RawTable::new(table)),
             Named::View(_) => Arc::new(FirstArrivals::new(table, store, findings)),
+        };
+        Ok(Some(match &self.reader {
+            None => rows,
+            Some(owner) => Arc::new(OwnRows::new(rows, owner)),
         }))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.tables.names().iter().any(|known| known == name)
+        self.names().iter().any(|known| known == name)
     }
 }
 

@@ -1,8 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod held;
-mod lake;
+pub(in crate::sql) mod lake;
 mod nested;
+mod own;
 mod records;
 
 use std::time::Instant as Stopwatch;
@@ -43,15 +44,18 @@ fn event(id: u32, source: &str, time: i64, arrival: i64) -> Event {
     Event { id: format!("e{id}"), source: source.into(), owner: "o".into(), time, arrival, value: f64::from(id) }
 }
 
+pub(super) fn dialect() -> contract::Dialect {
+    contract::Dialect {
+        numbers: format!("select value as n from generate_series(1, {}) order by value", contract::NUMBERS),
+        long: "select * from generate_series(1, 100000000)".to_owned(),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_keeps_the_contract() {
     let page_rows = NonZeroUsize::new(1_000).unwrap();
     let sql = MemoryLake::default().sql(SqlSettings { page_rows, ..SqlSettings::default() });
-    let dialect = contract::Dialect {
-        numbers: format!("select value as n from generate_series(1, {}) order by value", contract::NUMBERS),
-        long: "select * from generate_series(1, 100000000)".to_owned(),
-    };
-    contract::all(&sql, &dialect).await;
+    contract::all(&sql, &dialect()).await;
 }
 
 #[tokio::test]

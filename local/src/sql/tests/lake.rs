@@ -45,7 +45,7 @@ pub(super) fn events(count: u32, sources: u32) -> Vec<Event> {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct MemoryLake {
+pub(in crate::sql) struct MemoryLake {
     store: Arc<InMemory>,
     files: Arc<Mutex<Vec<ActiveFile>>>,
     snapshots: Arc<AtomicU64>,
@@ -92,7 +92,7 @@ pub(super) fn batch_of(events: &[Event], missing: &str) -> RecordBatch {
 }
 
 impl MemoryLake {
-    pub(super) fn sql(&self, settings: SqlSettings) -> DataFusionSql {
+    pub(in crate::sql) fn sql(&self, settings: SqlSettings) -> DataFusionSql {
         DataFusionSql::new(self.store.clone(), Arc::new(self.clone()), Arc::new(datasets()), settings).unwrap()
     }
 

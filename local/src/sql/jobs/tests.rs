@@ -1,0 +1,96 @@
+#![allow(clippy::unwrap_used)]
+
+use std::num::NonZeroUsize;
+
+use alluvium_core::contract::sql_engine as contract;
+
+use super::super::tests::lake::MemoryLake;
+use super::super::{SqlSettings, tests};
+use super::*;
+
+fn jobs(folder: &tempfile::TempDir, settings: JobSettings) -> QueryJobs {
+    let page_rows = NonZeroUsize::new(1_000).unwrap();
+    let engine = MemoryLake::default().sql(SqlSettings { page_rows, ..SqlSettings::default() });
+    QueryJobs::new(Arc::new(engine), folder.path().join("queries"), settings).unwrap()
+}
+
+fn series(rows: u32) -> Statement {
+    Statement::new(format!("select value as n from generate_series(1, {rows}) order by value"))
+}
+
+async fn ended(jobs: &QueryJobs, id: &StatementId) -> StatementState {
+    loop {
+        match jobs.status(id).await.unwrap().state {
+            StatementState::Running => tokio::time::sleep(Duration::from_millis(5)).await,
+            ended => return ended,
+        }
+    }
+}
+
+fn files(folder: &tempfile::TempDir) -> usize {
+    std::fs::read_dir(folder.path().join("queries")).unwrap().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    contract::all(&jobs(&folder, JobSettings::default()), &tests::dialect()).await;
+}
+
+#[tokio::test]
+async fn pages_are_read_in_any_order_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = jobs(&folder, JobSettings::default());
+    let id = jobs.start(series(2_500)).await.unwrap();
+    assert_eq!(ended(&jobs, &id).await, StatementState::Succeeded);
+    for (page, rows, next) in
+        [(Some("2"), 500, None), (None, 1_000, Some("1")), (Some("1"), 1_000, Some("2")), (None, 1_000, Some("1"))]
+    {
+        let read = jobs.results(&id, page).await.unwrap();
+        assert_eq!((read.batches[0].num_rows(), read.next.as_deref()), (rows, next), "{page:?}");
+    }
+    assert!(jobs.results(&id, Some("3")).await.is_err());
+    jobs.cancel(&id).await.unwrap();
+    assert!(jobs.status(&id).await.is_err());
+    assert_eq!(files(&folder), 0, "a result goes with its statement");
+}
+
+#[tokio::test]
+async fn a_result_that_is_too_large_fails_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = jobs(&folder, JobSettings { result_bytes: 20_000, ..JobSettings::default() });
+    let id = jobs.start(series(1_000_000)).await.unwrap();
+    let StatementState::Failed(why) = ended(&jobs, &id).await else { panic!("it has megabytes") };
+    assert!(why.contains("more than 20000 bytes"), "{why}");
+    assert!(jobs.results(&id, None).await.is_err());
+}
+
+#[tokio::test]
+async fn what_ended_first_gives_way_and_what_runs_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = jobs(&folder, JobSettings { jobs: 2, ..JobSettings::default() });
+    let first = jobs.start(series(1)).await.unwrap();
+    ended(&jobs, &first).await;
+    let endless = || Statement::new("select count(*) from generate_series(1, 1000000000000)");
+    let long = jobs.start(endless()).await.unwrap();
+    let longer = jobs.start(endless()).await.unwrap();
+    assert!(jobs.status(&first).await.is_err(), "it gave way");
+    assert_eq!(jobs.status(&long).await.unwrap().state, StatementState::Running);
+    let refused = jobs.start(series(1)).await.unwrap_err();
+    assert_eq!(refused.advice, Advice::BackOff);
+    jobs.cancel(&longer).await.unwrap();
+    jobs.start(series(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_starts_a_statement_once_however_often_its_results_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = jobs(&folder, JobSettings::default());
+    let asked = |rows| Statement { token: Some("t".to_owned()), reader: Some("ann".to_owned()), ..series(rows) };
+    let id = jobs.start(asked(5)).await.unwrap();
+    jobs.results(&id, None).await.unwrap();
+    assert_eq!(jobs.start(asked(5)).await.unwrap(), id);
+    assert!(jobs.start(asked(6)).await.is_err());
+    let of_bob = Statement { reader: Some("bob".to_owned()), ..asked(5) };
+    assert_ne!(jobs.start(of_bob).await.unwrap(), id);
+}
