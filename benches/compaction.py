@@ -68,10 +68,10 @@ def made(folder, events):
         [ALLUVIUM, "--config", config, "--json", "up", "--listen", "127.0.0.1:0", "--data", data],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )
-    url = json.loads(node.stdout.readline())["listening"]
+    assert json.loads(node.stdout.readline())["listening"]
     start = datetime.datetime.now(datetime.timezone.utc).date() - datetime.timedelta(days=DATES)
     run([
-        ALLUVIUM, "--config", config, "generate", "--to", url, "--count", str(events), "--duplicates", str(DUPLICATES),
+        ALLUVIUM, "--config", config, "generate", "--data", data, "--count", str(events), "--duplicates", str(DUPLICATES),
         "--rate", str(max(1, round(events / (DATES * 86_400)))), "--start", f"{start}T00:00:00Z",
     ])
     # It delivers and commits all that it took in before it ends.

@@ -44,6 +44,8 @@ class Node:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True,
         )
         self.url = json.loads(self.process.stdout.readline())["listening"]
+        with open(os.path.join(self.data, "token")) as token:
+            self.authorization = {"Authorization": f"Bearer {token.read().strip()}"}
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def committed(self):
@@ -74,7 +76,7 @@ def alluvium_run(events_file, count):
         node = Node(folder)
         started = time.perf_counter()
         sent = subprocess.run(
-            [ALLUVIUM, "--json", "send", "--to", node.url, events_file], capture_output=True, text=True, check=True
+            [ALLUVIUM, "--json", "send", "--data", node.data, events_file], capture_output=True, text=True, check=True
         )
         acknowledged = time.perf_counter() - started
         while node.committed() < count:
@@ -127,10 +129,11 @@ def freshness(rate, seconds):
     try:
         node = Node(folder)
         load = subprocess.Popen(
-            [ALLUVIUM, "--json", "generate", "--to", node.url, "--paced", "--rate", str(rate), "--count", str(rate * seconds), "--batch", "100"],
+            [ALLUVIUM, "--json", "generate", "--data", node.data, "--paced", "--rate", str(rate), "--count", str(rate * seconds), "--batch", "100"],
             stdout=subprocess.PIPE, text=True,
         )
         to_records, to_sql, session = [], [], requests.Session()
+        session.headers.update(node.authorization)
         n = 0
         while load.poll() is None:
             n += 1
@@ -147,7 +150,7 @@ def freshness(rate, seconds):
                 statement = f"select count(*) as n from telemetry_raw where source = 'probe' and event_id = 'p{n}'"
                 while True:
                     answer = subprocess.run(
-                        [ALLUVIUM, "--json", "sql", "--url", node.url, statement], capture_output=True, text=True, check=True
+                        [ALLUVIUM, "--json", "sql", "--data", node.data, statement], capture_output=True, text=True, check=True
                     )
                     if json.loads(answer.stdout)["n"] == 1:
                         break

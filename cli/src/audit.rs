@@ -19,7 +19,6 @@ use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::Client;
 use crate::settings::Settings;
 use crate::target::Target;
 use crate::{Common, Outcome, node, output, sql};
@@ -118,12 +117,12 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         }
         return Ok(outcome);
     }
-    let report: AuditReport = match args.target.node(&settings) {
-        Some(url) => {
+    let report: AuditReport = match args.target.node(&settings)? {
+        Some(node) => {
             let Asked { since, dataset } = args.asked;
             let query = [("since", since), ("dataset", dataset)];
             let query: Vec<_> = query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-            Client::new(&url)?.post("/admin/audit", &query).await?
+            node.post("/admin/audit", &query).await?
         }
         None => audit_folder(&settings, &asked).await?,
     };

@@ -7,6 +7,7 @@ use alluvium_core::Problem;
 use anyhow::Context as _;
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
+use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -18,13 +19,21 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the node at `base`, such as `http://127.0.0.1:7171`.
+    /// A client of the node at `base`, such as `http://127.0.0.1:7171`, that shows this token.
     ///
     /// # Errors
     ///
-    /// When the HTTP client cannot be set up.
-    pub fn new(base: &str) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).build()?;
+    /// When the token is none, or the HTTP client cannot be set up.
+    pub fn new(base: &str, token: Option<&str>) -> anyhow::Result<Self> {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            let mut value =
+                HeaderValue::try_from(format!("Bearer {token}")).context("the token holds what no header can")?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let http =
+            reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).default_headers(headers).build()?;
         Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
     }
 
@@ -100,7 +109,9 @@ impl Client {
         if status.is_success() {
             return Ok(bytes);
         }
+        let how = "; `alluvium token` makes one, ALLUVIUM_TOKEN or --data DIR hands it over";
         match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) if problem.status == 401 => anyhow::bail!("{}{how}", problem.detail),
             Ok(problem) => anyhow::bail!("{}", problem.detail),
             Err(_) => anyhow::bail!("{} answered {status}", self.base),
         }

@@ -11,7 +11,6 @@ use alluvium_local::store::SyncedStore;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
-use crate::client::Client;
 use crate::settings::Settings;
 use crate::target::Target;
 use crate::{Common, Outcome, node, output};
@@ -39,10 +38,10 @@ pub struct Asked {
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = args.target.settings(common)?;
-    let rounds: Vec<Compaction> = match args.target.node(&settings) {
-        Some(url) => {
+    let rounds: Vec<Compaction> = match args.target.node(&settings)? {
+        Some(node) => {
             let query: Vec<_> = args.table.map(|table| ("table", table)).into_iter().collect();
-            Client::new(&url)?.post("/admin/compact", &query).await?
+            node.post("/admin/compact", &query).await?
         }
         None => {
             let folder = DataFolder::open(&settings.data, Missing::Refuse)?;

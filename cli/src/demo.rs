@@ -70,22 +70,24 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
             output::thousands(u64::from(args.rate))
         ));
     }
-    let shown = show(&node, &args, common, SystemClock.now_micros()).await;
+    let token = node.token(&settings.owner)?;
+    let shown = show(&node, &args, common, token, SystemClock.now_micros()).await;
     let stopped = node.stop().await;
     let outcome = shown?;
     stopped?;
     Ok(outcome)
 }
 
-async fn show(node: &Node, args: &Args, common: &Common, now: i64) -> anyhow::Result<Outcome> {
+async fn show(node: &Node, args: &Args, common: &Common, token: Option<String>, now: i64) -> anyhow::Result<Outcome> {
     let load = load::Load::new(args.events, args.rate, args.seed, now)?;
     let bars = Bars::new(args.events, common.json);
     let url = format!("{}/v1/telemetry", node.url());
     let started = Instant::now();
 
     let enough = CancellationToken::new();
-    let probing = tokio::spawn(probe::run(node.url(), node.pipeline.committed.clone(), enough.clone()));
-    let destination = Arc::new(HttpDestination::new(&url, HttpSettings::default())?);
+    let probing = tokio::spawn(probe::run(node.url(), token.clone(), node.pipeline.committed.clone(), enough.clone()));
+    let http = HttpSettings { token: token.clone(), ..HttpSettings::default() };
+    let destination = Arc::new(HttpDestination::new(&url, http)?);
     let way = Way::of_bodies(destination, &url, REQUESTS_AT_A_TIME);
     let sent = sending::produce(way, load.bodies()?, |events| bars.show(node, events)).await?;
     if let Some(failure) = sent.failure {
@@ -110,7 +112,7 @@ async fn show(node: &Node, args: &Args, common: &Common, now: i64) -> anyhow::Re
         sending_took,
         settled_after,
         committed: pipeline.committed.events.load(Ordering::Relaxed),
-        answers: report::Answers::ask(&Client::new(&node.url())?).await?,
+        answers: report::Answers::ask(&Client::new(&node.url(), token.as_deref())?).await?,
         audit,
     };
     report.print(common)?;

@@ -5,7 +5,6 @@ use alluvium_lake::{ErasureReport, StoreErasure};
 use alluvium_local::erasure::EraseRequest;
 use serde::{Deserialize, Serialize};
 
-use crate::client::Client;
 use crate::settings::Settings;
 use crate::target::Target;
 use crate::{Common, Outcome, node, output};
@@ -62,9 +61,9 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let Args { target, asked, list } = args;
     let settings = target.settings(common)?;
     let dry_run = asked.dry_run;
-    let reports = match target.node(&settings) {
-        Some(url) if list => Client::new(&url)?.get("/admin/erasures", &[]).await?,
-        Some(url) => vec![Client::new(&url)?.post_json("/admin/erasures", &asked).await?],
+    let reports = match target.node(&settings)? {
+        Some(node) if list => node.get("/admin/erasures", &[]).await?,
+        Some(node) => vec![node.post_json("/admin/erasures", &asked).await?],
         None => of_folder(&settings, (!list).then_some(asked)).await?,
     };
     if common.json {

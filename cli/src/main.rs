@@ -3,10 +3,12 @@
 //! Exit codes: 0 done; 1 failed, or what was checked does not hold; 2 the command line was wrong.
 
 mod audit;
+mod auth;
 mod client;
 mod compact;
 mod config;
 mod convert;
+mod credentials;
 mod dead_letters;
 #[cfg(feature = "aws")]
 mod deliver;
@@ -33,6 +35,7 @@ mod stage;
 #[cfg(feature = "aws")]
 mod stage_lake;
 mod target;
+mod token;
 mod up;
 mod vacuum;
 
@@ -68,6 +71,7 @@ pub struct Common {
 enum Command {
     Demo(demo::Args),
     Up(up::Args),
+    Token(token::Args),
     Send(send::Args),
     Generate(generate::Args),
     Replay(replay::Args),
@@ -109,6 +113,7 @@ async fn run() -> ExitCode {
     let outcome = match command {
         Command::Demo(args) => demo::run(&common, args).await,
         Command::Up(args) => up::run(&common, args).await,
+        Command::Token(args) => token::run(&common, args),
         Command::Send(args) => send::run(&common, args).await,
         Command::Generate(args) => generate::run(&common, args).await,
         Command::Replay(args) => replay::run(&common, args).await,

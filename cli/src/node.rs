@@ -1,6 +1,7 @@
 //! A node: the pipeline of one data folder behind one port. What `up` runs and `demo` watches.
 
 mod admin;
+mod front;
 mod shares;
 
 use std::net::SocketAddr;
@@ -8,21 +9,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::{Clock, SystemClock};
+use alluvium_core::{Caller, Clock, Role, Roles, SystemClock};
+use alluvium_ingest::AccessKeys;
 use alluvium_ingest::gateway::{self, Gateway};
 use alluvium_ingest::kinesis::{self, KinesisEndpoint};
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::Log;
 use alluvium_local::pipeline::{Pipeline, StartReport};
-use alluvium_query::CommitLag;
+use alluvium_query::{Authorizer, CommitLag};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::{self, IssuedKeys};
 use crate::settings::Settings;
+use front::{Guard, Pace};
 
 pub use shares::{
     datasets, log_settings, maintenance_settings, pipeline_settings, pseudonym_key, sql_settings, transform_settings,
@@ -33,6 +37,9 @@ use shares::{gateway_settings, kinesis_settings};
 const STOPPING: Duration = Duration::from_secs(30);
 /// How often the lag of commits is looked at.
 const LOOK_AT_LAG: Duration = Duration::from_secs(1);
+/// How long the token is good for that a node leaves in its folder, and how often it leaves a new one.
+const LOCAL_TOKEN: Duration = Duration::from_secs(7 * 24 * 3600);
+const LEAVE_TOKEN_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// A running node.
 pub struct Node {
@@ -43,8 +50,9 @@ pub struct Node {
     gateway: Gateway,
     kinesis: KinesisEndpoint,
     server: JoinHandle<std::io::Result<()>>,
-    watch: JoinHandle<()>,
+    watches: Vec<JoinHandle<()>>,
     stop_serving: CancellationToken,
+    authorizer: Option<Arc<Authorizer>>,
 }
 
 impl Node {
@@ -64,23 +72,53 @@ impl Node {
             format!("cannot listen on {}; choose another address with --listen (port 0: any)", settings.listen)
         })?;
         let listen = listener.local_addr()?;
+        let authorizer = if settings.auth.required {
+            let made_up = auth::made_up_secret()?;
+            let of_folder = || Ok(folder.secret(|| made_up)?);
+            Some(Arc::new(auth::authorizer(settings, of_folder, clock.clone())?))
+        } else {
+            None
+        };
         let (pipeline, report) =
             Pipeline::start(folder, Arc::new(RealDisk), datasets.clone(), pipeline_settings(settings)?, clock).await?;
         let pipeline = Arc::new(pipeline);
         let gateway = Gateway::new(pipeline.log.clone(), datasets, gateway_settings(settings))?;
         let log_folder = pipeline.folder().log();
         let kinesis = kinesis_settings(settings, &log_folder);
-        let kinesis = KinesisEndpoint::new(pipeline.log.clone(), pipeline.clock(), kinesis)?;
+        let keys = authorizer.clone().map(|authorizer| Arc::new(IssuedKeys(authorizer)) as Arc<dyn AccessKeys>);
+        let kinesis = KinesisEndpoint::new(pipeline.log.clone(), pipeline.clock(), kinesis)?.with_keys(keys);
         let stop_serving = CancellationToken::new();
         let lag = Arc::<CommitLag>::default();
         let takers = gateway::router(gateway.clone()).merge(kinesis::router(kinesis.clone()));
-        let app = admin::routes(&pipeline, takers, settings, metrics, lag.clone())?;
-        let watch = tokio::spawn(watch_lag(pipeline.clone(), lag));
+        let routes = admin::routes(&pipeline, takers, settings, metrics, lag.clone())?;
+        let limits = &settings.limits;
+        let pace = Pace::new(limits.requests_per_second, limits.requests_per_second_of_owner);
+        let guard = Guard { authorizer: authorizer.clone(), pace: Arc::new(pace) };
+        let app = front::before(routes, guard, settings)?;
+        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag))];
         let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
         let server = tokio::spawn(async move { server.await });
         let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };
+        if let Some(authorizer) = &authorizer {
+            let left = LocalToken {
+                pipeline: pipeline.clone(),
+                authorizer: authorizer.clone(),
+                owner: settings.owner.clone(),
+            };
+            left.leave()?;
+            watches.push(tokio::spawn(left.keep_fresh()));
+        }
         pipeline.folder().announce(&node)?;
-        Ok((Self { listen, pipeline, gateway, kinesis, server, watch, stop_serving }, report))
+        Ok((Self { listen, pipeline, gateway, kinesis, server, watches, stop_serving, authorizer }, report))
+    }
+
+    /// A token with every right, for whoever runs the node; `None`: nobody is asked for one.
+    ///
+    /// # Errors
+    ///
+    /// When none can be issued.
+    pub fn token(&self, owner: &str) -> anyhow::Result<Option<String>> {
+        self.authorizer.as_ref().map(|authorizer| local_token(authorizer, owner)).transpose()
     }
 
     /// The base of its API.
@@ -103,10 +141,39 @@ impl Node {
         }
         self.gateway.drained().await;
         self.kinesis.drained().await;
-        self.watch.abort();
+        self.watches.iter().for_each(JoinHandle::abort);
         self.pipeline.drain().await?;
         self.pipeline.folder().remove_running()?;
         Ok(())
+    }
+}
+
+/// A token with every right and this owner.
+fn local_token(authorizer: &Authorizer, owner: &str) -> anyhow::Result<String> {
+    let caller = Caller::new(owner, Roles::of_names([Role::Admin.name()]));
+    Ok(authorizer.issue(&caller.context("the setting `owner` is no owner's name")?, LOCAL_TOKEN)?)
+}
+
+/// The token that commands of the node's user find in its folder.
+struct LocalToken {
+    pipeline: Arc<Pipeline>,
+    authorizer: Arc<Authorizer>,
+    owner: String,
+}
+
+impl LocalToken {
+    fn leave(&self) -> anyhow::Result<()> {
+        Ok(self.pipeline.folder().leave_token(&local_token(&self.authorizer, &self.owner)?)?)
+    }
+
+    /// Leaves a new one now and then, for as long as the node runs.
+    async fn keep_fresh(self) {
+        loop {
+            tokio::time::sleep(LEAVE_TOKEN_EVERY).await;
+            if let Err(error) = self.leave() {
+                tracing::warn!(%error, "commands on the folder will find an old token there");
+            }
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use axum::http::Request;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::client::Client;
 use crate::settings::Settings;
 use crate::target::Target;
 use crate::{Common, Outcome, node, output, sql};
@@ -73,8 +72,8 @@ impl Args {
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = args.target.settings(common)?;
     let query = args.query()?;
-    let page: Value = match args.target.node(&settings) {
-        Some(url) => Client::new(&url)?.get(&format!("/v1/{}", args.dataset), &query).await?,
+    let page: Value = match args.target.node(&settings)? {
+        Some(node) => node.get(&format!("/v1/{}", args.dataset), &query).await?,
         None => ask_folder(&settings, &args.dataset, &query).await?,
     };
     if common.json {

@@ -8,7 +8,6 @@ use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::Log;
 use serde::{Deserialize, Serialize};
 
-use crate::client::Client;
 use crate::settings::Settings;
 #[cfg(feature = "aws")]
 use crate::stage_lake::Rebuild;
@@ -70,10 +69,10 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         return Ok(tell(common, &crate::stage_lake::recover(lake, rebuild, args.asked.older_than).await?));
     }
     let settings = args.target.settings(common)?;
-    let report: RecoverReport = match args.target.node(&settings) {
-        Some(url) => {
+    let report: RecoverReport = match args.target.node(&settings)? {
+        Some(node) => {
             let query = [("older_than", duration::format(args.asked.older_than))];
-            Client::new(&url)?.post("/admin/recover", &query).await?
+            node.post("/admin/recover", &query).await?
         }
         None => report_of_folder(&settings, &args.asked).await?,
     };

@@ -12,7 +12,6 @@ use alluvium_local::sql::{Condition, DataFusionSql};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::Client;
 use crate::settings::Settings;
 use crate::target::Target;
 use crate::{Common, Outcome, node, output, sql};
@@ -57,14 +56,14 @@ pub struct Asked {
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = args.target.settings(common)?;
-    let node = args.target.node(&settings);
+    let node = args.target.node(&settings)?;
     let Some(condition) = &args.condition else {
-        return failed::run(common, &settings, node.as_deref(), &args.failed, args.dry_run).await;
+        return failed::run(common, &settings, node.as_ref(), &args.failed, args.dry_run).await;
     };
     let report: RedriveReport = match node {
-        Some(url) => {
+        Some(node) => {
             let query = [("where", condition.to_string()), ("dry_run", args.dry_run.to_string())];
-            Client::new(&url)?.post("/admin/redrive", &query).await?
+            node.post("/admin/redrive", &query).await?
         }
         None if args.dry_run => preview_of_folder(&settings, condition).await?,
         None => redrive_folder(&settings, condition).await?,

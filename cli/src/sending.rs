@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::settings::{self, Flags};
-use crate::{Common, Outcome, node, output};
+use crate::{Common, Outcome, credentials, node, output};
 
 #[cfg(feature = "aws")]
 use produce::Travels;
@@ -110,19 +110,23 @@ pub enum Compression {
 }
 
 impl Destination {
-    /// The URL that events are posted to: of the node that is named, or that is found.
+    /// The URL that events are posted to, of the node that is named or that is found, and the token to show it.
     ///
     /// # Errors
     ///
-    /// When the settings cannot be read.
-    fn url(&self, common: &Common, node: Option<&str>) -> anyhow::Result<String> {
-        let base = match node {
+    /// When the settings or the token cannot be read.
+    fn node(&self, common: &Common, named: Option<&str>) -> anyhow::Result<(String, Option<String>)> {
+        let mut folder = None;
+        let base = match named {
             Some(url) => url.to_owned(),
             None => {
                 let flags = Flags { data: self.data.clone(), ..Flags::default() };
                 let settings = settings::load(common.config.as_deref(), &flags)?.settings;
                 match node::running(&settings.data) {
-                    Some(node) => node.url(),
+                    Some(node) => {
+                        folder = Some(settings.data);
+                        node.url()
+                    }
                     None if self.data.is_some() => {
                         anyhow::bail!(
                             "no node runs on {}; start one with `alluvium up --data …`",
@@ -134,17 +138,19 @@ impl Destination {
             }
         };
         let dataset = self.dataset.as_deref().unwrap_or("telemetry");
-        Ok(format!("{}/v1/{dataset}", base.trim_end_matches('/')))
+        let url = format!("{}/v1/{dataset}", base.trim_end_matches('/'));
+        Ok((url, credentials::token(folder.as_deref())?))
     }
 
-    fn to_node(&self, url: &str) -> anyhow::Result<Way> {
+    fn to_node(&self, common: &Common, named: Option<&str>) -> anyhow::Result<Way> {
+        let (url, token) = self.node(common, named)?;
         let encoding = match self.compress {
             Compression::None => BodyEncoding::Plain,
             Compression::Gzip => BodyEncoding::Gzip,
             Compression::Zstd => BodyEncoding::Zstd,
         };
-        let destination = Arc::new(HttpDestination::new(url, HttpSettings { encoding, ..HttpSettings::default() })?);
-        Ok(Way::of_bodies(destination, url, self.concurrency.unwrap_or(8)))
+        let destination = Arc::new(HttpDestination::new(&url, HttpSettings { encoding, token })?);
+        Ok(Way::of_bodies(destination, &url, self.concurrency.unwrap_or(8)))
     }
 
     #[cfg(not(feature = "aws"))]
@@ -196,8 +202,8 @@ where
 {
     let way = match &to.to {
         Some(Place::Stream(service, name)) => to.to_stream(common, *service, name).await?,
-        Some(Place::Node(url)) => to.to_node(&to.url(common, Some(url))?)?,
-        None => to.to_node(&to.url(common, None)?)?,
+        Some(Place::Node(url)) => to.to_node(common, Some(url))?,
+        None => to.to_node(common, None)?,
     };
     let started = Instant::now();
     let bar = progress(total, common.json);

@@ -4,13 +4,14 @@ mod reference;
 mod secret;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alluvium_core::limits;
 use alluvium_ingest::{KinesisSettings, ShardLimits};
 use alluvium_local::maintenance::MaintenanceSettings;
+use alluvium_query::authorizer::DEFAULT_ROLE_CLAIM;
 use anyhow::Context as _;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::{Figment, Metadata};
@@ -39,6 +40,8 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pseudonym_key: Option<Secret>,
     pub verbosity: String,
+    pub auth: Auth,
+    pub cors: Cors,
     pub limits: Limits,
     pub log: Log,
     pub kinesis: Kinesis,
@@ -51,6 +54,27 @@ pub struct Settings {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    pub required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    pub role_claim: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cors {
+    pub origins: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub body_bytes: usize,
     pub body_expanded_bytes: usize,
@@ -58,6 +82,8 @@ pub struct Limits {
     pub json_depth: usize,
     pub events_per_request: usize,
     pub concurrent_requests: usize,
+    pub requests_per_second: NonZeroU32,
+    pub requests_per_second_of_owner: NonZeroU32,
     #[serde(with = "alluvium_core::duration::text")]
     pub request_time: Duration,
     pub record_expanded_bytes: usize,
@@ -118,6 +144,10 @@ pub struct Sql {
     pub time: Duration,
     pub concurrency: usize,
     pub statements: usize,
+    pub result_bytes: u64,
+    pub results_bytes: u64,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub result_kept: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,6 +175,8 @@ impl Default for Settings {
             owner: "anonymous".to_owned(),
             pseudonym_key: None,
             verbosity: "info".to_owned(),
+            auth: Auth::default(),
+            cors: Cors::default(),
             limits: Limits::default(),
             log: Log::default(),
             kinesis: Kinesis::default(),
@@ -153,6 +185,19 @@ impl Default for Settings {
             hot: Hot::default(),
             sql: Sql::default(),
             maintain: Maintain::default(),
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            required: true,
+            secret: None,
+            jwks_url: None,
+            issuer: None,
+            audience: None,
+            role_claim: DEFAULT_ROLE_CLAIM.to_owned(),
         }
     }
 }
@@ -166,6 +211,8 @@ impl Default for Limits {
             json_depth: limits::JSON_DEPTH,
             events_per_request: 100_000,
             concurrent_requests: 256,
+            requests_per_second: NonZeroU32::new(20_000).expect("20,000 is not 0"),
+            requests_per_second_of_owner: NonZeroU32::new(5_000).expect("5,000 is not 0"),
             request_time: Duration::from_secs(30),
             record_expanded_bytes: limits::RECORD_EXPANDED_BYTES,
             dead_letter_original_bytes: limits::DEAD_LETTER_ORIGINAL_BYTES,
@@ -216,6 +263,9 @@ impl Default for Sql {
             time: Duration::from_secs(60),
             concurrency: 4,
             statements: 64,
+            result_bytes: 256 << 20,
+            results_bytes: 2 << 30,
+            result_kept: Duration::from_secs(3600),
         }
     }
 }
@@ -247,6 +297,14 @@ pub struct Flags {
     pub datasets: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_dataset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthFlags>,
+}
+
+/// Flags that take the place of settings of `auth`.
+#[derive(Debug, Default, Serialize)]
+pub struct AuthFlags {
+    pub required: bool,
 }
 
 /// The settings in force, and where each came from.
@@ -317,6 +375,12 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         settings.log.segment_bytes
     );
     KinesisSettings { stream: settings.kinesis.stream.clone(), ..KinesisSettings::default() }.check()?;
+    anyhow::ensure!(
+        settings.auth.required || settings.listen.ip().is_loopback(),
+        "auth.required is false (--no-auth) and listen is {}: without tokens a node listens on this machine alone, such as \
+         127.0.0.1:7171",
+        settings.listen
+    );
     anyhow::ensure!(!settings.owner.is_empty(), "owner is empty; name whose data it is, such as `anonymous`");
     Ok(())
 }

@@ -9,7 +9,6 @@ use arrow::array::RecordBatch;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
-use crate::client::Client;
 use crate::settings::Settings;
 use crate::target::Target;
 use crate::{Common, Outcome, node, output};
@@ -62,8 +61,8 @@ fn print(common: &Common, batches: &[RecordBatch]) -> anyhow::Result<Outcome> {
 ///
 /// When there is neither, or the statement is refused.
 pub async fn ask(target: &Target, settings: &Settings, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
-    match target.node(settings) {
-        Some(url) => Client::new(&url)?.sql(statement).await,
+    match target.node(settings)? {
+        Some(node) => node.sql(statement).await,
         None => ask_folder(settings, statement).await,
     }
 }

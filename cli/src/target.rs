@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::client::Client;
 use crate::settings::{self, Flags, Settings};
-use crate::{Common, node};
+use crate::{Common, credentials, node};
 
 /// The flags that say so.
 #[derive(Debug, Clone, clap::Args)]
@@ -27,8 +28,16 @@ impl Target {
         Ok(settings::load(common.config.as_deref(), &flags)?.settings)
     }
 
-    /// The base of the node to ask; `None`: none runs on the folder, which is to be opened.
-    pub fn node(&self, settings: &Settings) -> Option<String> {
-        self.url.clone().or_else(|| node::running(&settings.data).map(|node| node.url()))
+    /// The node to ask; `None`: none runs on the folder, which is to be opened.
+    ///
+    /// # Errors
+    ///
+    /// When the token to show it cannot be read, or the HTTP client cannot be set up.
+    pub fn node(&self, settings: &Settings) -> anyhow::Result<Option<Client>> {
+        if let Some(url) = &self.url {
+            return Client::new(url, credentials::token(None)?.as_deref()).map(Some);
+        }
+        let Some(node) = node::running(&settings.data) else { return Ok(None) };
+        Client::new(&node.url(), credentials::token(Some(&settings.data))?.as_deref()).map(Some)
     }
 }

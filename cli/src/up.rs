@@ -9,7 +9,7 @@ use alluvium_local::pipeline::StartReport;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::node::Node;
-use crate::settings::{self, Flags, Settings};
+use crate::settings::{self, AuthFlags, Flags, Settings};
 use crate::{Common, Outcome, observe, output};
 
 /// Run the whole pipeline on this machine until stopped: gateway and API on one port, everything kept in one folder.
@@ -30,14 +30,22 @@ pub struct Args {
     /// Where events go that neither a route nor their `type` sends anywhere.
     #[arg(long, value_name = "NAME")]
     default_dataset: Option<String>,
+    /// Ask nobody for a token: whoever reaches the port reads and writes everything. Loopback only.
+    #[arg(long)]
+    no_auth: bool,
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let flags =
-        Flags { listen: args.listen, data: args.data, datasets: args.datasets, default_dataset: args.default_dataset };
+    let flags = Flags {
+        listen: args.listen,
+        data: args.data,
+        datasets: args.datasets,
+        default_dataset: args.default_dataset,
+        auth: args.no_auth.then(AuthFlags::default),
+    };
     let settings = settings::load(common.config.as_deref(), &flags)?.settings;
     observe::log(&settings.verbosity, common.json)?;
-    warn_beyond_loopback(&settings);
+    warn_of_openness(&settings);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (node, report) = Node::start(&settings, Arc::new(SystemClock), observe::collect()?).await?;
@@ -62,11 +70,13 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn warn_beyond_loopback(settings: &Settings) {
-    if !settings.listen.ip().is_loopback() {
+fn warn_of_openness(settings: &Settings) {
+    if !settings.auth.required {
+        tracing::warn!("no tokens are asked for: every program on this machine can read and write everything");
+    } else if !settings.listen.ip().is_loopback() {
         tracing::warn!(
             listen = %settings.listen,
-            "listening beyond this machine: anybody who reaches this port can write and read everything; no roles are checked yet"
+            "listening beyond this machine, and what is sent here, tokens too, is not encrypted: put a proxy with TLS in front"
         );
     }
 }
@@ -95,7 +105,13 @@ fn tell(report: &StartReport) {
 fn announce(node: &Node, settings: &Settings, json: bool) {
     if json {
         output::line(serde_json::json!({"listening": node.url(), "data": settings.data}));
+        return;
+    }
+    let data = settings.data.display();
+    output::line(format!("listening on {}, data in {data}", node.url()));
+    if settings.auth.required {
+        output::line(format!("a token: alluvium token --data {data} --sub NAME --role data.read --role data.write"));
     } else {
-        output::line(format!("listening on {}, data in {}", node.url(), settings.data.display()));
+        output::line("no tokens are asked for (--no-auth)");
     }
 }

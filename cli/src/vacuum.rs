@@ -8,7 +8,6 @@ use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::maintenance::VacuumReport;
 use serde::{Deserialize, Serialize};
 
-use crate::client::Client;
 use crate::target::Target;
 use crate::{Common, Outcome, compact, output};
 
@@ -65,12 +64,12 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let Args { target, asked } = args;
     let settings = target.settings(common)?;
     let removed_for = asked.removed_for()?;
-    let report: VacuumReport = match target.node(&settings) {
-        Some(url) => {
+    let report: VacuumReport = match target.node(&settings)? {
+        Some(node) => {
             let mut query = vec![("dry_run", asked.dry_run.to_string())];
             query.extend(asked.table.map(|table| ("table", table)));
             query.extend(asked.older_than.map(|older_than| ("older_than", older_than)));
-            Client::new(&url)?.post("/admin/vacuum", &query).await?
+            node.post("/admin/vacuum", &query).await?
         }
         None => {
             let folder = DataFolder::open(&settings.data, Missing::Refuse)?;

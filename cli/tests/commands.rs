@@ -58,10 +58,11 @@ fn send_takes_files_and_standard_input_as_they_are() {
     let file = folder.path().join("events.ndjson");
     std::fs::write(&file, "{\"id\":\"1\",\"source\":\"a\",\"value\":1}\n\n{\"id\":\"2\",\"source\":\"a\",\"value\":2}")
         .unwrap();
-    let sent = succeed(&["--json", "send", "--to", &node.url(), file.to_str().unwrap()]);
+    let sent = succeed(&["--json", "send", "--data", data.to_str().unwrap(), file.to_str().unwrap()]);
     assert_eq!(serde_json::from_str::<Value>(&sent).unwrap()["accepted"], 2);
     let mut child = alluvium()
         .args(["--json", "send", "--to", &node.url(), "-"])
+        .env("ALLUVIUM_TOKEN", &node.token)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -82,7 +83,7 @@ fn generate_is_seeded_and_what_it_sends_arrives() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("node");
     let node = Node::start(&data);
-    succeed(&["generate", "--to", &node.url(), "--count", "5000", "--seed", "7", "--broken", "0"]);
+    succeed(&["generate", "--data", data.to_str().unwrap(), "--count", "5000", "--seed", "7", "--broken", "0"]);
     node.stop();
     assert_eq!(number(&data, "select count(*) from telemetry"), 5000);
     assert_eq!(number(&data, "select count(*) from dead_letters"), 0);

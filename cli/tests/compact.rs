@@ -128,7 +128,12 @@ fn a_table_that_is_none_is_refused_by_name() {
     let data = folder.path().join("node");
     let node = Node::start(&data);
     for args in [vec!["--url", &node.url()], vec!["--data", data.to_str().unwrap()]] {
-        let refused = alluvium().args(["compact", "--table", "nothing"]).args(args).output().unwrap();
+        let refused = alluvium()
+            .args(["compact", "--table", "nothing"])
+            .args(args)
+            .env("ALLUVIUM_TOKEN", &node.token)
+            .output()
+            .unwrap();
         assert_eq!(refused.status.code(), Some(1));
         let said = String::from_utf8_lossy(&refused.stderr);
         assert!(said.contains("there is no table `nothing` in the lake"), "{said}");

@@ -49,8 +49,8 @@ struct Sent {
 
 /// Sends until it is told to stop or the node is gone. One event in each request is broken on purpose, and some requests go to
 /// the other dataset, so that every cycle commits to several tables.
-fn send(node: std::net::SocketAddr, sent: &Sent, stop: &AtomicBool) {
-    let Ok(mut connection) = Connection::open(node) else { return };
+fn send(node: std::net::SocketAddr, token: &str, sent: &Sent, stop: &AtomicBool) {
+    let Ok(mut connection) = Connection::open(node, token) else { return };
     while !stop.load(Ordering::Relaxed) {
         let first = sent.next.fetch_add(EVENTS_PER_REQUEST, Ordering::Relaxed);
         let ids = first..first + EVENTS_PER_REQUEST - 1;
@@ -87,8 +87,8 @@ fn killed_again_and_again_it_loses_nothing_and_doubles_nothing() {
         let stop = Arc::new(AtomicBool::new(false));
         let senders: Vec<_> = (0..SENDERS)
             .map(|_| {
-                let (sent, stop, listen) = (sent.clone(), stop.clone(), node.listen);
-                std::thread::spawn(move || send(listen, &sent, &stop))
+                let (sent, stop, listen, token) = (sent.clone(), stop.clone(), node.listen, node.token.clone());
+                std::thread::spawn(move || send(listen, &token, &sent, &stop))
             })
             .collect();
         std::thread::sleep(Duration::from_millis(20 + mixed(seed ^ round) % 700));

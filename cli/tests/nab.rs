@@ -36,7 +36,7 @@ fn every_reading_of_31_devices_is_in_the_lake_once() {
     let node = Node::start(&data);
     let files = files();
     assert_eq!(files.len(), 31);
-    let mut args = vec!["--json".to_owned(), "replay".to_owned(), "--to".to_owned(), node.url()];
+    let mut args = vec!["--json".to_owned(), "replay".to_owned(), "--data".to_owned(), data.display().to_string()];
     args.extend(files.iter().map(|path| path.display().to_string()));
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let report: serde_json::Value = serde_json::from_str(&succeed(&args)).unwrap();

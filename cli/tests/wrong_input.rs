@@ -218,7 +218,8 @@ fn a_full_disk_is_said_to_the_client_and_what_was_acknowledged_is_kept() {
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
     let listen = serde_json::from_str::<Value>(&line).unwrap()["listening"].as_str().unwrap().to_owned();
     let listen: std::net::SocketAddr = listen.strip_prefix("http://").unwrap().parse().unwrap();
-    let mut connection = support::Connection::open(listen).unwrap();
+    let token = std::fs::read_to_string(data.join("token")).unwrap();
+    let mut connection = support::Connection::open(listen, token.trim()).unwrap();
     let mut acknowledged = 0;
     let refusal = (0..1000).find_map(|n| {
         let body = format!("{{\"id\": \"{n}\", \"value\": 1, \"note\": \"{}\"}}", "x".repeat(200_000));

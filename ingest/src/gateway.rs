@@ -15,15 +15,16 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::Datasets;
 use alluvium_core::envelope::MAX_TEXT_BYTES;
 use alluvium_core::ports::Stream;
+use alluvium_core::{Caller, Datasets, Problem};
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Gate;
@@ -70,6 +71,20 @@ impl Writer {
             return Err(IngestError::setting("owner", format!("expected 1 to {MAX_TEXT_BYTES} bytes of text")));
         }
         Ok(Self(owner))
+    }
+
+    /// Whose events a caller's request brings: the caller's own, but where the parameter `owner` of its address names another and the
+    /// caller may write for them (AU-1).
+    ///
+    /// # Errors
+    ///
+    /// A problem of status 403 when the caller may not, of 400 when it is no owner's name.
+    pub fn of(caller: &Caller, uri: &Uri) -> Result<Self, Problem> {
+        let parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let named = parameters.into_iter().find(|(name, _)| name == "owner").map(|(_, owner)| owner);
+        let owner =
+            caller.writes(named.as_deref()).map_err(|error| Problem::new(403, "other-owner", error.to_string()))?;
+        Self::new(owner).map_err(|error| Problem::new(400, "bad-owner", error.to_string()))
     }
 
     /// The owner's name.
@@ -146,6 +161,12 @@ impl Gateway {
         };
         count_answer(response)
     }
+}
+
+/// Reads the body of a refused request and forgets it, so that its sender sees the answer: for two seconds, and as much as four of the
+/// largest bodies.
+pub async fn discard(mut body: Body) {
+    body::discard(&mut body, DISCARD_BODIES * alluvium_core::limits::BODY_BYTES, DISCARD_TIME).await;
 }
 
 /// The gateway's routes. Merge them with those of other rooms: other methods of the same paths may be added, for which

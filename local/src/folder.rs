@@ -3,11 +3,16 @@
 //! ```text
 //! DIR/lock         held (advisory, exclusive) by the one process that has the folder open
 //! DIR/up.json      while a node runs on the folder: where it listens; left behind by one that was killed
+//! DIR/secret       what the node's own tokens are signed with; readable by its user alone
+//! DIR/token        while a node runs on the folder: a token with every right, for commands of that user; left behind likewise
 //! DIR/log/         the stream, see docs/formats/log.md
 //! DIR/lake/        the Delta tables and commit messages, see docs/formats/lake.md
 //! DIR/hot/         the hot index; may be deleted while nothing runs, it is rebuilt
+//! DIR/queries/     results of statements that wait for their readers; emptied when a node starts
 //! DIR/spill/       rows that are being sorted by maintenance; may be deleted while nothing runs
 //! ```
+
+mod private;
 
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
@@ -19,6 +24,8 @@ use url::Url;
 
 const LOCK: &str = "lock";
 const UP: &str = "up.json";
+const SECRET: &str = "secret";
+const TOKEN: &str = "token";
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +43,16 @@ pub enum FolderError {
     Missing {
         /// The folder.
         folder: String,
+    },
+    /// A file that is nobody else's business can be read by others.
+    #[error(
+        "{path} can be read by other users (mode {mode:o}); `chmod 600 {path}`, and make it anew if one of them may have"
+    )]
+    NotPrivate {
+        /// The file.
+        path: String,
+        /// Its mode.
+        mode: u32,
     },
     /// A file operation failed.
     #[error("cannot {doing} {path}: {source}")]
@@ -165,6 +182,11 @@ impl DataFolder {
         self.root.join("hot")
     }
 
+    /// Where results of statements wait for their readers.
+    pub fn queries(&self) -> PathBuf {
+        self.root.join("queries")
+    }
+
     /// Where maintenance puts rows that do not fit into memory.
     pub fn spill(&self) -> PathBuf {
         self.root.join("spill")
@@ -185,18 +207,65 @@ impl DataFolder {
             .map_err(failed("write", &path))
     }
 
-    /// Takes `up.json` away again.
+    /// What the node's own tokens are signed with: what `make` makes when there is nothing yet.
     ///
     /// # Errors
     ///
-    /// When the file is there and cannot be removed.
-    pub fn remove_running(&self) -> Result<(), FolderError> {
-        let path = self.root.join(UP);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),
-            _ => Ok(()),
+    /// When the file cannot be read or written, or others can read it.
+    pub fn secret(&self, make: impl FnOnce() -> String) -> Result<String, FolderError> {
+        let path = self.root.join(SECRET);
+        match private::read(&path)? {
+            Some(secret) => Ok(secret),
+            None => {
+                let secret = make();
+                private::write(&path, &secret)?;
+                sync_folder(&self.root)?;
+                Ok(secret)
+            }
         }
     }
+
+    /// Leaves a token for commands of the user that the node runs as.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn leave_token(&self, token: &str) -> Result<(), FolderError> {
+        private::write(&self.root.join(TOKEN), token)
+    }
+
+    /// Takes `up.json` and the token away again.
+    ///
+    /// # Errors
+    ///
+    /// When a file is there and cannot be removed.
+    pub fn remove_running(&self) -> Result<(), FolderError> {
+        [UP, TOKEN].into_iter().try_for_each(|name| {
+            let path = self.root.join(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+/// The secret of a folder that may be in use; `None`: no node has run on it.
+///
+/// # Errors
+///
+/// When it cannot be read, or others can read it too.
+pub fn secret_of(root: &Path) -> Result<Option<String>, FolderError> {
+    private::read(&root.join(SECRET))
+}
+
+/// The token that the node on a folder has left; `None`: there is none.
+///
+/// # Errors
+///
+/// As [`secret_of`].
+pub fn token_of(root: &Path) -> Result<Option<String>, FolderError> {
+    private::read(&root.join(TOKEN))
 }
 
 /// The node that runs on a folder, if there is one.

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 
 import pytest
+import requests
 
 ROOT = pathlib.Path(__file__).parents[2]
 ALLUVIUM = os.environ.get("ALLUVIUM", str(ROOT / "target/debug/alluvium"))
@@ -21,12 +22,21 @@ def alluvium(*args):
 
 class Node:
     def __init__(self, data, *args):
-        self.data = data
+        self.data = pathlib.Path(data)
         self.process = subprocess.Popen(
             [ALLUVIUM, "--json", "up", "--listen", "127.0.0.1:0", "--data", str(data), *map(str, args)],
             stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
         )
         self.url = json.loads(self.process.stdout.readline())["listening"]
+        token = self.data / "token"
+        self.token = token.read_text().strip() if token.exists() else None
+
+    def session(self):
+        """An HTTP session that shows the token which the node has left for its user."""
+        session = requests.Session()
+        if self.token:
+            session.headers["Authorization"] = f"Bearer {self.token}"
+        return session
 
     def stop(self):
         if self.process.poll() is None:
@@ -47,7 +57,7 @@ def nab(tmp_path_factory):
     running = Node(tmp_path_factory.mktemp("nab") / "node")
     files = sorted((ROOT / "testdata/nab").glob("*.csv"))
     assert len(files) == 31
-    report = json.loads(alluvium("--json", "replay", "--to", running.url, *files))
+    report = json.loads(alluvium("--json", "replay", "--data", running.data, *files))
     assert report["accepted"] == 152_965
     running.stop()
     return running.data

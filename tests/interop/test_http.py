@@ -19,7 +19,7 @@ def eventually(ask, wanted):
 
 def test_requests_sends_and_reads_back(node):
     url = f"{node.url}/v1/telemetry"
-    session = requests.Session()
+    session = node.session()
     one = session.post(url, json={"id": "1", "source": "r", "value": 1})
     assert one.status_code == 202 and one.json()["accepted"] == 1
     many = session.post(url, json=[{"id": str(n), "source": "r", "value": n} for n in range(2, 6)])
@@ -45,6 +45,6 @@ def test_requests_sends_and_reads_back(node):
 
 
 def test_errors_are_problem_documents(node):
-    answer = requests.post(f"{node.url}/v1/no_such_dataset", json={})
+    answer = node.session().post(f"{node.url}/v1/no_such_dataset", json={})
     assert answer.status_code == 404 and answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["status"] == 404 and "telemetry" in answer.json()["detail"]

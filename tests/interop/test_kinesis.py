@@ -21,12 +21,12 @@ AWS = str(pathlib.Path(sys.executable).with_name("aws"))
 SHARDS = 2
 
 
-def configured(tmp_path, *kinesis):
+def configured(tmp_path, *kinesis, no_auth=True):
     """A node whose records without a known type are telemetry, with these settings of its Kinesis API."""
     settings = tmp_path / "settings.toml"
     lines = ["default_dataset = 'telemetry'", "[log]", f"shards = {SHARDS}", "[kinesis]", *kinesis]
     settings.write_text("\n".join(lines) + "\n")
-    return Node(tmp_path / "node", "--config", settings)
+    return Node(tmp_path / "node", "--config", settings, *(["--no-auth"] if no_auth else []))
 
 
 @pytest.fixture
@@ -203,3 +203,48 @@ def test_the_aws_cli_puts_and_reads_back(stream_node, tmp_path):
 
     page = eventually(shown, lambda page: len(page["records"]) == 3)
     assert {record["id"] for record in page["records"]} == {"cli-1", "cli-2", "cli-3"}
+
+
+def access_key(node, owner, *roles):
+    args = [argument for role in roles for argument in ("--role", role)]
+    return json.loads(alluvium("--json", "token", "--data", node.data, "--sub", owner, *args, "--access-key"))
+
+
+@pytest.fixture
+def signed_node(tmp_path):
+    running = configured(tmp_path, no_auth=False)
+    yield running
+    running.stop()
+
+
+def signed(node, key):
+    return boto3.client(
+        "kinesis", endpoint_url=node.url, region_name="eu-west-1", aws_access_key_id=key["access_key_id"],
+        aws_secret_access_key=key["secret_access_key"], config=botocore.config.Config(retries={"total_max_attempts": 1}),
+    )  # fmt: skip
+
+
+def test_boto3_signs_with_an_access_key_and_its_records_are_its_owners(signed_node):
+    ann = signed(signed_node, access_key(signed_node, "ann", "data.write"))
+    admin = signed(signed_node, access_key(signed_node, "root", "data.admin"))
+    ann.put_record(StreamName="alluvium", PartitionKey="a", Data=event(1))
+    entries = [{"PartitionKey": "a", "Data": event(number)} for number in range(2, 6)]
+    assert ann.put_records(StreamName="alluvium", Records=entries)["FailedRecordCount"] == 0
+    shards = [shard["ShardId"] for shard in admin.list_shards(StreamName="alluvium")["Shards"]]
+    read = [record["Data"] for shard in shards for record in read_all(admin, shard)]
+    assert sorted(read) == [event(number) for number in range(1, 6)], "records are read as they were put"
+    ask = lambda: json.loads(alluvium("--json", "sql", "--data", signed_node.data, "select owner, count(*) as n from telemetry group by owner") or "{}")
+    eventually(ask, lambda row: row == {"owner": "ann", "n": 5})
+
+    key = access_key(signed_node, "ann", "data.write")
+    for client, code in [
+        (signed(signed_node, key | {"secret_access_key": "x" * 40}), "InvalidSignatureException"),
+        (signed(signed_node, {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "any"}), "UnrecognizedClientException"),
+        (signed(signed_node, access_key(signed_node, "ann", "data.read")), "AccessDeniedException"),
+    ]:
+        with pytest.raises(botocore.exceptions.ClientError) as refused:
+            client.put_record(StreamName="alluvium", PartitionKey="a", Data=event(9))
+        assert refused.value.response["Error"]["Code"] == code
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        read_all(ann, shards[0])
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"

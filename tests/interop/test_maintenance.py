@@ -46,7 +46,7 @@ def maintained(nab, tmp_path_factory):
     shutil.copytree(nab, data)
     again = sorted((ROOT / "testdata/nab").glob("*.csv"))[0]
     node = Node(data)
-    sent = json.loads(alluvium("--json", "replay", "--to", node.url, again))["accepted"]
+    sent = json.loads(alluvium("--json", "replay", "--data", data, again))["accepted"]
     node.stop()
     node = Node(data)
     rounds = json.loads(alluvium("--json", "compact", "--data", data, "--table", "telemetry"))

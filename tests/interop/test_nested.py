@@ -54,7 +54,7 @@ def write(folder, described):
 
 
 def send(node, events):
-    assert requests.post(f"{node.url}/v1/visits", json=events).json()["accepted"] == len(events)
+    assert node.session().post(f"{node.url}/v1/visits", json=events).json()["accepted"] == len(events)
 
 
 @pytest.fixture(scope="module")

@@ -41,9 +41,15 @@ pub fn quantile(sorted: &[f64], quantile: f64) -> f64 {
 }
 
 /// Sends one probe after the other until there are enough.
-pub async fn run(base: String, committed: Arc<CommitProgress>, enough: CancellationToken) -> anyhow::Result<Probes> {
-    let client = Client::new(&base)?;
-    let destination = HttpDestination::new(&format!("{base}/v1/telemetry"), HttpSettings::default())?;
+pub async fn run(
+    base: String,
+    token: Option<String>,
+    committed: Arc<CommitProgress>,
+    enough: CancellationToken,
+) -> anyhow::Result<Probes> {
+    let client = Client::new(&base, token.as_deref())?;
+    let http = HttpSettings { token, ..HttpSettings::default() };
+    let destination = HttpDestination::new(&format!("{base}/v1/telemetry"), http)?;
     let producer = Producer::start(Arc::new(destination), ProducerSettings::for_bodies())?;
     let mut probes = Probes::default();
     // Those that are not committed yet.

@@ -8,8 +8,8 @@ use alluvium_lake::{AuditReport, LakeError};
 use alluvium_local::erasure::EraseError;
 use alluvium_local::pipeline::Pipeline;
 use alluvium_local::redrive::{Redrive, RedriveError, failed_records, preview, preview_failed, send_failed};
-use alluvium_local::sql::{Condition, DataFusionSql};
-use alluvium_query::api::{RecordsApi, records_routes, sql_routes};
+use alluvium_local::sql::{Condition, DataFusionSql, QueryJobs};
+use alluvium_query::api::{RecordsApi, queries_routes, records_routes, sql_routes};
 use alluvium_query::{CommitLag, Records};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -20,6 +20,7 @@ use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
+use super::shares::job_settings;
 use super::sql_settings;
 use crate::audit::Audited;
 use crate::settings::Settings;
@@ -70,10 +71,10 @@ pub fn routes(
         .with_state(admin)
         .merge(takers)
         .merge(records_routes(records))
-        .merge(sql_routes(sql))
+        .merge(sql_routes(sql.clone()))
+        .merge(queries_routes(Arc::new(QueryJobs::new(sql, pipeline.folder().queries(), job_settings(settings))?)))
         .fallback(unknown_route)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(tower_http::catch_panic::CatchPanicLayer::new());
+        .method_not_allowed_fallback(wrong_method);
     Ok(app)
 }
 
@@ -96,6 +97,10 @@ async fn render_metrics(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 fn describe_metrics() {
+    metrics::describe_counter!(
+        "alluvium_calls_refused_total",
+        "Calls whose token was missing or not good for them, by the problem's name."
+    );
     metrics::describe_gauge!("alluvium_log_bytes", metrics::Unit::Bytes, "What the log takes on disk.");
     metrics::describe_gauge!(
         "alluvium_commit_lag_seconds",

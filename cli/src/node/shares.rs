@@ -12,6 +12,7 @@ use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::log::LogSettings;
 use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::PipelineSettings;
+use alluvium_local::sql::JobSettings;
 use alluvium_transform::{PseudonymKey, TransformSettings};
 use anyhow::Context as _;
 
@@ -153,5 +154,16 @@ pub fn sql_settings(settings: &Settings) -> alluvium_local::sql::SqlSettings {
         running: settings.sql.concurrency,
         statements: settings.sql.statements,
         ..alluvium_local::sql::SqlSettings::default()
+    }
+}
+
+/// The share of statements that are asked over HTTP.
+pub fn job_settings(settings: &Settings) -> JobSettings {
+    JobSettings {
+        result_bytes: settings.sql.result_bytes,
+        results_bytes: settings.sql.results_bytes,
+        jobs: settings.sql.statements,
+        running: settings.sql.concurrency.div_ceil(2),
+        kept: settings.sql.result_kept,
     }
 }

@@ -34,14 +34,14 @@ struct OfObject {
 pub async fn run(
     common: &Common,
     settings: &Settings,
-    node: Option<&str>,
+    node: Option<&Client>,
     paths: &[PathBuf],
     dry_run: bool,
 ) -> anyhow::Result<Outcome> {
     let files = files(paths)?;
     let mut done = Vec::new();
     let sent = match node {
-        Some(url) => through_node(&Client::new(url)?, &files, dry_run, &mut done).await,
+        Some(node) => through_node(node, &files, dry_run, &mut done).await,
         None if dry_run => preview(&files, &mut done),
         None => {
             // Everything is read once before a pipeline is opened for it.

@@ -15,14 +15,14 @@ const fn key(name: &'static str, meaning: &'static str) -> Key {
 }
 
 const KEYS: &[Key] = &[
-    key("listen", "Address and port of the gateway and the API. Until roles are checked, keep it on loopback."),
+    key("listen", "Address and port of the gateway and the API."),
     key("data", "The folder that holds everything: the log, the lake and the hot index."),
     key("datasets", "A folder of `*.json` schemas, one per dataset, beside the built-in `telemetry` and `data`."),
     key(
         "default_dataset",
         "Where events go that neither a route nor their `type` sends anywhere. Not set: they become dead letters.",
     ),
-    key("owner", "Whose data it is that comes in."),
+    key("owner", "Whose data it is that comes in without a token, and that commands on this machine send."),
     key(
         "pseudonym_key",
         "What pseudonyms are made with: at least 32 random bytes (`openssl rand -hex 32`) as hexadecimal digits or in base64, or `file:PATH` of a file that holds them. Needed when a dataset pseudonymises properties; never printed.",
@@ -30,6 +30,28 @@ const KEYS: &[Key] = &[
     key(
         "verbosity",
         "What is logged to standard error: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,alluvium_local=debug`.",
+    ),
+    key(
+        "auth.required",
+        "Whether calls need a bearer token, and calls of the Kinesis API a signature. `false` (`--no-auth`): anybody who reaches the port does everything; on loopback only.",
+    ),
+    key(
+        "auth.secret",
+        "What tokens are signed with by HS256: at least 32 bytes of text, or `file:PATH` of a file that holds them; never printed. Not set: the node makes one and keeps it in its folder.",
+    ),
+    key(
+        "auth.jwks_url",
+        "Where the keys are that tokens signed by RS256 or ES256 are verified with: a key set over HTTPS. Not set: there are no such tokens.",
+    ),
+    key("auth.issuer", "What a token's `iss` must be. Not set: anything."),
+    key("auth.audience", "What a token's `aud` must be or hold. Not set: anything."),
+    key(
+        "auth.role_claim",
+        "The claim that holds the roles `data.read`, `data.write` and `data.admin`, as text or as a list.",
+    ),
+    key(
+        "cors.origins",
+        "The origins whose web pages may call the API, such as `https://console.example.com`; `*`: all.",
     ),
     key("limits.body_bytes", "The most bytes of a request body as sent; past it 413."),
     key("limits.body_expanded_bytes", "The most bytes of a request body after gzip or zstd; past it 413."),
@@ -40,6 +62,11 @@ const KEYS: &[Key] = &[
     ),
     key("limits.events_per_request", "The most events in one request; past it 413."),
     key("limits.concurrent_requests", "The most requests at a time; past it 429 with Retry-After."),
+    key(
+        "limits.requests_per_second",
+        "The most requests in a second, of all callers; past it 429 with Retry-After. As many again may come at once.",
+    ),
+    key("limits.requests_per_second_of_owner", "The same of one owner."),
     key("limits.request_time", "How long a request may take, its body included; past it 408."),
     key(
         "limits.record_expanded_bytes",
@@ -82,8 +109,17 @@ const KEYS: &[Key] = &[
         "The memory in which one statement keeps event keys to show each event once; with more keys it reads the key columns several times.",
     ),
     key("sql.time", "How long a statement may run."),
-    key("sql.concurrency", "How many statements run at a time; further ones wait."),
+    key(
+        "sql.concurrency",
+        "How many statements run at a time; further ones wait. Half of them may come from `POST /v1/queries`.",
+    ),
     key("sql.statements", "The most statements that run or wait; further ones are refused."),
+    key(
+        "sql.result_bytes",
+        "The most bytes of the result of a statement that `POST /v1/queries` started; with more it fails.",
+    ),
+    key("sql.results_bytes", "The most bytes of all such results together; the oldest give way."),
+    key("sql.result_kept", "How long such a result can be read once its statement has ended."),
     key("maintain.every", "How often the tables are looked through for what there is to maintain."),
     key("maintain.vacuum_every", "How often files that nobody needs any more are deleted."),
     key(

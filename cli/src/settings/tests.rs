@@ -20,6 +20,13 @@ fn every_setting_is_documented_and_nothing_else_is() {
         datasets: Some("schemas".into()),
         default_dataset: Some("telemetry".to_owned()),
         pseudonym_key: Some(toml::Value::from("5a".repeat(32)).try_into().unwrap()),
+        auth: Auth {
+            secret: Some(toml::Value::from("5a".repeat(32)).try_into().unwrap()),
+            jwks_url: Some("https://issuer.example/keys".to_owned()),
+            issuer: Some("https://issuer.example".to_owned()),
+            audience: Some("alluvium".to_owned()),
+            ..Auth::default()
+        },
         maintain: Maintain { dead_letter_retention: Some(Duration::from_secs(1)), ..Maintain::default() },
         ..Settings::default()
     };

@@ -51,6 +51,8 @@ pub struct Node {
     child: Child,
     pub listen: SocketAddr,
     pub data: PathBuf,
+    /// The token that it has left in its folder; empty when it asks for none.
+    pub token: String,
 }
 
 impl Node {
@@ -80,7 +82,8 @@ impl Node {
         }
         let ready: Value = serde_json::from_str(&line).unwrap();
         let listen = ready["listening"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
-        Ok(Self { child, listen, data: data.to_owned() })
+        let token = std::fs::read_to_string(data.join("token")).unwrap_or_default().trim().to_owned();
+        Ok(Self { child, listen, data: data.to_owned(), token })
     }
 
     pub fn url(&self) -> String {
@@ -117,7 +120,7 @@ impl Node {
     }
 
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        Connection::open(self.listen).unwrap().request(method, path, headers, body).unwrap()
+        Connection::open(self.listen, &self.token).unwrap().request(method, path, headers, body).unwrap()
     }
 }
 
@@ -153,15 +156,15 @@ impl Answer {
     }
 }
 
-/// One HTTP/1.1 connection that is kept open.
-pub struct Connection(BufReader<TcpStream>);
+/// One HTTP/1.1 connection that is kept open, and the token that is shown on it unless a request brings its own.
+pub struct Connection(BufReader<TcpStream>, String);
 
 impl Connection {
-    pub fn open(address: SocketAddr) -> std::io::Result<Self> {
+    pub fn open(address: SocketAddr, token: &str) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self(BufReader::new(stream)))
+        Ok(Self(BufReader::new(stream), token.to_owned()))
     }
 
     /// Sends a request and reads the answer. An error means that it is not known what became of the request.
@@ -173,6 +176,9 @@ impl Connection {
         body: &[u8],
     ) -> std::io::Result<Answer> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n", body.len());
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")) && !self.1.is_empty() {
+            head.push_str(&format!("Authorization: Bearer {}\r\n", self.1));
+        }
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }

@@ -40,7 +40,7 @@ fn writer(request: &Request) -> Result<Writer, Problem> {
         let detail = format!("writing events needs the role `{}`, or `data.admin`", Role::Write);
         return Err(Problem::new(403, "role-missing", detail));
     }
-    Ok(Writer::new(caller.owner()).expect("an owner is text that an envelope holds"))
+    Writer::of(&caller, request.uri())
 }
 
 async fn nothing_there(request: Request) -> ProblemAnswer {

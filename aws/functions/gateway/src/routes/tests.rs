@@ -116,6 +116,26 @@ async fn events_are_put_into_the_stream_under_the_owner_of_the_token() {
 }
 
 #[tokio::test]
+async fn only_an_admin_writes_events_of_another_owner() {
+    for (roles, query, status, owner) in [
+        ("data.write", "owner=anna", 202, Some("anna")),
+        ("data.write", "owner=bob", 403, None),
+        ("data.admin", "owner=bob", 202, Some("bob")),
+        ("data.admin", "", 202, Some("anna")),
+        ("data.admin", "owner=", 400, None),
+    ] {
+        let stream = Arc::new(Kept::default());
+        let mut event = post("{\"value\":1}");
+        event["requestContext"]["authorizer"]["lambda"]["roles"] = roles.into();
+        event["rawQueryString"] = query.into();
+        let answer = ask(&stream, event).await;
+        assert_eq!(answer["statusCode"], status, "{roles} {query}: {answer}");
+        let kept = stream.0.lock().unwrap();
+        assert_eq!(kept.first().map(|envelope| envelope.header.owner.as_str()), owner, "{roles} {query}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_text_comes_as_base64() {
     let stream = Arc::new(Kept::default());
     let gzip = STANDARD.encode(GZIPPED);

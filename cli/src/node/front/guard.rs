@@ -1,0 +1,88 @@
+//! Who calls, and whether they may (AU-1).
+
+use std::sync::Arc;
+
+use alluvium_core::{Problem, Role};
+use alluvium_ingest::Writer;
+use alluvium_query::api::problem_response;
+use alluvium_query::{Access, Authorizer};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::Pace;
+
+/// What a call is held to.
+#[derive(Clone)]
+pub struct Guard {
+    /// Checks tokens; `None`: nobody needs one.
+    pub authorizer: Option<Arc<Authorizer>>,
+    /// How fast callers may call.
+    pub pace: Arc<Pace>,
+}
+
+/// Lets a call of a route through to it, with its caller and its writer, or refuses it.
+pub async fn admit(State(guard): State<Guard>, path: MatchedPath, mut request: Request, next: Next) -> Response {
+    match guard.check(path.as_str(), &mut request).await {
+        Ok(()) => next.run(request).await,
+        Err(problem) => {
+            let mut response = refuse(&problem, request.into_body()).await;
+            if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                response.headers_mut().insert(ALLOW, allowed(path.as_str()));
+            }
+            response
+        }
+    }
+}
+
+/// The methods that a route takes.
+fn allowed(path: &str) -> HeaderValue {
+    let taken = |method: &&str| Access::of(method, path) != Access::NoSuchRoute;
+    let methods: Vec<_> = ["GET", "HEAD", "POST", "DELETE"].into_iter().filter(taken).collect();
+    HeaderValue::from_str(&methods.join(", ")).expect("methods are letters")
+}
+
+impl Guard {
+    async fn check(&self, path: &str, request: &mut Request) -> Result<(), Problem> {
+        let role = match Access::of(request.method().as_str(), path) {
+            Access::Open => return Ok(()),
+            Access::Needs(role) => role,
+            Access::NoSuchRoute => {
+                let detail = format!("`{}` does not take {}", request.uri().path(), request.method());
+                return Err(Problem::new(405, "wrong-method", detail));
+            }
+        };
+        let Some(authorizer) = &self.authorizer else { return self.pace.admit("") };
+        let header = request.headers().get(AUTHORIZATION).map(HeaderValue::to_str);
+        let header = header.transpose().map_err(|_| {
+            Problem::new(401, "malformed-token", "the header `Authorization` holds bytes that no token has")
+        })?;
+        let caller = authorizer.check(header, Access::Needs(role)).await.map_err(|refusal| {
+            let problem = refusal.problem();
+            let reason = problem.kind.rsplit('/').next().unwrap_or_default().to_owned();
+            metrics::counter!("alluvium_calls_refused_total", "reason" => reason).increment(1);
+            problem
+        })?;
+        self.pace.admit(caller.owner())?;
+        if role == Role::Write {
+            let writer = Writer::of(&caller, request.uri())?;
+            request.extensions_mut().insert(writer);
+        }
+        request.extensions_mut().insert(caller);
+        Ok(())
+    }
+}
+
+/// Answers with a problem, once what is left of the body was read, so that its sender sees the answer.
+async fn refuse(problem: &Problem, body: Body) -> Response {
+    alluvium_ingest::gateway::discard(body).await;
+    let mut response = problem_response(problem);
+    if response.status() == StatusCode::UNAUTHORIZED {
+        // RFC 6750, section 3.
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
