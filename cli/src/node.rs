@@ -134,6 +134,7 @@ impl Node {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.gateway.stop_intake();
         self.kinesis.stop_intake();
+        self.pipeline.end_arrivals();
         self.stop_serving.cancel();
         match tokio::time::timeout(STOPPING, self.server).await {
             Ok(served) => served??,

@@ -13,6 +13,7 @@
 //! - **QR-1** a read across hot index and lake returns each event once, in order, with no gap, or says `complete: false`.
 //! - **AU-1** nobody reads or writes without the role for it, and a plain reader sees only the data of the owner in the token.
 
+pub mod arrivals;
 pub mod caller;
 pub mod clock;
 pub mod commit;

@@ -26,7 +26,7 @@ use uuid::Uuid;
 pub use report::{ErasureReport, HOT_INDEX, StoreErasure};
 pub(crate) use screen::{FileScreening, FilesScreened, Screener};
 pub(crate) use stored::Erasures;
-pub use target::{Screened, Target, screen_chunk};
+pub use target::{Screened, Target, screen_chunk, screen_rows};
 
 use crate::ages::{self, micros};
 use crate::app_id::AppId;

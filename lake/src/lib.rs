@@ -51,7 +51,9 @@ pub use audit::{
     TableAudit, UncommittedMessage, audit, audit_shared,
 };
 pub use compact::{CompactSettings, Compaction};
-pub use erase::{ErasureReport, HOT_INDEX, OPEN_FOR, OpenErasure, Screened, StoreErasure, Target, screen_chunk};
+pub use erase::{
+    ErasureReport, HOT_INDEX, OPEN_FOR, OpenErasure, Screened, StoreErasure, Target, screen_chunk, screen_rows,
+};
 pub use error::{LakeError, Straddle};
 pub use lease::Lease;
 pub use lost::{LostBatch, LostOutcome, Recover, RecoverReport, recover_messages};

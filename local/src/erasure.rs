@@ -12,7 +12,10 @@ use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::HotChunk;
 use alluvium_core::ports::{Advice, PortError, Stream as _};
-use alluvium_lake::{ErasureReport, HOT_INDEX, LakeError, OpenErasure, Screened, StoreErasure, Target, screen_chunk};
+use alluvium_lake::{
+    ErasureReport, HOT_INDEX, LakeError, OpenErasure, Screened, StoreErasure, Target, screen_chunk, screen_rows,
+};
+use arrow::record_batch::RecordBatch;
 
 use uuid::Uuid;
 
@@ -79,13 +82,32 @@ impl Erased {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = targets.into_iter().collect();
     }
 
+    /// Whether nobody is being erased.
+    pub fn is_empty(&self) -> bool {
+        self.targets().is_empty()
+    }
+
+    fn targets(&self) -> Arc<[Target]> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The rows of a table without those of who is being erased.
+    ///
+    /// # Errors
+    ///
+    /// When the rows do not have the table's columns.
+    pub fn screen_rows(&self, table: &str, rows: &RecordBatch) -> Result<RecordBatch, PortError> {
+        screen_rows(&self.targets(), table, rows)
+            .map_err(|error| PortError::because(Advice::Stop, format!("rows of `{table}` cannot be read"), error))
+    }
+
     /// The chunks without the rows of those who are being erased.
     ///
     /// # Errors
     ///
     /// When a chunk is damaged.
     pub fn screen(&self, chunks: Vec<HotChunk>) -> Result<Vec<HotChunk>, PortError> {
-        let targets = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let targets = self.targets();
         if targets.is_empty() {
             return Ok(chunks);
         }

@@ -9,6 +9,7 @@
 //!
 //! Beside it, for a stack on AWS services: [`firehose`] delivers from a stream to a function as Amazon Data Firehose does.
 
+pub mod arrivals;
 pub mod committer;
 pub mod delivery;
 pub mod disk;

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::arrivals::LogArrivals;
 use crate::committer::{CommitProgress, Committer, CommitterSettings};
 use crate::delivery::{CutPoints, Delivery, DeliveryProgress, DeliverySettings, StartingPoints};
 use crate::disk::Disk;
@@ -146,8 +147,12 @@ pub struct Pipeline {
     pub maintenance: Arc<Maintenance>,
     /// What erases owners.
     pub eraser: Arc<Eraser>,
+    /// What comes in, for those who follow it.
+    pub arrivals: Arc<LogArrivals>,
     reader: LakeReader,
     clock: Arc<dyn Clock>,
+    /// Ends those who follow what comes in.
+    ending: CancellationToken,
     drain: CancellationToken,
     finish: CancellationToken,
     stopped: CancellationToken,
@@ -244,6 +249,8 @@ impl Pipeline {
             records_behind: records_behind(&shards, &from),
             hot_rebuilt,
         };
+        let ending = CancellationToken::new();
+        let arrivals = LogArrivals::new(log.clone(), transform.clone(), erased.clone(), ending.clone());
         let eraser = Arc::new(Eraser {
             maintenance: maintenance.clone(),
             hot: hot.clone(),
@@ -271,6 +278,8 @@ impl Pipeline {
             committed,
             maintenance,
             eraser,
+            arrivals: Arc::new(arrivals),
+            ending,
             clock,
             drain,
             finish,
@@ -289,6 +298,11 @@ impl Pipeline {
     /// The clock that the pipeline goes by.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
+    }
+
+    /// Tells those who follow what comes in that nothing more will: they hold connections open that a stopping node waits for.
+    pub fn end_arrivals(&self) {
+        self.ending.cancel();
     }
 
     /// Returns when a loop has ended by itself, which only a failure makes it do; [`drain`](Self::drain) then says which.

@@ -14,9 +14,11 @@
 //! (AU-1). A request without one is nobody's in particular and may see everything, so whoever lets such a request through answers
 //! for it.
 
+mod console;
 mod csv;
 mod format;
 mod json;
+mod live;
 mod names;
 mod parameters;
 mod queries;
@@ -35,6 +37,8 @@ use axum::routing::get;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 
+pub use console::console_routes;
+pub use live::{LiveApi, live_routes};
 pub use parameters::parse_time;
 pub use queries::queries_routes;
 pub use sql::{ARROW_STREAM, sql_routes};

@@ -9,7 +9,9 @@ use alluvium_local::erasure::EraseError;
 use alluvium_local::pipeline::Pipeline;
 use alluvium_local::redrive::{Redrive, RedriveError, failed_records, preview, preview_failed, send_failed};
 use alluvium_local::sql::{Condition, DataFusionSql, QueryJobs};
-use alluvium_query::api::{RecordsApi, queries_routes, records_routes, sql_routes};
+use alluvium_query::api::{
+    LiveApi, RecordsApi, console_routes, live_routes, queries_routes, records_routes, sql_routes,
+};
 use alluvium_query::{CommitLag, Records};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -25,6 +27,9 @@ use super::sql_settings;
 use crate::audit::Audited;
 use crate::settings::Settings;
 use crate::{audit, compact, erase, recover, redrive, vacuum};
+
+/// The most live tails at a time.
+const MOST_TAILS: usize = 256;
 
 #[derive(Clone)]
 struct Admin {
@@ -70,6 +75,8 @@ pub fn routes(
         .route("/admin/erasures", get(list_erasures).post(run_erasure))
         .with_state(admin)
         .merge(takers)
+        .merge(live_routes(LiveApi::new(records.clone(), pipeline.arrivals.clone(), MOST_TAILS)))
+        .merge(console_routes())
         .merge(records_routes(records))
         .merge(sql_routes(sql.clone()))
         .merge(queries_routes(Arc::new(QueryJobs::new(sql, pipeline.folder().queries(), job_settings(settings))?)))

@@ -61,6 +61,16 @@ pub(super) fn without(targets: &[Target], table: &str, rows: &RecordBatch) -> Re
     filter_record_batch(rows, &not(&among(targets, table, rows)?)?)
 }
 
+/// The rows of a table without those of any of these.
+///
+/// # Errors
+///
+/// When the rows do not have the table's columns.
+pub fn screen_rows(targets: &[Target], table: &str, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let targets: Vec<_> = targets.iter().filter(|target| target.concerns(table)).cloned().collect();
+    without(&targets, table, rows)
+}
+
 /// How many rows of a data file are theirs.
 pub(super) fn count(targets: &[Target], table: &str, file: Bytes) -> Result<u64, ArrowError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;

@@ -25,7 +25,7 @@ impl Access {
             // The console, and the Kinesis API, whose calls are signed.
             ("GET" | "POST", [""]) => Self::Open,
             (_, [.., ""]) => Self::NoSuchRoute,
-            ("GET", ["health" | "metrics" | "openapi.json"]) => Self::Open,
+            ("GET", ["health" | "metrics" | "openapi.json"] | ["console", _]) => Self::Open,
             ("GET" | "POST", ["admin", ..]) => Self::Needs(Role::Admin),
             // Each sees their own rows; an engine that cannot keep to that refuses.
             ("POST", ["v1", "queries"]) => Self::Needs(Role::Read),
@@ -33,7 +33,7 @@ impl Access {
                 Self::Needs(Role::Read)
             }
             (_, ["v1", "queries", ..]) => Self::NoSuchRoute,
-            ("GET", ["data"] | ["v1", _]) => Self::Needs(Role::Read),
+            ("GET", ["data"] | ["v1", _] | ["v1", _, "live"]) => Self::Needs(Role::Read),
             ("POST", ["data"] | ["v1", _]) => Self::Needs(Role::Write),
             _ => Self::NoSuchRoute,
         }
@@ -71,7 +71,10 @@ mod tests {
             ("DELETE /admin/sql", None),
             ("DELETE /v1/{dataset}", None),
             ("GET /v1/%71ueries/1", None),
-            ("GET /v1/telemetry/live", None),
+            ("GET /v1/telemetry/live", Some(Role::Read)),
+            ("POST /v1/telemetry/live", None),
+            ("GET /v1/telemetry/alive", None),
+            ("GET /v1/queries/live/x", None),
             ("GET /v1/", None),
             ("GET /v1/queries/", None),
             ("GET /v1", None),
@@ -86,7 +89,7 @@ mod tests {
         for (key, role) in expected {
             assert_eq!(Access::of_route_key(key), role.map_or(Access::NoSuchRoute, Access::Needs), "{key}");
         }
-        for key in ["GET /", "POST /", "GET /health", "HEAD /metrics", "GET /openapi.json"] {
+        for key in ["GET /", "POST /", "GET /health", "HEAD /metrics", "GET /openapi.json", "GET /console/app.js"] {
             assert_eq!(Access::of_route_key(key), Access::Open, "{key}");
         }
     }
