@@ -1,0 +1,112 @@
+// The public API, and nothing else: calls with the token, and errors as what they are.
+
+const BASE = document.querySelector('meta[name="alluvium-api"]').content.replace(/\/+$/, "");
+const TOKEN = "alluvium.token";
+
+/** Where the API is, for people. */
+export const origin = BASE || location.origin;
+
+/** An error that the API answered with (RFC 9457), or that there was no answer, with status 0. */
+export class Problem extends Error {
+  constructor({ status, title, detail, type, retry_after_seconds: retryAfter }, requestId) {
+    super(detail || title);
+    this.status = status;
+    this.title = title;
+    this.kind = String(type ?? "").split("/").pop();
+    this.retryAfter = retryAfter;
+    this.requestId = requestId;
+  }
+}
+
+/** Whose token it is: null before the sign-in, and empty where none is asked for. `expired` is told when the API takes it for no good any more. */
+export const session = {
+  expired: () => {},
+
+  get token() {
+    return sessionStorage.getItem(TOKEN);
+  },
+
+  keep(token) {
+    sessionStorage.setItem(TOKEN, token);
+  },
+
+  forget() {
+    sessionStorage.removeItem(TOKEN);
+  },
+
+  /** The token's claims, to show; whether it is good only the API knows. */
+  claims() {
+    try {
+      const part = this.token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+      const bytes = Uint8Array.from(atob(part), (letter) => letter.charCodeAt(0));
+      return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
+    } catch {
+      return {};
+    }
+  },
+};
+
+/** Whole numbers that a double cannot hold stay as they were sent, as text. */
+function exact(_key, value, context) {
+  const isRounded = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
+  return isRounded && context?.source ? context.source : value;
+}
+
+async function send(method, path, { body, signal, token = session.token } = {}) {
+  const headers = {};
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  try {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    return await fetch(BASE + path, { method, headers, body: text, signal, cache: "no-store", credentials: "omit" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem({ status: 0, title: "No answer", detail: `${origin} does not answer` });
+  }
+}
+
+async function problem(response) {
+  const requestId = response.headers.get("x-request-id");
+  const text = await response.text();
+  try {
+    return new Problem({ ...JSON.parse(text), status: response.status }, requestId);
+  } catch {
+    const title = response.statusText || `Status ${response.status}`;
+    return new Problem({ status: response.status, title, detail: text.slice(0, 500) || title }, requestId);
+  }
+}
+
+/**
+ * Calls the API and returns its JSON, or null where it answers with nothing.
+ * Throws a `Problem`; a 401 also ends the session, unless the call brought a token to try.
+ */
+export async function call(method, path, options = {}) {
+  const response = await send(method, path, options);
+  if (!response.ok) {
+    const failed = await problem(response);
+    if (failed.status === 401 && options.token === undefined) session.expired(failed);
+    throw failed;
+  }
+  const text = await response.text();
+  return text === "" ? null : JSON.parse(text, exact);
+}
+
+/** What `/metrics` says, as text. */
+export async function metricsText(signal) {
+  const response = await send("GET", "/metrics", { signal });
+  if (!response.ok) throw await problem(response);
+  return response.text();
+}
+
+export const health = (signal) => call("GET", "/health", { signal });
+
+/** Asks whether a token is good, by a read that finds next to nothing. A `Problem` with 401: it is not. */
+export const tryToken = (token) => call("GET", "/v1/dead_letters?limit=1&from=-1s", { token });
+
+/** One page of a dataset's records, newest first. */
+export function records(dataset, parameters, signal) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return call("GET", `/v1/${encodeURIComponent(dataset)}?${new URLSearchParams(given)}`, { signal });
+}
+
+export const audit = (signal) => call("POST", "/admin/audit", { signal });

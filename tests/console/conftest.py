@@ -1,0 +1,176 @@
+"""The real program with known events in it, and a browser that looks at its console."""
+
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import time
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+ROOT = pathlib.Path(__file__).parents[2]
+ALLUVIUM = os.environ.get("ALLUVIUM", str(ROOT / "target/debug/alluvium"))
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("ALLUVIUM_")}
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Something that serves the console's files and hands all else to a node, for files that are not built in yet: a command that is called
+# with the node's URL and prints its own.
+FRONT = os.environ.get("CONSOLE_FRONT")
+
+KILN = [round(20 + 0.5 * n, 1) for n in range(40)]
+MANY = 250
+HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+NOT_JSON = [f"{{source=a {HOSTILE}}}".encode(), b"hello", b'{"value": 1', b"\xff\xfe not UTF-8 \xf0"]
+REQUIRED_MISSING = [json.dumps({"id": f"m{n}", "source": "kiln-2"}).encode() for n in range(3)]
+OF_ANN = 3
+
+
+def alluvium(*args):
+    """Runs the program to its end and returns what it printed."""
+    done = subprocess.run([ALLUVIUM, *map(str, args)], capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def eventually(ask, wanted, seconds=20):
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if wanted(answer):
+            return answer
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.1)
+
+
+class Node:
+    def __init__(self, data):
+        self.data = pathlib.Path(data)
+        self.process = subprocess.Popen(
+            [ALLUVIUM, "--json", "up", "--listen", "127.0.0.1:0", "--data", str(data)],
+            stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
+        )
+        self.url = json.loads(self.process.stdout.readline())["listening"]
+        self.token = (self.data / "token").read_text().strip()
+        self.sent = 0
+        self.front = None
+        self.console = self.url
+        if FRONT:
+            self.front = subprocess.Popen([*shlex.split(FRONT), self.url], stdout=subprocess.PIPE, text=True)
+            self.console = self.front.stdout.readline().strip()
+
+    def token_of(self, owner, *roles):
+        return alluvium("token", "--data", self.data, "--sub", owner, *(part for role in roles for part in ("--role", role))).strip()
+
+    def send(self, lines, token=None):
+        """Sends events, one a line, and waits until SQL shows them."""
+        body = b"\n".join(lines)
+        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/x-ndjson"}
+        answer = requests.post(f"{self.url}/v1/telemetry", data=body, headers=headers)
+        assert answer.status_code == 202 and answer.json()["accepted"] == len(lines), answer.text
+        self.sent += len(lines)
+        eventually(self.committed, lambda committed: committed == self.sent)
+
+    def committed(self):
+        for line in requests.get(f"{self.url}/metrics").text.splitlines():
+            if line.startswith("alluvium_events_committed_total "):
+                return int(line.split()[1])
+        return 0
+
+    def stop(self):
+        if self.front:
+            self.front.terminate()
+            self.front.wait(timeout=10)
+        if self.process.poll() is None:
+            self.process.terminate()
+        assert self.process.wait(timeout=60) == 0
+
+
+def reading(number, source, value, minutes_ago=1):
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - 60 * minutes_ago + number / 10))
+    return json.dumps({"id": f"{source}-{number}", "source": source, "time": f"{at}Z", "value": value, "unit": "Cel"}).encode()
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed; install it (apt-get install chromium), or name one in the variable CHROMIUM")
+    running = Node(tmp_path_factory.mktemp("console") / "node")
+    running.send([reading(n, "kiln-1", value) for n, value in enumerate(KILN)])
+    running.send([reading(n, "many", n) for n in range(MANY)])
+    running.send(NOT_JSON + REQUIRED_MISSING)
+    running.send([reading(n, "of-ann", n) for n in range(OF_ANN)], token=running.token_of("ann", "data.write"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed; install it (apt-get install chromium), or name one in the variable CHROMIUM")
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield running
+        running.close()
+
+
+class Console:
+    """One tab, and all that it complained about."""
+
+    def __init__(self, browser, node, **settings):
+        self.node = node
+        self.context = browser.new_context(**settings)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.complaints = []
+        self.requests = []
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(node.console)
+
+    def sign_in(self, token=None):
+        self.page.get_by_label("Token for").fill(token or self.node.token)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def go(self, route):
+        """Opens a view, and waits until it shows something."""
+        self.page.evaluate("route => { location.hash = route }", route)
+        self.page.wait_for_function("document.querySelector('h1') && !document.querySelector('[aria-busy]')")
+
+    def violations(self):
+        """What axe takes for serious or worse."""
+        found = Axe().run(self.page).response["violations"]
+        return [(one["id"], [place["html"][:200] for place in one["nodes"]]) for one in found if one["impact"] in ("serious", "critical")]
+
+    def expect_refusals(self):
+        """A refused call is a line of the browser's own in its console."""
+        self.complaints = [one for one in self.complaints if "responded with a status of 40" not in one]
+
+
+@pytest.fixture
+def open_console(browser, node):
+    opened = []
+
+    def open_one(**settings):
+        console = Console(browser, node, **settings)
+        opened.append(console)
+        return console
+
+    yield open_one
+    for console in opened:
+        console.context.close()
+    assert [one for console in opened for one in console.complaints] == []
+
+
+@pytest.fixture
+def console(open_console):
+    """A tab, signed in with every right."""
+    one = open_console(viewport={"width": 1280, "height": 800})
+    one.sign_in()
+    one.page.get_by_role("heading", name="Overview").wait_for()
+    return one

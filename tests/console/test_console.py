@@ -1,0 +1,285 @@
+"""The console in a real browser: what it shows is what was sent, and it is usable by keyboard, on a small screen and by listening."""
+
+import json
+import re
+import shlex
+from urllib.parse import quote
+
+import pytest
+import requests
+from conftest import HOSTILE, KILN, MANY, NOT_JSON, OF_ANN, REQUIRED_MISSING, ROOT, alluvium, reading
+from playwright.sync_api import expect
+
+DEAD = len(NOT_JSON) + len(REQUIRED_MISSING)
+VIEWS = ["#/overview", "#/records?source=kiln-1&from=-1h", "#/sql?q=" + quote("select source, count(*) as events from telemetry group by source"),
+         "#/dead-letters", "#/datasets"]
+
+
+def cells(table, row):
+    return table.locator("tbody tr, tfoot tr").nth(row).locator("th, td").all_inner_texts()
+
+
+def test_a_bad_token_is_refused_in_the_apis_words_and_a_good_one_stays_in_the_tab(open_console, node):
+    console = open_console()
+    page = console.page
+    console.sign_in(node.token[:-4] + "AAAA")
+    expect(page.get_by_role("alert")).to_contain_text("the token's signature is wrong")
+    assert page.evaluate("sessionStorage.length") == 0
+    console.expect_refusals()
+
+    console.sign_in()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('token'))") == []
+
+    page.evaluate("sessionStorage.setItem('alluvium.token', 'a.b.c')")
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("token")
+    assert page.evaluate("sessionStorage.length") == 0
+    console.expect_refusals()
+
+    console.sign_in()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token for")).to_be_visible()
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_the_ledger_has_what_was_sent_and_grows_as_more_is(console, node):
+    page = console.page
+    before = node.sent
+    expect(page.locator("#balance")).to_contain_text(f"{before} received = {before - DEAD} written + 0 filtered + {DEAD} dead ✓ balances")
+    assert cells(page.locator("#ledger"), 0)[:5] == ["telemetry", str(before), str(before - DEAD), "0", str(DEAD)]
+    expect(page.locator("#figure-accepted")).to_have_text(str(before))
+
+    node.send([reading(n, "later", n) for n in range(60)])
+    expect(page.locator("#figure-committed")).to_have_text(str(before + 60))
+    expect(page.locator("#figure-waiting")).to_have_text("0")
+    expect(page.locator("#balance")).to_contain_text(f"{before + 60} received")
+    throughput = page.get_by_role("figure", name="Throughput")
+    expect(throughput.locator("path.line.s1")).to_have_count(1)
+    # 60 events within the 10 seconds that a rate is over: 6/s, less or more as a look falls.
+    expect(throughput.locator(".chart-summary, p.unseen")).to_contain_text(re.compile(r"at most ([5-9]|\d\d)(\.\d)?/s"))
+
+    page.get_by_role("button", name="Audit now").click()
+    expect(page.locator("#audit")).to_contain_text("The audit balances.")
+    expect(page.locator("#figure-audit")).to_contain_text("✓")
+
+
+def test_a_view_says_which_role_it_needs(open_console, node):
+    reader = open_console()
+    reader.sign_in(node.token_of("ann", "data.read"))
+    expect(reader.page.get_by_role("main")).to_contain_text("it needs the role data.admin")
+    reader.go("#/records?from=-1h")
+    expect(reader.page.locator("#records tbody tr")).to_have_count(OF_ANN)
+    reader.go("#/dead-letters")
+    expect(reader.page.get_by_role("main")).to_contain_text("no dead letters that you may see")
+    reader.go("#/datasets")
+    reader.page.get_by_role("button", name="Audit now").click()
+    expect(reader.page.get_by_role("alert")).to_contain_text("data.admin")
+    reader.expect_refusals()
+
+    writer = open_console()
+    writer.sign_in(node.token_of("ann", "data.write"))
+    for view in VIEWS[1:]:
+        writer.go(view)
+        expect(writer.page.get_by_role("alert").first).to_contain_text("needs the role `data.read`")
+    writer.expect_refusals()
+
+
+def test_records_of_a_source_with_their_chart_and_whole(console):
+    page = console.page
+    console.go("#/records?source=kiln-1&from=-1h")
+    expect(page.locator("#records tbody tr")).to_have_count(len(KILN))
+    values = page.locator("#records tbody tr td.number").all_inner_texts()
+    assert [float(value) for value in values] == KILN[::-1]
+    summary = f"{len(KILN)} readings of kiln-1, from {KILN[0]:g} to {KILN[-1]:g}"
+    expect(page.get_by_role("figure", name="value over time")).to_contain_text(summary)
+
+    page.locator("#records tbody tr").first.get_by_role("button").click()
+    whole = json.loads(page.locator("#records tr.detail pre").inner_text())
+    assert whole["id"] == f"kiln-1-{len(KILN) - 1}" and whole["data"] == {"value": KILN[-1], "unit": "Cel"}
+
+    page.get_by_label("Source").fill("many")
+    page.get_by_label("Source").press("Enter")
+    expect(page.locator("#records tbody tr")).to_have_count(100)
+    page.get_by_role("button", name="100 older ones").click()
+    expect(page.locator("#records tbody tr")).to_have_count(200)
+    page.get_by_role("button", name="100 older ones").click()
+    expect(page.locator("#records tbody tr")).to_have_count(MANY)
+    expect(page.get_by_role("button", name="100 older ones")).to_have_count(0)
+
+    page.get_by_label("Source").fill("nobody")
+    page.get_by_label("Source").press("Enter")
+    expect(page.get_by_role("main")).to_contain_text("No records of the source “nobody”")
+
+
+def test_a_live_tail_shows_each_new_record_once(console, node):
+    page = console.page
+    console.go("#/records?source=tail&from=-1h")
+    expect(page.get_by_role("main")).to_contain_text("No records of the source")
+    page.get_by_role("button", name="Live").click()
+    expect(page.locator("#records-said")).to_contain_text("Live: 0 new records")
+    node.send([reading(n, "tail", n, minutes_ago=0) for n in range(3)])
+    expect(page.locator("#records tbody tr")).to_have_count(3)
+    node.send([reading(n, "tail", n, minutes_ago=0) for n in range(3, 5)])
+    expect(page.locator("#records tbody tr")).to_have_count(5)
+    assert sorted(page.locator("#records tbody td.number").all_inner_texts()) == ["0", "1", "2", "3", "4"]
+
+
+def test_sql_answers_with_a_table_and_a_chart(console):
+    page = console.page
+    console.go("#/sql")
+    page.get_by_label("Statement").fill("select source, count(*) as events, max(value) as high from telemetry where source in ('kiln-1', 'many') group by source order by source")
+    page.get_by_label("Statement").press("Control+Enter")
+    expect(page.locator("#sql-said")).to_contain_text("2 rows")
+    assert [cells(page.locator("#result"), row) for row in (0, 1)] == [["kiln-1", str(len(KILN)), f"{KILN[-1]:g}"], ["many", str(MANY), str(MANY - 1)]]
+    bars = page.get_by_role("figure", name="events by source")
+    assert [float(bar.get_attribute("width")) for bar in bars.locator("rect.bar").all()][1] > 0
+    expect(bars.locator(".bar-value")).to_have_text([str(len(KILN)), str(MANY)])
+
+    page.get_by_label("Statement").fill("select event_time, value from telemetry where source = 'kiln-1' order by 1")
+    page.get_by_label("Statement").press("Control+Enter")
+    expect(page.get_by_role("figure", name="value over event_time")).to_contain_text(f"{len(KILN)} rows, from {KILN[0]:g} to {KILN[-1]:g}")
+    expect(page.locator("#result tbody tr")).to_have_count(len(KILN))
+
+    page.get_by_label("Statement").fill("select valeu from telemetry")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("alert")).to_contain_text("valeu")
+    console.expect_refusals()
+    page.get_by_label("Statement").fill("drop table telemetry")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("alert")).to_contain_text("only statements that read are answered")
+    console.expect_refusals()
+
+    page.get_by_label("Statement").fill("select a.value + 250 * b.value as n from telemetry_raw a, telemetry_raw b where a.source = 'many' and b.source = 'many' order by 1 limit 8400")
+    page.get_by_role("button", name="Run").click()
+    for shown in range(500, 8400, 500):
+        expect(page.locator("#result tbody tr")).to_have_count(shown)
+        page.get_by_role("button", name="More rows").click()
+    expect(page.locator("#result tbody tr")).to_have_count(8400)
+    expect(page.get_by_role("button", name="More rows")).to_have_count(0)
+    assert cells(page.locator("#result"), 8399) == ["8399"]
+
+
+def test_a_statement_can_be_cancelled(console):
+    page = console.page
+    console.go("#/sql")
+    page.get_by_label("Statement").fill("select max(a.value * b.value + c.value) from telemetry_raw a, telemetry_raw b, telemetry_raw c, telemetry_raw d")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#sql-said")).to_contain_text("Running for")
+    with page.expect_request(lambda request: request.method == "DELETE") as cancelled:
+        page.get_by_role("button", name="Cancel").click()
+    assert cancelled.value.response().status == 204
+    expect(page.locator("#sql-said")).to_have_text("Cancelled.")
+
+
+def test_dead_letters_by_reason_with_their_originals_and_a_command_that_works(console, node):
+    page = console.page
+    console.go("#/dead-letters")
+    assert [cells(page.locator("#reasons"), row)[2] for row in (0, 1)] == [str(len(NOT_JSON)), str(len(REQUIRED_MISSING))]
+    page.get_by_role("button", name="not_json").click()
+    originals = page.locator("pre.original")
+    expect(originals).to_have_count(len(NOT_JSON))
+    shown = originals.all_inner_texts()
+    assert NOT_JSON[0].decode() in shown and "hello" in shown
+    assert any(text.startswith("ff fe 20 6e 6f 74") for text in shown)
+    # What is hostile in an event is text like any other.
+    assert HOSTILE in page.locator("main").inner_text()
+    assert page.locator("main img, main script").count() == 0 and page.title() == "Dead letters · Alluvium"
+
+    command = shlex.split(page.locator("#redrive").inner_text())
+    assert command[:3] == ["alluvium", "redrive", "--data"]
+    would = json.loads(alluvium("--json", *[str(node.data) if part == "DIR" else part for part in command[1:]], "--dry-run"))
+    assert len(NOT_JSON) in would.values(), would
+
+    page.get_by_role("button", name="required_missing").click()
+    expect(originals.first).to_contain_text("kiln-2")
+    expect(page.get_by_role("main")).to_contain_text("/value")
+
+
+def test_datasets_with_their_columns_and_files(console, node):
+    page = console.page
+    console.go("#/datasets")
+    telemetry = page.get_by_role("region", name="telemetry", exact=True)
+    expect(telemetry).to_contain_text(f"{node.sent - DEAD} rows")
+    expect(telemetry.get_by_role("row", name="value double yes")).to_have_count(1)
+    page.get_by_role("button", name="Audit now").click()
+    rows = {row[0]: row for row in (cells(page.locator("#files"), at) for at in range(4))}
+    assert rows["telemetry"][1] == str(node.sent - DEAD) and int(rows["telemetry"][2]) > 0
+    assert rows["dead_letters"][1] == str(DEAD)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_for_those_who_listen_or_see_little(open_console, scheme):
+    console = open_console(color_scheme=scheme, viewport={"width": 1280, "height": 800})
+    console.page.get_by_label("Token for").wait_for()
+    assert console.violations() == []
+    console.sign_in()
+    console.page.locator("#ledger").wait_for()
+    for view in VIEWS:
+        console.go(view)
+        console.page.wait_for_function("document.querySelector('main table, main .figures')")
+        assert console.page.locator("h1").count() == 1
+        assert console.violations() == [], view
+
+
+def test_a_small_screen_scrolls_in_one_direction(open_console):
+    console = open_console(viewport={"width": 400, "height": 800})
+    console.sign_in()
+    console.page.locator("#ledger").wait_for()
+    for view in VIEWS:
+        console.go(view)
+        console.page.wait_for_function("document.querySelector('main table')")
+        assert console.page.evaluate("document.documentElement.scrollWidth") <= 400, view
+
+
+def test_it_is_used_by_keyboard(console):
+    page = console.page
+    page.locator("#ledger").wait_for()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+    chart = page.get_by_role("slider", name="Freshness")
+    page.wait_for_function("document.querySelectorAll('[role=slider]')[2].getAttribute('aria-valuemax') > 1")
+    chart.focus()
+    newest = chart.get_attribute("aria-valuetext")
+    page.keyboard.press("ArrowLeft")
+    assert chart.get_attribute("aria-valuetext") != newest
+
+    page.get_by_role("link", name="Records").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1, name="Records")).to_be_focused()
+
+
+def test_a_hidden_tab_asks_nothing(console):
+    page = console.page
+    page.locator("#ledger").wait_for()
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    page.wait_for_timeout(3000)
+    before = len(console.requests)
+    page.wait_for_timeout(5000)
+    assert console.requests[before:] == []
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(3000)
+    assert any(url.endswith("/metrics") for url in console.requests[before:])
+
+
+def test_it_asks_only_where_it_comes_from_and_is_held_to_that(console, node):
+    for view in VIEWS:
+        console.go(view)
+    assert {url.split("/")[2] for url in console.requests if not url.startswith("data:")} == {node.console.split("/")[2]}
+    policy = requests.get(node.console).headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    script = requests.get(f"{node.console}/console/app.js")
+    assert script.status_code == 200 and script.headers["Content-Type"].startswith("text/javascript")
+
+
+def test_it_is_small_and_never_makes_markup_of_data():
+    files = list((ROOT / "query/console").iterdir())
+    assert sum(file.stat().st_size for file in files) < 128 * 1024
+    for file in files:
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|https?://(?!www\.w3\.org)", file.read_text()), file
