@@ -152,7 +152,7 @@ pub struct Pipeline {
     reader: LakeReader,
     clock: Arc<dyn Clock>,
     /// Ends those who follow what comes in.
-    ending: CancellationToken,
+    last_arrival: CancellationToken,
     drain: CancellationToken,
     finish: CancellationToken,
     stopped: CancellationToken,
@@ -249,8 +249,8 @@ impl Pipeline {
             records_behind: records_behind(&shards, &from),
             hot_rebuilt,
         };
-        let ending = CancellationToken::new();
-        let arrivals = LogArrivals::new(log.clone(), transform.clone(), erased.clone(), ending.clone());
+        let last_arrival = CancellationToken::new();
+        let arrivals = LogArrivals::new(log.clone(), transform.clone(), erased.clone(), last_arrival.clone());
         let eraser = Arc::new(Eraser {
             maintenance: maintenance.clone(),
             hot: hot.clone(),
@@ -279,7 +279,7 @@ impl Pipeline {
             maintenance,
             eraser,
             arrivals: Arc::new(arrivals),
-            ending,
+            last_arrival,
             clock,
             drain,
             finish,
@@ -302,7 +302,7 @@ impl Pipeline {
 
     /// Tells those who follow what comes in that nothing more will: they hold connections open that a stopping node waits for.
     pub fn end_arrivals(&self) {
-        self.ending.cancel();
+        self.last_arrival.cancel();
     }
 
     /// Returns when a loop has ended by itself, which only a failure makes it do; [`drain`](Self::drain) then says which.

@@ -21,6 +21,7 @@ mod placeholders;
 mod scan;
 mod statement;
 mod tables;
+mod threads;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -48,6 +49,7 @@ pub use tables::Snapshots;
 
 use self::catalog::{LakeCatalog, LakeTables};
 use self::statement::{Plan, Started};
+use self::threads::Threads;
 
 /// How long results wait for their reader when there is no room for another statement.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
@@ -95,6 +97,7 @@ pub struct DataFusionSql {
     tables: Arc<LakeTables>,
     settings: SqlSettings,
     running: Arc<Semaphore>,
+    threads: Threads,
     statements: Mutex<Statements>,
 }
 
@@ -161,7 +164,10 @@ impl DataFusionSql {
             SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(runtime).build();
         let tables = Arc::new(LakeTables::new(store, snapshots, datasets, settings.keys_bytes));
         let running = Arc::new(Semaphore::new(settings.running));
-        Ok(Self { base, tables, settings, running, statements: Mutex::default() })
+        // As many as all running statements compute on at a time, so that a heavy one takes none of another's.
+        let threads = Threads::new(settings.running.saturating_mul(base.config().target_partitions()))
+            .map_err(|error| PortError::because(Advice::Stop, "the SQL engine gets no threads", error))?;
+        Ok(Self { base, tables, settings, running, threads, statements: Mutex::default() })
     }
 
     /// Runs a statement and reads all its results: for tests, and where they are known to be few. At least one RecordBatch,
@@ -187,9 +193,11 @@ impl DataFusionSql {
     /// Reads a statement and checks what can be checked without any I/O.
     fn prepare(&self, asked: &Statement) -> Result<Plan, PortError> {
         let catalog = Arc::new(LakeCatalog::new(self.tables.clone(), asked.reader.clone()));
-        let state = SessionStateBuilder::new_from_existing(self.base.clone())
+        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_catalog_list(catalog.clone().into_list())
             .build();
+        // What `now()` is for all of it.
+        state.mark_start_execution();
         let refused = |error: DataFusionError| error::refused(&error);
         let dialect = state.config().options().sql_parser.dialect;
         let mut statement = state.sql_to_statement(&asked.sql, &dialect).map_err(refused)?;
@@ -237,7 +245,7 @@ impl SqlEngine for DataFusionSql {
         }
         statements.started += 1;
         let id = StatementId(statements.started.to_string());
-        let started = Started::start(statement, plan, &self.settings, self.running.clone());
+        let started = Started::start(statement, plan, &self.settings, self.running.clone(), &self.threads);
         statements.by_id.insert(id.clone(), Arc::new(started));
         Ok(id)
     }

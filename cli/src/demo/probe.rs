@@ -44,6 +44,7 @@ pub fn quantile(sorted: &[f64], quantile: f64) -> f64 {
 pub async fn run(
     base: String,
     token: Option<String>,
+    owner: String,
     committed: Arc<CommitProgress>,
     enough: CancellationToken,
 ) -> anyhow::Result<Probes> {
@@ -64,7 +65,7 @@ pub async fn run(
         };
         let acknowledged = Instant::now();
         waiting.push((delivered, acknowledged));
-        while !is_there(&client, &id).await? {
+        while !is_there(&client, &owner, &id).await? {
             tokio::time::sleep(ASK_AGAIN).await;
         }
         probes.to_records.push(acknowledged.elapsed().as_secs_f64());
@@ -84,8 +85,8 @@ pub async fn run(
     Ok(probes)
 }
 
-async fn is_there(client: &Client, id: &str) -> anyhow::Result<bool> {
-    let query = [("source", SOURCE.to_owned()), ("limit", "1".to_owned())];
+async fn is_there(client: &Client, owner: &str, id: &str) -> anyhow::Result<bool> {
+    let query = [("source", SOURCE), ("owner", owner), ("limit", "1")].map(|(name, value)| (name, value.to_owned()));
     let page: Value = client.get("/v1/telemetry", &query).await?;
     Ok(page["records"][0]["id"] == id)
 }

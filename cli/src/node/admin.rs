@@ -36,6 +36,7 @@ struct Admin {
     pipeline: Arc<Pipeline>,
     redrive: Arc<Redrive>,
     metrics: PrometheusHandle,
+    asks_for_tokens: bool,
 }
 
 /// All routes. `takers` are those of what takes events in.
@@ -59,7 +60,7 @@ pub fn routes(
     let records = RecordsApi { records, owner: Some(settings.owner.clone()) };
     describe_metrics();
     let redrive = Arc::new(redrive::of_pipeline(pipeline, settings)?);
-    let admin = Admin { pipeline: pipeline.clone(), redrive, metrics };
+    let admin = Admin { pipeline: pipeline.clone(), redrive, metrics, asks_for_tokens: settings.auth.required };
     let app = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(render_metrics))
@@ -90,8 +91,9 @@ async fn health(State(admin): State<Admin>) -> Response {
     let status = if failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let word = if failed { "failed" } else { "ok" };
     let version = env!("CARGO_PKG_VERSION");
-    (status, Json(json!({"status": word, "version": version, "datasets": admin.pipeline.datasets.names()})))
-        .into_response()
+    let datasets = admin.pipeline.datasets.names();
+    let about = json!({"status": word, "version": version, "datasets": datasets, "tokens": admin.asks_for_tokens});
+    (status, Json(about)).into_response()
 }
 
 async fn render_metrics(State(admin): State<Admin>) -> impl IntoResponse {

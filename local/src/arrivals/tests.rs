@@ -39,7 +39,7 @@ impl Bench {
             data: format!(r#"{{"id":"{id}","source":"s","value":1}}"#).into(),
         };
         self.log.append(PutBatch { records: ids.iter().map(record).collect() }).await.unwrap();
-        self.clock.advance(Duration::from_millis(1));
+        self.clock.advance(1_000);
     }
 
     /// The ids that come after these positions, until nothing more does.

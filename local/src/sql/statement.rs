@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::SqlSettings;
 use super::error::{abandoned, not_read_only, refused, too_slow};
+use super::threads::Threads;
 
 /// How many RecordBatches may wait for the reader.
 const QUEUED_BATCHES: usize = 2;
@@ -70,7 +71,13 @@ impl Drop for Started {
 }
 
 impl Started {
-    pub(super) fn start(asked: Statement, plan: Plan, settings: &SqlSettings, running: Arc<Semaphore>) -> Self {
+    pub(super) fn start(
+        asked: Statement,
+        plan: Plan,
+        settings: &SqlSettings,
+        running: Arc<Semaphore>,
+        threads: &Threads,
+    ) -> Self {
         let reader = asked.reader.clone();
         let running_now =
             StatementStatus { state: StatementState::Running, reader, scanned_bytes: None, elapsed: None };
@@ -83,7 +90,7 @@ impl Started {
             time_left: settings.time_limit,
             idle_limit: settings.idle_limit,
         };
-        let task = tokio::spawn(task.run(plan, running)).abort_handle();
+        let task = threads.spawn(task.run(plan, running));
         let reading = Reading { results, columns: Arc::new(Schema::empty()), rest: None, next: 0, last: None };
         Self {
             asked,

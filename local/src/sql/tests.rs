@@ -79,6 +79,32 @@ async fn placeholders_are_numbered_as_they_stand_in_the_text() {
 }
 
 #[tokio::test]
+async fn now_is_one_time_for_the_whole_of_a_statement() {
+    let lake = MemoryLake::default();
+    lake.add(&[event(1, "a", 10, 100)]);
+    let sql = lake.sql(SqlSettings::default());
+    assert_eq!(count(&sql, "select count(*) from telemetry where event_time > now() - interval '5 minutes'").await, 0);
+    assert_eq!(count(&sql, "select count(*) from telemetry where event_time < now() and now() = now()").await, 1);
+}
+
+#[tokio::test]
+async fn a_statement_that_computes_without_a_pause_keeps_nobody_waiting() {
+    let lake = MemoryLake::default();
+    lake.add(&events(400, 4));
+    let sql = lake.sql(SqlSettings::default());
+    let joined = "select max(a.value * b.value + c.value) from telemetry_raw a, telemetry_raw b, telemetry_raw c, telemetry_raw d";
+    let heavy = sql.start(Statement::new(joined)).await.unwrap();
+    let began = Stopwatch::now();
+    for _ in 0..20 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        assert_eq!(sql.status(&heavy).await.unwrap().state, StatementState::Running);
+    }
+    sql.cancel(&heavy).await.unwrap();
+    drop(sql);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn a_token_is_remembered_as_long_as_its_statement() {
     let sql = MemoryLake::default().sql(SqlSettings::default());
     let asked = |n: u32| Statement { token: Some("t".to_owned()), ..Statement::new(format!("select {n}")) };

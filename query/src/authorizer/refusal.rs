@@ -66,7 +66,7 @@ pub enum Refusal {
     #[error("the token's `sub` cannot be an owner; expected 1 to {MAX_TEXT_BYTES} bytes of text")]
     Owner,
     /// The roles do not permit the call.
-    #[error("this call needs the role `{needed}`, or `data.admin`, in the token's claim `{claim}`")]
+    #[error("this call needs the role `{needed}`{}, in the token's claim `{claim}`", or_admin(*.needed))]
     Role {
         /// The role.
         needed: Role,
@@ -79,6 +79,11 @@ pub enum Refusal {
     /// The key set cannot be had, so nobody knows whether the token is good.
     #[error("the key set that verifies the token cannot be had at the moment; try again")]
     KeysUnavailable,
+}
+
+/// The role that permits everything, where another is needed.
+fn or_admin(needed: Role) -> &'static str {
+    if needed == Role::Admin { "" } else { " or `data.admin`" }
 }
 
 impl Refusal {
