@@ -9,9 +9,9 @@ export const origin = BASE || location.origin;
 /** An error that the API answered with (RFC 9457), or that there was no answer, with status 0. */
 export class Problem extends Error {
   constructor({ status, title, detail, type, retry_after_seconds: retryAfter }, requestId) {
-    super(detail || title);
+    super(detail || title || `the API answered with the status ${status}`);
     this.status = status;
-    this.title = title;
+    this.title = title ?? `Status ${status}`;
     this.kind = String(type ?? "").split("/").pop();
     this.retryAfter = retryAfter;
     this.requestId = requestId;
@@ -98,7 +98,14 @@ export async function metricsText(signal) {
   return response.text();
 }
 
-export const health = (signal) => call("GET", "/health", { signal });
+/** What the API says of itself: `{status, version, datasets}`. It says so too when it is not well, with 503. */
+export async function health(signal) {
+  const response = await send("GET", "/health", { signal });
+  if (!response.ok && response.status !== 503) throw await problem(response);
+  const said = await response.clone().json().catch(() => null);
+  if (!Array.isArray(said?.datasets)) throw await problem(response);
+  return said;
+}
 
 /** Asks whether a token is good, by a read that finds next to nothing. A `Problem` with 401: it is not. */
 export const tryToken = (token) => call("GET", "/v1/dead_letters?limit=1&from=-1s", { token });

@@ -29,7 +29,7 @@ let node = { datasets: [] };
 let signedIn = null;
 let view = null;
 
-function route() {
+function route(event) {
   if (!signedIn) return;
   const [name, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const chosen = Object.hasOwn(VIEWS, name) ? name : "overview";
@@ -42,7 +42,8 @@ function route() {
   document.title = `${VIEWS[chosen].title} · Alluvium`;
   main.replaceChildren();
   VIEWS[chosen].open({ main, node, signal: view.signal, query: new URLSearchParams(query), remember: (values) => remember(chosen, values) });
-  main.querySelector("h1")?.focus({ preventScroll: true });
+  // Whoever has just loaded the page begins at its top; whoever followed a link, or signed in, at what it led to.
+  if (event) main.querySelector("h1")?.focus({ preventScroll: true });
   window.scrollTo(0, 0);
 }
 
@@ -53,7 +54,7 @@ function remember(name, values) {
   history.replaceState(null, "", `#/${name}${query ? `?${query}` : ""}`);
 }
 
-function enter() {
+function enter(event) {
   const isOpen = session.token === "";
   signedIn = new AbortController();
   element("nav").hidden = false;
@@ -64,7 +65,7 @@ function enter() {
   metrics.start(signedIn.signal);
   every(HEALTH_EVERY_MS, signedIn.signal, async (signal) => healthy(await health(signal)), unhealthy);
   if (location.hash === "") history.replaceState(null, "", "#/overview");
-  route();
+  route(event);
 }
 
 /** Who the token says one is; the claim that holds the roles may have another name. */
@@ -76,8 +77,9 @@ function who() {
 
 function healthy(said) {
   node = Object.assign(node, said);
-  element("node-state").className = "state good";
-  say(element("node-state"), said.status ?? "ok");
+  const isWell = said.status === "ok";
+  element("node-state").className = isWell ? "state good" : "state bad";
+  say(element("node-state"), said.status);
   if (said.version) say(element("version"), `Alluvium ${said.version} at ${origin}`);
 }
 

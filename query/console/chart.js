@@ -13,6 +13,7 @@ const TOP = 8;
 const BOTTOM = 20;
 /** So many rows stand in the table of values; more would only be in the way. */
 const TOLD_ROWS = 12;
+const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
 let charts = 0;
@@ -29,7 +30,7 @@ export function lineChart({ title, hint = "", beside = null, level = 2, series, 
     const value = h("b", {}, "–");
     return { key, name, style, value, label: h("span", { class: `key ${style}` }, name, value) };
   });
-  const at = h("span", { class: "at" });
+  const at = h("span", { class: "soft" }, hint);
   const drawing = svg("svg", { "aria-hidden": "true", focusable: "false", height });
   const plot = h(
     "div",
@@ -43,8 +44,8 @@ export function lineChart({ title, hint = "", beside = null, level = 2, series, 
     "figure",
     { class: "chart", "aria-label": title },
     h("figcaption", { class: "chart-head" },
-      h("div", { class: "chart-title" }, h(`h${level}`, {}, title), hint ? h("span", { class: "soft" }, hint) : null, beside),
-      h("div", { class: "legend", "aria-hidden": "true" }, at, keys.map((key) => key.label))),
+      h("div", { class: "chart-title" }, h(`h${level}`, {}, title), beside, at),
+      h("div", { class: "legend", "aria-hidden": "true" }, keys.map((key) => key.label))),
     plot, summary, told,
   );
   let shown = null;
@@ -105,7 +106,11 @@ export function lineChart({ title, hint = "", beside = null, level = 2, series, 
     return [line, ...keys.map(dot).filter(Boolean)];
   }
 
-  const place = (value) => (shown.isTime ? (shown.to - shown.from > DAY_MS ? moment(value) : clock(value)) : short(value));
+  function place(value) {
+    if (!shown.isTime) return short(value);
+    if (shown.to - shown.from > DAY_MS) return moment(value);
+    return shown.to - shown.from < MINUTE_MS ? `${clock(value)}.${String(Math.floor(value) % 1000).padStart(3, "0")}` : clock(value);
+  }
 
   /** Writes what the point under the line says, or the newest. */
   function read() {
@@ -114,7 +119,7 @@ export function lineChart({ title, hint = "", beside = null, level = 2, series, 
       const one = index === null ? null : shown.y[key][index];
       say(value, isNumber(one) ? format(one) : "–");
     }
-    say(at, cursor === null ? "" : place(shown.x[cursor]));
+    say(at, cursor === null ? hint : place(shown.x[cursor]));
     plot.setAttribute("aria-valuemax", Math.max(shown.x.length - 1, 0));
     plot.setAttribute("aria-valuenow", index ?? 0);
     plot.setAttribute("aria-valuetext", index === null ? "no values yet" : sentence(index));
@@ -167,7 +172,7 @@ export function lineChart({ title, hint = "", beside = null, level = 2, series, 
       const held = cursor === null ? null : shown?.x[cursor];
       const values = keys.flatMap(({ key }) => data.y[key].filter(isNumber));
       const low = fromZero ? 0 : least(values);
-      const ticks = numberTicks(fromZero ? Math.min(0, least(values)) : low, values.length ? greatest(values) : 1, height < 120 ? 2 : 4);
+      const ticks = numberTicks(fromZero ? Math.min(0, least(values)) : low, greatest(values) || (fromZero ? 1 : 0), height < 120 ? 2 : 4);
       shown = { ...data, ticks, low: ticks[0], high: ticks.at(-1), from: data.from ?? data.x[0] ?? 0, to: data.to ?? data.x.at(-1) ?? 1 };
       if (held !== null && held !== undefined) cursor = shown.x.length ? nearest(shown.x, held) : null;
       say(summary, data.summary ?? "");

@@ -2,7 +2,7 @@
 
 import { copyButton, h, say, scroll, viewHead } from "./dom.js";
 import { bytes, count, plural, stamp } from "./format.js";
-import { failure, into, waiting } from "./notice.js";
+import { into, waiting } from "./notice.js";
 import { literal, select } from "./queries.js";
 
 const SHOWN = 20;
@@ -139,7 +139,7 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
  * The original as text. The API gives bytes as text where they are UTF-8 and else in base64, and does not say which; but a text has as
  * many bytes as the original had, and base64 more, unless it was cut.
  */
-export function originalOf({ original, original_bytes: size }) {
+function originalOf({ original, original_bytes: size }) {
   if (original === null || original === undefined) return { text: "", note: "The original was not kept." };
   const kept = new TextEncoder().encode(original).length;
   if (kept === size) return { text: original, note: null };

@@ -19,7 +19,7 @@ const byMinute = () => `select date_trunc('minute', arrival) as minute, sum(rece
 from ledger where received > 0 and arrival >= timestamp '${moment(Date.now() - HOURS * 3_600_000)}' group by 1 order by 1`;
 
 /** The last audit of this tab: `{report, at}`. */
-export const lastAudit = { report: null, at: null };
+const lastAudit = { report: null, at: null };
 
 /** The ledger's sums by dataset. */
 export const sums = (signal) => select(SUMS, signal);

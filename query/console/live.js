@@ -7,7 +7,7 @@ import { every } from "./poll.js";
 const EVERY_MS = 2000;
 const LIMIT = 1000;
 /** Events arrive a little out of order: so many microseconds behind the newest one seen are asked again. */
-const BEHIND = 15_000_000;
+const BEHIND = 5_000_000;
 
 /** What tells an event from every other of its dataset. */
 export const keyOf = (record) => JSON.stringify([record.owner, record.source, record.id]);
@@ -29,7 +29,7 @@ export function tail({ dataset, source, owner, seen }, signal, onRecords, onErro
       const fresh = page.records.filter((record) => !known.has(keyOf(record)));
       for (const record of fresh) known.set(keyOf(record), micros(record.time));
       newest = fresh.reduce((most, record) => Math.max(most, micros(record.time)), newest);
-      for (const [key, time] of known) if (time < newest - 4 * BEHIND) known.delete(key);
+      for (const [key, time] of known) if (time < newest - 2 * BEHIND) known.delete(key);
       onRecords(fresh, page.next !== null);
     },
     onError,

@@ -7,6 +7,8 @@ import { between, buckets, parse, quantile, total } from "./prometheus.js";
 const EVERY_MS = 2000;
 /** Rates and quantiles are over so long: commits come every two seconds, and a shorter look would see none or two of them. */
 const OVER_MS = 10_000;
+/** Over less than this there is no rate yet. */
+const LEAST_MS = 5000;
 /** Further apart, two looks say nothing of what was between. */
 const GAP_MS = 3 * EVERY_MS + 1000;
 const KEPT_MS = 60 * 60 * 1000;
@@ -98,7 +100,7 @@ class Metrics extends EventTarget {
     while (from > first && now.at - this.looks[from - 1].at <= OVER_MS + 500) from -= 1;
     const then = this.looks[from];
     const passed = (now.at - then.at) / 1000;
-    if (passed <= 0) return { at: now.at, lag: now.lag };
+    if (passed < LEAST_MS / 1000) return { at: now.at, lag: now.lag };
     const counted = between(then.acknowledged, now.acknowledged);
     return {
       at: now.at,

@@ -2,7 +2,7 @@
 
 import { lineChart } from "./chart.js";
 import { h, say, viewHead } from "./dom.js";
-import { bytes, clock, count, plural, rate, seconds } from "./format.js";
+import { bytes, clock, count, day, plural, rate, seconds } from "./format.js";
 import { auditPanel, historyChart, ledgerTable, sums } from "./ledger.js";
 import { metrics } from "./metrics.js";
 import { failure, waiting } from "./notice.js";
@@ -80,7 +80,11 @@ export function open({ main, node, signal }) {
       say(asOf, `as of ${clock(Date.now())}`);
     },
     (error) => {
-      ledger.replaceChildren(isHidden(error) ? needsAdmin(error) : failure(error));
+      // The same again is not said again to whoever listens.
+      if (ledger.querySelector(".notice")?.dataset.said !== error.message) {
+        ledger.replaceChildren(isHidden(error) ? needsAdmin(error) : failure(error));
+        ledger.firstElementChild.dataset.said = error.message;
+      }
       ledger.removeAttribute("aria-busy");
       button.hidden = isHidden(error);
       return !isHidden(error);
@@ -165,6 +169,9 @@ function makeCharts() {
   ];
 }
 
+/** A time of day, or the day when that was another. */
+const when = (at, now) => (day(at) === day(now) ? clock(at) : day(at));
+
 /** What the counters have come to since the node started. */
 class Figures {
   #values = {};
@@ -186,7 +193,7 @@ class Figures {
     if (!now) return;
     const waits = now.accepted - now.committed;
     const failures = now.storageFailures + now.commitFailures + now.maintenanceFailures;
-    const audited = now.auditAt === null ? "none yet" : now.auditProblems === 0 ? `✓ ${clock(now.auditAt * 1000)}` : plural(now.auditProblems, "problem");
+    const audited = now.auditAt === null ? "none yet" : now.auditProblems === 0 ? `✓ ${when(now.auditAt * 1000, now.at)}` : plural(now.auditProblems, "problem");
     this.#set("accepted", count(now.accepted));
     this.#set("committed", count(now.committed));
     this.#set("waiting", waits >= 0 ? count(waits) : "–");

@@ -45,18 +45,19 @@ export function open({ main, node, signal, query, remember }) {
 
   async function load() {
     const current = anew();
-    const asked = { dataset: dataset.value, source: source.value.trim(), owner: owner.value.trim(), from: range.value };
-    remember({ ...asked, live: isLive() ? "1" : "" });
+    const wanted = { source: source.value.trim(), owner: owner.value.trim(), from: range.value };
+    const asked = { dataset: dataset.value, wanted, isLive: isLive() };
+    remember({ dataset: asked.dataset, ...wanted, live: asked.isLive ? "1" : "" });
+    said.className = "soft";
     place.replaceChildren(waiting("Reading…"));
     say(said, "");
     try {
-      const { dataset: name, ...wanted } = asked;
-      const page = await records(name, { ...wanted, limit: PAGE }, current);
+      const page = await records(asked.dataset, { ...wanted, limit: PAGE }, current);
       if (current.aborted) return;
-      shown = new Shown(asked, page, (toSource) => { source.value = toSource; load(); });
+      shown = new Shown(asked, page, (record) => { source.value = record.source; owner.value = record.owner; load(); });
       place.replaceChildren(...shown.elements(page, more));
       say(said, sentence(shown.list.length, page));
-      if (isLive()) follow(asked, current);
+      if (asked.isLive) follow(asked, current);
     } catch (error) {
       if (current.aborted) return;
       place.replaceChildren(failure(error, load));
@@ -66,7 +67,7 @@ export function open({ main, node, signal, query, remember }) {
   async function more(button, cursor) {
     const current = work.signal;
     button.disabled = true;
-    const { dataset: name, ...wanted } = shown.asked;
+    const { dataset: name, wanted } = shown.asked;
     try {
       const page = await records(name, { ...wanted, limit: PAGE, cursor }, current);
       if (current.aborted) return;
@@ -80,14 +81,16 @@ export function open({ main, node, signal, query, remember }) {
   }
 
   function follow(asked, current) {
-    tail({ ...asked, seen: shown.list }, current, (fresh, isCutShort) => {
+    const { source: one, owner: whose } = asked.wanted;
+    tail({ dataset: asked.dataset, source: one, owner: whose, seen: shown.list }, current, (fresh, isCutShort) => {
       shown.add(fresh, KEPT, true);
       say(said, `Live: ${plural(fresh.length, "new record")}${isCutShort ? " and more" : ""}; the newest ${shown.list.length} are here.`);
       said.className = "soft";
     }, (error) => {
-      say(said, `Live: ${error.message}; asking again.`);
+      const mayPass = error.status === 0 || error.status === 429 || error.status >= 500;
+      say(said, mayPass ? `Live: ${error.message}; asking again.` : `Live no more: ${error.message}`);
       said.className = "bad";
-      return error.status === 0 || error.status === 429 || error.status >= 500;
+      return mayPass;
     });
   }
 
@@ -128,6 +131,7 @@ class Shown {
   #field = null;
   #toSource;
 
+  /** `asked` is `{dataset, wanted: {source, owner, from}, isLive}`. */
   constructor(asked, page, toSource) {
     this.asked = asked;
     this.#toSource = toSource;
@@ -137,7 +141,7 @@ class Shown {
   elements(page, more) {
     if (this.list.length > 0) this.#begin();
     else {
-      const source = this.asked.source ? ` of the source “${this.asked.source}”` : "";
+      const source = this.asked.wanted.source ? ` of the source “${this.asked.wanted.source}”` : "";
       this.#place.replaceChildren(h("p", { class: "notice" }, `No records${source} in this time. A source is named exactly as it was sent.`));
     }
     this.next(page, more);
@@ -153,7 +157,7 @@ class Shown {
 
   next(page, more) {
     this.#foot.replaceChildren();
-    if (page.next === null) return;
+    if (page.next === null || this.asked.isLive) return;
     const button = h("button", { type: "button" }, `${PAGE} older ones`);
     button.addEventListener("click", () => more(button, page.next));
     this.#foot.append(button);
@@ -170,7 +174,7 @@ class Shown {
   }
 
   #table() {
-    const heads = ["time", ...(this.asked.source ? [] : ["source"]), "type", ...this.#columns.map(({ name }) => name), "extra", "id"];
+    const heads = ["time", ...(this.asked.wanted.source ? [] : ["source"]), "type", ...this.#columns.map(({ name }) => name), "extra", "id"];
     const numeric = new Set(this.#columns.filter((column) => column.isNumeric).map(({ name }) => name));
     return scroll(
       "Records", false,
@@ -205,13 +209,13 @@ class Shown {
   #row(record, isFresh) {
     const entry = {};
     const opener = h("button", { type: "button", class: "plain mono", "aria-expanded": "false" }, stamp(record.time));
-    const toSource = h("button", { type: "button", class: "plain", title: "Only this source", onclick: () => this.#toSource(record.source) }, record.source);
+    const toSource = h("button", { type: "button", class: "plain", title: "Only this source, of this owner", onclick: () => this.#toSource(record) }, record.source);
     const extra = Object.keys(record.extra ?? {}).length;
     entry.row = h(
       "tr",
       { class: isFresh ? "new" : null },
       h("td", { class: "time" }, opener),
-      this.asked.source ? null : h("td", { class: "text" }, toSource),
+      this.asked.wanted.source ? null : h("td", { class: "text" }, toSource),
       h("td", { class: record.type === null ? "null" : "text" }, text(record.type)),
       this.#columns.map(({ name, isNumeric }) => dataCell(record.data[name], isNumeric)),
       h("td", { class: extra ? "text" : "null" }, extra ? JSON.stringify(record.extra).slice(0, 200) : ""),
@@ -241,7 +245,7 @@ class Shown {
       // Lines between the readings of different sources would be of nothing.
       const title = `${this.#field} over time`;
       const beside = fields.length > 1 ? h("label", {}, "property", chosen) : null;
-      this.#chart = lineChart({ title, beside, height: 160, format: number, fromZero: false, dots: !this.asked.source, series: [{ key: "value", name: this.#field, style: "s1" }] });
+      this.#chart = lineChart({ title, beside, height: 160, format: number, fromZero: false, dots: !this.asked.wanted.source, series: [{ key: "value", name: this.#field, style: "s1" }] });
       const isChosen = document.activeElement === chosen;
       place.replaceChildren(this.#chart.element);
       if (isChosen) chosen.focus();
@@ -263,7 +267,7 @@ class Shown {
     const mean = values.reduce((sum, value) => sum + value, 0) / (values.length || 1);
     const summary = values.length === 0
       ? `None of these records has a number as ${this.#field}.`
-      : `${plural(values.length, "reading")} of ${this.asked.source || "all sources"}, from ${number(low)} to ${number(high)}, ${number(Number(mean.toPrecision(5)))} on average.`;
+      : `${plural(values.length, "reading")} of ${this.asked.wanted.source || "all sources"}, from ${number(low)} to ${number(high)}, ${number(Number(mean.toPrecision(5)))} on average.`;
     this.#chart.update({ x: points.map(({ time }) => micros(time) / 1000), y: { value: values }, isTime: true, summary });
   }
 }

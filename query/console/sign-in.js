@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { failure } from "./notice.js";
 
 /**
- * Shows the form. `why` is the problem that led here, if one did. `entered` is called once the API takes the token.
+ * Shows the form. `why` is the problem that led here, if one did. `entered` is called, with the event that did it, once the API takes the token.
  */
 export function signIn(main, why, entered) {
   const token = h("input", {
@@ -22,7 +22,7 @@ export function signIn(main, why, entered) {
     try {
       await allowed(shown);
       session.keep(shown);
-      entered();
+      entered(event);
     } catch (error) {
       said.replaceChildren(failure(error));
       token.focus();
@@ -43,7 +43,7 @@ export function signIn(main, why, entered) {
         { class: "panel", onsubmit: submit },
         h("label", { for: "token" }, `Token for ${origin}`),
         token,
-        h("p", { id: "token-help", class: "soft" }, "It stays in this tab, and goes nowhere but to this API. A node that runs with --no-auth asks for none: leave it empty."),
+        h("p", { id: "token-help", class: "soft" }, "It stays in this tab, and goes nowhere but to this API. A node that runs with ", h("code", { class: "nowrap" }, "--no-auth"), " asks for none: leave it empty."),
         h("div", { class: "buttons" }, button),
       ),
       h(
