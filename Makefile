@@ -7,6 +7,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 ALLUVIUM := $(TARGET)/debug/alluvium
 VENV := $(TARGET)/interop-venv
+CONSOLE_VENV := $(TARGET)/console-venv
 PEERS_VENV := $(TARGET)/peers-venv
 PRODUCER_VENV := $(TARGET)/producer-venv
 AWS_VENV := $(TARGET)/aws-venv
@@ -34,7 +35,7 @@ ZIPS := target/package
 export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
 export CHECKPOINT_DISABLE ?= 1
 
-.PHONY: help demo build build-aws test test-interop test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build build-aws test test-interop test-console test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -64,6 +65,14 @@ test-interop: build-aws $(VENV)/installed ## Other engines and clients (Python 3
 $(VENV)/installed: tests/interop/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+	touch $@
+
+test-console: build $(CONSOLE_VENV)/installed ## The console in a real browser; needs Chromium, and is skipped without one.
+	ALLUVIUM=$(abspath $(ALLUVIUM)) $(CONSOLE_VENV)/bin/python -m pytest -q -rs -p no:cacheprovider tests/console
+
+$(CONSOLE_VENV)/installed: tests/console/requirements.txt
+	$(PYTHON) -m venv $(CONSOLE_VENV)
+	$(CONSOLE_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/console/requirements.txt
 	touch $@
 
 test-aws: terraform-installed package-local $(AWS_VENV)/installed ## The real stack and functions on an emulator of AWS; needs terraform 1.11 or newer.
