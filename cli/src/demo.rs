@@ -71,21 +71,34 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         ));
     }
     let token = node.token(&settings.owner)?;
-    let shown = show(&node, &args, common, token, SystemClock.now_micros()).await;
+    let shown = show(&node, &args, common, token, &settings.owner, SystemClock.now_micros()).await;
     let stopped = node.stop().await;
     let outcome = shown?;
     stopped?;
     Ok(outcome)
 }
 
-async fn show(node: &Node, args: &Args, common: &Common, token: Option<String>, now: i64) -> anyhow::Result<Outcome> {
+async fn show(
+    node: &Node,
+    args: &Args,
+    common: &Common,
+    token: Option<String>,
+    owner: &str,
+    now: i64,
+) -> anyhow::Result<Outcome> {
     let load = load::Load::new(args.events, args.rate, args.seed, now)?;
     let bars = Bars::new(args.events, common.json);
     let url = format!("{}/v1/telemetry", node.url());
     let started = Instant::now();
 
     let enough = CancellationToken::new();
-    let probing = tokio::spawn(probe::run(node.url(), token.clone(), node.pipeline.committed.clone(), enough.clone()));
+    let probing = tokio::spawn(probe::run(
+        node.url(),
+        token.clone(),
+        owner.to_owned(),
+        node.pipeline.committed.clone(),
+        enough.clone(),
+    ));
     let http = HttpSettings { token: token.clone(), ..HttpSettings::default() };
     let destination = Arc::new(HttpDestination::new(&url, http)?);
     let way = Way::of_bodies(destination, &url, REQUESTS_AT_A_TIME);

@@ -31,6 +31,9 @@ pub struct Args {
     /// The source; without it, all.
     #[arg(long)]
     source: Option<String>,
+    /// Whose records: naming it makes reads of one source fast; without it, everybody's that the token may read.
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
     /// From how long ago, such as `5m` or `24h`.
     #[arg(long, value_name = "DURATION", conflicts_with = "from")]
     since: Option<String>,
@@ -60,6 +63,7 @@ impl Args {
         };
         let parameters = [
             ("source", self.source.clone()),
+            ("owner", self.owner.clone()),
             ("from", since.or_else(|| self.from.clone())),
             ("to", self.to.clone()),
             ("limit", Some(self.limit.to_string())),

@@ -117,3 +117,43 @@ export function records(dataset, parameters, signal) {
 }
 
 export const audit = (signal) => call("POST", "/admin/audit", { signal });
+
+/**
+ * What arrives in a dataset, as server-sent events: an iterator over lists of those that came together, each `{event, data, id}`. It ends when
+ * the API ends the stream. Throws a `Problem` when there is none.
+ */
+export async function follow(dataset, query, last, signal) {
+  const asked = new URLSearchParams(Object.entries({ ...query, last_event_id: last }).filter(([, value]) => value));
+  const response = await send("GET", `/v1/${encodeURIComponent(dataset)}/live?${asked}`, { signal });
+  if (!response.ok) {
+    const failed = await problem(response);
+    if (failed.status === 401) session.expired(failed);
+    throw failed;
+  }
+  return events(response.body.pipeThrough(new TextDecoderStream()));
+}
+
+/** Takes the text of an event stream apart: events end in an empty line. */
+async function* events(text) {
+  let rest = "";
+  for await (const part of parts(text.getReader())) {
+    const whole = (rest + part).split("\n\n");
+    rest = whole.pop();
+    const together = whole.map(fields).filter((event) => event.data !== undefined || event.id !== undefined);
+    if (together.length > 0) yield together.map(({ event, data, id }) => ({ event, id, data: data && JSON.parse(data, exact) }));
+  }
+}
+
+async function* parts(reader) {
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}
+
+function fields(event) {
+  const lines = event.split("\n").filter((line) => !line.startsWith(":"));
+  const named = lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trimStart()]);
+  return Object.fromEntries(named.filter(([name]) => name));
+}
