@@ -31,6 +31,7 @@ pub mod identity;
 pub mod ledger;
 pub mod limits;
 pub mod object_index;
+pub mod openapi;
 pub mod origin;
 pub mod ports;
 pub mod problem;

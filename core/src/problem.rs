@@ -1,15 +1,17 @@
 //! Problem documents: what every error of the HTTP API looks like (RFC 9457, "Problem Details for HTTP APIs").
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// One problem document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// A stable name of the kind of problem, as a URI reference: `/problems/body-too-large`.
     #[serde(rename = "type")]
+    #[schema(example = "/problems/unknown-dataset")]
     pub kind: String,
     /// The kind of problem in a few words, the same each time.
     pub title: String,
@@ -19,6 +21,7 @@ pub struct Problem {
     pub detail: String,
     /// After how many seconds the same request may go through.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub retry_after_seconds: Option<u32>,
 }
 

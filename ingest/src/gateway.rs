@@ -9,6 +9,7 @@ pub(crate) mod budget;
 mod cloudevents;
 mod frame;
 mod intake;
+mod openapi;
 pub(crate) mod rejection;
 mod settings;
 
@@ -26,12 +27,14 @@ use axum::routing::post;
 use axum::{Json, Router};
 use http::{Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::gate::Gate;
 use crate::{IngestError, ProblemAnswer, Receipt};
 use budget::Budget;
 use rejection::Rejection;
 
+pub use openapi::openapi;
 pub use settings::GatewaySettings;
 
 /// The dataset of the route `/data`.
@@ -44,13 +47,14 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 const DISCARD_BODIES: usize = 4;
 
 /// What a request is answered with when all of its events are in the stream: the body of a 202.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Acceptance {
     /// The dataset that the route named.
     pub dataset: String,
     /// How many events were taken in.
     pub accepted: u64,
     /// Where they lie in the stream.
+    #[schema(value_type = String, example = "shardId-000000000000:17-19")]
     pub receipt: Receipt,
 }
 

@@ -22,7 +22,7 @@ use crate::gate::Turned;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The most characters of an idempotency key.
-const IDEMPOTENCY_KEY_CHARS: usize = 255;
+pub(super) const IDEMPOTENCY_KEY_CHARS: usize = 255;
 
 /// Plain bodies up to this size are cut and wrapped where they were read: it takes well under a millisecond. Larger and
 /// compressed ones get a thread for blocking work, so that other requests do not wait for them.

@@ -55,7 +55,10 @@ impl Answer {
 
     /// Status and slug.
     fn refusal(&self) -> (u16, String) {
-        (self.status, self.problem().kind.strip_prefix("/problems/").unwrap().to_owned())
+        let kind = self.problem().kind.strip_prefix("/problems/").unwrap().to_owned();
+        let documented = openapi::tests::is_documented(self.status, &kind);
+        assert!(documented || self.status == 405, "{} {kind} is not in the OpenAPI document", self.status);
+        (self.status, kind)
     }
 }
 
