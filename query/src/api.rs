@@ -20,6 +20,7 @@ mod format;
 mod json;
 mod live;
 mod names;
+mod openapi;
 mod parameters;
 mod queries;
 mod sql;
@@ -39,6 +40,7 @@ use http::{HeaderValue, StatusCode, header};
 
 pub use console::console_routes;
 pub use live::{LiveApi, live_routes};
+pub use openapi::{document, openapi, openapi_routes};
 pub use parameters::parse_time;
 pub use queries::queries_routes;
 pub use sql::{ARROW_STREAM, sql_routes};

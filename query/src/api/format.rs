@@ -21,10 +21,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::sql::ARROW_STREAM;
 
 /// What the request for the next page carries; absent: this was the last.
-const NEXT: HeaderName = HeaderName::from_static("alluvium-next");
+pub(super) const NEXT: HeaderName = HeaderName::from_static("alluvium-next");
 
 /// Whether nothing can be missing: `true` or `false`.
-const COMPLETE: HeaderName = HeaderName::from_static("alluvium-complete");
+pub(super) const COMPLETE: HeaderName = HeaderName::from_static("alluvium-complete");
 
 /// The longest `Link`; a longer one is left out, for [`NEXT`] says as much. All headers of an answer through API Gateway have 10,240
 /// bytes. Amazon API Gateway Developer Guide, "Quotas for HTTP APIs".
@@ -42,17 +42,21 @@ pub(super) enum Format {
 pub(super) const NAMES: &str = "json, ndjson, csv or arrow";
 
 impl Format {
-    const ALL: [Self; 4] = [Self::Json, Self::Ndjson, Self::Csv, Self::Arrow];
+    pub(super) const ALL: [Self; 4] = [Self::Json, Self::Ndjson, Self::Csv, Self::Arrow];
+
+    /// What `format` names it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Arrow => "arrow",
+        }
+    }
 
     /// The one that `format` names so.
     pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "json" => Some(Self::Json),
-            "ndjson" => Some(Self::Ndjson),
-            "csv" => Some(Self::Csv),
-            "arrow" => Some(Self::Arrow),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
     /// The one that a request's `Accept` prefers; JSON where it names none of them.
@@ -80,7 +84,7 @@ impl Format {
         Some((weight.map_or(Some(1.0), |weight| weight.parse().ok())?, format))
     }
 
-    fn media_type(self) -> &'static str {
+    pub(super) fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::Ndjson => "application/x-ndjson",

@@ -14,7 +14,7 @@
 //! role it is as unknown as one that never was (AU-1).
 
 mod results;
-mod statement;
+pub(super) mod statement;
 
 use std::sync::Arc;
 
@@ -28,7 +28,8 @@ use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, Uri, header};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::format::{Beside, Format};
 use super::parameters::format_named;
@@ -59,7 +60,7 @@ async fn start(State(engine): Engine, caller: Asking, body: Result<Bytes, BytesR
     match started.await {
         Ok(StatementId(id)) => {
             let location = format!("/v1/queries/{id}");
-            let mut response = (StatusCode::ACCEPTED, Json(json!({"id": id}))).into_response();
+            let mut response = (StatusCode::ACCEPTED, Json(Started { id })).into_response();
             if let Ok(location) = HeaderValue::from_str(&location) {
                 response.headers_mut().insert(header::LOCATION, location);
             }
@@ -73,7 +74,7 @@ async fn status(State(engine): Engine, caller: Asking, id: Result<Path<String>, 
     let found = async {
         let id = statement_id(id)?;
         let status = status_for(reader(caller), engine.as_ref(), &id).await?;
-        Ok(Json(status_body(&id, &status)).into_response())
+        Ok(Json(Progress::of(id, status)).into_response())
     };
     found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
 }
@@ -149,15 +150,54 @@ async fn status_for(
     Ok(status)
 }
 
-fn status_body(id: &StatementId, status: &StatementStatus) -> Value {
-    let (state, error) = match &status.state {
-        StatementState::Running => ("running", None),
-        StatementState::Succeeded => ("succeeded", None),
-        StatementState::Failed(message) => ("failed", Some(message)),
-        StatementState::Cancelled => ("cancelled", None),
-    };
-    let elapsed_ms = status.elapsed.map(|elapsed| elapsed.as_millis() as u64);
-    json!({"id": id.0, "state": state, "error": error, "scanned_bytes": status.scanned_bytes, "elapsed_ms": elapsed_ms})
+/// A statement that was started.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StartedStatement)]
+pub(super) struct Started {
+    /// What to ask for it by.
+    id: String,
+}
+
+/// How far a statement is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatementStatus)]
+pub(super) struct Progress {
+    /// What to ask for it by.
+    id: String,
+    #[schema(inline)]
+    state: Reached,
+    /// Why it failed; null unless it did.
+    #[schema(required)]
+    error: Option<String>,
+    /// Bytes of the lake that it read; null where the engine does not say.
+    #[schema(required)]
+    scanned_bytes: Option<u64>,
+    /// How long it has run; null where the engine does not say.
+    #[schema(required)]
+    elapsed_ms: Option<u64>,
+}
+
+/// What became of a statement so far.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Reached {
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl Progress {
+    fn of(StatementId(id): StatementId, status: StatementStatus) -> Self {
+        let (state, error) = match status.state {
+            StatementState::Running => (Reached::Running, None),
+            StatementState::Succeeded => (Reached::Succeeded, None),
+            StatementState::Failed(message) => (Reached::Failed, Some(message)),
+            StatementState::Cancelled => (Reached::Cancelled, None),
+        };
+        let elapsed_ms = status.elapsed.map(|elapsed| elapsed.as_millis() as u64);
+        Self { id, state, error, scanned_bytes: status.scanned_bytes, elapsed_ms }
+    }
 }
 
 /// The longest id that an engine gives: Athena's have 36 characters.

@@ -10,6 +10,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use super::openapi::tests::assert_described;
 use super::*;
 use crate::records::tests::world::{Event, HOUR, SECOND, World};
 
@@ -47,11 +48,14 @@ impl Answer {
 }
 
 async fn ask(routes: &Router, method: Method, path: &str, body: &str) -> Answer {
-    let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned())).unwrap();
+    let request = Request::builder().method(&method).uri(path).body(Body::from(body.to_owned())).unwrap();
     let response = routes.clone().oneshot(request).await.unwrap();
     let header = response.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned());
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes().to_vec();
+    if header.as_deref() == Some(PROBLEM_JSON) {
+        assert_described(method.as_str(), path, &serde_json::from_slice(&body).unwrap());
+    }
     Answer { status, content_type: header.unwrap_or_default(), body }
 }
 

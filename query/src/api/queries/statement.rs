@@ -8,6 +8,7 @@ use alluvium_core::ports::Statement;
 use axum::extract::rejection::BytesRejection;
 use bytes::Bytes;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::api::sql::SQL_BYTES;
 
@@ -20,12 +21,20 @@ const PARAMETERS: usize = 1_000;
 /// What statements that read begin with.
 const READING: [&str; 6] = ["select", "with", "values", "show", "describe", "explain"];
 
-#[derive(Deserialize)]
+/// A statement to start.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = StatementRequest)]
 #[serde(deny_unknown_fields)]
-struct Request {
+pub(in crate::api) struct Request {
+    /// One statement that reads.
+    #[schema(example = "select count(*) as n from telemetry where source = ?")]
     sql: String,
+    /// A value for each `?` of the statement.
     #[serde(default)]
+    #[schema(max_items = 1000, example = json!(["kitchen"]))]
     parameters: Vec<String>,
+    /// Starts with the same token are one statement.
+    #[schema(min_length = 1, max_length = 256)]
     token: Option<String>,
 }
 

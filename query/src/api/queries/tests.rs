@@ -14,9 +14,11 @@ use async_trait::async_trait;
 use axum::body::Body;
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::api::openapi::tests::assert_described;
 
 /// An engine that does to a statement what its text says.
 #[derive(Default)]
@@ -91,7 +93,7 @@ async fn ask(routes: &Router, method: Method, path: &str, body: impl Into<Body>)
 }
 
 async fn ask_as(caller: Option<&Caller>, routes: &Router, method: Method, path: &str, body: impl Into<Body>) -> Answer {
-    let mut request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+    let mut request = Request::builder().method(&method).uri(path).body(body.into()).unwrap();
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller.clone());
     }
@@ -99,6 +101,9 @@ async fn ask_as(caller: Option<&Caller>, routes: &Router, method: Method, path: 
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+    if parts.headers.get(header::CONTENT_TYPE).is_some_and(|it| it == PROBLEM_JSON) {
+        assert_described(method.as_str(), path, &body);
+    }
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 

@@ -1,0 +1,133 @@
+//! Statements of SQL.
+
+use alluvium_core::Problem;
+use alluvium_core::openapi::{add_problems, header, named, parameter, path_parameter, text_or_null};
+use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    ComponentsBuilder, HttpMethod, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Required, ResponseBuilder,
+    ResponsesBuilder,
+};
+
+use super::records::required;
+use super::{format, rows};
+use crate::api::queries::statement::Request;
+use crate::api::queries::{Progress, Started};
+
+const TAG: &str = "sql";
+
+const START: &str = "One statement that reads: it begins with `select`, `with`, `values`, `show`, `describe` or `explain`. With \
+    `data.admin` it sees everybody's rows, with `data.read` the caller's own. On AWS it needs `data.admin`.";
+
+const PAGE: &str = "`next` of the page before; left out: the first page";
+
+/// What every route here answers.
+const PASSING: &[(u16, &[&str])] = &[
+    (400, &["bad-path"]),
+    (404, &["unknown-query"]),
+    (429, &["too-many-queries"]),
+    (500, &["query-failed"]),
+    (503, &["storage-unavailable"]),
+];
+
+pub(super) fn openapi() -> OpenApi {
+    let mut one = PathItem::new(HttpMethod::Get, status());
+    one.merge_operations(PathItem::new(HttpMethod::Delete, cancel()));
+    let paths = PathsBuilder::new()
+        .path("/v1/queries", PathItem::new(HttpMethod::Post, start()))
+        .path("/v1/queries/{id}", one)
+        .path("/v1/queries/{id}/results", PathItem::new(HttpMethod::Get, results()));
+    let components = ComponentsBuilder::new()
+        .schema_from::<Problem>()
+        .schema_from::<Progress>()
+        .schema_from::<Request>()
+        .schema_from::<Started>()
+        .schema("ResultsPage", page())
+        .build();
+    let tag = TagBuilder::new().name(TAG).description(Some("SQL: no request waits for a statement")).build();
+    OpenApiBuilder::new().paths(paths).components(Some(components)).tags(Some([tag])).build()
+}
+
+fn start() -> OperationBuilder {
+    let body = RequestBodyBuilder::new().required(Some(Required::True)).content("application/json", named::<Request>());
+    let started = ResponseBuilder::new()
+        .description("It runs")
+        .content("application/json", named::<Started>())
+        .header("Location", header("Where it is looked at", Type::String));
+    let mut responses = ResponsesBuilder::new().response("202", started).build();
+    add_problems(
+        &mut responses,
+        &[
+            (400, &["bad-request", "unreadable-body", "statement-not-allowed", "statement-failed"]),
+            (413, &["statement-too-long", "unreadable-body"]),
+            (429, &["too-many-queries"]),
+            (500, &["query-failed"]),
+            (503, &["storage-unavailable"]),
+        ],
+    );
+    operation("startQuery", "Start a statement")
+        .description(Some(START))
+        .request_body(Some(body.build()))
+        .responses(responses)
+}
+
+fn status() -> OperationBuilder {
+    let found = ResponseBuilder::new().description("How far it is").content("application/json", named::<Progress>());
+    let mut responses = ResponsesBuilder::new().response("200", found).build();
+    add_problems(&mut responses, PASSING);
+    operation("getQuery", "Look at a statement").parameter(id()).responses(responses)
+}
+
+fn cancel() -> OperationBuilder {
+    let stopped = ResponseBuilder::new().description("It is stopped, or had ended");
+    let mut responses = ResponsesBuilder::new().response("204", stopped).build();
+    add_problems(&mut responses, PASSING);
+    operation("cancelQuery", "Stop a statement").parameter(id()).responses(responses)
+}
+
+fn results() -> OperationBuilder {
+    let page = ObjectBuilder::new().schema_type(Type::String);
+    let mut responses = ResponsesBuilder::new().response("200", rows("A page of its rows", "ResultsPage")).build();
+    add_problems(&mut responses, PASSING);
+    add_problems(
+        &mut responses,
+        &[
+            (400, &["bad-parameter"]),
+            (409, &["query-running", "query-cancelled"]),
+            (422, &["statement-failed", "answer-too-large"]),
+        ],
+    );
+    operation("getResults", "Read a statement's rows")
+        .parameter(id())
+        .parameter(parameter(ParameterIn::Query, "page", PAGE, page))
+        .parameter(format())
+        .responses(responses)
+}
+
+fn operation(id: &str, summary: &str) -> OperationBuilder {
+    OperationBuilder::new().operation_id(Some(id)).summary(Some(summary)).tag(TAG)
+}
+
+fn id() -> Parameter {
+    path_parameter("id", "The statement, as it was named when it was started")
+}
+
+/// A page as JSON.
+fn page() -> ObjectBuilder {
+    let text = |description: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
+    let column = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("name", text("Its name"))
+        .property("type", text("Its type in SQL's words"));
+    let value = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+    let row = ArrayBuilder::new().items(value).description(Some("A value for each column"));
+    let page = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("A page of a statement's rows."))
+        .property("columns", ArrayBuilder::new().items(required(column, &["name", "type"])))
+        .property("rows", ArrayBuilder::new().items(row))
+        .property("next", text_or_null("`page` of the page after; null: there is none"));
+    required(page, &["columns", "rows", "next"])
+}
