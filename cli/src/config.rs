@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::node::openapi;
 use crate::settings::{self, Flags};
 use crate::{Common, Outcome, output};
 
@@ -11,11 +12,18 @@ pub struct Args {
     /// Print `docs/configuration.md` instead: every key with its default and meaning.
     #[arg(long)]
     markdown: bool,
+    /// Print `docs/openapi.json` instead: the OpenAPI document that a node serves.
+    #[arg(long, conflicts_with = "markdown")]
+    openapi: bool,
 }
 
 pub fn run(common: &Common, args: &Args) -> anyhow::Result<Outcome> {
     if args.markdown {
         output::text(&settings::markdown()?);
+        return Ok(Outcome::Done);
+    }
+    if args.openapi {
+        output::text(&openapi::text());
         return Ok(Outcome::Done);
     }
     let loaded = settings::load(common.config.as_deref(), &Flags::default())?;

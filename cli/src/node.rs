@@ -2,6 +2,7 @@
 
 mod admin;
 mod front;
+pub mod openapi;
 mod shares;
 
 use std::net::SocketAddr;

@@ -10,7 +10,7 @@ use alluvium_local::pipeline::Pipeline;
 use alluvium_local::redrive::{Redrive, RedriveError, failed_records, preview, preview_failed, send_failed};
 use alluvium_local::sql::{Condition, DataFusionSql, QueryJobs};
 use alluvium_query::api::{
-    LiveApi, RecordsApi, console_routes, live_routes, queries_routes, records_routes, sql_routes,
+    LiveApi, RecordsApi, console_routes, live_routes, openapi_routes, queries_routes, records_routes, sql_routes,
 };
 use alluvium_query::{CommitLag, Records};
 use axum::body::Bytes;
@@ -23,7 +23,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use super::shares::job_settings;
-use super::sql_settings;
+use super::{openapi, sql_settings};
 use crate::audit::Audited;
 use crate::settings::Settings;
 use crate::{audit, compact, erase, recover, redrive, vacuum};
@@ -78,6 +78,7 @@ pub fn routes(
         .merge(takers)
         .merge(live_routes(LiveApi::new(records.clone(), pipeline.arrivals.clone(), MOST_TAILS)))
         .merge(console_routes())
+        .merge(openapi_routes(&openapi::document()))
         .merge(records_routes(records))
         .merge(sql_routes(sql.clone()))
         .merge(queries_routes(Arc::new(QueryJobs::new(sql, pipeline.folder().queries(), job_settings(settings))?)))
