@@ -51,9 +51,11 @@ fn health() -> ObjectBuilder {
         .property("status", text().enum_values(Some(["ok", "failed"])))
         .property("version", text())
         .property("datasets", ArrayBuilder::new().items(text()))
+        .property("tokens", ObjectBuilder::new().schema_type(Type::Boolean))
         .required("status")
         .required("version")
         .required("datasets")
+        .required("tokens")
 }
 
 #[cfg(test)]

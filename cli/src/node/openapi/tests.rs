@@ -51,6 +51,7 @@ fn every_route_that_reads_or_writes_is_described() {
         ("POST /data", Role::Write),
         ("GET /v1/{dataset}", Role::Read),
         ("GET /data", Role::Read),
+        ("GET /v1/{dataset}/live", Role::Read),
         ("POST /v1/queries", Role::Read),
         ("GET /v1/queries/{id}", Role::Read),
         ("DELETE /v1/queries/{id}", Role::Read),

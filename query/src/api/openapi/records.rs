@@ -2,12 +2,13 @@
 
 use alluvium_core::Problem;
 use alluvium_core::envelope::MAX_TEXT_BYTES;
-use alluvium_core::openapi::{add_problems, header, parameter, path_parameter, text_or_null};
+use alluvium_core::openapi::{add_problems, header, parameter, path_parameter, plain, text_or_null};
 use utoipa::openapi::path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ComponentsBuilder, HttpMethod, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref, ResponsesBuilder,
+    ComponentsBuilder, HttpMethod, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref, ResponseBuilder,
+    ResponsesBuilder,
 };
 
 use super::{COMPLETE, format, rows};
@@ -34,12 +35,22 @@ const PROBLEMS: &[(u16, &[&str])] = &[
     (503, &["storage-unavailable"]),
 ];
 
+const LIVE_PROBLEMS: &[(u16, &[&str])] = &[
+    (400, &["bad-parameter"]),
+    (403, &["other-owner"]),
+    (404, &["unknown-dataset"]),
+    (429, &["too-many-tails"]),
+    (500, &["query-failed"]),
+    (503, &["storage-unavailable"]),
+];
+
 pub(super) fn openapi() -> OpenApi {
     let mut dataset = read("readRecords", "The newest records of a dataset");
     dataset.parameters.get_or_insert_default().insert(0, path_parameter("dataset", "The dataset, or `dead_letters`"));
     let data = read("readData", "The newest records of the dataset `data`");
     let paths = PathsBuilder::new()
         .path("/v1/{dataset}", PathItem::new(HttpMethod::Get, dataset))
+        .path("/v1/{dataset}/live", PathItem::new(HttpMethod::Get, live()))
         .path("/data", PathItem::new(HttpMethod::Get, data));
     let components = ComponentsBuilder::new()
         .schema_from::<Problem>()
@@ -63,6 +74,33 @@ fn read(id: &str, summary: &str) -> Operation {
         .parameters(Some(parameters()))
         .responses(responses)
         .build()
+}
+
+fn live() -> Operation {
+    const DESCRIPTION: &str = "Server-sent events, without an end: `record` with a record as in a page, in the order of arrival; `reset` when \
+        records were missed because they have left the stream; `failed` with a problem document, and then the end. An event's id says up to \
+        where the stream was read: with it a client goes on where it was broken off.";
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let name = || text().max_length(Some(MAX_TEXT_BYTES));
+    let last = "The id of the last event that was seen; without one, from now on";
+    let parameters = [
+        parameter(ParameterIn::Query, "source", "Only this source's", name()),
+        parameter(ParameterIn::Query, "owner", "Only this owner's; `*`: everybody's", name()),
+        parameter(ParameterIn::Query, "last_event_id", last, text()),
+        parameter(ParameterIn::Header, "Last-Event-ID", "The same, as browsers send it by themselves", text()),
+    ];
+    let events = ResponseBuilder::new().description("The events").content("text/event-stream", plain(Type::String));
+    let mut responses = ResponsesBuilder::new().response("200", events).build();
+    add_problems(&mut responses, LIVE_PROBLEMS);
+    let operation = OperationBuilder::new()
+        .operation_id(Some("followRecords"))
+        .summary(Some("The records of a dataset as they arrive"))
+        .description(Some(DESCRIPTION))
+        .tag(TAG)
+        .parameters(Some(parameters));
+    let mut operation = operation.responses(responses).build();
+    operation.parameters.get_or_insert_default().insert(0, path_parameter("dataset", "The dataset, or `dead_letters`"));
+    operation
 }
 
 fn parameters() -> [ParameterBuilder; 8] {
