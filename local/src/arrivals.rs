@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use alluvium_core::arrivals::{Arrivals, Arrived, Next, Positions};
 use alluvium_core::ports::{Advice, PortError, Stream};
-use alluvium_core::{DeliveryBatch, SequenceNumber, ShardId};
+use alluvium_core::{DeliveryBatch, ReasonCode, SequenceNumber, ShardId, StreamRecord};
 use alluvium_transform::{DataFile, Transform};
 use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use arrow::record_batch::RecordBatch;
@@ -24,8 +24,11 @@ use crate::log::Log;
 
 /// How much of each shard is decoded at a time.
 const PIECE_BYTES: usize = 256 * 1024;
-/// How many pieces are kept for others at the same positions.
+/// How many pieces are kept for others at the same positions, and how much memory they may take.
 const KEPT: usize = 16;
+const KEPT_BYTES: usize = 64 * 1024 * 1024;
+/// How far the records of a piece may expand together; those of one that go further are decoded in parts.
+pub const EXPANDED_BYTES: usize = 32 * 1024 * 1024;
 
 /// [`Arrivals`] of a log.
 #[derive(Debug)]
@@ -49,7 +52,7 @@ enum Found {
 }
 
 impl LogArrivals {
-    /// What comes into `log`, as `transform` decodes it, without the rows of those who are being erased; until `ending` is cancelled.
+    /// What comes into `log`, as `transform` decodes it, which lets a batch expand to [`EXPANDED_BYTES`] and no further, without the rows of those who are being erased; until `ending` is cancelled.
     pub fn new(log: Arc<Log>, transform: Arc<Transform>, erased: Erased, ending: CancellationToken) -> Self {
         Self { log, transform, erased, ending, kept: Mutex::default(), decoding: tokio::sync::Mutex::default() }
     }
@@ -61,37 +64,39 @@ impl LogArrivals {
 
     fn keep(&self, before: &Positions, piece: &Arc<Arrived>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == KEPT {
+        kept.push_back((before.clone(), piece.clone()));
+        let bytes = |piece: &Arrived| piece.rows.iter().map(|(_, rows)| rows.get_array_memory_size()).sum::<usize>();
+        while kept.len() > KEPT || kept.iter().map(|(_, piece)| bytes(piece)).sum::<usize>() > KEPT_BYTES {
             kept.pop_front();
         }
-        kept.push_back((before.clone(), piece.clone()));
     }
 
     /// The piece after these positions, if there is any.
     async fn look(&self, positions: &Positions) -> Result<Found, PortError> {
         let _decoding = self.decoding.lock().await;
+        let shards = self.log.shards().await?;
+        if shards.iter().any(|state| is_gone(positions.of(&state.shard), state.oldest, state.newest)) {
+            return Ok(Found::Gone);
+        }
         if let Some(piece) = self.kept(positions) {
             return Ok(Found::Piece(piece));
         }
         let mut records = Vec::new();
-        let mut after = positions.clone();
-        for state in self.log.shards().await? {
-            let seen = positions.of(&state.shard);
-            if is_gone(seen, state.oldest, state.newest) {
-                return Ok(Found::Gone);
-            }
-            let page = self.log.read(&state.shard, seen, PIECE_BYTES, Duration::ZERO).await?;
-            if let Some(last) = page.records.last() {
-                after.set(state.shard, last.identity.sequence);
-            }
+        for state in shards {
+            let page = self.log.read(&state.shard, positions.of(&state.shard), PIECE_BYTES, Duration::ZERO).await?;
             records.extend(page.records);
         }
         if records.is_empty() {
             return Ok(Found::Nothing);
         }
         let transform = self.transform.clone();
-        let decoded = tokio::task::spawn_blocking(move || decode(&transform, &DeliveryBatch { records })).await;
-        let rows = decoded.map_err(|error| PortError::because(Advice::Stop, "decoding panicked", error))??;
+        let decoded = tokio::task::spawn_blocking(move || decode(&transform, DeliveryBatch { records })).await;
+        let (records, rows) =
+            decoded.map_err(|error| PortError::because(Advice::Stop, "decoding panicked", error))??;
+        let mut after = positions.clone();
+        for record in records {
+            after.set(record.identity.shard, record.identity.sequence);
+        }
         let piece = Arc::new(Arrived { positions: after, rows });
         self.keep(positions, &piece);
         Ok(Found::Piece(piece))
@@ -128,12 +133,23 @@ fn is_gone(seen: Option<SequenceNumber>, oldest: Option<SequenceNumber>, newest:
     }
 }
 
-/// The rows of a batch by dataset, in the order of their arrival.
-fn decode(transform: &Transform, batch: &DeliveryBatch) -> Result<Vec<(String, RecordBatch)>, PortError> {
+/// By dataset.
+type Rows = Vec<(String, RecordBatch)>;
+
+/// The first records of a batch, all of them unless they expand too far together, and their rows by dataset, in the order of their arrival.
+fn decode(transform: &Transform, mut batch: DeliveryBatch) -> Result<(Vec<StreamRecord>, Rows), PortError> {
     let failed = |error: &dyn std::error::Error| {
         PortError::new(Advice::Stop, format!("what came in cannot be decoded: {error}"))
     };
-    let output = transform.run(batch).map_err(|error| failed(&error))?;
+    let output = loop {
+        let output = transform.run(&batch).map_err(|error| failed(&error))?;
+        let expands =
+            output.message.ledger.iter().any(|entry| entry.dead_by_reason.contains_key(&ReasonCode::ExpandsTooFar));
+        if !expands || batch.records.len() == 1 {
+            break output;
+        }
+        batch.records.truncate(batch.records.len() / 2);
+    };
     let rows = output.files.into_iter().map(|DataFile { path, bytes }| {
         let table = path.split('/').next().unwrap_or_default().to_owned();
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| failed(&error))?;
@@ -144,7 +160,7 @@ fn decode(transform: &Transform, batch: &DeliveryBatch) -> Result<Vec<(String, R
         let order = sort_to_indices(&rows["ingest_time"], None, None).map_err(|error| failed(&error))?;
         Ok((table, take_record_batch(&rows, &order).map_err(|error| failed(&error))?))
     });
-    rows.collect()
+    Ok((batch.records, rows.collect::<Result<_, PortError>>()?))
 }
 
 #[async_trait]
@@ -160,6 +176,9 @@ impl Arrivals for LogArrivals {
             return Err(PortError::new(Advice::Stop, format!("the log has no shard `{unknown}`")));
         }
         for last_look in [false, true] {
+            if self.ending.is_cancelled() {
+                return Ok(Next::Ended);
+            }
             match self.look(positions).await? {
                 Found::Piece(piece) => return Ok(Next::Arrived(self.screened(piece)?)),
                 Found::Gone => return Ok(Next::Gone),

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::arrivals::LogArrivals;
+use crate::arrivals::{EXPANDED_BYTES, LogArrivals};
 use crate::committer::{CommitProgress, Committer, CommitterSettings};
 use crate::delivery::{CutPoints, Delivery, DeliveryProgress, DeliverySettings, StartingPoints};
 use crate::disk::Disk;
@@ -181,6 +181,8 @@ impl Pipeline {
         settings: PipelineSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, StartReport), PipelineError> {
+        let of_tails = TransformSettings { batch_expanded_bytes: EXPANDED_BYTES, ..settings.transform.clone() };
+        let of_tails = Arc::new(Transform::new(datasets.clone(), of_tails)?);
         let transform = Arc::new(Transform::new(datasets.clone(), settings.transform)?);
         let log_retention = settings.log.retention;
         let opening = (disk.clone(), folder.log(), clock.clone());
@@ -250,7 +252,7 @@ impl Pipeline {
             hot_rebuilt,
         };
         let last_arrival = CancellationToken::new();
-        let arrivals = LogArrivals::new(log.clone(), transform.clone(), erased.clone(), last_arrival.clone());
+        let arrivals = LogArrivals::new(log.clone(), of_tails, erased.clone(), last_arrival.clone());
         let eraser = Arc::new(Eraser {
             maintenance: maintenance.clone(),
             hot: hot.clone(),

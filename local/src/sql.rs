@@ -19,6 +19,7 @@ mod keys;
 mod own_rows;
 mod placeholders;
 mod scan;
+mod size;
 mod statement;
 mod tables;
 mod threads;
@@ -34,6 +35,7 @@ use alluvium_core::ports::{Advice, PortError, ResultPage, SqlEngine, Statement, 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
+use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -50,6 +52,9 @@ pub use tables::Snapshots;
 use self::catalog::{LakeCatalog, LakeTables};
 use self::statement::{Plan, Started};
 use self::threads::Threads;
+
+/// Functions whose results are as large as their arguments say, outside of what is counted: not for readers.
+const UNBOUNDED: [&str; 6] = ["range", "generate_series", "repeat", "array_repeat", "lpad", "rpad"];
 
 /// How long results wait for their reader when there is no room for another statement.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
@@ -93,12 +98,19 @@ impl Default for SqlSettings {
 
 /// [`SqlEngine`] over DataFusion and the tables of one lake.
 pub struct DataFusionSql {
-    base: SessionState,
-    tables: Arc<LakeTables>,
+    planner: Arc<Planner>,
     settings: SqlSettings,
     running: Arc<Semaphore>,
     threads: Threads,
     statements: Mutex<Statements>,
+}
+
+/// What statements are read and planned with.
+pub(in crate::sql) struct Planner {
+    base: SessionState,
+    /// The same for statements with a reader.
+    of_readers: SessionState,
+    tables: Arc<LakeTables>,
 }
 
 #[derive(Default)]
@@ -162,12 +174,18 @@ impl DataFusionSql {
             .with_default_catalog_and_schema(catalog::CATALOG, catalog::SCHEMA);
         let base =
             SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(runtime).build();
+        let mut of_readers = base.clone();
+        for function in UNBOUNDED {
+            let removed = of_readers.deregister_udf(function);
+            removed.map_err(|error| PortError::because(Advice::Stop, "the SQL engine cannot start", error))?;
+        }
         let tables = Arc::new(LakeTables::new(store, snapshots, datasets, settings.keys_bytes));
         let running = Arc::new(Semaphore::new(settings.running));
         // As many as all running statements compute on at a time, so that a heavy one takes none of another's.
         let threads = Threads::new(settings.running.saturating_mul(base.config().target_partitions()))
             .map_err(|error| PortError::because(Advice::Stop, "the SQL engine gets no threads", error))?;
-        Ok(Self { base, tables, settings, running, threads, statements: Mutex::default() })
+        let planner = Arc::new(Planner { base, of_readers, tables });
+        Ok(Self { planner, settings, running, threads, statements: Mutex::default() })
     }
 
     /// Runs a statement and reads all its results: for tests, and where they are known to be few. At least one RecordBatch,
@@ -190,17 +208,37 @@ impl DataFusionSql {
         }
     }
 
+    /// Checks what of a statement can be checked without any I/O.
+    async fn check(&self, asked: &Statement) -> Result<(), PortError> {
+        size::check_text(&asked.sql)?;
+        let (planner, asked) = (self.planner.clone(), asked.clone());
+        // What is read is dropped there too, which goes as deep.
+        self.threads.run(move || planner.prepare(&asked).map(drop)).await?
+    }
+
+    async fn find(&self, id: &StatementId) -> Result<Arc<Started>, PortError> {
+        let found = self.statements.lock().await.by_id.get(id).cloned();
+        found.ok_or_else(|| {
+            let message =
+                format!("there is no statement `{}`; its results may have been dropped or read to their end", id.0);
+            PortError::new(Advice::Stop, message)
+        })
+    }
+}
+
+impl Planner {
     /// Reads a statement and checks what can be checked without any I/O.
-    fn prepare(&self, asked: &Statement) -> Result<Plan, PortError> {
+    pub(in crate::sql) fn prepare(&self, asked: &Statement) -> Result<Plan, PortError> {
         let catalog = Arc::new(LakeCatalog::new(self.tables.clone(), asked.reader.clone()));
-        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
-            .with_catalog_list(catalog.clone().into_list())
-            .build();
+        let base = if asked.reader.is_some() { &self.of_readers } else { &self.base };
+        let mut state =
+            SessionStateBuilder::new_from_existing(base.clone()).with_catalog_list(catalog.clone().into_list()).build();
         // What `now()` is for all of it.
         state.mark_start_execution();
         let refused = |error: DataFusionError| error::refused(&error);
         let dialect = state.config().options().sql_parser.dialect;
         let mut statement = state.sql_to_statement(&asked.sql, &dialect).map_err(refused)?;
+        size::check_operators(&statement)?;
         if asked.reader.is_some() && matches!(statement, parser::Statement::Explain(_)) {
             let message = "EXPLAIN tells of files that hold everybody's rows, so it needs the role `data.admin`";
             return Err(PortError::new(Advice::Stop, message));
@@ -214,21 +252,12 @@ impl DataFusionSql {
         }
         Ok(Plan { state, statement, parameters: asked.parameters.clone() })
     }
-
-    async fn find(&self, id: &StatementId) -> Result<Arc<Started>, PortError> {
-        let found = self.statements.lock().await.by_id.get(id).cloned();
-        found.ok_or_else(|| {
-            let message =
-                format!("there is no statement `{}`; its results may have been dropped or read to their end", id.0);
-            PortError::new(Advice::Stop, message)
-        })
-    }
 }
 
 #[async_trait]
 impl SqlEngine for DataFusionSql {
     async fn start(&self, statement: Statement) -> Result<StatementId, PortError> {
-        let plan = self.prepare(&statement)?;
+        self.check(&statement).await?;
         let mut statements = self.statements.lock().await;
         if let Some(started) = statements.with_token_of(&statement)? {
             return Ok(started);
@@ -245,7 +274,8 @@ impl SqlEngine for DataFusionSql {
         }
         statements.started += 1;
         let id = StatementId(statements.started.to_string());
-        let started = Started::start(statement, plan, &self.settings, self.running.clone(), &self.threads);
+        let started =
+            Started::start(statement, self.planner.clone(), &self.settings, self.running.clone(), &self.threads);
         statements.by_id.insert(id.clone(), Arc::new(started));
         Ok(id)
     }

@@ -31,7 +31,7 @@ impl Stored for Records {
                     let sequence: SequenceNumber = record.sequence_number().parse().unwrap();
                     entries.push(StoredEntry {
                         place: Some((ShardId::new(shard.shard_id()), sequence)),
-                        partition_key: Some(record.partition_key().to_owned()),
+                        partition_key: record.partition_key().map(str::to_owned),
                         data: record.data().as_ref().to_vec().into(),
                     });
                 }

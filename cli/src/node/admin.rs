@@ -37,6 +37,7 @@ struct Admin {
     redrive: Arc<Redrive>,
     metrics: PrometheusHandle,
     asks_for_tokens: bool,
+    jobs: Arc<QueryJobs>,
 }
 
 /// All routes. `takers` are those of what takes events in.
@@ -60,7 +61,9 @@ pub fn routes(
     let records = RecordsApi { records, owner: Some(settings.owner.clone()) };
     describe_metrics();
     let redrive = Arc::new(redrive::of_pipeline(pipeline, settings)?);
-    let admin = Admin { pipeline: pipeline.clone(), redrive, metrics, asks_for_tokens: settings.auth.required };
+    let jobs = Arc::new(QueryJobs::new(sql.clone(), pipeline.folder().queries(), job_settings(settings))?);
+    let asks_for_tokens = settings.auth.required;
+    let admin = Admin { pipeline: pipeline.clone(), redrive, metrics, asks_for_tokens, jobs: jobs.clone() };
     let app = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(render_metrics))
@@ -80,8 +83,8 @@ pub fn routes(
         .merge(console_routes())
         .merge(openapi_routes(&openapi::document()))
         .merge(records_routes(records))
-        .merge(sql_routes(sql.clone()))
-        .merge(queries_routes(Arc::new(QueryJobs::new(sql, pipeline.folder().queries(), job_settings(settings))?)))
+        .merge(sql_routes(sql))
+        .merge(queries_routes(jobs))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);
     Ok(app)
@@ -225,6 +228,9 @@ async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
     let eraser = &admin.pipeline.eraser;
     let dry_run = asked.dry_run;
     let done = if dry_run { eraser.preview(asked.request()).await } else { eraser.erase(asked.request()).await };
+    if !dry_run {
+        admin.jobs.forget();
+    }
     match done {
         Ok(report) => Json(report).into_response(),
         Err(error @ EraseError::NoOwner) => problem(Problem::new(400, "no-owner", error.to_string())),

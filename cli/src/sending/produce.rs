@@ -100,7 +100,8 @@ where
         show,
     };
     let (hand_over, mut handed_over) = mpsc::channel(READ_AHEAD);
-    let reading = tokio::task::spawn_blocking(move || {
+    // A thread of its own: nothing waits for it when sending has failed, while it may wait for input without an end.
+    let reading = std::thread::spawn(move || {
         for body in bodies {
             if hand_over.blocking_send(body).is_err() {
                 break;
@@ -123,10 +124,10 @@ where
         }
     }
     drop(handed_over);
-    if let Err(error) = reading.await
-        && error.is_panic()
+    if sending.sent.failure.is_none()
+        && let Err(panic) = reading.join()
     {
-        std::panic::resume_unwind(error.into_panic());
+        std::panic::resume_unwind(panic);
     }
     Ok(sending.close().await)
 }

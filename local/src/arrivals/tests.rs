@@ -26,7 +26,13 @@ impl Bench {
         let clock = Arc::new(ManualClock::at(1_000_000_000_000_000));
         let (log, _) = Log::open(Arc::new(RealDisk), folder.path(), settings, clock.clone()).unwrap();
         let datasets = Arc::new(Datasets::load(None, Some("telemetry")).unwrap());
-        let transform = Arc::new(Transform::new(datasets, TransformSettings::default()).unwrap());
+        let transform = Arc::new(
+            Transform::new(
+                datasets,
+                TransformSettings { batch_expanded_bytes: EXPANDED_BYTES, ..TransformSettings::default() },
+            )
+            .unwrap(),
+        );
         let (log, erased, ending) = (Arc::new(log), Erased::default(), CancellationToken::new());
         let arrivals = LogArrivals::new(log.clone(), transform, erased.clone(), ending.clone());
         Self { arrivals, log, clock, erased, ending, _folder: folder }
@@ -106,6 +112,23 @@ async fn the_rows_of_who_is_being_erased_are_left_out_also_of_what_was_decoded_b
     let target = Target { owner: TransformSettings::default().stream_owner, until: i64::MAX, dataset: None };
     bench.erased.set([target]);
     assert_eq!(bench.all(Positions::default()).await.0, [""; 0]);
+}
+
+#[tokio::test]
+async fn records_that_expand_far_are_decoded_in_parts_and_none_is_missed() {
+    let bench = Bench::new(LogSettings::default());
+    // Each expands to some 12 MiB: two fit together, six do not.
+    let records = (0..6).map(|n| {
+        let event = format!("{{\"id\":\"{n}\",\"source\":\"s\",\"value\":1}}\n{}", " ".repeat(12 << 20));
+        let data = zstd::bulk::compress(event.as_bytes(), 1).unwrap().into();
+        PutRecord { partition_key: n.to_string(), explicit_hash_key: None, data }
+    });
+    bench.log.append(PutBatch { records: records.collect() }).await.unwrap();
+    let Next::Arrived(first) = bench.arrivals.after(&Positions::default(), Duration::ZERO).await.unwrap() else {
+        panic!("there is something")
+    };
+    assert!(first.rows[0].1.num_rows() < 6);
+    assert_eq!(bench.all(Positions::default()).await.0, ["0", "1", "2", "3", "4", "5"]);
 }
 
 #[tokio::test]

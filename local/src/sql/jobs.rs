@@ -102,6 +102,11 @@ impl QueryJobs {
         Ok(Self { engine, folder, settings, running, jobs: Mutex::default() })
     }
 
+    /// Stops every statement and forgets every result: for when rows are erased that results may hold.
+    pub fn forget(&self) {
+        self.jobs().clear();
+    }
+
     fn jobs(&self) -> std::sync::MutexGuard<'_, HashMap<StatementId, Arc<Job>>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,10 +134,34 @@ fn with_token_of(jobs: &HashMap<StatementId, Arc<Job>>, asked: &Statement) -> Re
     }
 }
 
-/// Forgets what is past its time, and then what ended first until there is room for one more.
-fn make_room(jobs: &mut HashMap<StatementId, Arc<Job>>, settings: &JobSettings) -> Result<(), PortError> {
-    let ended_at = |job: &Job| job.state.borrow().ended.as_ref().map(|(_, at)| *at);
+/// Which share of all statements one reader may have.
+const OF_ONE_READER: usize = 4;
+
+fn ended_at(job: &Job) -> Option<Instant> {
+    job.state.borrow().ended.as_ref().map(|(_, at)| *at)
+}
+
+/// Forgets what is past its time, and then what ended first until there is room for one more: first of what the reader has themselves, if
+/// that is more than their share.
+fn make_room(
+    jobs: &mut HashMap<StatementId, Arc<Job>>,
+    settings: &JobSettings,
+    reader: Option<&str>,
+) -> Result<(), PortError> {
     jobs.retain(|_, job| ended_at(job).is_none_or(|at| at.elapsed() < settings.kept));
+    let share = settings.jobs.div_ceil(OF_ONE_READER);
+    while let Some(reader) = reader {
+        let own = || jobs.iter().filter(|(_, job)| job.asked.reader.as_deref() == Some(reader));
+        if own().count() < share {
+            break;
+        }
+        let first = own().filter_map(|(id, job)| Some((ended_at(job)?, id.clone()))).min_by_key(|(at, _)| *at);
+        let Some((_, first)) = first else {
+            let message = format!("{share} statements of yours are running or waiting, as many as one reader may have");
+            return Err(PortError::new(Advice::BackOff, message));
+        };
+        jobs.remove(&first);
+    }
     loop {
         let bytes: u64 = jobs.values().map(|job| job.state.borrow().bytes).sum();
         if jobs.len() < settings.jobs && bytes < settings.results_bytes {
@@ -150,15 +179,16 @@ fn make_room(jobs: &mut HashMap<StatementId, Arc<Job>>, settings: &JobSettings) 
 #[async_trait]
 impl SqlEngine for QueryJobs {
     async fn start(&self, asked: Statement) -> Result<StatementId, PortError> {
-        self.engine.prepare(&asked)?;
+        self.engine.check(&asked).await?;
         let mut jobs = self.jobs();
         if let Some(id) = with_token_of(&jobs, &asked)? {
             return Ok(id);
         }
-        make_room(&mut jobs, &self.settings)?;
+        make_room(&mut jobs, &self.settings, asked.reader.as_deref())?;
         // Nobody can guess it: who knows an id and has no reader to be compared with reads its rows.
         let id = StatementId(uuid::Uuid::new_v4().simple().to_string());
         let file = self.folder.join(format!("{}.arrow", id.0));
+        File::create_new(&file).map_err(|error| not_kept(&error))?;
         let (progress, state) = watch::channel(Progress::default());
         let keep = Keep {
             engine: self.engine.clone(),
@@ -304,7 +334,8 @@ fn write_page(writer: Option<Writer>, file: &PathBuf, batches: &[RecordBatch]) -
     let mut writer = match writer {
         Some(writer) => writer,
         None => {
-            let file = File::create(file).map_err(|error| not_kept(&error))?;
+            // It was made at the start: one that is gone belongs to a statement that nobody knows any more.
+            let file = File::options().write(true).open(file).map_err(|error| not_kept(&error))?;
             FileWriter::try_new_buffered(file, &columns).map_err(|error| not_kept(&error))?
         }
     };

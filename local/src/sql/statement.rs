@@ -21,9 +21,9 @@ use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::SqlSettings;
 use super::error::{abandoned, not_read_only, refused, too_slow};
 use super::threads::Threads;
+use super::{Planner, SqlSettings};
 
 /// How many RecordBatches may wait for the reader.
 const QUEUED_BATCHES: usize = 2;
@@ -73,7 +73,7 @@ impl Drop for Started {
 impl Started {
     pub(super) fn start(
         asked: Statement,
-        plan: Plan,
+        planner: Arc<Planner>,
         settings: &SqlSettings,
         running: Arc<Semaphore>,
         threads: &Threads,
@@ -90,7 +90,7 @@ impl Started {
             time_left: settings.time_limit,
             idle_limit: settings.idle_limit,
         };
-        let task = threads.spawn(task.run(plan, running));
+        let task = threads.spawn(task.run(planner, asked.clone(), running));
         let reading = Reading { results, columns: Arc::new(Schema::empty()), rest: None, next: 0, last: None };
         Self {
             asked,
@@ -188,9 +188,9 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, plan: Plan, running: Arc<Semaphore>) {
+    async fn run(mut self, planner: Arc<Planner>, asked: Statement, running: Arc<Semaphore>) {
         let _permit = running.acquire().await.expect("the engine never closes the semaphore");
-        let state = match self.compute(plan).await {
+        let state = match self.compute(&planner, &asked).await {
             Ok(()) => StatementState::Succeeded,
             Err(error) => {
                 let state = StatementState::Failed(error.message.clone());
@@ -210,7 +210,8 @@ impl Task {
         });
     }
 
-    async fn compute(&mut self, plan: Plan) -> Result<(), PortError> {
+    async fn compute(&mut self, planner: &Planner, asked: &Statement) -> Result<(), PortError> {
+        let plan = planner.prepare(asked)?;
         let Executing { mut stream, session: _session } = self.timed(execute(plan)).await??;
         self.send(Output::Columns(stream.schema())).await?;
         while let Some(batch) = self.timed(stream.next()).await? {

@@ -96,12 +96,12 @@ async fn a_statement_that_computes_without_a_pause_keeps_nobody_waiting() {
     let heavy = sql.start(Statement::new(joined)).await.unwrap();
     let began = Stopwatch::now();
     for _ in 0..20 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(sql.status(&heavy).await.unwrap().state, StatementState::Running);
     }
     sql.cancel(&heavy).await.unwrap();
     drop(sql);
-    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -10,16 +10,15 @@
 //!
 //! Nothing is kept for a reader: one that is slow falls behind, and is told what it missed once that is gone from the stream.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use alluvium_core::Problem;
 use alluvium_core::arrivals::{Arrivals, Next, Positions};
 use alluvium_core::envelope::MAX_TEXT_BYTES;
 use alluvium_core::ports::Advice;
+use alluvium_core::{Caller, Problem};
 use arrow::array::{AsArray as _, BooleanArray};
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
@@ -57,13 +56,14 @@ struct Shared {
     records: RecordsApi,
     arrivals: Arc<dyn Arrivals>,
     most: usize,
-    tails: AtomicUsize,
+    /// How many are open, by whose callers.
+    tails: Mutex<HashMap<String, usize>>,
 }
 
 impl LiveApi {
     /// Tails of what arrives, `most` at a time; `records` says which datasets there are, and whose records a caller reads.
     pub fn new(records: RecordsApi, arrivals: Arc<dyn Arrivals>, most: usize) -> Self {
-        Self { shared: Arc::new(Shared { records, arrivals, most, tails: AtomicUsize::new(0) }) }
+        Self { shared: Arc::new(Shared { records, arrivals, most, tails: Mutex::default() }) }
     }
 }
 
@@ -83,7 +83,7 @@ struct Wanted {
 async fn follow(State(api): State<LiveApi>, Path(dataset): Path<String>, parts: Parts) -> Response {
     let begun = async {
         let (wanted, last) = api.shared.read(dataset, &parts).map_err(|error| error.problem())?;
-        let slot = Slot::of(&api.shared)?;
+        let slot = Slot::of(&api.shared, parts.extensions.get().map_or("", Caller::owner))?;
         let begin = match last {
             Some(positions) => positions,
             None => api.shared.arrivals.newest().await.map_err(|error| QueryError::Port(error).problem())?,
@@ -128,24 +128,43 @@ impl Shared {
     }
 }
 
+/// Which share of all tails one owner may have.
+const OF_ONE_OWNER: usize = 8;
+
 /// The place of one tail among those that there may be.
 #[derive(Debug)]
-struct Slot(Arc<Shared>);
+struct Slot {
+    shared: Arc<Shared>,
+    owner: String,
+}
 
 impl Slot {
-    fn of(shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let slot = Self(shared.clone());
-        if shared.tails.fetch_add(1, Ordering::AcqRel) >= shared.most {
-            let detail = format!("{} tails are open, as many as there may be; come again later", shared.most);
+    fn of(shared: &Arc<Shared>, owner: &str) -> Result<Self, Problem> {
+        let mut tails = shared.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, own) = (tails.values().sum::<usize>(), tails.get(owner).copied().unwrap_or(0));
+        // Where nobody is asked for a token they are all of one.
+        let share = if owner.is_empty() { shared.most } else { shared.most.div_ceil(OF_ONE_OWNER) };
+        if all >= shared.most || own >= share {
+            let detail = format!(
+                "{all} tails are open, of at most {}, and {own} of yours, of at most {share}; come again later",
+                shared.most
+            );
             return Err(Problem::new(429, "too-many-tails", detail).retry_after(10));
         }
-        Ok(slot)
+        tails.insert(owner.to_owned(), own + 1);
+        Ok(Self { shared: shared.clone(), owner: owner.to_owned() })
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.tails.fetch_sub(1, Ordering::AcqRel);
+        let mut tails = self.shared.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = tails.get_mut(&self.owner) {
+            *own -= 1;
+            if *own == 0 {
+                tails.remove(&self.owner);
+            }
+        }
     }
 }
 
@@ -182,7 +201,7 @@ impl Tail {
             if self.trust == Trust::Over {
                 return None;
             }
-            match self.slot.0.arrivals.after(&self.positions, QUIET).await {
+            match self.slot.shared.arrivals.after(&self.positions, QUIET).await {
                 Ok(Next::Arrived(piece)) => {
                     self.trust = Trust::Proven;
                     self.positions = piece.positions.clone();
@@ -204,7 +223,7 @@ impl Tail {
 
     /// Goes on at the stream's end, and says so.
     async fn start_over(&mut self) -> Event {
-        match self.slot.0.arrivals.newest().await {
+        match self.slot.shared.arrivals.newest().await {
             Ok(newest) => {
                 self.positions = newest;
                 self.trust = Trust::Proven;

@@ -1,7 +1,7 @@
 //! Tokens and access keys of our own, signed with the shared secret: for development, and for commands on the machine of a node.
 //!
-//! An access key is what a client of the Kinesis API signs with. Its id holds the same claims as a token, in base64url, and its secret
-//! is the keyed hash of the id, so that nothing has to be kept of either.
+//! An access key is what a client of the Kinesis API signs with. Its id holds the same claims as a token, in base64url, and behind a dot their
+//! keyed hash, so that nobody else can make one up; its secret is another keyed hash of the id. Nothing has to be kept of either.
 
 use std::time::Duration;
 
@@ -14,8 +14,10 @@ use super::signature::{Algorithm, Secret, decode, encode};
 use super::token::object;
 use super::{Authorizer, AuthorizerError, SECRET_BYTES, TOKEN_BYTES, claims};
 
-/// What the secret of an access key is the hash of, before its id. No signed part of a token begins so: that is base64url.
+/// What is hashed before an id for the secret of an access key, and before claims for its id. No signed part of a token begins so: that is
+/// base64url.
 const KEY_CONTEXT: &str = "access key: ";
+const ID_CONTEXT: &str = "access key id: ";
 
 /// What a client of the Kinesis API signs its calls with.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,8 +64,9 @@ impl Authorizer {
     ///
     /// As [`issue`](Self::issue).
     pub fn issue_access_key(&self, caller: &Caller, lifetime: Duration) -> Result<AccessKey, AuthorizerError> {
-        let id = checked(self.claims(caller, lifetime))?;
-        let secret = secret_of(self.secret()?, &id);
+        let (secret, claims) = (self.secret()?, self.claims(caller, lifetime));
+        let id = checked(format!("{claims}.{}", encode(secret.sign(&format!("{ID_CONTEXT}{claims}")).as_ref())))?;
+        let secret = secret_of(secret, &id);
         Ok(AccessKey { id, secret })
     }
 
@@ -76,7 +79,12 @@ impl Authorizer {
     pub fn access_key(&self, id: &str) -> Result<(AccessKey, Caller), Refusal> {
         const NONE: Refusal = Refusal::Malformed("its id is none that was issued here");
         let secret = self.secret.as_ref().ok_or(Refusal::NotAccepted(Algorithm::Hs256.name()))?;
-        let payload = Some(id).filter(|id| id.len() <= TOKEN_BYTES).and_then(decode).ok_or(NONE)?;
+        let (claims, tag) =
+            Some(id).filter(|id| id.len() <= TOKEN_BYTES).and_then(|id| id.split_once('.')).ok_or(NONE)?;
+        if !secret.verifies(format!("{ID_CONTEXT}{claims}").as_bytes(), &decode(tag).ok_or(NONE)?) {
+            return Err(Refusal::Signature);
+        }
+        let payload = decode(claims).ok_or(NONE)?;
         let payload: Map<String, Value> = object(&payload).ok_or(NONE)?;
         let caller = claims::caller(&payload, &self.settings, self.clock.now_micros())?;
         Ok((AccessKey { id: id.to_owned(), secret: secret_of(secret, id) }, caller))

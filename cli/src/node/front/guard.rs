@@ -9,7 +9,7 @@ use alluvium_query::{Access, Authorizer};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -48,6 +48,8 @@ fn allowed(path: &str) -> HeaderValue {
 impl Guard {
     async fn check(&self, path: &str, request: &mut Request) -> Result<(), Problem> {
         let role = match Access::of(request.method().as_str(), path) {
+            // A call of the Kinesis API: whether it is signed rightly is found out there, and how many there may be here.
+            Access::Open if request.method() == Method::POST => return self.pace.admit(&self.signer(request)),
             Access::Open => return Ok(()),
             Access::Needs(role) => role,
             Access::NoSuchRoute => {
@@ -73,6 +75,16 @@ impl Guard {
         }
         request.extensions_mut().insert(caller);
         Ok(())
+    }
+}
+
+impl Guard {
+    /// Whose access key a call says it is signed with; empty: none that was issued here.
+    fn signer(&self, request: &Request) -> String {
+        let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok()).unwrap_or_default();
+        let id = header.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next());
+        let key = id.zip(self.authorizer.as_ref()).and_then(|(id, authorizer)| authorizer.access_key(id).ok());
+        key.map_or_else(String::new, |(_, caller)| caller.owner().to_owned())
     }
 }
 

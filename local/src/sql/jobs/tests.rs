@@ -83,6 +83,27 @@ async fn what_ended_first_gives_way_and_what_runs_does_not() {
 }
 
 #[tokio::test]
+async fn one_reader_has_a_share_and_takes_nothing_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = jobs(&folder, JobSettings { jobs: 8, ..JobSettings::default() });
+    let of = |reader: &str| Statement { reader: Some(reader.to_owned()), ..series(1) };
+    let of_bob = jobs.start(of("bob")).await.unwrap();
+    ended(&jobs, &of_bob).await;
+    let mut of_ann = Vec::new();
+    for _ in 0..5 {
+        let id = jobs.start(of("ann")).await.unwrap();
+        ended(&jobs, &id).await;
+        of_ann.push(id);
+    }
+    assert!(jobs.status(&of_bob).await.is_ok());
+    let left = futures::future::join_all(of_ann.iter().map(|id| jobs.status(id))).await;
+    assert_eq!(left.iter().filter(|status| status.is_ok()).count(), 2, "a quarter of eight");
+    jobs.forget();
+    assert!(jobs.status(&of_bob).await.is_err());
+    assert_eq!(files(&folder), 0);
+}
+
+#[tokio::test]
 async fn a_token_starts_a_statement_once_however_often_its_results_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let jobs = jobs(&folder, JobSettings::default());

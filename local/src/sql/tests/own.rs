@@ -143,6 +143,39 @@ async fn nothing_is_computed_on_another_owners_rows() {
 }
 
 #[tokio::test]
+async fn a_reader_makes_no_more_memory_than_is_counted_and_no_deeper_a_statement_than_there_is_stack() {
+    let sql = engine();
+    for statement in [
+        "select array_length(range(0, 100000000))",
+        "select length(repeat('x', 500000000))",
+        "select length(lpad('x', 500000000, 'y'))",
+        "select array_length(array_repeat(1, 100000000))",
+        "select array_length(generate_series(0, 100000000))",
+    ] {
+        let refused = as_reader(&sql, "ann", statement).await.unwrap_err();
+        assert!(refused.message.contains("nvalid function"), "{statement}: {refused}");
+    }
+    let sum = |terms: usize| format!("select {}1 as n", "1+".repeat(terms));
+    assert!(as_reader(&sql, "ann", &sum(1_000)).await.unwrap().contains("1001"));
+    let all = |terms: usize| format!("select 1 as n where {}true", "true and ".repeat(terms));
+    assert!(as_reader(&sql, "ann", &all(1_000)).await.is_ok());
+    let union = |terms: usize| format!("select count(*) from ({}select 1)", "select 1 union all ".repeat(terms));
+    assert!(as_reader(&sql, "ann", &union(100)).await.unwrap().contains("101"));
+    for (statement, problem) in [
+        (sum(1_001), "1001 operators"),
+        (sum(16_000), "16000 operators"),
+        (all(3_500), "3500 operators"),
+        (format!("select {}'x'", "'a'||".repeat(5_400)), "5400 operators"),
+        (format!("explain {}", sum(2_000)), "2000 operators"),
+        (union(101), "101 set operations"),
+        (sum(20_000), "the longest has 32768"),
+    ] {
+        let refused = as_reader(&sql, "ann", &statement).await.unwrap_err();
+        assert!(refused.message.contains(problem), "{problem}: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_its_readers_alone() {
     let sql = engine();
     let asked = |reader: Option<&str>| Statement {
