@@ -57,7 +57,7 @@ struct Bench {
 impl Bench {
     fn of(answers: Vec<Result<Next, PortError>>, most: usize) -> Self {
         let told = Arc::new(Told { answers: Mutex::new(answers.into()), ..Told::default() });
-        let records = RecordsApi { records: World::at(SECOND).records.clone(), owner: None };
+        let records = RecordsApi { records: World::at(SECOND).records, owner: None };
         let api = LiveApi::new(records, told.clone(), most);
         Self { told, api }
     }

@@ -101,7 +101,6 @@ async fn whoever_may_not_is_answered_no_and_nothing_more() {
     let [reader, expired, forged] = ["HS256", "expired past the leeway", "none"].map(|name| token(&tokens, name));
     for (route, authorization) in [
         ("POST /v1/{dataset}", Some(reader.as_str())),
-        ("GET /v1/{dataset}/live", Some(&reader)),
         ("$default $default", Some(&reader)),
         ("GET /data", Some(&expired)),
         ("GET /data", Some(&forged)),
