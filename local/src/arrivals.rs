@@ -52,7 +52,8 @@ enum Found {
 }
 
 impl LogArrivals {
-    /// What comes into `log`, as `transform` decodes it, which lets a batch expand to [`EXPANDED_BYTES`] and no further, without the rows of those who are being erased; until `ending` is cancelled.
+    /// What comes into `log`, without the rows of those who are being erased, until `ending` is cancelled. `transform` decodes it, and is one that
+    /// lets a batch expand to [`EXPANDED_BYTES`] and no further.
     pub fn new(log: Arc<Log>, transform: Arc<Transform>, erased: Erased, ending: CancellationToken) -> Self {
         Self { log, transform, erased, ending, kept: Mutex::default(), decoding: tokio::sync::Mutex::default() }
     }

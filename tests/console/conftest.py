@@ -3,9 +3,8 @@
 import json
 import os
 import pathlib
-import shlex
 import shutil
-import subprocess
+import sys
 import time
 
 import pytest
@@ -13,14 +12,10 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
-ROOT = pathlib.Path(__file__).parents[2]
-ALLUVIUM = os.environ.get("ALLUVIUM", str(ROOT / "target/debug/alluvium"))
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("ALLUVIUM_")}
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# Something that serves the console's files and hands all else to a node, for files that are not built in yet: a command that is called
-# with the node's URL and prints its own.
-FRONT = os.environ.get("CONSOLE_FRONT")
+sys.path.append(str(pathlib.Path(__file__).parents[1]))
+from program import Node, eventually  # noqa: E402
 
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 KILN = [round(20 + 0.5 * n, 1) for n in range(40)]
 MANY = 250
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
@@ -29,41 +24,12 @@ REQUIRED_MISSING = [json.dumps({"id": f"m{n}", "source": "kiln-2"}).encode() for
 OF_ANN = 3
 
 
-def alluvium(*args):
-    """Runs the program to its end and returns what it printed."""
-    done = subprocess.run([ALLUVIUM, *map(str, args)], capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+class Filled(Node):
+    """A node, and how many events it was sent."""
 
-
-def eventually(ask, wanted, seconds=20):
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = ask()
-        if wanted(answer):
-            return answer
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.1)
-
-
-class Node:
     def __init__(self, data):
-        self.data = pathlib.Path(data)
-        self.process = subprocess.Popen(
-            [ALLUVIUM, "--json", "up", "--listen", "127.0.0.1:0", "--data", str(data)],
-            stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
-        )
-        self.url = json.loads(self.process.stdout.readline())["listening"]
-        self.token = (self.data / "token").read_text().strip()
+        super().__init__(data)
         self.sent = 0
-        self.front = None
-        self.console = self.url
-        if FRONT:
-            self.front = subprocess.Popen([*shlex.split(FRONT), self.url], stdout=subprocess.PIPE, text=True)
-            self.console = self.front.stdout.readline().strip()
-
-    def token_of(self, owner, *roles):
-        return alluvium("token", "--data", self.data, "--sub", owner, *(part for role in roles for part in ("--role", role))).strip()
 
     def send(self, lines, token=None):
         """Sends events, one a line, and waits until SQL shows them."""
@@ -80,14 +46,6 @@ class Node:
                 return int(line.split()[1])
         return 0
 
-    def stop(self):
-        if self.front:
-            self.front.terminate()
-            self.front.wait(timeout=10)
-        if self.process.poll() is None:
-            self.process.terminate()
-        assert self.process.wait(timeout=60) == 0
-
 
 def reading(number, source, value, minutes_ago=1):
     at_ms = int(1000 * (time.time() - 60 * minutes_ago)) + 100 * number
@@ -98,7 +56,7 @@ def reading(number, source, value, minutes_ago=1):
 def node(tmp_path_factory):
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed; install it (apt-get install chromium), or name one in the variable CHROMIUM")
-    running = Node(tmp_path_factory.mktemp("console") / "node")
+    running = Filled(tmp_path_factory.mktemp("console") / "node")
     running.send([reading(n, "kiln-1", value) for n, value in enumerate(KILN)])
     running.send([reading(n, "many", n) for n in range(MANY)])
     running.send(NOT_JSON + REQUIRED_MISSING)
@@ -131,7 +89,7 @@ class Console:
         self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(node.console)
+        self.page.goto(node.url)
 
     def sign_in(self, token=None):
         self.page.get_by_label("Token for").fill(token or self.node.token)

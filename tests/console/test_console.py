@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from conftest import HOSTILE, KILN, MANY, NOT_JSON, OF_ANN, REQUIRED_MISSING, ROOT, alluvium, reading
+from conftest import HOSTILE, KILN, MANY, NOT_JSON, OF_ANN, REQUIRED_MISSING, reading
+from program import ROOT, alluvium
 from playwright.sync_api import expect
 
 DEAD = len(NOT_JSON) + len(REQUIRED_MISSING)
@@ -174,7 +175,7 @@ def test_a_statement_can_be_cancelled(console, node):
         page.get_by_role("button", name="Cancel").click()
     assert cancelled.value.response().status == 204
     expect(page.locator("#sql-said")).to_have_text("Cancelled.")
-    path = cancelled.value.url.removeprefix(node.console)
+    path = cancelled.value.url.removeprefix(node.url)
     assert requests.get(node.url + path, headers={"Authorization": f"Bearer {node.token}"}).status_code == 404
 
 
@@ -297,10 +298,10 @@ def test_a_hidden_tab_asks_nothing(console):
 def test_it_asks_only_where_it_comes_from_and_is_held_to_that(console, node):
     for view in VIEWS:
         console.go(view)
-    assert {url.split("/")[2] for url in console.requests if not url.startswith("data:")} == {node.console.split("/")[2]}
-    policy = requests.get(node.console).headers["Content-Security-Policy"]
+    assert {url.split("/")[2] for url in console.requests if not url.startswith("data:")} == {node.url.split("/")[2]}
+    policy = requests.get(node.url).headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
-    script = requests.get(f"{node.console}/console/app.js")
+    script = requests.get(f"{node.url}/console/app.js")
     assert script.status_code == 200 and script.headers["Content-Type"].startswith("text/javascript")
 
 

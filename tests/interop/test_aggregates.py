@@ -9,8 +9,7 @@ import subprocess
 import pytest
 from aws_kinesis_agg.aggregator import RecordAggregator
 from aws_kinesis_agg.deaggregator import deaggregate_records
-from conftest import ALLUVIUM, ENVIRONMENT, alluvium
-from test_http import eventually
+from program import ALLUVIUM, ENVIRONMENT, alluvium, eventually
 from test_kinesis import client, read_all, stream_node  # noqa: F401
 
 KPL_MAGIC = bytes.fromhex("f3899ac2")

@@ -7,7 +7,7 @@ import duckdb
 import polars
 import pyarrow.parquet
 import pytest
-from conftest import ROOT
+from program import ROOT
 
 GOLDEN = sorted((ROOT / "testdata/golden").glob("*.parquet"))
 

@@ -2,19 +2,8 @@
 
 import gzip
 import json
-import time
 
-import requests
-
-
-def eventually(ask, wanted):
-    deadline = time.monotonic() + 10
-    while True:
-        answer = ask()
-        if wanted(answer):
-            return answer
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.05)
+from program import eventually
 
 
 def test_requests_sends_and_reads_back(node):

@@ -14,8 +14,7 @@ import botocore.config
 import botocore.exceptions
 import pytest
 import requests
-from conftest import ENVIRONMENT, Node, alluvium
-from test_http import eventually
+from program import ENVIRONMENT, Node, alluvium, eventually
 
 AWS = str(pathlib.Path(sys.executable).with_name("aws"))
 SHARDS = 2

@@ -4,7 +4,7 @@ import json
 
 import deltalake
 import polars
-from conftest import alluvium
+from program import alluvium
 
 
 def test_deltalake_for_python_reads_the_tables(nab):

@@ -12,7 +12,7 @@ import polars
 import pyarrow
 import pyarrow.parquet as parquet
 import pytest
-from conftest import ROOT, Node, alluvium
+from program import ROOT, Node, alluvium
 
 COLUMNS = ["source", "event_time", "value"]
 

@@ -9,8 +9,7 @@ import duckdb
 import polars
 import pyarrow
 import pytest
-import requests
-from conftest import ALLUVIUM, ENVIRONMENT, Node, alluvium
+from program import ALLUVIUM, ENVIRONMENT, Node, alluvium
 
 ROOM, FLOOR, N = {"room": {"type": "string"}}, {"floor": {"type": "integer"}}, {"n": {"type": "integer"}}
 GEO = {"geo": {"type": "object", "properties": {"lat": {"type": "number"}, "seen": {"type": "string", "format": "date-time"}}}}

@@ -10,12 +10,11 @@ import hypothesis
 import pytest
 import requests
 import schemathesis
-from conftest import ROOT, alluvium
+from program import ROOT, eventually
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
-from test_http import eventually
 
 CHECKS = [
     not_a_server_error,
@@ -44,11 +43,6 @@ STATEMENTS = [
 @schemathesis.serializer("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 def lines(_context, value):
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-
-
-def token(node, owner, *roles):
-    named = [word for role in roles for word in ("--role", role)]
-    return alluvium("token", "--data", node.data, "--sub", owner, *named).strip()
 
 
 def signed(secret, owner, role, expires_in):
@@ -82,7 +76,7 @@ def api(node):
 @pytest.fixture
 def filled(node):
     """The node with records, dead letters and statements of Ann and Bob, and who may do what to whom."""
-    node.tokens = {name: token(node, name, "data.read", "data.write") for name in ("ann", "bob")}
+    node.tokens = {name: node.token_of(name, "data.read", "data.write") for name in ("ann", "bob")}
     node.statements = []
     for name, mark in (("ann", OURS), ("bob", THEIRS)):
         as_them = bearer(node.tokens[name])
@@ -193,7 +187,7 @@ def test_who_may_not_is_told_so_and_nothing_else(filled, api):
             "x.y.z": 401,
             signed(secret, "ann", role, -60): 401,
             signed(b"another secret" * 4, "ann", role, 60): 401,
-            token(filled, "ann", other): 403,
+            filled.token_of("ann", other): 403,
         }
         for refused, status in tokens.items():
             def ask(case):

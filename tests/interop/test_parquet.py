@@ -9,7 +9,7 @@ import polars
 import pyarrow
 import pyarrow.parquet
 import pytest
-from conftest import ROOT, alluvium
+from program import ROOT, alluvium
 
 EVENTS = [
     {"id": "a", "source": "s1", "type": "reading", "time": "2026-01-02T03:04:05.123456Z",

@@ -76,9 +76,7 @@ impl Guard {
         request.extensions_mut().insert(caller);
         Ok(())
     }
-}
 
-impl Guard {
     /// Whose access key a call says it is signed with; empty: none that was issued here.
     fn signer(&self, request: &Request) -> String {
         let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok()).unwrap_or_default();
