@@ -6,7 +6,6 @@ mod key_source;
 use std::sync::Arc;
 
 use alluvium_core::Clock;
-use alluvium_query::authorizer::new_secret;
 use alluvium_query::{Authorizer, AuthorizerSettings, KeySource};
 use anyhow::Context as _;
 
@@ -27,8 +26,8 @@ pub fn authorizer(
 ) -> anyhow::Result<Authorizer> {
     let auth = &settings.auth;
     let secret = match &auth.secret {
-        Some(secret) => secret.read().map(|secret| secret.trim().to_owned()),
-        None => of_folder(),
+        Some(secret) => secret.read().context("the setting `auth.secret` cannot be used")?.trim().to_owned(),
+        None => of_folder()?,
     };
     let key_source = auth.jwks_url.as_deref().map(HttpKeySource::new).transpose()?;
     let authorizer = Authorizer::new(
@@ -37,18 +36,12 @@ pub fn authorizer(
             audience: auth.audience.clone(),
             role_claim: auth.role_claim.clone(),
         },
-        Some(&secret.context("the setting `auth.secret` cannot be used")?),
+        Some(&secret),
         key_source.map(|source| Arc::new(source) as Arc<dyn KeySource>),
         clock,
     );
     authorizer.context("the settings of `auth` cannot be used")
 }
 
-/// A secret that nobody can guess.
-///
-/// # Errors
-///
-/// When the system gives no random bytes.
-pub fn made_up_secret() -> anyhow::Result<String> {
-    Ok(new_secret()?)
-}
+#[cfg(test)]
+mod tests;

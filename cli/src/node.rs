@@ -18,6 +18,7 @@ use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::Log;
 use alluvium_local::pipeline::{Pipeline, StartReport};
+use alluvium_query::authorizer::new_secret;
 use alluvium_query::{Authorizer, CommitLag};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -74,7 +75,7 @@ impl Node {
         })?;
         let listen = listener.local_addr()?;
         let authorizer = if settings.auth.required {
-            let made_up = auth::made_up_secret()?;
+            let made_up = new_secret()?;
             let of_folder = || Ok(folder.secret(|| made_up)?);
             Some(Arc::new(auth::authorizer(settings, of_folder, clock.clone())?))
         } else {

@@ -8,7 +8,7 @@
 //! DIR/log/         the stream, see docs/formats/log.md
 //! DIR/lake/        the Delta tables and commit messages, see docs/formats/lake.md
 //! DIR/hot/         the hot index; may be deleted while nothing runs, it is rebuilt
-//! DIR/queries/     results of statements that wait for their readers; emptied when a node starts
+//! DIR/queries/     results of statements that wait for their readers; emptied whenever the folder is opened
 //! DIR/spill/       rows that are being sorted by maintenance; may be deleted while nothing runs
 //! ```
 
@@ -138,12 +138,14 @@ impl DataFolder {
         }
         let last_node = running_on(&root);
         let folder = Self { root, last_node, _lock: lock };
-        // Left by one that was killed.
-        match std::fs::remove_dir_all(folder.spill()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed("empty", &folder.spill())(error));
+        // Left by one that was killed: rows that an erasure would not look for.
+        for left in [folder.spill(), folder.queries()] {
+            match std::fs::remove_dir_all(&left) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(failed("empty", &left)(error));
+                }
+                _ => {}
             }
-            _ => {}
         }
         for part in [folder.log(), folder.lake(), folder.hot()] {
             std::fs::create_dir_all(&part).map_err(failed("make the folder", &part))?;

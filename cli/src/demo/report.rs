@@ -184,7 +184,7 @@ impl Report {
         format!(
             "Next:\n{look}  \
              alluvium up --data my-data              a node of your own\n  \
-             alluvium replay testdata/nab/*.csv      real readings into it\n  \
+             alluvium replay --data my-data testdata/nab/*.csv   real readings into it\n  \
              alluvium sql --data my-data \"select source, count(*) from telemetry group by source\""
         )
     }
