@@ -14,6 +14,7 @@ mod access;
 mod claims;
 mod issue;
 mod key_set;
+mod link;
 mod refusal;
 mod signature;
 mod token;
@@ -26,6 +27,7 @@ use alluvium_core::{Caller, Clock};
 pub use access::Access;
 pub use issue::{AccessKey, new_secret};
 pub use key_set::{KEY_SET_BYTES, KeySource};
+pub use link::{LINK_LIFETIME, Links};
 pub use refusal::Refusal;
 
 use key_set::KeySet;
@@ -133,10 +135,18 @@ impl Authorizer {
     /// A [`Refusal`]; [`Refusal::is_ours`] tells those apart that say nothing about the token.
     pub async fn check(&self, authorization: Option<&str>, access: Access) -> Result<Caller, Refusal> {
         // Nobody is to be let in by a token where none is asked for.
-        let Access::Needs(role) = access else {
+        let Access::Needs(_) = access else {
             return Err(Refusal::NoSuchRoute);
         };
         let caller = self.caller(authorization).await?;
+        self.permit(caller, access)
+    }
+
+    /// The caller, if they may call what asks for this.
+    fn permit(&self, caller: Caller, access: Access) -> Result<Caller, Refusal> {
+        let Access::Needs(role) = access else {
+            return Err(Refusal::NoSuchRoute);
+        };
         if caller.roles().permit(role) {
             Ok(caller)
         } else {

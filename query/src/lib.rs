@@ -12,6 +12,6 @@ pub mod authorizer;
 mod error;
 pub mod records;
 
-pub use authorizer::{Access, Authorizer, AuthorizerSettings, KeySource, Refusal};
+pub use authorizer::{Access, Authorizer, AuthorizerSettings, KeySource, Links, Refusal};
 pub use error::QueryError;
 pub use records::{CommitLag, Cursor, Records, RecordsPage, RecordsRequest};

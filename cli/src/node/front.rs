@@ -70,7 +70,7 @@ fn cors(settings: &Cors) -> anyhow::Result<Option<CorsLayer>> {
     let read = [LINK, LOCATION, RETRY_AFTER].into_iter();
     let cors = CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(sent.chain(named(["idempotency-key", "last-event-id", "x-request-id"])).collect::<Vec<_>>())
         .expose_headers(read.chain(named(["alluvium-next", "alluvium-complete", "x-request-id"])).collect::<Vec<_>>())
         .max_age(REMEMBERED);

@@ -22,7 +22,7 @@ pub enum DatasetNameError {
     Characters(String),
     /// It is taken.
     #[error(
-        "`{0}` is reserved: `dead_letters`, `ledger`, `queries` and `uploads` are ours, and so is every name ending in `_raw`"
+        "`{0}` is reserved: `dead_letters`, `ledger`, `queries`, `reports` and `uploads` are ours, and so is every name ending in `_raw`"
     )]
     Reserved(String),
 }
@@ -42,7 +42,7 @@ impl DatasetName {
         if !first || !rest || name.len() > 64 {
             return Err(DatasetNameError::Characters(name.chars().take(80).collect()));
         }
-        if [DEAD_LETTERS, LEDGER, "queries", "uploads"].contains(&name) || name.ends_with("_raw") {
+        if [DEAD_LETTERS, LEDGER, "queries", "reports", "uploads"].contains(&name) || name.ends_with("_raw") {
             return Err(DatasetNameError::Reserved(name.to_owned()));
         }
         Ok(Self(name.into()))

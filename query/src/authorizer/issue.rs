@@ -55,7 +55,7 @@ impl Authorizer {
         let secret = self.secret()?;
         let header = json!({"alg": Algorithm::Hs256.name(), "typ": "JWT"});
         let signed = format!("{}.{}", encode(header.to_string().as_bytes()), self.claims(caller, lifetime));
-        checked(format!("{signed}.{}", encode(secret.sign(&signed).as_ref())))
+        checked(format!("{signed}.{}", secret.tag(&signed)))
     }
 
     /// An access key that this authorizer takes for `lifetime` from now.
@@ -65,7 +65,7 @@ impl Authorizer {
     /// As [`issue`](Self::issue).
     pub fn issue_access_key(&self, caller: &Caller, lifetime: Duration) -> Result<AccessKey, AuthorizerError> {
         let (secret, claims) = (self.secret()?, self.claims(caller, lifetime));
-        let id = checked(format!("{claims}.{}", encode(secret.sign(&format!("{ID_CONTEXT}{claims}")).as_ref())))?;
+        let id = checked(format!("{claims}.{}", secret.tag(&format!("{ID_CONTEXT}{claims}"))))?;
         let secret = secret_of(secret, &id);
         Ok(AccessKey { id, secret })
     }
@@ -77,25 +77,33 @@ impl Authorizer {
     ///
     /// When the id is none of ours, has expired, or there is no shared secret.
     pub fn access_key(&self, id: &str) -> Result<(AccessKey, Caller), Refusal> {
-        const NONE: Refusal = Refusal::Malformed("its id is none that was issued here");
+        let caller = self.tagged(id, |claims| format!("{ID_CONTEXT}{claims}"))?;
         let secret = self.secret.as_ref().ok_or(Refusal::NotAccepted(Algorithm::Hs256.name()))?;
-        let (claims, tag) =
-            Some(id).filter(|id| id.len() <= TOKEN_BYTES).and_then(|id| id.split_once('.')).ok_or(NONE)?;
-        if !secret.verifies(format!("{ID_CONTEXT}{claims}").as_bytes(), &decode(tag).ok_or(NONE)?) {
+        Ok((AccessKey { id: id.to_owned(), secret: secret_of(secret, id) }, caller))
+    }
+
+    /// Whose claims these are: base64url, a dot, and the keyed hash of the text that `signed` makes of them.
+    pub(super) fn tagged(&self, tagged: &str, signed: impl FnOnce(&str) -> String) -> Result<Caller, Refusal> {
+        const NONE: Refusal = Refusal::Malformed("it is none that was issued here");
+        let secret = self.secret.as_ref().ok_or(Refusal::NotAccepted(Algorithm::Hs256.name()))?;
+        let (claims, tag) = Some(tagged)
+            .filter(|tagged| tagged.len() <= TOKEN_BYTES)
+            .and_then(|tagged| tagged.split_once('.'))
+            .ok_or(NONE)?;
+        if !secret.verifies(signed(claims).as_bytes(), &decode(tag).ok_or(NONE)?) {
             return Err(Refusal::Signature);
         }
         let payload = decode(claims).ok_or(NONE)?;
         let payload: Map<String, Value> = object(&payload).ok_or(NONE)?;
-        let caller = claims::caller(&payload, &self.settings, self.clock.now_micros())?;
-        Ok((AccessKey { id: id.to_owned(), secret: secret_of(secret, id) }, caller))
+        claims::caller(&payload, &self.settings, self.clock.now_micros())
     }
 
-    fn secret(&self) -> Result<&Secret, AuthorizerError> {
+    pub(super) fn secret(&self) -> Result<&Secret, AuthorizerError> {
         self.secret.as_ref().ok_or(AuthorizerError::NoSecret)
     }
 
     /// The claims of a caller, in base64url.
-    fn claims(&self, caller: &Caller, lifetime: Duration) -> String {
+    pub(super) fn claims(&self, caller: &Caller, lifetime: Duration) -> String {
         let now = self.clock.now_micros() / 1_000_000;
         let mut claims = Map::new();
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
@@ -110,10 +118,10 @@ impl Authorizer {
 }
 
 fn secret_of(secret: &Secret, id: &str) -> String {
-    encode(secret.sign(&format!("{KEY_CONTEXT}{id}")).as_ref())
+    secret.tag(&format!("{KEY_CONTEXT}{id}"))
 }
 
-fn checked(token: String) -> Result<String, AuthorizerError> {
+pub(super) fn checked(token: String) -> Result<String, AuthorizerError> {
     if token.len() > TOKEN_BYTES { Err(AuthorizerError::TooLarge(token.len())) } else { Ok(token) }
 }
 

@@ -48,8 +48,9 @@ impl Secret {
         hmac::verify(&self.0, signed, signature).is_ok()
     }
 
-    pub(super) fn sign(&self, text: &str) -> hmac::Tag {
-        hmac::sign(&self.0, text.as_bytes())
+    /// The keyed hash of a text, in base64url.
+    pub(super) fn tag(&self, text: &str) -> String {
+        encode(hmac::sign(&self.0, text.as_bytes()).as_ref())
     }
 }
 

@@ -9,6 +9,7 @@ use alluvium_query::{Access, Authorizer};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -41,7 +42,7 @@ pub async fn admit(State(guard): State<Guard>, path: MatchedPath, mut request: R
 /// The methods that a route takes.
 fn allowed(path: &str) -> HeaderValue {
     let taken = |method: &&str| Access::of(method, path) != Access::NoSuchRoute;
-    let methods: Vec<_> = ["GET", "HEAD", "POST", "DELETE"].into_iter().filter(taken).collect();
+    let methods: Vec<_> = ["GET", "HEAD", "POST", "PUT", "DELETE"].into_iter().filter(taken).collect();
     HeaderValue::from_str(&methods.join(", ")).expect("methods are letters")
 }
 
@@ -62,7 +63,13 @@ impl Guard {
         let header = header.transpose().map_err(|_| {
             Problem::new(401, "malformed-token", "the header `Authorization` holds bytes that no token has")
         })?;
-        let caller = authorizer.check(header, Access::Needs(role)).await.map_err(|refusal| {
+        let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+        let by_link = || authorizer.check_link(request.method().as_str(), target, Access::Needs(role));
+        let checked = match Some(()).filter(|()| header.is_none()).and_then(|()| by_link()) {
+            Some(checked) => checked,
+            None => authorizer.check(header, Access::Needs(role)).await,
+        };
+        let caller = checked.map_err(|refusal| {
             let problem = refusal.problem();
             let reason = problem.kind.rsplit('/').next().unwrap_or_default().to_owned();
             metrics::counter!("alluvium_calls_refused_total", "reason" => reason).increment(1);
