@@ -64,8 +64,11 @@ impl Guard {
             Problem::new(401, "malformed-token", "the header `Authorization` holds bytes that no token has")
         })?;
         let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
-        let by_link = || authorizer.check_link(request.method().as_str(), target, Access::Needs(role));
-        let checked = match Some(()).filter(|()| header.is_none()).and_then(|()| by_link()) {
+        let by_link = match header {
+            None => authorizer.check_link(request.method().as_str(), target, Access::Needs(role)),
+            Some(_) => None,
+        };
+        let checked = match by_link {
             Some(checked) => checked,
             None => authorizer.check(header, Access::Needs(role)).await,
         };
