@@ -206,7 +206,7 @@ impl Pipeline {
         ));
         let shards = log.shards().await?;
         check_that_log_and_lake_agree(&shards, &lake)?;
-        let (hot, hot_opened) = RedbHotIndex::open(&folder.hot(), settings.hot_cache_bytes)?;
+        let (hot, hot_opened) = RedbHotIndex::open(&folder.hot(), settings.hot_cache_bytes, clock.clone())?;
         if let Opened::SetAside { kept, why } = &hot_opened {
             tracing::warn!(kept = %kept.display(), why, "the hot index was damaged and was set aside");
         }

@@ -22,12 +22,11 @@ use jiff::civil::Date;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
-use crate::records::RecordsPage;
-
-/// The response body of a page.
-pub(super) fn page(page: &RecordsPage) -> Vec<u8> {
-    let mut body = Vec::with_capacity(256 * page.rows.num_rows() + 64);
-    serde_json::to_writer(&mut body, &Page(page)).expect("a page holds only JSON values, and a vector takes any bytes");
+/// The response body of a page of these rows.
+pub(super) fn page(rows: &RecordBatch, next: Option<&str>, complete: bool) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256 * rows.num_rows() + 64);
+    let page = Page { rows, next, complete };
+    serde_json::to_writer(&mut body, &page).expect("a page holds only JSON values, and a vector takes any bytes");
     body
 }
 
@@ -42,7 +41,11 @@ pub(super) fn lines(rows: &RecordBatch) -> Vec<u8> {
     body
 }
 
-struct Page<'a>(&'a RecordsPage);
+struct Page<'a> {
+    rows: &'a RecordBatch,
+    next: Option<&'a str>,
+    complete: bool,
+}
 struct Records<'a>(&'a RecordBatch);
 struct Record<'a>(&'a Shape<'a>, usize);
 struct Data<'a>(&'a [(&'a str, &'a ArrayRef)], usize);
@@ -55,9 +58,9 @@ struct List<'a>(&'a ArrayRef);
 impl Serialize for Page<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("records", &Records(&self.0.rows))?;
-        map.serialize_entry("next", &self.0.next.as_ref().map(ToString::to_string))?;
-        map.serialize_entry("complete", &self.0.complete)?;
+        map.serialize_entry("records", &Records(self.rows))?;
+        map.serialize_entry("next", &self.next)?;
+        map.serialize_entry("complete", &self.complete)?;
         map.end()
     }
 }
