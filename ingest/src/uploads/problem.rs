@@ -42,20 +42,33 @@ pub(super) enum UploadProblem {
     TooSlow(Duration),
     #[error("nothing came of the file for {0:?}, and nothing of it is kept; put it again")]
     Idle(Duration),
-    #[error("{limit} files are arriving, the most at a time; send the request again")]
-    TooManyPuts { limit: usize },
-    #[error("{limit} uploads{} wait for their content or are not loaded yet, the most that there may be; try again when one has ended", whose(*.of_owner))]
-    TooMany { limit: usize, of_owner: bool },
-    #[error("the files that are not loaded yet hold {limit} bytes, as many as there may be; try again later")]
-    Full { limit: u64 },
+    #[error("{limit} files{share} are arriving, the most at a time; send the request again")]
+    TooManyPuts { limit: usize, share: Share },
+    #[error(
+        "{limit} uploads{share} wait for their content or are not loaded yet, the most that there may be; try again when one has ended"
+    )]
+    TooMany { limit: usize, share: Share },
+    #[error(
+        "the files{share} that are not loaded yet may hold {limit} bytes, and this one would go past it; try again later"
+    )]
+    Full { limit: u64, share: Share },
     #[error(
         "the node's disk took nothing more, and its own log says why; nothing of the request is kept. Try again later"
     )]
     NotStored,
 }
 
-fn whose(of_owner: bool) -> &'static str {
-    if of_owner { " of this owner" } else { "" }
+/// Whose share of what there may be is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    OfAll,
+    OfOwner,
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if *self == Self::OfOwner { " of this owner" } else { "" })
+    }
 }
 
 impl UploadProblem {

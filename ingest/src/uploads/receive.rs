@@ -7,7 +7,7 @@ use ring::digest::{Context, SHA256};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout};
 
-use super::problem::UploadProblem;
+use super::problem::{Share, UploadProblem};
 use super::upload::{Upload, UploadState};
 use super::{Uploads, folder};
 use crate::gate::Turned;
@@ -61,10 +61,10 @@ impl Uploads {
         use axum::body::HttpBody as _;
         let settings = &self.shared.settings;
         let _admission = self.shared.puts.admit().map_err(|turned| match turned {
-            Turned::Full => UploadProblem::TooManyPuts { limit: settings.concurrent_puts },
+            Turned::Full => UploadProblem::TooManyPuts { limit: settings.concurrent_puts, share: Share::OfAll },
             Turned::Shut => UploadProblem::Stopping,
         })?;
-        let mut upload = self.table().begin(id)?;
+        let mut upload = self.table().begin(id, settings)?;
         let arriving = Arriving { uploads: self.clone(), id: id.to_owned(), whole: false };
         if body.size_hint().lower() > settings.max_bytes {
             return Err(UploadProblem::TooLarge { limit: settings.max_bytes });

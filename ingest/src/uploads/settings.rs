@@ -65,6 +65,16 @@ impl Default for UploadSettings {
 }
 
 impl UploadSettings {
+    /// The most bytes of the files of one owner that are not loaded yet: half of all, and one of the largest size at least.
+    pub(super) fn stored_bytes_of_owner(&self) -> u64 {
+        (self.stored_bytes / 2).max(self.max_bytes)
+    }
+
+    /// How many files of one owner may arrive at a time: a quarter of all.
+    pub(super) fn puts_of_owner(&self) -> usize {
+        self.concurrent_puts.div_ceil(4)
+    }
+
     /// Checks that the settings can be used together.
     ///
     /// # Errors

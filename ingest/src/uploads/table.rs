@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alluvium_core::clock::Micros;
 
-use super::problem::UploadProblem;
+use super::problem::{Share, UploadProblem};
 use super::settings::UploadSettings;
 use super::upload::{Upload, UploadState};
 
@@ -47,10 +47,10 @@ impl Table {
     pub(super) fn add(&mut self, upload: Upload, settings: &UploadSettings) -> Result<(), UploadProblem> {
         let unfinished = || self.entries.values().filter(|entry| !entry.upload.state.has_ended());
         if unfinished().filter(|entry| entry.upload.owner == upload.owner).count() >= settings.unfinished_of_owner {
-            return Err(UploadProblem::TooMany { limit: settings.unfinished_of_owner, of_owner: true });
+            return Err(UploadProblem::TooMany { limit: settings.unfinished_of_owner, share: Share::OfOwner });
         }
         if unfinished().count() >= settings.unfinished {
-            return Err(UploadProblem::TooMany { limit: settings.unfinished, of_owner: false });
+            return Err(UploadProblem::TooMany { limit: settings.unfinished, share: Share::OfAll });
         }
         self.entries.insert(upload.id.clone(), Entry { upload, held_bytes: 0, arriving: false });
         Ok(())
@@ -69,27 +69,41 @@ impl Table {
     }
 
     /// Lets the content of an upload come in.
-    pub(super) fn begin(&mut self, id: &str) -> Result<Upload, UploadProblem> {
-        let entry = self.entries.get_mut(id).ok_or_else(|| UploadProblem::Unknown(id.to_owned()))?;
+    pub(super) fn begin(&mut self, id: &str, settings: &UploadSettings) -> Result<Upload, UploadProblem> {
+        let entry = self.entries.get(id).ok_or_else(|| UploadProblem::Unknown(id.to_owned()))?;
+        let owner = &entry.upload.owner;
+        let of_owner = self.entries.values().filter(|entry| entry.arriving && entry.upload.owner == *owner).count();
+        let limit = settings.puts_of_owner();
+        let entry = self.entries.get_mut(id).expect("it was there just now");
         if entry.upload.state != UploadState::Waiting {
             return Err(UploadProblem::HasContent);
         }
-        if std::mem::replace(&mut entry.arriving, true) {
+        if entry.arriving {
             return Err(UploadProblem::Arriving);
         }
+        if of_owner >= limit {
+            return Err(UploadProblem::TooManyPuts { limit, share: Share::OfOwner });
+        }
+        entry.arriving = true;
         Ok(entry.upload.clone())
     }
 
     /// So many bytes more of an upload's content are here.
     pub(super) fn grow(&mut self, id: &str, bytes: u64, settings: &UploadSettings) -> Result<(), UploadProblem> {
-        let entry = self.entries.get_mut(id).ok_or_else(|| UploadProblem::Unknown(id.to_owned()))?;
+        let entry = self.entries.get(id).ok_or_else(|| UploadProblem::Unknown(id.to_owned()))?;
         if entry.held_bytes + bytes > settings.max_bytes {
             return Err(UploadProblem::TooLarge { limit: settings.max_bytes });
         }
         if self.held_bytes + bytes > settings.stored_bytes {
-            return Err(UploadProblem::Full { limit: settings.stored_bytes });
+            return Err(UploadProblem::Full { limit: settings.stored_bytes, share: Share::OfAll });
         }
-        entry.held_bytes += bytes;
+        let owner = &entry.upload.owner;
+        let theirs = self.entries.values().filter(|entry| entry.upload.owner == *owner);
+        let limit = settings.stored_bytes_of_owner();
+        if theirs.map(|entry| entry.held_bytes).sum::<u64>() + bytes > limit {
+            return Err(UploadProblem::Full { limit, share: Share::OfOwner });
+        }
+        self.entries.get_mut(id).expect("it was there just now").held_bytes += bytes;
         self.held_bytes += bytes;
         Ok(())
     }
@@ -137,12 +151,13 @@ impl Table {
     /// Removes what waits for its content no more, and what ended long ago or before too many others. Returns their ids.
     pub(super) fn remove_old(&mut self, now: Micros, settings: &UploadSettings) -> Vec<String> {
         let kept = Micros::try_from(settings.kept.as_micros()).unwrap_or(Micros::MAX);
-        let mut ends: Vec<Micros> = self.entries.values().filter_map(|entry| ended(&entry.upload)).collect();
+        let end = |upload: &Upload| ended(upload).map(|at| (at, upload.id.clone()));
+        let mut ends: Vec<_> = self.entries.values().filter_map(|entry| end(&entry.upload)).collect();
         ends.sort_unstable_by(|one, other| other.cmp(one));
-        let too_many = ends.get(settings.ended).copied();
-        self.remove_where(|entry| match (entry.upload.state, ended(&entry.upload)) {
+        let too_many = ends.into_iter().nth(settings.ended);
+        self.remove_where(|entry| match (entry.upload.state, end(&entry.upload)) {
             (UploadState::Waiting, _) => !entry.arriving && now > entry.upload.expires.saturating_add(GRACE),
-            (_, Some(ended)) => now > ended.saturating_add(kept) || too_many.is_some_and(|last| ended <= last),
+            (_, Some(end)) => now > end.0.saturating_add(kept) || too_many.as_ref().is_some_and(|last| end <= *last),
             (_, None) => false,
         })
     }
