@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alluvium_core::limits;
-use alluvium_ingest::{KinesisSettings, ShardLimits};
+use alluvium_ingest::{KinesisSettings, ShardLimits, UploadSettings};
 use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_query::authorizer::DEFAULT_ROLE_CLAIM;
 use anyhow::Context as _;
@@ -43,6 +43,7 @@ pub struct Settings {
     pub auth: Auth,
     pub cors: Cors,
     pub limits: Limits,
+    pub uploads: Uploads,
     pub log: Log,
     pub kinesis: Kinesis,
     pub delivery: Delivery,
@@ -88,6 +89,20 @@ pub struct Limits {
     pub request_time: Duration,
     pub record_expanded_bytes: usize,
     pub dead_letter_original_bytes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Uploads {
+    pub max_bytes: u64,
+    pub expanded_bytes: u64,
+    pub stored_bytes: u64,
+    pub unfinished: usize,
+    pub unfinished_of_owner: usize,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub receive_time: Duration,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub kept: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -178,6 +193,7 @@ impl Default for Settings {
             auth: Auth::default(),
             cors: Cors::default(),
             limits: Limits::default(),
+            uploads: Uploads::default(),
             log: Log::default(),
             kinesis: Kinesis::default(),
             delivery: Delivery::default(),
@@ -217,6 +233,14 @@ impl Default for Limits {
             record_expanded_bytes: limits::RECORD_EXPANDED_BYTES,
             dead_letter_original_bytes: limits::DEAD_LETTER_ORIGINAL_BYTES,
         }
+    }
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        let UploadSettings { max_bytes, expanded_bytes, stored_bytes, unfinished, .. } = UploadSettings::default();
+        let UploadSettings { unfinished_of_owner, receive_time, kept, .. } = UploadSettings::default();
+        Self { max_bytes, expanded_bytes, stored_bytes, unfinished, unfinished_of_owner, receive_time, kept }
     }
 }
 
@@ -374,6 +398,7 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         settings.log.max_bytes,
         settings.log.segment_bytes
     );
+    crate::node::upload_settings(settings).check()?;
     KinesisSettings { stream: settings.kinesis.stream.clone(), ..KinesisSettings::default() }.check()?;
     anyhow::ensure!(
         settings.auth.required || settings.listen.ip().is_loopback(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alluvium_core::Problem;
 use alluvium_core::clock::Micros;
+use alluvium_ingest::Uploads;
 use alluvium_lake::{AuditReport, LakeError};
 use alluvium_local::erasure::EraseError;
 use alluvium_local::pipeline::Pipeline;
@@ -38,6 +39,7 @@ struct Admin {
     metrics: PrometheusHandle,
     asks_for_tokens: bool,
     jobs: Arc<QueryJobs>,
+    uploads: Uploads,
 }
 
 /// All routes. `takers` are those of what takes events in.
@@ -48,6 +50,7 @@ struct Admin {
 pub fn routes(
     pipeline: &Arc<Pipeline>,
     takers: Router,
+    uploads: Uploads,
     settings: &Settings,
     metrics: PrometheusHandle,
     lag: Arc<CommitLag>,
@@ -63,7 +66,7 @@ pub fn routes(
     let redrive = Arc::new(redrive::of_pipeline(pipeline, settings)?);
     let jobs = Arc::new(QueryJobs::new(sql.clone(), pipeline.folder().queries(), job_settings(settings))?);
     let asks_for_tokens = settings.auth.required;
-    let admin = Admin { pipeline: pipeline.clone(), redrive, metrics, asks_for_tokens, jobs: jobs.clone() };
+    let admin = Admin { pipeline: pipeline.clone(), redrive, metrics, asks_for_tokens, jobs: jobs.clone(), uploads };
     let app = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(render_metrics))
@@ -227,7 +230,14 @@ async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
     };
     let eraser = &admin.pipeline.eraser;
     let dry_run = asked.dry_run;
-    let done = if dry_run { eraser.preview(asked.request()).await } else { eraser.erase(asked.request()).await };
+    let asked = asked.request();
+    if !dry_run {
+        // What lies in files has arrived, and would come into the stream later.
+        if let Err(error) = admin.uploads.forget_owner(&asked.owner, asked.dataset.as_deref()).await {
+            return problem(Problem::new(500, "erasure-failed", error.to_string()));
+        }
+    }
+    let done = if dry_run { eraser.preview(asked).await } else { eraser.erase(asked).await };
     if !dry_run {
         admin.jobs.forget();
     }

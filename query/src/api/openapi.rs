@@ -136,7 +136,8 @@ fn ask_for(operation: &mut Operation, role: Role) {
 
 /// The operations of a path, by their methods.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
-    let taken = [("GET", &mut item.get), ("POST", &mut item.post), ("DELETE", &mut item.delete)];
+    let taken =
+        [("GET", &mut item.get), ("POST", &mut item.post), ("PUT", &mut item.put), ("DELETE", &mut item.delete)];
     taken.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
