@@ -19,7 +19,7 @@ use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::Log;
 use alluvium_local::pipeline::{Pipeline, StartReport};
 use alluvium_query::authorizer::new_secret;
-use alluvium_query::{Authorizer, CommitLag};
+use alluvium_query::{Authorizer, CommitLag, Links};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -31,7 +31,8 @@ use crate::settings::Settings;
 use front::{Guard, Pace};
 
 pub use shares::{
-    datasets, log_settings, maintenance_settings, pipeline_settings, pseudonym_key, sql_settings, transform_settings,
+    datasets, log_settings, maintenance_settings, pipeline_settings, pseudonym_key, reports_settings, sql_settings,
+    transform_settings,
 };
 use shares::{gateway_settings, kinesis_settings};
 
@@ -92,12 +93,13 @@ impl Node {
         let stop_serving = CancellationToken::new();
         let lag = Arc::<CommitLag>::default();
         let takers = gateway::router(gateway.clone()).merge(kinesis::router(kinesis.clone()));
-        let routes = admin::routes(&pipeline, takers, settings, metrics, lag.clone())?;
+        let links = Links::new(authorizer.clone());
+        let (routes, reports) = admin::routes(&pipeline, takers, settings, metrics, lag.clone(), links).await?;
         let limits = &settings.limits;
         let pace = Pace::new(limits.requests_per_second, limits.requests_per_second_of_owner);
         let guard = Guard { authorizer: authorizer.clone(), pace: Arc::new(pace) };
         let app = front::before(routes, guard, settings)?;
-        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag))];
+        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.run())];
         let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
         let server = tokio::spawn(async move { server.await });
         let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };
