@@ -32,8 +32,8 @@ use crate::settings::Settings;
 use front::{Guard, Pace};
 
 pub use shares::{
-    datasets, log_settings, maintenance_settings, pipeline_settings, pseudonym_key, sql_settings, transform_settings,
-    upload_settings,
+    datasets, log_settings, maintenance_settings, pipeline_settings, pseudonym_key, reports_settings, sql_settings,
+    transform_settings, upload_settings,
 };
 use shares::{gateway_settings, kinesis_settings};
 
@@ -99,12 +99,14 @@ impl Node {
         let takers = gateway::router(gateway.clone())
             .merge(kinesis::router(kinesis.clone()))
             .merge(uploads::router(uploads.clone()));
-        let routes = admin::routes(&pipeline, takers, uploads.clone(), settings, metrics, lag.clone())?;
+        let links = Links::new(authorizer.clone());
+        let (routes, reports) =
+            admin::routes(&pipeline, takers, uploads.clone(), settings, metrics, lag.clone(), links).await?;
         let limits = &settings.limits;
         let pace = Pace::new(limits.requests_per_second, limits.requests_per_second_of_owner);
         let guard = Guard { authorizer: authorizer.clone(), pace: Arc::new(pace) };
         let app = front::before(routes, guard, settings)?;
-        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag))];
+        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.run())];
         let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
         let server = tokio::spawn(async move { server.await });
         let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use alluvium_core::limits;
 use alluvium_ingest::{KinesisSettings, ShardLimits, UploadSettings};
 use alluvium_local::maintenance::MaintenanceSettings;
+use alluvium_local::reports::ReportsSettings;
 use alluvium_query::authorizer::DEFAULT_ROLE_CLAIM;
 use anyhow::Context as _;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -22,6 +23,9 @@ pub use secret::Secret;
 
 /// The file that is read when `--config` names none and it is there.
 pub const DEFAULT_FILE: &str = "alluvium.toml";
+
+/// The folder of reports that is read when none is named and it is there.
+pub const DEFAULT_REPORTS: &str = "reports";
 
 /// Variables with our prefix that are no settings.
 const NOT_SETTINGS: [&str; 1] = ["token"];
@@ -51,6 +55,7 @@ pub struct Settings {
     pub hot: Hot,
     pub sql: Sql,
     pub maintain: Maintain,
+    pub reports: Reports,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -180,6 +185,15 @@ pub struct Maintain {
     pub memory_bytes: usize,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reports {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    pub windows_kept: usize,
+    pub catch_up: usize,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -201,6 +215,7 @@ impl Default for Settings {
             hot: Hot::default(),
             sql: Sql::default(),
             maintain: Maintain::default(),
+            reports: Reports::default(),
         }
     }
 }
@@ -310,6 +325,13 @@ impl Default for Maintain {
     }
 }
 
+impl Default for Reports {
+    fn default() -> Self {
+        let ReportsSettings { windows_kept, catch_up, .. } = ReportsSettings::default();
+        Self { folder: None, windows_kept, catch_up }
+    }
+}
+
 /// Flags that take the place of settings; what is `None` was not given.
 #[derive(Debug, Default, Serialize)]
 pub struct Flags {
@@ -323,12 +345,20 @@ pub struct Flags {
     pub default_dataset: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthFlags>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reports: Option<ReportsFlags>,
 }
 
 /// Flags that take the place of settings of `auth`.
 #[derive(Debug, Default, Serialize)]
 pub struct AuthFlags {
     pub required: bool,
+}
+
+/// Flags that take the place of settings of `reports`.
+#[derive(Debug, Default, Serialize)]
+pub struct ReportsFlags {
+    pub folder: PathBuf,
 }
 
 /// The settings in force, and where each came from.
@@ -353,7 +383,10 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> anyhow::Result<Loaded> {
         .merge(Toml::file(file))
         .merge(variables)
         .merge(Named { name: "flag", values: flags });
-    let settings: Settings = figment.extract().map_err(explain)?;
+    let mut settings: Settings = figment.extract().map_err(explain)?;
+    if settings.reports.folder.is_none() && Path::new(DEFAULT_REPORTS).is_dir() {
+        settings.reports.folder = Some(PathBuf::from(DEFAULT_REPORTS));
+    }
     check(&settings)?;
     Ok(Loaded { settings, figment })
 }
@@ -377,6 +410,8 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         ("maintain.target_bytes", settings.maintain.target_bytes),
         ("maintain.round_bytes", settings.maintain.round_bytes),
         ("maintain.memory_bytes", settings.maintain.memory_bytes as u64),
+        ("reports.windows_kept", settings.reports.windows_kept as u64),
+        ("reports.catch_up", settings.reports.catch_up as u64),
     ];
     for (key, value) in at_least_one {
         anyhow::ensure!(value >= 1, "{key} is 0; it must be at least 1");
@@ -399,6 +434,12 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         settings.log.segment_bytes
     );
     crate::node::upload_settings(settings).check()?;
+    anyhow::ensure!(
+        settings.reports.catch_up <= settings.reports.windows_kept,
+        "reports.catch_up is {}; it must be at most reports.windows_kept ({}), or results were made only to be deleted",
+        settings.reports.catch_up,
+        settings.reports.windows_kept
+    );
     KinesisSettings { stream: settings.kinesis.stream.clone(), ..KinesisSettings::default() }.check()?;
     anyhow::ensure!(
         settings.auth.required || settings.listen.ip().is_loopback(),

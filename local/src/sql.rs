@@ -210,8 +210,12 @@ impl DataFusionSql {
         }
     }
 
-    /// Checks what of a statement can be checked without any I/O.
-    async fn check(&self, asked: &Statement) -> Result<(), PortError> {
+    /// Checks what of a statement can be checked without any I/O: that it is SQL, of a size that is planned, and names tables that there are.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused.
+    pub async fn check(&self, asked: &Statement) -> Result<(), PortError> {
         size::check_text(&asked.sql)?;
         let (planner, asked) = (self.planner.clone(), asked.clone());
         // What is read is dropped there too, which goes as deep.

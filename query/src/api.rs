@@ -6,6 +6,7 @@
 //! GET  /data                                                                   the same for the dataset `data`
 //! POST /admin/sql  {"sql": …}                                                  the results as one Arrow IPC stream
 //! POST /v1/queries {"sql": …}                                                  a statement to look at and read later
+//! GET  /v1/reports                                                             reports and their results
 //! ```
 //!
 //! The routers set no fallback and only the methods above, so that they merge with routers that serve other methods of the same
@@ -24,6 +25,7 @@ mod names;
 mod openapi;
 mod parameters;
 mod queries;
+mod reports;
 mod sql;
 
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub use live::{LiveApi, live_routes};
 pub use openapi::{document, openapi, openapi_routes};
 pub use parameters::parse_time;
 pub use queries::queries_routes;
+pub use reports::{FailureView, FileView, ReportList, ReportView, ReportsApi, ResultView, reports_routes};
 pub use sql::{ARROW_STREAM, sql_routes};
 
 use crate::error::QueryError;

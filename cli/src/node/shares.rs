@@ -13,6 +13,7 @@ use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::log::LogSettings;
 use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::PipelineSettings;
+use alluvium_local::reports::ReportsSettings;
 use alluvium_local::sql::JobSettings;
 use alluvium_query::authorizer::LINK_LIFETIME;
 use alluvium_transform::{PseudonymKey, TransformSettings};
@@ -175,6 +176,16 @@ pub fn sql_settings(settings: &Settings) -> alluvium_local::sql::SqlSettings {
         running: settings.sql.concurrency,
         statements: settings.sql.statements,
         ..alluvium_local::sql::SqlSettings::default()
+    }
+}
+
+/// The reports' share of the settings.
+pub fn reports_settings(settings: &Settings) -> ReportsSettings {
+    ReportsSettings {
+        windows_kept: settings.reports.windows_kept,
+        catch_up: settings.reports.catch_up,
+        result_bytes: settings.sql.result_bytes,
+        ..ReportsSettings::default()
     }
 }
 

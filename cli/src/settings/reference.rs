@@ -135,7 +135,7 @@ const KEYS: &[Key] = &[
     key("sql.statements", "The most statements that run or wait; further ones are refused."),
     key(
         "sql.result_bytes",
-        "The most bytes of the result of a statement that `POST /v1/queries` started; with more it fails.",
+        "The most bytes of the result of a statement that `POST /v1/queries` started, and of one file of a report's result; with more it fails.",
     ),
     key("sql.results_bytes", "The most bytes of all such results together; the oldest give way."),
     key("sql.result_kept", "How long such a result can be read once its statement has ended."),
@@ -154,6 +154,15 @@ const KEYS: &[Key] = &[
     key(
         "maintain.memory_bytes",
         "About how many bytes of rows are sorted in memory at a time; what is more is spilled into the data folder.",
+    ),
+    key(
+        "reports.folder",
+        "A folder of `*.sql` [reports](reports.md). Not set: `reports` in the working directory, if there is one.",
+    ),
+    key("reports.windows_kept", "How many results of each report are kept; older ones are deleted."),
+    key(
+        "reports.catch_up",
+        "How many of the newest windows of a report are made afterwards, at the most, when no node ran at their time.",
     ),
 ];
 
