@@ -32,6 +32,8 @@ def test_wrong_requests_are_told_what_would_be_right(stage):
         ("GET", "/v1/nothing", None, 404, "telemetry"),
         ("GET", "/v1/telemetry?limit=0", None, 400, "1 to 10000"),
         ("GET", "/v1/telemetry?sauce=a", None, 400, "sauce"),
+        ("GET", "/v1/telemetry?after=now", None, 400, "newest"),
+        ("GET", "/v1/telemetry/live", None, 501, "after=newest"),
     ]:
         answer = stage.call(method, path, both, data=body)
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path

@@ -4,6 +4,7 @@ import collections
 import datetime
 import gzip
 import json
+import time
 
 import pyarrow.compute as compute
 
@@ -121,4 +122,33 @@ def test_the_newest_records_come_from_the_hot_index(stage):
         assert walked == [event["id"] for event in expected]
     other = stage.call("GET", f"/v1/telemetry?source=nyc_taxi&from={day}", stage.token("somebody", "data.read"))
     assert (other.status_code, other.json()["records"]) == (200, []), "a reader sees only what is theirs"
+    stage.committed()
+
+
+def test_what_is_new_is_told_in_polls(stage):
+    """Of what comes in after a poll, each event of the reader is told once, and none of anybody else's."""
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    writer, reader = stage.token("poller", "data.write"), stage.token("poller", "data.read")
+
+    def poll(after):
+        answer = stage.call("GET", f"/v1/telemetry?after={after}&source=gauge&limit=40", reader)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        assert page["complete"] is True
+        return [record["id"] for record in page["records"]], page["next"]
+
+    told, after = poll("newest")
+    assert told == []
+    ids = [f"gauge-{n}" for n in range(100)]
+    theirs = {"id": "theirs", "source": "gauge", "time": now, "value": 1.0}
+    send_by_http(stage, writer, [{**theirs, "id": name} for name in ids])
+    send_by_http(stage, stage.token("other", "data.write"), [theirs])
+    stage.deliver()
+    deadline = time.monotonic() + 60
+    while len(told) < len(ids) and time.monotonic() < deadline:
+        some, after = poll(after)
+        told += some
+        time.sleep(0.5)
+    assert sorted(told) == sorted(ids)
+    assert poll(after)[0] == []
     stage.committed()

@@ -10,6 +10,7 @@ locals {
     "POST /v1/{dataset}"           = "gateway"
     "POST /data"                   = "gateway"
     "GET /v1/{dataset}"            = "query"
+    "GET /v1/{dataset}/live"       = "query"
     "GET /data"                    = "query"
     "POST /v1/queries"             = "query"
     "GET /v1/queries/{id}"         = "query"

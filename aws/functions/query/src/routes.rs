@@ -17,8 +17,9 @@ use serde_json::Value;
 /// The routes that read these records, and those of `queries` for `data.admin` alone.
 pub fn of(records: Records, queries: Router) -> Router {
     // Every request has a caller, see `reads_own`; one that had none and named no owner would read nobody's, whose name is empty.
-    let records =
-        records_routes(RecordsApi { records, owner: Some(String::new()) }).route_layer(middleware::from_fn(reads_own));
+    let records = records_routes(RecordsApi { records, owner: Some(String::new()) })
+        .route("/v1/{dataset}/live", get(no_tail))
+        .route_layer(middleware::from_fn(reads_own));
     let queries = if queries.has_routes() { queries.route_layer(middleware::from_fn(admin_alone)) } else { queries };
     Router::new()
         .route("/health", get(healthy))
@@ -32,6 +33,13 @@ pub fn of(records: Records, queries: Router) -> Router {
 /// The answer says that requests reach the function and that it has started: its settings and schemas can be used.
 async fn healthy() -> &'static str {
     "ok\n"
+}
+
+/// The live tail of a node, which a function cannot have.
+async fn no_tail() -> Response {
+    let detail = "a function behind an HTTP API holds no connection open, so that there are no live tails on AWS; \
+                  poll `GET /v1/{dataset}?after=newest`, and go on with `after=` and the answer's `next`";
+    problem_response(&Problem::new(501, "no-live-tail", detail))
 }
 
 /// Lets a caller with the role read, and says who it is: the route keeps to what that caller may see. The authorizer has checked the

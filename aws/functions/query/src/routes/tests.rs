@@ -108,11 +108,25 @@ async fn a_page_below_what_the_hot_index_has_is_not_called_complete() {
 }
 
 #[tokio::test]
+async fn what_is_new_is_polled_for_by_each_who_reads_it() {
+    let world = World::of(&["anna", "bob"]).await;
+    for owner in ["anna", "bob"] {
+        let (status, body) = ask(&world, event("GET", "/v1/telemetry", "after=oldest", says(owner, "data.read"))).await;
+        let page: Value = serde_json::from_str(&body).unwrap();
+        let owners: Vec<_> = page["records"].as_array().unwrap().iter().map(|record| &record["owner"]).collect();
+        assert_eq!((status, owners), (200, vec![&json!(owner)]));
+        let next = format!("after={}", page["next"].as_str().unwrap());
+        let (_, body) = ask(&world, event("GET", "/v1/telemetry", &next, says(owner, "data.read"))).await;
+        assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["records"], json!([]));
+    }
+}
+
+#[tokio::test]
 async fn nobody_reads_whom_the_authorizer_did_not_let_in() {
     let world = World::of(&["anna"]).await;
     let no_caller =
         [Value::Null, json!({}), json!({"lambda": {}}), json!({"lambda": {"owner": "anna"}}), says("", "data.read")];
-    for path in ["/v1/telemetry", "/data", "/v1/queries/1"] {
+    for path in ["/v1/telemetry", "/v1/telemetry/live", "/data", "/v1/queries/1"] {
         for authorizer in &no_caller {
             let answer = ask(&world, event("GET", path, "", authorizer.clone())).await;
             assert_eq!(slug(&answer), (500, "no-caller".to_owned()), "{path} {authorizer}");
@@ -149,6 +163,8 @@ async fn health_is_open_and_everything_else_a_problem() {
         ("GET", "/v1/nothing", "", (404, "unknown-dataset")),
         ("GET", "/v1/telemetry", "owner=bob", (403, "other-owner")),
         ("GET", "/data", "owner=*", (403, "other-owner")),
+        ("GET", "/v1/telemetry/live", "", (501, "no-live-tail")),
+        ("GET", "/v1/telemetry", "after=yesterday", (400, "bad-parameter")),
         ("GET", "/v1/telemetry", "limit=0", (400, "bad-parameter")),
         ("PUT", "/v1/telemetry", "", (405, "method-not-allowed")),
         ("GET", "/v1/queries", "", (405, "method-not-allowed")),
