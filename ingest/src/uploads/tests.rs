@@ -287,7 +287,7 @@ async fn content_is_put_once_and_what_breaks_off_leaves_nothing() {
     let idle_time = Duration::from_millis(100);
     let limits =
         UploadSettings { max_bytes: 1_000, stored_bytes: 2_500, concurrent_puts: 5, ..UploadSettings::default() };
-    let world = World::of(UploadSettings { idle_time, ..limits });
+    let mut world = World::of(UploadSettings { idle_time, ..limits });
     let uploads = world.open();
     let id = ask(&uploads, "ann", ndjson()).await;
     let chunks = |chunks: Vec<Result<Bytes, std::io::Error>>| Body::from_stream(futures::stream::iter(chunks));
@@ -303,6 +303,8 @@ async fn content_is_put_once_and_what_breaks_off_leaves_nothing() {
     assert_eq!(put_refused(&uploads, &id, slow).await, (408, "body-too-slow".to_owned()));
     assert_eq!(world.files(), ["json"]);
 
+    world.settings.idle_time = Duration::from_secs(60);
+    let uploads = world.open();
     // A second one while the first is arriving; then the first's sender goes.
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let arriving = futures::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
