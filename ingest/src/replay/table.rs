@@ -25,6 +25,8 @@ pub(crate) struct Table {
     record: ByteRecord,
     /// The record's number among those of the file, the header being 1.
     row: u64,
+    /// How many lines the reader counts too few: where rows end in CR LF, it takes the LF for the beginning of the next one.
+    behind: u64,
 }
 
 impl std::fmt::Debug for Table {
@@ -71,11 +73,13 @@ impl Table {
         let (input, since_row) = Metered::of(input);
         let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(input);
         let (columns, record) = (Vec::new(), ByteRecord::new());
-        let mut table = Self { reader, since_row, columns, source: Vec::new(), record, row: 0 };
+        let mut table = Self { reader, since_row, columns, source: Vec::new(), record, row: 0, behind: 0 };
         let at_header = |problem: String| Broken { line: Some(1), problem };
         if !table.advance()? {
             return Err(at_header("the file is empty; expected a header line such as `time,source,value`".to_owned()));
         }
+        let line_feeds = table.record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        table.behind = u64::from(table.reader.position().line() == 1 + line_feeds);
         let cells = table.record.iter().map(std::str::from_utf8).collect::<Result<Vec<_>, _>>();
         let cells = cells.map_err(|_| at_header("the header is not UTF-8".to_owned()))?;
         let names: Vec<&str> = cells.into_iter().map(column_name).collect();
@@ -107,9 +111,9 @@ impl Table {
         self.row
     }
 
-    /// The line on which that row begins, from 1.
+    /// The line on which that row begins, from 1, or that of the blank lines before it.
     pub(crate) fn line(&self) -> u64 {
-        self.record.position().map_or(1, csv::Position::line)
+        self.record.position().map_or(1, csv::Position::line) + self.behind
     }
 
     fn advance(&mut self) -> Result<bool, Broken> {
@@ -120,7 +124,7 @@ impl Table {
                 self.row += u64::from(more);
                 Ok(more)
             }
-            Err(error) => Err(Broken { line: Some(before), problem: unwrapped(error) }),
+            Err(error) => Err(Broken { line: Some(before + self.behind), problem: unwrapped(error) }),
         }
     }
 

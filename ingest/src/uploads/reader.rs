@@ -125,7 +125,10 @@ impl Reader {
             if size > self.event_bytes {
                 chunk.odd(
                     chunk.line,
-                    format!("it makes an event of {size} bytes; the most that one may have is {}", self.event_bytes),
+                    format!(
+                        "it makes an event of {size} bytes, and is left out; the most that one may have is {}",
+                        self.event_bytes
+                    ),
                 );
                 continue;
             }
@@ -146,18 +149,14 @@ impl Reader {
 /// Appends the next line to `out` if it is an event that is to be put.
 fn next_line(source: &mut Lines<Box<dyn Read + Send>>, out: &mut Vec<u8>, chunk: &mut Chunk, behind: u64) -> bool {
     let number = source.line() + 1;
-    let read = source.read().map(|line| match line {
-        Line::Event(line) => {
-            out.extend_from_slice(line);
-            Some(Line::Event(b""))
+    let too_long = match source.read() {
+        Ok(Line::Event(event)) => {
+            out.extend_from_slice(event);
+            false
         }
-        Line::TooLong => Some(Line::TooLong),
-        Line::Blank => Some(Line::Blank),
-        Line::End => None,
-    });
-    let line = match read {
-        Ok(Some(line)) => line,
-        Ok(None) => {
+        Ok(Line::Blank) => false,
+        Ok(Line::TooLong) => true,
+        Ok(Line::End) => {
             chunk.end = Some(Ok(()));
             return false;
         }
@@ -170,18 +169,13 @@ fn next_line(source: &mut Lines<Box<dyn Read + Send>>, out: &mut Vec<u8>, chunk:
     if source.line() <= behind {
         return false;
     }
-    match line {
-        Line::TooLong => {
-            let most = alluvium_core::limits::EVENT_BYTES;
-            chunk.odd(
-                chunk.line,
-                format!("it is longer than {most} bytes, the most that an event may have, and is left out"),
-            );
-            false
-        }
-        Line::Event(_) => fits(out, chunk),
-        _ => false,
+    if too_long {
+        let most = alluvium_core::limits::EVENT_BYTES;
+        let problem = format!("it is longer than {most} bytes, the most that an event may have, and is left out");
+        chunk.odd(chunk.line, problem);
+        return false;
     }
+    !out.is_empty() && fits(out, chunk)
 }
 
 /// Looks at the first line: a byte order mark is no part of it (RFC 8259, section 8.1), and a file that is one JSON array has no event a line.

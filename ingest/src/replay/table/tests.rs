@@ -85,11 +85,20 @@ fn a_row_that_is_no_event_is_handed_out_as_it_is_and_the_next_ones_follow() {
             (2, 2, None, r#"{"value":1,"code":"a"}"#),
             (3, 3, Some("the row has 1 cells, the header 2; expected as many"), "2"),
             (4, 4, Some("the row has 3 cells, the header 2; expected as many"), "3,b,c"),
-            (5, 6, Some("cell 2 is not UTF-8"), "4,\u{FFFD}"),
+            (5, 5, Some("cell 2 is not UTF-8"), "4,\u{FFFD}"),
             (6, 7, None, r#"{"value":"x\ny","code":"5"}"#),
             (7, 9, None, r#"{"value":6,"code":"d"}"#),
         ]
     );
+}
+
+#[test]
+fn lines_are_counted_whatever_they_end_in() {
+    for end in ["\n", "\r\n"] {
+        let csv = format!("value,\"no\nte\"{end}1,a{end}2,\"b\nc\"{end}3,d");
+        let lines: Vec<_> = rows(csv.as_bytes(), None).into_iter().map(|(row, line, _, _)| (row, line)).collect();
+        assert_eq!(lines, [(2, 3), (3, 4), (4, 6)], "{end:?}");
+    }
 }
 
 #[test]
