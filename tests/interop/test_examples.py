@@ -14,11 +14,11 @@ from program import ENVIRONMENT, ROOT, eventually
 
 PAGE = ROOT / "docs/examples.md"
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
-#: How a language's blocks are run: the file's ending, and the program that takes it.
+#: How a language's blocks are run: the file's ending, the program that takes it, and what that needs.
 LANGUAGES = {
-    "bash": (".sh", ["bash", "-eu"]),
-    "python": (".py", [sys.executable]),
-    "js": (".mjs", [shutil.which("node")]),
+    "bash": (".sh", ["bash", "-eu"], "curl"),
+    "python": (".py", [sys.executable], sys.executable),
+    "js": (".mjs", ["node"], "node"),
 }
 
 
@@ -66,9 +66,9 @@ def uncommitted(node):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_examples_print_what_the_page_says(language, node, tmp_path):
-    ending, command = LANGUAGES[language]
-    if command[0] is None:
-        pytest.skip("Node.js is not installed, so the examples in JavaScript were not run")
+    ending, command, needed = LANGUAGES[language]
+    if shutil.which(needed) is None:
+        pytest.skip(f"{needed} is not installed, so the examples in {language} were not run")
     before, blocks = examples()[language]
     assert len(blocks) >= 4
     token = node.token_of("ann", "data.read", "data.write")
