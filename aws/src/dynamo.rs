@@ -8,15 +8,24 @@
 //! the microsecond; TTL knows seconds only and is told the next whole one. [`HotIndex::expire`] keeps its contract by reading
 //! the whole table: it is for a table without TTL, and no function calls it or may.
 //!
+//! **What was put** is told by an index of the table by time of put, of keys alone: it costs a write unit for each chunk. Such an index is
+//! eventually consistent, and writers put at the same time as others. So nothing is told of before [`SETTLE`] has passed, and a chunk that took
+//! longer to put is put again, see [`put`].
+//!
 //! A put is durable when it returns, so there is nothing to flush.
 
 mod expire;
 mod item;
 mod newest;
 mod put;
+mod puts;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery};
+use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{HotIndex, PortError};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -25,19 +34,32 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::error::port_error;
 use crate::retry::Retries;
 
-/// [`HotIndex`] over one DynamoDB table with the keys `pk` and `sk`, both strings.
+/// How old a put is before it is told of. Half of it is for the request, which is made again when it takes longer, and half for the table's index,
+/// which has what is written "within a fraction of a second, under normal conditions" (Amazon DynamoDB Developer Guide, "Using Global Secondary
+/// Indexes"), and for clocks that differ.
+pub const SETTLE: Duration = Duration::from_secs(10);
+
+/// [`HotIndex`] over one DynamoDB table with the keys `pk` and `sk`, both strings, and a global secondary index `puts` with the keys `pk` and `put`.
 #[derive(Debug, Clone)]
 pub struct DynamoHotIndex {
     client: Client,
     table: String,
+    clock: Arc<dyn Clock>,
     retries: Retries,
+    settle: Duration,
 }
 
 impl DynamoHotIndex {
-    /// The index in this table, which is there already. `retries` paces what the table does not take at once. Nothing is asked of it
-    /// yet.
-    pub fn new(client: Client, table: impl Into<String>, retries: Retries) -> Self {
-        Self { client, table: table.into(), retries }
+    /// The index in this table, which is there already. `clock` says when chunks are put, `retries` paces what the table does not take at
+    /// once. Nothing is asked of it yet.
+    pub fn new(client: Client, table: impl Into<String>, clock: Arc<dyn Clock>, retries: Retries) -> Self {
+        Self { client, table: table.into(), clock, retries, settle: SETTLE }
+    }
+
+    /// The same index of one writer whose table has no delay: what it puts is told of at once.
+    #[must_use]
+    pub fn settled_at_once(self) -> Self {
+        Self { settle: Duration::ZERO, ..self }
     }
 
     /// Sets the mark that [`HotIndex::complete_since`] returns, unless the dataset has one; says whether it had none.
@@ -81,6 +103,14 @@ impl HotIndex for DynamoHotIndex {
         self.newest_chunks(&query).await
     }
 
+    async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {
+        self.chunks_put(&query).await
+    }
+
+    async fn puts_end(&self) -> Result<PutPosition, PortError> {
+        Ok(self.settled())
+    }
+
     async fn complete_since(&self, dataset: &str) -> Result<Option<Micros>, PortError> {
         let [pk, sk] = item::mark_key(dataset);
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
@@ -98,4 +128,9 @@ impl HotIndex for DynamoHotIndex {
     async fn expire(&self, now: Micros) -> Result<usize, PortError> {
         self.expire_chunks(now).await
     }
+}
+
+/// A duration in the unit of times.
+fn micros(duration: Duration) -> Micros {
+    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }

@@ -24,7 +24,7 @@ mod timer;
 
 pub use athena::{AthenaSettings, AthenaSql};
 pub use destination::{FirehoseDestination, KinesisDestination};
-pub use dynamo::DynamoHotIndex;
+pub use dynamo::{DynamoHotIndex, SETTLE};
 pub use error::port_error;
 pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;

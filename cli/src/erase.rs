@@ -88,7 +88,13 @@ async fn of_folder(settings: &Settings, asked: Option<Asked>) -> anyhow::Result<
                 pipeline.eraser.reports().await?
             }
             Some(asked) if asked.dry_run => vec![pipeline.eraser.preview(asked.request()).await?],
-            Some(asked) => vec![pipeline.eraser.erase(asked.request()).await?],
+            Some(asked) => {
+                let asked = asked.request();
+                let (owner, dataset) = (asked.owner.as_str(), asked.dataset.as_deref());
+                // What lies in files has arrived, and would come into the stream with the next node.
+                alluvium_ingest::uploads::forget_owner(&pipeline.folder().uploads(), owner, dataset)?;
+                vec![pipeline.eraser.erase(asked).await?]
+            }
         })
     }
     .await;

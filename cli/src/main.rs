@@ -25,6 +25,7 @@ mod records;
 mod recover;
 mod redrive;
 mod replay;
+mod reports;
 mod schema;
 mod send;
 mod sending;
@@ -86,6 +87,7 @@ enum Command {
     DeadLetters(dead_letters::Args),
     Redrive(redrive::Args),
     Erase(erase::Args),
+    Reports(reports::Args),
     Config(config::Args),
     #[cfg(feature = "aws")]
     Deliver(deliver::Args),
@@ -128,6 +130,7 @@ async fn run() -> ExitCode {
         Command::DeadLetters(args) => dead_letters::run(&common, args).await,
         Command::Redrive(args) => redrive::run(&common, args).await,
         Command::Erase(args) => erase::run(&common, args).await,
+        Command::Reports(args) => reports::run(&common, args).await,
         Command::Config(args) => config::run(&common, &args),
         #[cfg(feature = "aws")]
         Command::Deliver(args) => deliver::run(&common, args).await,

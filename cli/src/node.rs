@@ -10,16 +10,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::{Caller, Clock, Role, Roles, SystemClock};
+use alluvium_core::{Caller, Clock, Problem, Role, Roles, SystemClock};
 use alluvium_ingest::AccessKeys;
 use alluvium_ingest::gateway::{self, Gateway};
 use alluvium_ingest::kinesis::{self, KinesisEndpoint};
+use alluvium_ingest::uploads::{self, UploadParts, Uploads};
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::Log;
 use alluvium_local::pipeline::{Pipeline, StartReport};
 use alluvium_query::authorizer::new_secret;
-use alluvium_query::{Authorizer, CommitLag};
+use alluvium_query::{Authorizer, CommitLag, Links};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -31,7 +32,8 @@ use crate::settings::Settings;
 use front::{Guard, Pace};
 
 pub use shares::{
-    datasets, log_settings, maintenance_settings, pipeline_settings, pseudonym_key, sql_settings, transform_settings,
+    datasets, log_settings, maintenance_settings, pipeline_settings, pseudonym_key, reports_settings, sql_settings,
+    transform_settings, upload_settings,
 };
 use shares::{gateway_settings, kinesis_settings};
 
@@ -51,6 +53,8 @@ pub struct Node {
     pub pipeline: Arc<Pipeline>,
     gateway: Gateway,
     kinesis: KinesisEndpoint,
+    uploads: Uploads,
+    loader: JoinHandle<()>,
     server: JoinHandle<std::io::Result<()>>,
     watches: Vec<JoinHandle<()>>,
     stop_serving: CancellationToken,
@@ -91,13 +95,18 @@ impl Node {
         let kinesis = KinesisEndpoint::new(pipeline.log.clone(), pipeline.clock(), kinesis)?.with_keys(keys);
         let stop_serving = CancellationToken::new();
         let lag = Arc::<CommitLag>::default();
-        let takers = gateway::router(gateway.clone()).merge(kinesis::router(kinesis.clone()));
-        let routes = admin::routes(&pipeline, takers, settings, metrics, lag.clone())?;
+        let uploads = open_uploads(&pipeline, settings, authorizer.clone(), lag.clone()).await?;
+        let takers = gateway::router(gateway.clone())
+            .merge(kinesis::router(kinesis.clone()))
+            .merge(uploads::router(uploads.clone()));
+        let links = Links::new(authorizer.clone());
+        let (routes, reports) =
+            admin::routes(&pipeline, takers, uploads.clone(), settings, metrics, lag.clone(), links).await?;
         let limits = &settings.limits;
         let pace = Pace::new(limits.requests_per_second, limits.requests_per_second_of_owner);
         let guard = Guard { authorizer: authorizer.clone(), pace: Arc::new(pace) };
         let app = front::before(routes, guard, settings)?;
-        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag))];
+        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.run())];
         let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
         let server = tokio::spawn(async move { server.await });
         let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };
@@ -111,7 +120,10 @@ impl Node {
             watches.push(tokio::spawn(left.keep_fresh()));
         }
         pipeline.folder().announce(&node)?;
-        Ok((Self { listen, pipeline, gateway, kinesis, server, watches, stop_serving, authorizer }, report))
+        let loader = tokio::spawn(uploads.clone().load());
+        let node =
+            Self { listen, pipeline, gateway, kinesis, uploads, loader, server, watches, stop_serving, authorizer };
+        Ok((node, report))
     }
 
     /// A token with every right, for whoever runs the node; `None`: nobody is asked for one.
@@ -136,6 +148,7 @@ impl Node {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.gateway.stop_intake();
         self.kinesis.stop_intake();
+        self.uploads.stop();
         self.pipeline.end_arrivals();
         self.stop_serving.cancel();
         match tokio::time::timeout(STOPPING, self.server).await {
@@ -144,11 +157,34 @@ impl Node {
         }
         self.gateway.drained().await;
         self.kinesis.drained().await;
+        self.loader.await?;
         self.watches.iter().for_each(JoinHandle::abort);
         self.pipeline.drain().await?;
         self.pipeline.folder().remove_running()?;
         Ok(())
     }
+}
+
+/// The uploads of a node's folder.
+async fn open_uploads(
+    pipeline: &Arc<Pipeline>,
+    settings: &Settings,
+    authorizer: Option<Arc<Authorizer>>,
+    lag: Arc<CommitLag>,
+) -> anyhow::Result<Uploads> {
+    let links = Links::new(authorizer);
+    let sign = move |method: &str, target: &str, caller: Option<&Caller>| {
+        links.to(method, target, caller).map_err(|error| Problem::new(500, "not-signed", error.to_string()))
+    };
+    let parts = UploadParts {
+        stream: pipeline.log.clone(),
+        datasets: pipeline.datasets.clone(),
+        clock: pipeline.clock(),
+        sign: Arc::new(sign),
+        lag: Arc::new(move || lag.get()),
+    };
+    let (folder, settings) = (pipeline.folder().uploads(), upload_settings(settings));
+    Ok(tokio::task::spawn_blocking(move || Uploads::open(folder, parts, settings)).await??)
 }
 
 /// A token with every right and this owner.

@@ -92,7 +92,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 async fn ask_folder(settings: &Settings, dataset: &str, query: &[(&'static str, String)]) -> anyhow::Result<Value> {
     let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
     let engine = Arc::new(sql::engine(&folder, settings)?);
-    let (hot, _) = RedbHotIndex::open(&folder.hot(), settings.hot.cache_bytes)?;
+    let (hot, _) = RedbHotIndex::open(&folder.hot(), settings.hot.cache_bytes, Arc::new(SystemClock))?;
     let datasets = Arc::new(node::datasets(settings)?);
     let lag = Arc::<CommitLag>::default();
     if folder.was_left_running() {

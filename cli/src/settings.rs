@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alluvium_core::limits;
-use alluvium_ingest::{KinesisSettings, ShardLimits};
+use alluvium_ingest::{KinesisSettings, ShardLimits, UploadSettings};
 use alluvium_local::maintenance::MaintenanceSettings;
+use alluvium_local::reports::ReportsSettings;
 use alluvium_query::authorizer::DEFAULT_ROLE_CLAIM;
 use anyhow::Context as _;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -22,6 +23,9 @@ pub use secret::Secret;
 
 /// The file that is read when `--config` names none and it is there.
 pub const DEFAULT_FILE: &str = "alluvium.toml";
+
+/// The folder of reports that is read when none is named and it is there.
+pub const DEFAULT_REPORTS: &str = "reports";
 
 /// Variables with our prefix that are no settings.
 const NOT_SETTINGS: [&str; 1] = ["token"];
@@ -43,6 +47,7 @@ pub struct Settings {
     pub auth: Auth,
     pub cors: Cors,
     pub limits: Limits,
+    pub uploads: Uploads,
     pub log: Log,
     pub kinesis: Kinesis,
     pub delivery: Delivery,
@@ -50,6 +55,7 @@ pub struct Settings {
     pub hot: Hot,
     pub sql: Sql,
     pub maintain: Maintain,
+    pub reports: Reports,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +94,20 @@ pub struct Limits {
     pub request_time: Duration,
     pub record_expanded_bytes: usize,
     pub dead_letter_original_bytes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Uploads {
+    pub max_bytes: u64,
+    pub expanded_bytes: u64,
+    pub stored_bytes: u64,
+    pub unfinished: usize,
+    pub unfinished_of_owner: usize,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub receive_time: Duration,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub kept: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,6 +185,15 @@ pub struct Maintain {
     pub memory_bytes: usize,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reports {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    pub windows_kept: usize,
+    pub catch_up: usize,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -178,6 +207,7 @@ impl Default for Settings {
             auth: Auth::default(),
             cors: Cors::default(),
             limits: Limits::default(),
+            uploads: Uploads::default(),
             log: Log::default(),
             kinesis: Kinesis::default(),
             delivery: Delivery::default(),
@@ -185,6 +215,7 @@ impl Default for Settings {
             hot: Hot::default(),
             sql: Sql::default(),
             maintain: Maintain::default(),
+            reports: Reports::default(),
         }
     }
 }
@@ -217,6 +248,14 @@ impl Default for Limits {
             record_expanded_bytes: limits::RECORD_EXPANDED_BYTES,
             dead_letter_original_bytes: limits::DEAD_LETTER_ORIGINAL_BYTES,
         }
+    }
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        let UploadSettings { max_bytes, expanded_bytes, stored_bytes, unfinished, .. } = UploadSettings::default();
+        let UploadSettings { unfinished_of_owner, receive_time, kept, .. } = UploadSettings::default();
+        Self { max_bytes, expanded_bytes, stored_bytes, unfinished, unfinished_of_owner, receive_time, kept }
     }
 }
 
@@ -286,6 +325,13 @@ impl Default for Maintain {
     }
 }
 
+impl Default for Reports {
+    fn default() -> Self {
+        let ReportsSettings { windows_kept, catch_up, .. } = ReportsSettings::default();
+        Self { folder: None, windows_kept, catch_up }
+    }
+}
+
 /// Flags that take the place of settings; what is `None` was not given.
 #[derive(Debug, Default, Serialize)]
 pub struct Flags {
@@ -299,12 +345,20 @@ pub struct Flags {
     pub default_dataset: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthFlags>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reports: Option<ReportsFlags>,
 }
 
 /// Flags that take the place of settings of `auth`.
 #[derive(Debug, Default, Serialize)]
 pub struct AuthFlags {
     pub required: bool,
+}
+
+/// Flags that take the place of settings of `reports`.
+#[derive(Debug, Default, Serialize)]
+pub struct ReportsFlags {
+    pub folder: PathBuf,
 }
 
 /// The settings in force, and where each came from.
@@ -329,7 +383,10 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> anyhow::Result<Loaded> {
         .merge(Toml::file(file))
         .merge(variables)
         .merge(Named { name: "flag", values: flags });
-    let settings: Settings = figment.extract().map_err(explain)?;
+    let mut settings: Settings = figment.extract().map_err(explain)?;
+    if settings.reports.folder.is_none() && Path::new(DEFAULT_REPORTS).is_dir() {
+        settings.reports.folder = Some(PathBuf::from(DEFAULT_REPORTS));
+    }
     check(&settings)?;
     Ok(Loaded { settings, figment })
 }
@@ -353,6 +410,8 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         ("maintain.target_bytes", settings.maintain.target_bytes),
         ("maintain.round_bytes", settings.maintain.round_bytes),
         ("maintain.memory_bytes", settings.maintain.memory_bytes as u64),
+        ("reports.windows_kept", settings.reports.windows_kept as u64),
+        ("reports.catch_up", settings.reports.catch_up as u64),
     ];
     for (key, value) in at_least_one {
         anyhow::ensure!(value >= 1, "{key} is 0; it must be at least 1");
@@ -373,6 +432,13 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         "log.max_bytes is {}; it must be at least twice log.segment_bytes ({}), or nothing can ever be trimmed",
         settings.log.max_bytes,
         settings.log.segment_bytes
+    );
+    crate::node::upload_settings(settings).check()?;
+    anyhow::ensure!(
+        settings.reports.catch_up <= settings.reports.windows_kept,
+        "reports.catch_up is {}; it must be at most reports.windows_kept ({}), or results were made only to be deleted",
+        settings.reports.catch_up,
+        settings.reports.windows_kept
     );
     KinesisSettings { stream: settings.kinesis.stream.clone(), ..KinesisSettings::default() }.check()?;
     anyhow::ensure!(

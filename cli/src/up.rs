@@ -9,7 +9,7 @@ use alluvium_local::pipeline::StartReport;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::node::Node;
-use crate::settings::{self, AuthFlags, Flags, Settings};
+use crate::settings::{self, AuthFlags, Flags, ReportsFlags, Settings};
 use crate::{Common, Outcome, observe, output};
 
 /// Run the whole pipeline on this machine until stopped: gateway and API on one port, everything kept in one folder.
@@ -27,6 +27,9 @@ pub struct Args {
     /// A folder of `*.json` schemas, one per dataset, beside the built-in ones.
     #[arg(long, value_name = "DIR")]
     datasets: Option<PathBuf>,
+    /// A folder of `*.sql` reports; without it `reports` in the working directory, if there is one.
+    #[arg(long, value_name = "DIR")]
+    reports: Option<PathBuf>,
     /// Where events go that neither a route nor their `type` sends anywhere.
     #[arg(long, value_name = "NAME")]
     default_dataset: Option<String>,
@@ -42,6 +45,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         datasets: args.datasets,
         default_dataset: args.default_dataset,
         auth: args.no_auth.then(AuthFlags::default),
+        reports: args.reports.map(|folder| ReportsFlags { folder }),
     };
     let settings = settings::load(common.config.as_deref(), &flags)?.settings;
     observe::log(&settings.verbosity, common.json)?;

@@ -1,9 +1,13 @@
 //! The hot index: chunks of rows, grouped so that the newest records of one source are found in one place.
 
+mod position;
+
 use bytes::Bytes;
 
 use crate::clock::Micros;
 use crate::identity::BatchIdentity;
+
+pub use position::{PutPosition, PutPositionError};
 
 /// How many buckets a dataset's sources are spread over.
 ///
@@ -85,4 +89,31 @@ pub struct HotQuery {
     pub to: Micros,
     /// Chunks that have expired at this time are not returned.
     pub now: Micros,
+}
+
+/// A question to the hot index: what was put into it from a position on, in the order of the puts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutQuery {
+    /// The dataset.
+    pub dataset: String,
+    /// The bucket to look in; `None`: all.
+    pub bucket: Option<u16>,
+    /// The first position wanted, included.
+    pub from: PutPosition,
+    /// The most chunks to look at, at least one.
+    pub most: usize,
+    /// Chunks that have expired at this time are not returned.
+    pub now: Micros,
+}
+
+/// What was put into the hot index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Puts {
+    /// The chunks and where they were put, in order of their positions.
+    pub chunks: Vec<(PutPosition, HotChunk)>,
+    /// Every chunk that lies between the position asked for and this one is in `chunks`, unless it has expired, or was put again since and
+    /// comes later. Not before the position asked for.
+    pub up_to: PutPosition,
+    /// Whether there is more already, from `up_to` on.
+    pub more: bool,
 }

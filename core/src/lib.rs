@@ -15,10 +15,12 @@
 
 pub mod arrivals;
 pub mod caller;
+pub mod cell;
 pub mod clock;
 pub mod commit;
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod csv;
 pub mod data_file;
 pub mod dataset;
 pub mod destination;
@@ -36,6 +38,7 @@ pub mod origin;
 pub mod ports;
 pub mod problem;
 pub mod record;
+pub mod report;
 
 pub use caller::{Caller, EVERYBODY, OtherOwner, Role, Roles, Whose};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -50,3 +53,4 @@ pub use object_index::IndexEntry;
 pub use origin::{DeadLetterId, Origin};
 pub use problem::Problem;
 pub use record::{DeliveryBatch, PutBatch, PutRecord, StreamRecord};
+pub use report::{Report, ReportName, Window, Windows};

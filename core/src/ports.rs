@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::clock::Micros;
-use crate::hot::{HotChunk, HotQuery};
+use crate::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
 use crate::identity::{SequenceNumber, ShardId};
 use crate::object_index::IndexEntry;
 use crate::record::{PutBatch, StreamRecord};
@@ -228,6 +228,21 @@ pub trait HotIndex: Send + Sync {
     ///
     /// When the index cannot be asked.
     async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError>;
+
+    /// The chunks of a dataset from a position on, in the order in which they were put: the order in which they became visible, so that
+    /// what is put after this returns lies at or after [`Puts::up_to`]. A chunk that is put again leaves its position for a later one.
+    ///
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    async fn puts(&self, query: PutQuery) -> Result<Puts, PortError>;
+
+    /// Where what [`puts`](Self::puts) tells of ends now: nothing will be put before it any more.
+    ///
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    async fn puts_end(&self) -> Result<PutPosition, PortError>;
 
     /// The event time since which the index holds every event of the dataset that it should; `None`: it never was complete.
     ///

@@ -74,6 +74,13 @@ run "promises" {
   }
 
   assert {
+    condition = [for index in aws_dynamodb_table.hot.global_secondary_index : "${index.name} ${index.hash_key} ${index.range_key} ${index.projection_type}"] == [
+      "puts pk put KEYS_ONLY"
+    ]
+    error_message = "The order of the puts is told by an index of keys alone."
+  }
+
+  assert {
     condition = (
       aws_secretsmanager_secret_version.signing[0].secret_string_wo_version == 1
       && aws_secretsmanager_secret_version.signing[0].secret_string == null

@@ -7,7 +7,7 @@
 pub(crate) mod body;
 pub(crate) mod budget;
 mod cloudevents;
-mod frame;
+pub(crate) mod frame;
 mod intake;
 mod openapi;
 pub(crate) mod rejection;

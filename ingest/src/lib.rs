@@ -2,6 +2,7 @@
 //!
 //! - [`gateway`] receives requests, cuts their bodies into events ([`delimit`]), wraps them into stream records and answers
 //!   202 with a [`Receipt`] once the stream holds all of them durably.
+//! - [`uploads`] takes whole files in, and loads them into the stream in the background.
 //! - [`kinesis`] takes records in and gives them out the way Amazon Kinesis Data Streams does, for stock clients.
 //! - [`producer`] sends records to Kinesis, to Firehose, or to a gateway: together where that saves requests, and again what failed.
 //! - [`generate`] makes up device telemetry from a seed; [`replay`] reads events from files; both are an [`EventSource`], which
@@ -28,6 +29,7 @@ pub mod producer;
 mod receipt;
 pub mod replay;
 mod seeded;
+pub mod uploads;
 
 pub use bodies::{Bodies, BodySettings, EventBody, EventSource, Pace, Written};
 pub use error::IngestError;
@@ -37,3 +39,4 @@ pub use kinesis::{AccessKey, AccessKeys, KinesisEndpoint, KinesisSettings, Shard
 pub use problem_answer::ProblemAnswer;
 pub use receipt::{Receipt, ReceiptError};
 pub use replay::{Replay, ReplaySettings};
+pub use uploads::{UploadParts, UploadSettings, Uploads};

@@ -3,11 +3,13 @@
 //! A replayed event's id is `<stem>:<row>`, the file's name without its ending and the row's number, so that replaying a file
 //! again is a retry and not new data; rows that say the same are different events. An NDJSON event that has an id keeps it.
 
+mod cells;
 mod lines;
 mod merge;
 mod ndjson;
 mod series;
 mod settings;
+pub(crate) mod table;
 mod time;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +21,7 @@ use merge::Merge;
 use ndjson::NdjsonFile;
 use series::Series;
 
+pub(crate) use lines::Line;
 pub use lines::Lines;
 pub use settings::{FileFormat, ReplaySettings, Shift};
 
@@ -100,17 +103,25 @@ impl EventSource for OneFile {
 }
 
 fn format_of(file: &Path) -> Result<FileFormat, IngestError> {
-    let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
-    match ending.as_ref().and_then(|ending| ending.to_str()) {
-        Some("csv") => Ok(FileFormat::Csv),
-        Some("ndjson" | "jsonl" | "json") => Ok(FileFormat::Ndjson),
-        _ => Err(IngestError::setting(
+    let told = file.to_str().and_then(format_of_name);
+    told.ok_or_else(|| {
+        IngestError::setting(
             "format",
             format!(
                 "{}: its name does not tell; expected .csv, .ndjson, .jsonl or .json, or the format",
                 file.display()
             ),
-        )),
+        )
+    })
+}
+
+/// What the name of a file tells of its format.
+pub(crate) fn format_of_name(name: &str) -> Option<FileFormat> {
+    let ending = Path::new(name).extension()?.to_str()?.to_ascii_lowercase();
+    match ending.as_str() {
+        "csv" => Some(FileFormat::Csv),
+        "ndjson" | "jsonl" | "json" => Some(FileFormat::Ndjson),
+        _ => None,
     }
 }
 

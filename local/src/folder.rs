@@ -9,6 +9,8 @@
 //! DIR/lake/        the Delta tables and commit messages, see docs/formats/lake.md
 //! DIR/hot/         the hot index; may be deleted while nothing runs, it is rebuilt
 //! DIR/queries/     results of statements that wait for their readers; emptied whenever the folder is opened
+//! DIR/uploads/     files that were put and are not loaded into the stream yet, and what has become of those that were
+//! DIR/reports/     results of reports, see docs/reports.md; what is not to be made anew is to be kept with the lake
 //! DIR/spill/       rows that are being sorted by maintenance; may be deleted while nothing runs
 //! ```
 
@@ -187,6 +189,16 @@ impl DataFolder {
     /// Where results of statements wait for their readers.
     pub fn queries(&self) -> PathBuf {
         self.root.join("queries")
+    }
+
+    /// Where uploaded files lie until they are loaded.
+    pub fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    /// Where results of reports are kept.
+    pub fn reports(&self) -> PathBuf {
+        self.root.join("reports")
     }
 
     /// Where maintenance puts rows that do not fit into memory.

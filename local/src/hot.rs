@@ -10,17 +10,20 @@
 mod error;
 mod layout;
 mod open;
+mod puts;
 mod rewrite;
+mod tables;
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, time_bucket_of};
+use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, PutPosition, PutQuery, Puts, time_bucket_of};
 use alluvium_core::hot_block::HotBlockError;
 use alluvium_core::ports::{HotIndex, PortError};
 use async_trait::async_trait;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 pub use error::HotIndexError;
 use open::Files;
@@ -30,6 +33,10 @@ pub use open::Opened;
 const CHUNKS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("chunks.v1");
 /// When chunks expire: [`layout::expiry_key`] to nothing, so that expiry reads no block.
 const EXPIRY: TableDefinition<&[u8], ()> = TableDefinition::new("expiry.v1");
+/// In which order chunks were put: [`layout::put_key`] to nothing.
+const PUTS: TableDefinition<&[u8], ()> = TableDefinition::new("puts.v1");
+/// When the last chunk was put: every later put has a later time, whatever the clock says.
+const LAST_PUT: TableDefinition<(), i64> = TableDefinition::new("last_put.v1");
 /// The marks that say since when a dataset is complete: dataset to event time.
 const COMPLETE_SINCE: TableDefinition<&str, i64> = TableDefinition::new("complete_since.v1");
 
@@ -42,20 +49,21 @@ pub struct RedbHotIndex {
     /// Written to when another file takes the place of the one that it is of.
     database: Arc<RwLock<Database>>,
     files: Arc<Files>,
+    clock: Arc<dyn Clock>,
 }
 
 impl RedbHotIndex {
     /// Opens the index in the folder `dir`, making the folder and the file where they are missing. `cache_bytes` bounds what redb
-    /// keeps in memory. Blocks while an unclean file is repaired.
+    /// keeps in memory; `clock` says when chunks are put. Blocks while an unclean file is repaired.
     ///
     /// # Errors
     ///
     /// When another process has it open, or the folder cannot be read or written. A damaged file is no error: see
     /// [`Opened::SetAside`].
-    pub fn open(dir: &Path, cache_bytes: usize) -> Result<(Self, Opened), HotIndexError> {
+    pub fn open(dir: &Path, cache_bytes: usize, clock: Arc<dyn Clock>) -> Result<(Self, Opened), HotIndexError> {
         let files = Files { dir: dir.to_owned(), cache_bytes };
         let (database, opened) = open::open(&files)?;
-        Ok((Self { database: Arc::new(RwLock::new(database)), files: Arc::new(files) }, opened))
+        Ok((Self { database: Arc::new(RwLock::new(database)), files: Arc::new(files), clock }, opened))
     }
 
     /// Leaves of each chunk, expired ones included, what `change` makes of it; nothing else can be read in the index's folder
@@ -123,7 +131,8 @@ impl HotIndex for RedbHotIndex {
         if chunks.is_empty() {
             return Ok(());
         }
-        self.blocking("store chunks", move |database| put(database, &chunks)).await
+        let now = self.clock.now_micros();
+        self.blocking("store chunks", move |database| tables::put(database, &chunks, now)).await
     }
 
     async fn flush(&self) -> Result<(), PortError> {
@@ -133,6 +142,14 @@ impl HotIndex for RedbHotIndex {
 
     async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError> {
         self.blocking("be read", move |database| newest(database, &query)).await
+    }
+
+    async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {
+        self.blocking("say what was put", move |database| puts::puts(database, &query)).await
+    }
+
+    async fn puts_end(&self) -> Result<PutPosition, PortError> {
+        self.blocking("say where its puts end", |database| puts::end(&database.begin_read()?)).await
     }
 
     async fn complete_since(&self, dataset: &str) -> Result<Option<Micros>, PortError> {
@@ -159,7 +176,7 @@ impl HotIndex for RedbHotIndex {
     async fn expire(&self, now: Micros) -> Result<usize, PortError> {
         let mut forgotten = 0;
         loop {
-            let some = self.blocking("forget expired chunks", move |database| expire(database, now)).await?;
+            let some = self.blocking("forget expired chunks", move |database| tables::expire(database, now)).await?;
             forgotten += some;
             if some < EXPIRE_AT_ONCE {
                 return Ok(forgotten);
@@ -178,36 +195,6 @@ fn write<T>(
     let outcome = work(&transaction)?;
     transaction.commit()?;
     Ok(outcome)
-}
-
-fn put(database: &Database, chunks: &[HotChunk]) -> Result<(), HotIndexError> {
-    write(database, Durability::None, |transaction| {
-        let mut table = transaction.open_table(CHUNKS)?;
-        let mut expiry = transaction.open_table(EXPIRY)?;
-        chunks.iter().try_for_each(|chunk| put_chunk(&mut table, &mut expiry, chunk))
-    })
-}
-
-/// Writes one chunk, and when it expires.
-fn put_chunk(
-    table: &mut Table<'_, &[u8], &[u8]>,
-    expiry: &mut Table<'_, &[u8], ()>,
-    chunk: &HotChunk,
-) -> Result<(), HotIndexError> {
-    let key = layout::chunk_key(chunk);
-    let expires_before = put_one(table, &key, chunk)?;
-    if let Some(before) = expires_before.filter(|before| *before != chunk.expires_at) {
-        expiry.remove(layout::expiry_key(before, &key).as_slice())?;
-    }
-    expiry.insert(layout::expiry_key(chunk.expires_at, &key).as_slice(), ())?;
-    Ok(())
-}
-
-/// Writes one chunk; answers when the one that it takes the place of was to expire.
-fn put_one(table: &mut Table<'_, &[u8], &[u8]>, key: &[u8], chunk: &HotChunk) -> Result<Option<Micros>, HotIndexError> {
-    let value = layout::chunk_value(chunk);
-    let before = table.insert(key, value.as_slice())?;
-    before.map(|before| Ok(layout::Header::read(before.value())?.expires_at)).transpose()
 }
 
 fn newest(database: &Database, query: &HotQuery) -> Result<Vec<HotChunk>, HotIndexError> {
@@ -252,22 +239,6 @@ fn newest_of_bucket(
         }
     }
     Ok(found)
-}
-
-fn expire(database: &Database, now: Micros) -> Result<usize, HotIndexError> {
-    write(database, Durability::None, |transaction| {
-        let mut table = transaction.open_table(CHUNKS)?;
-        let mut expiry = transaction.open_table(EXPIRY)?;
-        let past_last = layout::expiry_past(now);
-        let expired = expiry.range::<&[u8]>(..past_last.as_slice())?.take(EXPIRE_AT_ONCE);
-        let expired: Vec<Vec<u8>> =
-            expired.map(|entry| entry.map(|(key, _)| key.value().to_vec())).collect::<Result<_, _>>()?;
-        for key in &expired {
-            expiry.remove(key.as_slice())?;
-            table.remove(layout::chunk_key_of_expiry(key)?)?;
-        }
-        Ok(expired.len())
-    })
 }
 
 #[cfg(test)]

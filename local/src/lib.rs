@@ -5,6 +5,8 @@
 //! the loops of [`delivery`] and [`committer`] between them, and
 //! that of [`maintenance`] beside them. Durable means synced: see [`disk`].
 //!
+//! On a schedule: [`reports`] runs statements for windows of time, and keeps what comes of them as files ([`export`]).
+//!
 //! On demand: [`redrive`] sends dead letters again, and [`erasure`] takes an owner's rows out of everything.
 //!
 //! Beside it, for a stack on AWS services: [`firehose`] delivers from a stream to a function as Amazon Data Firehose does.
@@ -14,6 +16,7 @@ pub mod committer;
 pub mod delivery;
 pub mod disk;
 pub mod erasure;
+pub mod export;
 pub mod firehose;
 pub mod folder;
 pub mod hot;
@@ -22,5 +25,6 @@ pub mod maintenance;
 pub mod pipeline;
 pub mod queue;
 pub mod redrive;
+pub mod reports;
 pub mod sql;
 pub mod store;

@@ -6,10 +6,12 @@ mod rebuild;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::ports::{HotIndex, PortError, ShardState, Stream};
 use alluvium_core::{Clock, Datasets, SequenceNumber};
 use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings};
 use alluvium_transform::{DataFiles, Transform, TransformError, TransformSettings};
+use async_trait::async_trait;
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -26,6 +28,7 @@ use crate::hot::{HotIndexError, Opened, RedbHotIndex};
 use crate::log::{Log, LogSettings, RecoveryReport};
 use crate::maintenance::{Maintenance, MaintenanceSettings};
 use crate::queue::LocalCommitQueue;
+use crate::reports::Committed;
 use crate::store::{StoreFiles, SyncedStore};
 
 /// How many commit messages may wait for the committer before delivery waits for it.
@@ -206,7 +209,7 @@ impl Pipeline {
         ));
         let shards = log.shards().await?;
         check_that_log_and_lake_agree(&shards, &lake)?;
-        let (hot, hot_opened) = RedbHotIndex::open(&folder.hot(), settings.hot_cache_bytes)?;
+        let (hot, hot_opened) = RedbHotIndex::open(&folder.hot(), settings.hot_cache_bytes, clock.clone())?;
         if let Opened::SetAside { kept, why } = &hot_opened {
             tracing::warn!(kept = %kept.display(), why, "the hot index was damaged and was set aside");
         }
@@ -323,13 +326,18 @@ impl Pipeline {
     ///
     /// When the log cannot be read.
     pub async fn commit_lag(&self) -> Result<Duration, PortError> {
+        let waited = self.oldest_waiting().await?.map_or(0, |oldest| self.clock.now_micros() - oldest);
+        Ok(Duration::from_micros(u64::try_from(waited).unwrap_or(0)))
+    }
+
+    /// When the oldest record arrived that is not yet committed; `None`: all are.
+    async fn oldest_waiting(&self) -> Result<Option<Micros>, PortError> {
         let mut oldest = None;
         for state in self.log.shards().await? {
             let page = self.log.read(&state.shard, self.committed.position(&state.shard), 1, Duration::ZERO).await?;
             oldest = page.records.first().map(|record| record.arrival).into_iter().chain(oldest).min();
         }
-        let waited = oldest.map_or(0, |oldest| self.clock.now_micros() - oldest);
-        Ok(Duration::from_micros(u64::try_from(waited).unwrap_or(0)))
+        Ok(oldest)
     }
 
     /// The data folder that it holds.
@@ -374,6 +382,15 @@ impl Pipeline {
         let committed = committer.await?;
         self.log.close().await;
         delivered.and(committed)
+    }
+}
+
+#[async_trait]
+impl Committed for Pipeline {
+    async fn committed_before(&self) -> Result<Micros, PortError> {
+        // Asked first: what arrives from now on is later.
+        let now = self.clock.now_micros();
+        Ok(self.oldest_waiting().await?.map_or(now, |oldest| oldest.min(now)))
     }
 }
 

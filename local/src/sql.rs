@@ -19,6 +19,7 @@ mod keys;
 mod own_rows;
 mod placeholders;
 mod scan;
+mod scanned;
 mod size;
 mod statement;
 mod tables;
@@ -50,6 +51,7 @@ pub use jobs::{JobSettings, QueryJobs};
 pub use tables::Snapshots;
 
 use self::catalog::{LakeCatalog, LakeTables};
+use self::scanned::Scanned;
 use self::statement::{Plan, Started};
 use self::threads::Threads;
 
@@ -208,12 +210,21 @@ impl DataFusionSql {
         }
     }
 
-    /// Checks what of a statement can be checked without any I/O.
-    async fn check(&self, asked: &Statement) -> Result<(), PortError> {
+    /// Checks what of a statement can be checked without any I/O: that it is SQL, of a size that is planned, and names tables that there are.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused.
+    pub async fn check(&self, asked: &Statement) -> Result<(), PortError> {
         size::check_text(&asked.sql)?;
         let (planner, asked) = (self.planner.clone(), asked.clone());
         // What is read is dropped there too, which goes as deep.
-        self.threads.run(move || planner.prepare(&asked).map(drop)).await?
+        self.threads.run(move || planner.prepare(&asked, &Arc::default()).map(drop)).await?
+    }
+
+    /// The count of what a statement has read, which goes on when the engine has forgotten the statement.
+    async fn scanned(&self, id: &StatementId) -> Result<Arc<Scanned>, PortError> {
+        Ok(self.find(id).await?.scanned())
     }
 
     async fn find(&self, id: &StatementId) -> Result<Arc<Started>, PortError> {
@@ -227,12 +238,14 @@ impl DataFusionSql {
 }
 
 impl Planner {
-    /// Reads a statement and checks what can be checked without any I/O.
-    pub(in crate::sql) fn prepare(&self, asked: &Statement) -> Result<Plan, PortError> {
+    /// Reads a statement and checks what can be checked without any I/O. What it reads will be counted in `scanned`.
+    pub(in crate::sql) fn prepare(&self, asked: &Statement, scanned: &Arc<Scanned>) -> Result<Plan, PortError> {
         let catalog = Arc::new(LakeCatalog::new(self.tables.clone(), asked.reader.clone()));
         let base = if asked.reader.is_some() { &self.of_readers } else { &self.base };
-        let mut state =
-            SessionStateBuilder::new_from_existing(base.clone()).with_catalog_list(catalog.clone().into_list()).build();
+        let mut state = SessionStateBuilder::new_from_existing(base.clone())
+            .with_config(base.config().clone().with_extension(scanned.clone()))
+            .with_catalog_list(catalog.clone().into_list())
+            .build();
         // What `now()` is for all of it.
         state.mark_start_execution();
         let refused = |error: DataFusionError| error::refused(&error);

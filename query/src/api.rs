@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! GET  /v1/{dataset}?source=&owner=&from=&to=&limit=&cursor=&fields=&format=   records, newest first
+//! GET  /v1/{dataset}?after=&source=&owner=&limit=&fields=&format=              records as they came in, for those who poll
 //! GET  /data                                                                   the same for the dataset `data`
 //! POST /admin/sql  {"sql": …}                                                  the results as one Arrow IPC stream
 //! POST /v1/queries {"sql": …}                                                  a statement to look at and read later
+//! GET  /v1/reports                                                             reports and their results
 //! ```
 //!
 //! The routers set no fallback and only the methods above, so that they merge with routers that serve other methods of the same
@@ -23,12 +25,14 @@ mod names;
 mod openapi;
 mod parameters;
 mod queries;
+mod reports;
 mod sql;
 
 use std::sync::Arc;
 
 use alluvium_core::problem::PROBLEM_JSON;
 use alluvium_core::{Caller, EVERYBODY, OtherOwner, Problem, Whose};
+use arrow::record_batch::RecordBatch;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -43,10 +47,11 @@ pub use live::{LiveApi, live_routes};
 pub use openapi::{document, openapi, openapi_routes};
 pub use parameters::parse_time;
 pub use queries::queries_routes;
+pub use reports::{FailureView, FileView, ReportList, ReportView, ReportsApi, ResultView, reports_routes};
 pub use sql::{ARROW_STREAM, sql_routes};
 
 use crate::error::QueryError;
-use crate::records::{Records, RecordsPage};
+use crate::records::{After, AfterPage, AfterRequest, Records, RecordsPage, RecordsRequest};
 use format::{Beside, Format};
 use parameters::Asked;
 
@@ -101,13 +106,16 @@ async fn read(api: &RecordsApi, dataset: String, parts: &Parts) -> Response {
     let answer = async {
         let Query(pairs) = Query::<Pairs>::try_from_uri(&parts.uri)
             .map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
-        let Asked { mut request, fields, format } = parameters::read(dataset, &pairs, api.records.now())?;
+        let Asked { mut request, after, fields, format } = parameters::read(dataset, &pairs, api.records.now())?;
         request.owner = api.reads(parts.extensions.get(), request.owner.as_deref())?;
         if let Some(fields) = fields {
             request.columns = Some(names::columns(&fields, api.records.columns(&request.dataset)?.as_ref())?);
         }
-        let page = api.records.page(&request).await?;
-        page_response(&page, format.unwrap_or_else(|| Format::accepted(&parts.headers)), parts.uri.query())
+        let answer = match after {
+            None => Answer::of_page(api.records.page(&request).await?),
+            Some(after) => Answer::of_after(api.records.after(&after_request(request, after)).await?),
+        };
+        answer.response(format.unwrap_or_else(|| Format::accepted(&parts.headers)), parts.uri.query())
     };
     answer.await.unwrap_or_else(|error| {
         let problem = error.problem();
@@ -118,16 +126,41 @@ async fn read(api: &RecordsApi, dataset: String, parts: &Parts) -> Response {
     })
 }
 
-fn page_response(page: &RecordsPage, format: Format, query: Option<&str>) -> Result<Response, QueryError> {
-    let body = match format {
-        Format::Json => json::page(page),
-        Format::Ndjson => json::lines(&page.rows),
-        Format::Csv => csv::records(&page.rows)?,
-        Format::Arrow => format::arrow_stream(std::slice::from_ref(&page.rows))?,
-    };
-    let next = page.next.as_ref().map(ToString::to_string);
-    let beside = Beside { next: next.as_deref(), parameter: "cursor", complete: Some(page.complete), query };
-    Ok(format.response(body, &beside).expect("a cursor is base64url"))
+fn after_request(request: RecordsRequest, after: After) -> AfterRequest {
+    let RecordsRequest { dataset, owner, source, limit, columns, .. } = request;
+    AfterRequest { dataset, owner, source, after, limit, columns }
+}
+
+/// Records, and what there is to say of them.
+struct Answer {
+    rows: RecordBatch,
+    /// What the next request carries as `parameter`; `None`: this was the last page.
+    next: Option<String>,
+    parameter: &'static str,
+    complete: bool,
+}
+
+impl Answer {
+    fn of_page(page: RecordsPage) -> Self {
+        let next = page.next.map(|cursor| cursor.to_string());
+        Self { rows: page.rows, next, parameter: "cursor", complete: page.complete }
+    }
+
+    fn of_after(page: AfterPage) -> Self {
+        Self { rows: page.rows, next: Some(page.next.to_string()), parameter: "after", complete: page.complete }
+    }
+
+    fn response(&self, format: Format, query: Option<&str>) -> Result<Response, QueryError> {
+        let body = match format {
+            Format::Json => json::page(&self.rows, self.next.as_deref(), self.complete),
+            Format::Ndjson => json::lines(&self.rows),
+            Format::Csv => csv::records(&self.rows)?,
+            Format::Arrow => format::arrow_stream(std::slice::from_ref(&self.rows))?,
+        };
+        let Self { next, parameter, complete, .. } = self;
+        let beside = Beside { next: next.as_deref(), parameter, complete: Some(*complete), query };
+        Ok(format.response(body, &beside).expect("a cursor is base64url"))
+    }
 }
 
 /// A problem document as a response, with `Retry-After` where it says when to try again.

@@ -14,4 +14,6 @@ pub mod records;
 
 pub use authorizer::{Access, Authorizer, AuthorizerSettings, KeySource, Links, Refusal};
 pub use error::QueryError;
-pub use records::{CommitLag, Cursor, Records, RecordsPage, RecordsRequest};
+pub use records::{
+    After, AfterCursor, AfterPage, AfterRequest, CommitLag, Cursor, Records, RecordsPage, RecordsRequest,
+};

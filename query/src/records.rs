@@ -24,6 +24,7 @@
 //! the page that either is on (up to [`DUPLICATE_ROWS`] rows on each side). Further apart, both are returned, each at its own
 //! time. The first arrival itself is never hidden.
 
+mod after;
 mod boundary;
 mod conform;
 mod cursor;
@@ -46,7 +47,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use crate::error::QueryError;
-pub use cursor::Cursor;
+pub use after::{After, AfterPage, AfterRequest};
+pub use cursor::{AfterCursor, Cursor, CursorError};
 use projection::Projection;
 
 /// How many rows a page has when the request does not say.
@@ -190,20 +192,38 @@ impl Records {
     /// the lake cannot be read.
     pub async fn page(&self, request: &RecordsRequest) -> Result<RecordsPage, QueryError> {
         let mut dataset = self.readable(&request.dataset)?;
-        let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(QueryError::parameter("limit", format!("{limit} is not within 1 to {MAX_LIMIT}")));
-        }
-        let cursor = request.cursor.as_ref();
-        if let Some(cursor) = cursor.filter(|cursor| cursor.dataset != request.dataset) {
-            let message = format!("it was given out for `{}`, not for `{}`", cursor.dataset, request.dataset);
-            return Err(QueryError::parameter("cursor", message));
+        let limit = limit(request.limit)?;
+        if let Some(cursor) = &request.cursor {
+            given_out_for("cursor", &cursor.dataset, &request.dataset)?;
         }
         let Some(wanted) = &request.columns else { return page::read(self, request, &dataset, limit).await };
         let projection = Projection::new(&dataset.columns, wanted)?;
         dataset.columns = projection.read;
         let page = page::read(self, request, &dataset, limit).await?;
         Ok(RecordsPage { rows: page.rows.project(&projection.answered)?, ..page })
+    }
+
+    /// Tells what came in after something.
+    ///
+    /// # Errors
+    ///
+    /// When the dataset is unknown or not in the hot index, a parameter cannot be used, or the hot index cannot be read.
+    pub async fn after(&self, request: &AfterRequest) -> Result<AfterPage, QueryError> {
+        let mut dataset = self.readable(&request.dataset)?;
+        if request.dataset == DatasetName::dead_letters().as_str() {
+            let message = "dead letters are not in the hot index, which alone knows what came in since; \
+                           read them with `from`, or with SQL";
+            return Err(QueryError::parameter("after", message));
+        }
+        let limit = limit(request.limit)?;
+        if let After::Cursor(cursor) = &request.after {
+            given_out_for("after", &cursor.dataset, &request.dataset)?;
+        }
+        let Some(wanted) = &request.columns else { return after::read(self, request, &dataset, limit).await };
+        let projection = Projection::new(&dataset.columns, wanted)?;
+        dataset.columns = projection.read;
+        let page = after::read(self, request, &dataset, limit).await?;
+        Ok(AfterPage { rows: page.rows.project(&projection.answered)?, ..page })
     }
 
     fn readable(&self, name: &str) -> Result<Readable, QueryError> {
@@ -217,6 +237,23 @@ impl Records {
         known.push("dead_letters");
         Err(QueryError::UnknownDataset { name: name.chars().take(80).collect(), known: known.join(", ") })
     }
+}
+
+/// The most rows of a page.
+fn limit(asked: Option<usize>) -> Result<usize, QueryError> {
+    let limit = asked.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(QueryError::parameter("limit", format!("{limit} is not within 1 to {MAX_LIMIT}")))
+    }
+}
+
+fn given_out_for(parameter: &str, dataset: &str, asked: &str) -> Result<(), QueryError> {
+    if dataset == asked {
+        return Ok(());
+    }
+    Err(QueryError::parameter(parameter, format!("it was given out for `{dataset}`, not for `{asked}`")))
 }
 
 #[cfg(test)]

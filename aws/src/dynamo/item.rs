@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! a chunk   pk "<dataset>#<bucket>"   sk the chunk's sort key
-//!           version 1, rows, min_time, max_time, expires (µs), expires_at (s, rounded up, for TTL), block (binary)
+//!           version 1, rows, min_time, max_time, expires (µs), expires_at (s, rounded up, for TTL), block (binary),
+//!           put (its position among all puts, and the sort key of the index `puts`)
 //! a mark    pk "<dataset>#complete"   sk "since"
 //!           since (µs)
 //! ```
 //!
-//! A dataset's name has no `#`, so no pk is another's.
+//! A dataset's name has no `#`, so no pk is another's. A chunk without `put` was written before there was one, and is not in that index.
 
 use std::collections::HashMap;
 
 use alluvium_core::BatchIdentity;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::HotChunk;
+use alluvium_core::hot::{HotChunk, PutPosition};
 use alluvium_core::limits::{HOT_CHUNK_BYTES, HOT_ITEM_BYTES};
 use alluvium_core::ports::{Advice, PortError};
 use aws_sdk_dynamodb::primitives::Blob;
@@ -28,6 +29,10 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 pub(super) const PK: &str = "pk";
 /// The sort key's name.
 pub(super) const SK: &str = "sk";
+/// Where a chunk was put among all puts.
+pub(super) const PUT: &str = "put";
+/// The index by [`PK`] and [`PUT`], of keys alone.
+pub(super) const PUTS: &str = "puts";
 /// When a chunk expires, to the microsecond.
 pub(super) const EXPIRES: &str = "expires";
 /// The event time of a chunk's oldest row.
@@ -68,13 +73,14 @@ fn seconds(time: Micros) -> i64 {
     time.div_euclid(1_000_000) + i64::from(time.rem_euclid(1_000_000) > 0)
 }
 
-/// A chunk as an item.
+/// A chunk as an item that is put at this position.
 ///
 /// # Errors
 ///
 /// When it is larger than an item may be.
-pub(super) fn of_chunk(chunk: HotChunk) -> Result<Item, PortError> {
+pub(super) fn of_chunk(chunk: HotChunk, put: &PutPosition) -> Result<Item, PortError> {
     let attributes = [
+        (PUT, AttributeValue::S(put.to_string())),
         (PK, AttributeValue::S(bucket_key(&chunk.dataset, chunk.bucket))),
         (SK, AttributeValue::S(chunk.sort_key())),
         (VERSION, number(VERSION_NUMBER)),

@@ -1,15 +1,19 @@
 //! Writing chunks, many to a request and several requests at a time.
+//!
+//! Each request says when it puts its chunks, and who asks what was put is told of that only [`SETTLE`](super::SETTLE) later. So a request that
+//! took longer than half of that may be told of too late: it is made once more, at a new time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use alluvium_core::hot::HotChunk;
+use alluvium_core::clock::Micros;
+use alluvium_core::hot::{HotChunk, PutPosition};
 use alluvium_core::limits::HOT_ITEM_BYTES;
 use alluvium_core::ports::{Advice, PortError};
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{DynamoHotIndex, item};
+use super::{DynamoHotIndex, item, micros};
 use crate::error::port_error;
 
 /// The most items of one request. Amazon DynamoDB API Reference, `BatchWriteItem`.
@@ -23,7 +27,7 @@ const _: () = assert!(REQUEST_ITEMS * HOT_ITEM_BYTES <= REQUEST_BYTES);
 const REQUESTS_AT_ONCE: usize = 8;
 
 /// The first pause before items are offered again that were not taken, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// How often in a row none of a request's items may be taken before the put fails: pauses of 11 to 22 seconds together.
 const FRUITLESS: u32 = 9;
 
@@ -40,10 +44,17 @@ impl DynamoHotIndex {
 
     async fn write(&self, request: Request) -> Result<(), PortError> {
         let pauses = || self.retries.pauses(PAUSES.0, PAUSES.1);
-        let sent = until_taken(request.items, pauses, |items| async {
+        let late = micros(self.settle / 2);
+        let sent = until_taken(request.chunks, pauses, |chunks| async {
+            let at = self.clock.now_micros();
+            let items = chunks.iter().map(|chunk| put_at(at, chunk)).collect::<Result<Vec<_>, _>>()?;
             let sent = self.client.batch_write_item().request_items(&self.table, items).send().await;
             let sent = sent.map_err(|error| port_error(format!("writing chunks to {self}"), error))?;
-            Ok(sent.unprocessed_items.and_then(|mut left| left.remove(&self.table)).unwrap_or_default())
+            if self.settle > Duration::ZERO && self.clock.now_micros() - at > late {
+                return Ok(chunks);
+            }
+            let left = sent.unprocessed_items.and_then(|mut left| left.remove(&self.table)).unwrap_or_default();
+            Ok(left_of(chunks, &left))
         });
         sent.await.map_err(|mut error| {
             error.message = format!("{} ({self}, beginning with `{}`)", error.message, request.name);
@@ -57,7 +68,7 @@ impl DynamoHotIndex {
 struct Request {
     /// The first item's keys: what it is known by.
     name: String,
-    items: Vec<WriteRequest>,
+    chunks: Vec<HotChunk>,
 }
 
 /// Puts chunks into requests. A request may not hold a key twice: the last chunk of a key takes the place of those before.
@@ -75,15 +86,33 @@ fn requests(chunks: Vec<HotChunk>) -> Result<Vec<Request>, PortError> {
     let mut requests: Vec<Request> = Vec::new();
     for chunk in distinct {
         let name = format!("{} {}", item::bucket_key(&chunk.dataset, chunk.bucket), chunk.sort_key());
-        let put = PutRequest::builder().set_item(Some(item::of_chunk(chunk)?)).build();
-        let put = put.map_err(|error| PortError::because(Advice::Stop, "a chunk cannot be written", error))?;
-        let put = WriteRequest::builder().put_request(put).build();
-        match requests.last_mut().filter(|request| request.items.len() < REQUEST_ITEMS) {
-            Some(request) => request.items.push(put),
-            None => requests.push(Request { name, items: vec![put] }),
+        // Whether it fits is found out before anything is sent.
+        item::of_chunk(chunk.clone(), &PutPosition::of(0, &chunk))?;
+        match requests.last_mut().filter(|request| request.chunks.len() < REQUEST_ITEMS) {
+            Some(request) => request.chunks.push(chunk),
+            None => requests.push(Request { name, chunks: vec![chunk] }),
         }
     }
     Ok(requests)
+}
+
+fn put_at(at: Micros, chunk: &HotChunk) -> Result<WriteRequest, PortError> {
+    let item = item::of_chunk(chunk.clone(), &PutPosition::of(at, chunk))?;
+    let put = PutRequest::builder().set_item(Some(item)).build();
+    let put = put.map_err(|error| PortError::because(Advice::Stop, "a chunk cannot be written", error))?;
+    Ok(WriteRequest::builder().put_request(put).build())
+}
+
+/// Those of a request's chunks that came back.
+fn left_of(mut chunks: Vec<HotChunk>, left: &[WriteRequest]) -> Vec<HotChunk> {
+    let key = |name| move |put: &PutRequest| put.item().get(name).and_then(|value| value.as_s().ok()).cloned();
+    let keys = left.iter().filter_map(|request| {
+        let put = request.put_request()?;
+        Some((key(item::PK)(put)?, key(item::SK)(put)?))
+    });
+    let keys: HashSet<(String, String)> = keys.collect();
+    chunks.retain(|chunk| keys.contains(&(item::bucket_key(&chunk.dataset, chunk.bucket), chunk.sort_key())));
+    chunks
 }
 
 /// Sends items, and those that came back again, until none do. Pauses begin anew when any item was taken.

@@ -1,13 +1,17 @@
 //! The hot index in the emulator's DynamoDB.
 
-use alluvium_aws::{DynamoHotIndex, Retries};
+use std::sync::Arc;
+
+use alluvium_aws::{DynamoHotIndex, Retries, SETTLE};
 use alluvium_core::clock::Micros;
 use alluvium_core::contract::hot_index as contract;
-use alluvium_core::hot::{BUCKETS, HotQuery, TIME_BUCKET_MICROS};
+use alluvium_core::hot::{BUCKETS, HotQuery, PutPosition, PutQuery, TIME_BUCKET_MICROS};
 use alluvium_core::ports::{Advice, HotIndex as _};
+use alluvium_core::{ManualClock, SystemClock};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
 
 use crate::endpoint::{config, unique};
@@ -21,14 +25,24 @@ async fn new_table() -> (Client, String) {
     let client = Client::new(&config().await);
     let table = unique("hot");
     let mut create = client.create_table().table_name(&table).billing_mode(BillingMode::PayPerRequest);
-    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+    let key = |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    for name in ["pk", "sk", "put"] {
         let of_type = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
-        create = create
-            .attribute_definitions(of_type.build().unwrap())
-            .key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap());
+        create = create.attribute_definitions(of_type.build().unwrap());
     }
-    create.send().await.unwrap();
+    let puts = GlobalSecondaryIndex::builder()
+        .index_name("puts")
+        .key_schema(key("pk", KeyType::Hash))
+        .key_schema(key("put", KeyType::Range))
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
+    let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
+    create.global_secondary_indexes(puts.build().unwrap()).send().await.unwrap();
     (client, table)
+}
+
+/// The index in it. The emulators' tables have no delay, but for what a test says.
+fn index(client: Client, table: impl Into<String>) -> DynamoHotIndex {
+    DynamoHotIndex::new(client, table, Arc::new(SystemClock), Retries::new(1)).settled_at_once()
 }
 
 fn everything(dataset: &str) -> HotQuery {
@@ -38,13 +52,13 @@ fn everything(dataset: &str) -> HotQuery {
 #[tokio::test]
 async fn it_keeps_the_contract() {
     let (client, table) = new_table().await;
-    contract::all(&DynamoHotIndex::new(client, table, Retries::new(1))).await;
+    contract::all(&index(client, table)).await;
 }
 
 #[tokio::test]
 async fn large_chunks_are_written_and_read_in_pages() {
     let (client, table) = new_table().await;
-    let index = DynamoHotIndex::new(client, table, Retries::new(1));
+    let index = index(client, table);
     // Several requests to write, and several pages of 1 MB to read each time bucket.
     let chunks: Vec<_> = (0..30)
         .map(|batch| {
@@ -66,7 +80,7 @@ async fn large_chunks_are_written_and_read_in_pages() {
 #[tokio::test]
 async fn the_newest_chunk_wanted_lies_behind_many_that_are_not() {
     let (client, table) = new_table().await;
-    let index = DynamoHotIndex::new(client, table, Retries::new(1));
+    let index = index(client, table);
     let wanted = contract::chunk("behind", 5, 1_000, (1, 2));
     let mut chunks = vec![wanted.clone()];
     for batch in 0..8 {
@@ -82,7 +96,7 @@ async fn the_newest_chunk_wanted_lies_behind_many_that_are_not() {
 #[tokio::test]
 async fn every_bucket_is_read() {
     let (client, table) = new_table().await;
-    let index = DynamoHotIndex::new(client, table, Retries::new(1));
+    let index = index(client, table);
     index.put((0..BUCKETS).map(|bucket| contract::chunk("all", bucket, 1, (1, 2))).collect()).await.unwrap();
     let mut buckets: Vec<u16> =
         index.newest(everything("all")).await.unwrap().into_iter().map(|chunk| chunk.bucket).collect();
@@ -93,7 +107,7 @@ async fn every_bucket_is_read() {
 #[tokio::test]
 async fn a_mark_is_set_once_by_those_who_set_it_only_if_it_is_absent() {
     let (client, table) = new_table().await;
-    let index = DynamoHotIndex::new(client, table, Retries::new(1));
+    let index = index(client, table);
     assert!(index.set_complete_since_if_absent("telemetry", 5).await.unwrap());
     assert!(!index.set_complete_since_if_absent("telemetry", 7).await.unwrap());
     assert_eq!(index.complete_since("telemetry").await.unwrap(), Some(5));
@@ -105,7 +119,7 @@ async fn a_mark_is_set_once_by_those_who_set_it_only_if_it_is_absent() {
 #[tokio::test]
 async fn what_is_wrong_is_said_with_the_tables_name() {
     let client = Client::new(&config().await);
-    let index = DynamoHotIndex::new(client, "no-such-table", Retries::new(1));
+    let index = index(client, "no-such-table");
     for error in [
         index.put(vec![contract::chunk("telemetry", 1, 1, (1, 2))]).await.unwrap_err(),
         index.newest(everything("telemetry")).await.unwrap_err(),
@@ -121,7 +135,7 @@ async fn what_is_wrong_is_said_with_the_tables_name() {
 #[tokio::test]
 async fn an_item_of_a_later_version_is_refused_by_name() {
     let (client, table) = new_table().await;
-    let index = DynamoHotIndex::new(client.clone(), &table, Retries::new(1));
+    let index = index(client.clone(), &table);
     let chunk = contract::chunk("later", 1, 1, (1, 2));
     index.put(vec![chunk.clone()]).await.unwrap();
     client
@@ -136,4 +150,25 @@ async fn an_item_of_a_later_version_is_refused_by_name() {
         .unwrap();
     let error = index.newest(everything("later")).await.unwrap_err();
     assert!(error.message.contains("of `later`, bucket 1: it is of version 2"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_put_just_now_is_told_once_it_has_settled() {
+    let (client, table) = new_table().await;
+    let clock = Arc::new(ManualClock::at(1_000_000_000));
+    let index = DynamoHotIndex::new(client, table, clock.clone(), Retries::new(1));
+    let chunks: Vec<_> = (0..130).map(|batch| contract::chunk("settle", 3, batch, (100, 200))).collect();
+    index.put(chunks).await.unwrap();
+    let puts = async |from: PutPosition, most| {
+        let query = PutQuery { dataset: "settle".to_owned(), bucket: Some(3), from, most, now: 0 };
+        index.puts(query).await.unwrap()
+    };
+    let early = puts(PutPosition::at(0), 200).await;
+    assert_eq!((early.chunks.len(), early.more), (0, false));
+    clock.advance(SETTLE.as_micros() as Micros + 1);
+    let some = puts(early.up_to.clone(), 120).await;
+    assert_eq!((some.chunks.len(), some.more), (120, true));
+    let rest = puts(some.up_to, 120).await;
+    assert_eq!((rest.chunks.len(), rest.more), (10, false));
+    assert_eq!(puts(rest.up_to, 120).await.chunks, []);
 }

@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use alluvium_core::Problem;
 use alluvium_core::clock::Micros;
+use alluvium_core::{Caller, Problem};
+use alluvium_ingest::Uploads;
 use alluvium_lake::{AuditReport, LakeError};
 use alluvium_local::erasure::EraseError;
 use alluvium_local::pipeline::Pipeline;
 use alluvium_local::redrive::{Redrive, RedriveError, failed_records, preview, preview_failed, send_failed};
+use alluvium_local::reports::Reports;
 use alluvium_local::sql::{Condition, DataFusionSql, QueryJobs};
 use alluvium_query::api::{
-    LiveApi, RecordsApi, console_routes, live_routes, openapi_routes, queries_routes, records_routes, sql_routes,
+    LiveApi, RecordsApi, ReportsApi, console_routes, live_routes, openapi_routes, queries_routes, records_routes,
+    reports_routes, sql_routes,
 };
-use alluvium_query::{CommitLag, Records};
+use alluvium_query::{CommitLag, Links, Records};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
@@ -26,7 +29,7 @@ use super::shares::job_settings;
 use super::{openapi, sql_settings};
 use crate::audit::Audited;
 use crate::settings::Settings;
-use crate::{audit, compact, erase, recover, redrive, vacuum};
+use crate::{audit, compact, erase, recover, redrive, reports, vacuum};
 
 /// The most live tails at a time.
 const MOST_TAILS: usize = 256;
@@ -38,20 +41,25 @@ struct Admin {
     metrics: PrometheusHandle,
     asks_for_tokens: bool,
     jobs: Arc<QueryJobs>,
+    uploads: Uploads,
+    reports: Arc<Reports>,
+    shelf: Arc<ReportsApi>,
 }
 
-/// All routes. `takers` are those of what takes events in.
+/// All routes, and the reports that some of them show, which are to be run. `takers` are the routes of what takes events in.
 ///
 /// # Errors
 ///
-/// When an SQL engine cannot be set up.
-pub fn routes(
+/// When an SQL engine cannot be set up, or the reports' folders cannot be read.
+pub async fn routes(
     pipeline: &Arc<Pipeline>,
     takers: Router,
+    uploads: Uploads,
     settings: &Settings,
     metrics: PrometheusHandle,
     lag: Arc<CommitLag>,
-) -> anyhow::Result<Router> {
+    links: Links,
+) -> anyhow::Result<(Router, Arc<Reports>)> {
     let reader = Arc::new(pipeline.lake_reader());
     let datasets = pipeline.datasets.clone();
     let sql = DataFusionSql::new(pipeline.store.clone(), reader, datasets.clone(), sql_settings(settings))?;
@@ -63,7 +71,18 @@ pub fn routes(
     let redrive = Arc::new(redrive::of_pipeline(pipeline, settings)?);
     let jobs = Arc::new(QueryJobs::new(sql.clone(), pipeline.folder().queries(), job_settings(settings))?);
     let asks_for_tokens = settings.auth.required;
-    let admin = Admin { pipeline: pipeline.clone(), redrive, metrics, asks_for_tokens, jobs: jobs.clone() };
+    let reports = Arc::new(reports::of_pipeline(pipeline, &sql, settings).await?);
+    let shelf = Arc::new(ReportsApi { results: reports.clone(), links });
+    let admin = Admin {
+        pipeline: pipeline.clone(),
+        redrive,
+        metrics,
+        asks_for_tokens,
+        jobs: jobs.clone(),
+        uploads,
+        reports: reports.clone(),
+        shelf: shelf.clone(),
+    };
     let app = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(render_metrics))
@@ -77,6 +96,7 @@ pub fn routes(
             post(redrive_failed).layer(DefaultBodyLimit::max(redrive::failed::OBJECT_BYTES)),
         )
         .route("/admin/erasures", get(list_erasures).post(run_erasure))
+        .route("/admin/reports", post(make_report))
         .with_state(admin)
         .merge(takers)
         .merge(live_routes(LiveApi::new(records.clone(), pipeline.arrivals.clone(), MOST_TAILS)))
@@ -85,9 +105,10 @@ pub fn routes(
         .merge(records_routes(records))
         .merge(sql_routes(sql))
         .merge(queries_routes(jobs))
+        .merge(reports_routes(shelf))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);
-    Ok(app)
+    Ok((app, reports))
 }
 
 async fn health(State(admin): State<Admin>) -> Response {
@@ -227,7 +248,14 @@ async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
     };
     let eraser = &admin.pipeline.eraser;
     let dry_run = asked.dry_run;
-    let done = if dry_run { eraser.preview(asked.request()).await } else { eraser.erase(asked.request()).await };
+    let asked = asked.request();
+    if !dry_run {
+        // What lies in files has arrived, and would come into the stream later.
+        if let Err(error) = admin.uploads.forget_owner(&asked.owner, asked.dataset.as_deref()).await {
+            return problem(Problem::new(500, "erasure-failed", error.to_string()));
+        }
+    }
+    let done = if dry_run { eraser.preview(asked).await } else { eraser.erase(asked).await };
     if !dry_run {
         admin.jobs.forget();
     }
@@ -238,6 +266,21 @@ async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
             problem(Problem::new(404, "no-table", error.to_string()))
         }
         Err(error) => problem(Problem::new(500, "erasure-failed", error.to_string())),
+    }
+}
+
+async fn make_report(State(admin): State<Admin>, caller: Option<Extension<Caller>>, body: Bytes) -> Response {
+    let asked: reports::Asked = match serde_json::from_slice(&body) {
+        Ok(asked) => asked,
+        Err(error) => return problem(Problem::new(400, "bad-report", error.to_string())),
+    };
+    let window = match asked.window.parse() {
+        Ok(window) => window,
+        Err(error) => return problem(Problem::new(400, "bad-window", format!("{error}"))),
+    };
+    match admin.reports.make(&asked.name, window).await {
+        Ok(result) => Json(admin.shelf.result(&asked.name, &result, caller.as_deref())).into_response(),
+        Err(error) => problem(reports::problem(&error)),
     }
 }
 

@@ -9,7 +9,12 @@ use utoipa::openapi::{
 
 /// What a node serves at `/openapi.json`; `docs/openapi.json` is a copy.
 pub fn document() -> OpenApi {
-    alluvium_query::api::document([alluvium_ingest::gateway::openapi(), alluvium_query::api::openapi(), own_routes()])
+    alluvium_query::api::document([
+        alluvium_ingest::gateway::openapi(),
+        alluvium_ingest::uploads::openapi(),
+        alluvium_query::api::openapi(),
+        own_routes(),
+    ])
 }
 
 /// The document as text, which ends in a line break.

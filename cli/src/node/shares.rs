@@ -6,13 +6,16 @@ use alluvium_core::Datasets;
 use alluvium_core::clock::Micros;
 use alluvium_ingest::gateway;
 use alluvium_ingest::kinesis::KinesisSettings;
+use alluvium_ingest::uploads::UploadSettings;
 use alluvium_lake::{CompactSettings, RetainSettings, UpkeepSettings};
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
 use alluvium_local::log::LogSettings;
 use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::PipelineSettings;
+use alluvium_local::reports::ReportsSettings;
 use alluvium_local::sql::JobSettings;
+use alluvium_query::authorizer::LINK_LIFETIME;
 use alluvium_transform::{PseudonymKey, TransformSettings};
 use anyhow::Context as _;
 
@@ -40,6 +43,25 @@ pub fn gateway_settings(settings: &Settings) -> gateway::GatewaySettings {
         request_time: limits.request_time,
         owner: settings.owner.clone(),
         ..gateway::GatewaySettings::default()
+    }
+}
+
+/// The uploads' share.
+pub fn upload_settings(settings: &Settings) -> UploadSettings {
+    let (uploads, limits) = (&settings.uploads, &settings.limits);
+    UploadSettings {
+        max_bytes: uploads.max_bytes,
+        expanded_bytes: uploads.expanded_bytes,
+        stored_bytes: uploads.stored_bytes,
+        unfinished: uploads.unfinished,
+        unfinished_of_owner: uploads.unfinished_of_owner,
+        kept: uploads.kept,
+        receive_time: uploads.receive_time,
+        idle_time: limits.request_time,
+        link_lifetime: LINK_LIFETIME,
+        owner: settings.owner.clone(),
+        event_bytes: limits.event_bytes,
+        ..UploadSettings::default()
     }
 }
 
@@ -154,6 +176,16 @@ pub fn sql_settings(settings: &Settings) -> alluvium_local::sql::SqlSettings {
         running: settings.sql.concurrency,
         statements: settings.sql.statements,
         ..alluvium_local::sql::SqlSettings::default()
+    }
+}
+
+/// The reports' share of the settings.
+pub fn reports_settings(settings: &Settings) -> ReportsSettings {
+    ReportsSettings {
+        windows_kept: settings.reports.windows_kept,
+        catch_up: settings.reports.catch_up,
+        result_bytes: settings.sql.result_bytes,
+        ..ReportsSettings::default()
     }
 }
 

@@ -73,6 +73,25 @@ const KEYS: &[Key] = &[
         "The most bytes that a compressed record put straight into the stream may expand to; past it a dead letter.",
     ),
     key("limits.dead_letter_original_bytes", "How many bytes of the original a dead letter keeps."),
+    key("uploads.max_bytes", "The most bytes of an uploaded file as sent; past it 413."),
+    key(
+        "uploads.expanded_bytes",
+        "The most bytes of an uploaded file after gzip or zstd; past it the upload fails there.",
+    ),
+    key(
+        "uploads.stored_bytes",
+        "The most bytes of all uploaded files that are not loaded yet; past it 503 with Retry-After.",
+    ),
+    key(
+        "uploads.unfinished",
+        "The most uploads that wait for their file or are not loaded yet; past it 429 with Retry-After.",
+    ),
+    key("uploads.unfinished_of_owner", "The same of one owner."),
+    key(
+        "uploads.receive_time",
+        "How long an uploaded file may take to arrive; past it 408. `limits.request_time` without a byte: likewise.",
+    ),
+    key("uploads.kept", "How long it can be asked what has become of an upload that has ended; of at most 1,000."),
     key("log.shards", "How many shards the log has. Fixed when the folder is made."),
     key("log.segment_bytes", "The log is cut into files of this size; whole files are removed."),
     key(
@@ -116,7 +135,7 @@ const KEYS: &[Key] = &[
     key("sql.statements", "The most statements that run or wait; further ones are refused."),
     key(
         "sql.result_bytes",
-        "The most bytes of the result of a statement that `POST /v1/queries` started; with more it fails.",
+        "The most bytes of the result of a statement that `POST /v1/queries` started, and of one file of a report's result; with more it fails.",
     ),
     key("sql.results_bytes", "The most bytes of all such results together; the oldest give way."),
     key("sql.result_kept", "How long such a result can be read once its statement has ended."),
@@ -135,6 +154,15 @@ const KEYS: &[Key] = &[
     key(
         "maintain.memory_bytes",
         "About how many bytes of rows are sorted in memory at a time; what is more is spilled into the data folder.",
+    ),
+    key(
+        "reports.folder",
+        "A folder of `*.sql` [reports](reports.md). Not set: `reports` in the working directory, if there is one.",
+    ),
+    key("reports.windows_kept", "How many results of each report are kept; older ones are deleted."),
+    key(
+        "reports.catch_up",
+        "How many of the newest windows of a report are made afterwards, at the most, when no node ran at their time.",
     ),
 ];
 

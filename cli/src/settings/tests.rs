@@ -28,6 +28,7 @@ fn every_setting_is_documented_and_nothing_else_is() {
             ..Auth::default()
         },
         maintain: Maintain { dead_letter_retention: Some(Duration::from_secs(1)), ..Maintain::default() },
+        reports: Reports { folder: Some("reports".into()), ..Reports::default() },
         ..Settings::default()
     };
     let mut found = Vec::new();

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::clock::Micros;
-use crate::hot::{HotChunk, HotQuery, TIME_BUCKET_MICROS, time_bucket_of};
+use crate::hot::{HotChunk, HotQuery, PutPosition, PutQuery, TIME_BUCKET_MICROS, time_bucket_of};
 use crate::identity::BatchIdentity;
 use crate::ports::HotIndex;
 use crate::record::{DeliveryBatch, StreamRecord};
@@ -24,6 +24,8 @@ pub async fn all(index: &dyn HotIndex) {
     a_chunk_put_again_takes_the_place_of_the_first(index).await;
     an_expired_chunk_is_never_read(index).await;
     the_mark_is_kept_per_dataset(index).await;
+    puts_are_told_in_their_order(index).await;
+    what_is_put_again_is_told_again_and_what_expired_is_not(index).await;
 }
 
 /// A chunk for tests: its block is the text of its times.
@@ -177,4 +179,88 @@ pub async fn the_mark_is_kept_per_dataset(index: &dyn HotIndex) {
     index.set_complete_since("other", Micros::MAX).await.expect("the mark can be set");
     assert_eq!(mark("mark").await, Some(-3));
     assert_eq!(mark("other").await, Some(Micros::MAX));
+}
+
+/// A time at which those chunks have expired that are not kept for long.
+const LATER: Micros = Micros::MAX / 2;
+
+/// A chunk that is kept for long.
+fn kept(dataset: &str, bucket: u16, batch: u64) -> HotChunk {
+    HotChunk { expires_at: Micros::MAX, ..chunk(dataset, bucket, batch, (100, 200)) }
+}
+
+/// Reads on from a position to the end, so many chunks at a time; the chunks, and the end.
+async fn told(
+    index: &dyn HotIndex,
+    dataset: &str,
+    bucket: Option<u16>,
+    from: &PutPosition,
+    most: usize,
+) -> (Vec<HotChunk>, PutPosition) {
+    let (mut from, mut told) = (from.clone(), Vec::new());
+    loop {
+        let query = PutQuery { dataset: dataset.to_owned(), bucket, from: from.clone(), most, now: LATER };
+        let puts = index.puts(query).await.expect("the index can be asked");
+        assert!(puts.chunks.len() <= most, "more than {most} chunks");
+        for (position, chunk) in puts.chunks {
+            assert!(from <= position && position < puts.up_to, "{position} is not between {from} and {}", puts.up_to);
+            from = position.past();
+            told.push(chunk);
+        }
+        assert!(puts.up_to >= from, "{} is before {from}", puts.up_to);
+        from = puts.up_to;
+        if !puts.more {
+            return (told, from);
+        }
+    }
+}
+
+/// In their order, those of one call in any, each once, a few at a time as well; from the end of what was told, what was put since.
+///
+/// # Panics
+///
+/// When the index breaks the contract.
+pub async fn puts_are_told_in_their_order(index: &dyn HotIndex) {
+    let beginning = PutPosition::at(Micros::MIN);
+    let (nothing, end) = told(index, "puts", None, &beginning, 9).await;
+    assert_eq!(nothing, []);
+    let first = [kept("puts", 5, 3), kept("puts", 2, 2), kept("other", 5, 1)];
+    let second = [kept("puts", 5, 1)];
+    put(index, first.to_vec()).await;
+    let (_, between) = told(index, "puts", None, &end, 9).await;
+    put(index, second.to_vec()).await;
+    for most in [1, 2, 9] {
+        for from in [&beginning, &end] {
+            let (mut all, after) = told(index, "puts", None, from, most).await;
+            assert_eq!(all.pop().as_ref(), second.first(), "what was put last comes last");
+            all.sort_by_key(|chunk| chunk.bucket);
+            assert_eq!(all, [first[1].clone(), first[0].clone()]);
+            assert_eq!(told(index, "puts", None, &after, most).await.0, [], "nothing was put since");
+        }
+        let (of_bucket, _) = told(index, "puts", Some(5), &beginning, most).await;
+        assert_eq!(of_bucket, [first[0].clone(), second[0].clone()]);
+        assert_eq!(told(index, "puts", None, &between, most).await.0, second);
+    }
+    let end = index.puts_end().await.expect("the index can be asked");
+    assert_eq!(told(index, "puts", None, &end, 9).await.0, [], "the end is after all of them");
+    put(index, vec![kept("puts", 9, 7)]).await;
+    assert_eq!(told(index, "puts", None, &between, 9).await.0.len(), 2);
+}
+
+/// A chunk that is put again is told of once, where it was put last; one that has expired is not.
+///
+/// # Panics
+///
+/// When the index breaks the contract.
+pub async fn what_is_put_again_is_told_again_and_what_expired_is_not(index: &dyn HotIndex) {
+    let beginning = PutPosition::at(Micros::MIN);
+    let (once, again) = (kept("anew", 1, 1), kept("anew", 1, 2));
+    put(index, vec![again.clone()]).await;
+    put(index, vec![once.clone(), chunk("anew", 1, 3, (100, 200))]).await;
+    let (before, end) = told(index, "anew", None, &beginning, 9).await;
+    assert_eq!(before, [again.clone(), once.clone()]);
+    let again = HotChunk { block: Bytes::from_static(b"again"), ..again };
+    put(index, vec![again.clone()]).await;
+    assert_eq!(told(index, "anew", None, &beginning, 1).await.0, [once, again.clone()]);
+    assert_eq!(told(index, "anew", None, &end, 1).await.0, [again]);
 }

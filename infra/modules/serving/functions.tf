@@ -46,8 +46,8 @@ module "query" {
 
   statements = [
     {
-      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
-      resources = [aws_dynamodb_table.hot.arn]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+      resources = [aws_dynamodb_table.hot.arn, "${aws_dynamodb_table.hot.arn}/index/puts"]
     },
     {
       actions = [

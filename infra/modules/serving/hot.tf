@@ -17,6 +17,19 @@ resource "aws_dynamodb_table" "hot" {
     type = "S"
   }
 
+  attribute {
+    name = "put"
+    type = "S"
+  }
+
+  # The order of the puts, for those who poll for what is new.
+  global_secondary_index {
+    name            = "puts"
+    hash_key        = "pk"
+    range_key       = "put"
+    projection_type = "KEYS_ONLY"
+  }
+
   ttl {
     enabled        = true
     attribute_name = "expires_at"

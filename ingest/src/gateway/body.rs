@@ -1,6 +1,6 @@
 //! Getting a request's body: reading it within the limits, and undoing its compression.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,7 +12,7 @@ use super::rejection::Rejection;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Gzip,
     Zstd,
 }
@@ -26,7 +26,7 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 
 impl Encoding {
     /// Reads a `Content-Encoding`; `None`: the body is as it is.
-    pub(super) fn of_header(value: &str) -> Result<Option<Self>, Rejection> {
+    pub(crate) fn of_header(value: &str) -> Result<Option<Self>, Rejection> {
         match value.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Ok(None),
             "gzip" | "x-gzip" => Ok(Some(Self::Gzip)),
@@ -36,7 +36,7 @@ impl Encoding {
     }
 
     /// Tells a compressed body by its first bytes, which begin no JSON text.
-    pub(super) fn of_magic(body: &[u8]) -> Option<Self> {
+    pub(crate) fn of_magic(body: &[u8]) -> Option<Self> {
         match body {
             body if body.starts_with(&GZIP_MAGIC) => Some(Self::Gzip),
             body if body.starts_with(&ZSTD_MAGIC) => Some(Self::Zstd),
@@ -44,7 +44,20 @@ impl Encoding {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// What `input` holds, decompressed as it is read, several members or frames of it included. Memory: the window of the format,
+    /// 8 MiB at the most.
+    pub(crate) fn decoder<'a>(self, input: impl BufRead + Send + 'a) -> std::io::Result<Box<dyn Read + Send + 'a>> {
+        match self {
+            Self::Gzip => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(input))),
+            Self::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                Ok(Box::new(decoder))
+            }
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
@@ -95,22 +108,15 @@ pub(crate) async fn discard(body: &mut Body, limit: usize, time: Duration) {
     let _ = tokio::time::timeout(time, rest).await;
 }
 
-/// Decompresses a body, several members or frames of it included, to at most `limit` bytes.
+/// Decompresses a body to at most `limit` bytes.
 pub(super) fn expand(
     body: &[u8],
     encoding: Encoding,
     limit: usize,
     reservation: &mut Reservation,
 ) -> Result<Bytes, Rejection> {
-    match encoding {
-        Encoding::Gzip => expand_from(flate2::bufread::MultiGzDecoder::new(body), encoding, limit, reservation),
-        Encoding::Zstd => {
-            let unreadable = |error: std::io::Error| unreadable(encoding, &error);
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(unreadable)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(unreadable)?;
-            expand_from(decoder, encoding, limit, reservation)
-        }
-    }
+    let decoder = encoding.decoder(body).map_err(|error| unreadable(encoding, &error))?;
+    expand_from(decoder, encoding, limit, reservation)
 }
 
 fn expand_from(

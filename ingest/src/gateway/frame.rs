@@ -8,23 +8,66 @@ use super::rejection::Rejection;
 use super::settings::GatewaySettings;
 use crate::delimit::Elements;
 
-/// The records of one request, ready for the stream.
-#[derive(Debug)]
-pub(super) struct Framed {
-    pub(super) batch: PutBatch,
+/// Events as records, ready for the stream.
+#[derive(Debug, Default)]
+pub(crate) struct Framed {
+    pub(crate) batch: PutBatch,
     /// How many events each record holds.
-    pub(super) events_by_record: Vec<u32>,
+    pub(crate) events_by_record: Vec<u32>,
     /// How many events there are.
-    pub(super) events: u64,
+    pub(crate) events: u64,
     /// The bytes of the events, as they were sent.
-    pub(super) event_bytes: u64,
+    pub(crate) event_bytes: u64,
 }
 
-impl Framed {
-    fn close(&mut self, envelope: EnvelopeWriter, header: &EnvelopeHeader) {
-        self.events_by_record.push(envelope.elements());
-        self.batch.records.push(PutRecord {
-            partition_key: partition_key(header),
+/// Wraps events, one after the other, into envelopes, each up to `record_bytes` or holding one event.
+#[derive(Debug)]
+pub(crate) struct Framing {
+    framed: Framed,
+    header: EnvelopeHeader,
+    /// The one that is not full yet.
+    envelope: Option<EnvelopeWriter>,
+    record_bytes: usize,
+}
+
+impl Framing {
+    /// Begins. `header` is that of every envelope, but for its first index.
+    pub(crate) fn new(header: EnvelopeHeader, record_bytes: usize) -> Self {
+        Self { framed: Framed::default(), header, envelope: None, record_bytes }
+    }
+
+    /// Adds the event of this index within all that is sent, which is greater than that of the one before. `expected_bytes` is about what
+    /// it and the events after it will take.
+    pub(crate) fn push(&mut self, index: u32, event: &[u8], expected_bytes: usize) {
+        let goes_on = |envelope: &EnvelopeWriter| {
+            let follows = index == self.header.first_index + envelope.elements();
+            follows && envelope.len_bytes() + framed_bytes(event) <= self.record_bytes
+        };
+        if self.envelope.as_ref().is_some_and(|envelope| !goes_on(envelope)) {
+            self.close();
+        }
+        let envelope = self.envelope.get_or_insert_with(|| {
+            self.header.first_index = index;
+            // Each event adds its length's varint, which is mostly two bytes long.
+            let capacity = (expected_bytes + expected_bytes / 64).min(self.record_bytes);
+            EnvelopeWriter::new(&self.header, capacity.max(framed_bytes(event)))
+        });
+        envelope.push(event);
+        self.framed.events += 1;
+        self.framed.event_bytes += event.len() as u64;
+    }
+
+    /// The records of all that was added.
+    pub(crate) fn finish(mut self) -> Framed {
+        self.close();
+        self.framed
+    }
+
+    fn close(&mut self) {
+        let Some(envelope) = self.envelope.take() else { return };
+        self.framed.events_by_record.push(envelope.elements());
+        self.framed.batch.records.push(PutRecord {
+            partition_key: partition_key(&self.header),
             explicit_hash_key: None,
             data: envelope.finish(),
         });
@@ -33,18 +76,15 @@ impl Framed {
 
 /// Wraps the events of a request into envelopes, each up to the setting `record_bytes` or holding one event.
 ///
-/// `header` is that of the first envelope; `body_bytes` bounds what the events take together.
+/// `body_bytes` bounds what the events take together.
 pub(super) fn frame(
     elements: Elements<'_>,
-    mut header: EnvelopeHeader,
+    header: EnvelopeHeader,
     body_bytes: usize,
     settings: &GatewaySettings,
 ) -> Result<Framed, Rejection> {
-    let mut framed = Framed { batch: PutBatch::default(), events_by_record: Vec::new(), events: 0, event_bytes: 0 };
     let mut left = body_bytes;
-    // Each event adds its length's varint, which is mostly two bytes long.
-    let capacity = |left: usize| (left + left / 64).min(settings.record_bytes);
-    let mut envelope = EnvelopeWriter::new(&header, capacity(left));
+    let mut framing = Framing::new(header, settings.record_bytes);
     for (index, element) in elements.enumerate() {
         let element = element?;
         if index == settings.events {
@@ -53,19 +93,11 @@ pub(super) fn frame(
         if element.len() > settings.event_bytes {
             return Err(Rejection::EventTooLarge { index, bytes: element.len(), limit: settings.event_bytes });
         }
-        if envelope.elements() > 0 && envelope.len_bytes() + framed_bytes(element) > settings.record_bytes {
-            framed.close(envelope, &header);
-            header.first_index = u32::try_from(index).expect("the settings bound the events of a request");
-            envelope = EnvelopeWriter::new(&header, capacity(left).max(framed_bytes(element)));
-        }
-        envelope.push(element);
+        let index = u32::try_from(index).expect("the settings bound the events of a request");
+        framing.push(index, element, left);
         left = left.saturating_sub(element.len());
-        framed.events += 1;
-        framed.event_bytes += element.len() as u64;
     }
-    if envelope.elements() > 0 {
-        framed.close(envelope, &header);
-    }
+    let framed = framing.finish();
     if framed.events == 0 { Err(Rejection::NoEvent) } else { Ok(framed) }
 }
 

@@ -75,7 +75,7 @@ impl std::fmt::Display for Stored {
 
 impl Rejection {
     /// Its problem document.
-    pub(super) fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         let (status, slug, retry_after) = match self {
             Self::Stopping => (503, "shutting-down", Some(5)),
             Self::TooManyRequests { .. } | Self::TooManyBytes { .. } => (429, "too-many-requests", Some(1)),

@@ -14,6 +14,21 @@ pub struct Lines<R> {
     name: PathBuf,
     line: u64,
     buffer: Vec<u8>,
+    /// Whether the reader stands within a line that was too long.
+    within_long: bool,
+}
+
+/// What one line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line<'a> {
+    /// It holds this, without the blanks around it.
+    Event(&'a [u8]),
+    /// It is blank, or a further part of one that was too long.
+    Blank,
+    /// It is longer than an event may be ([`limits::EVENT_BYTES`]); the next call goes on behind it.
+    TooLong,
+    /// There is none.
+    End,
 }
 
 impl Lines<std::fs::File> {
@@ -31,7 +46,34 @@ impl Lines<std::fs::File> {
 impl<R: Read> Lines<R> {
     /// The lines of anything that can be read; `name` is what error messages call it.
     pub fn of(reader: R, name: impl Into<PathBuf>) -> Self {
-        Self { reader: BufReader::with_capacity(256 * 1024, reader), name: name.into(), line: 0, buffer: Vec::new() }
+        let reader = BufReader::with_capacity(256 * 1024, reader);
+        Self { reader, name: name.into(), line: 0, buffer: Vec::new(), within_long: false }
+    }
+
+    /// Reads on to the end of one line, or as much of it as an event may have.
+    pub(crate) fn read(&mut self) -> std::io::Result<Line<'_>> {
+        /// Room for blanks and line ends around the longest event.
+        const AROUND: usize = 64;
+        self.buffer.clear();
+        let mut limited = self.reader.by_ref().take((limits::EVENT_BYTES + AROUND) as u64);
+        let read = limited.read_until(b'\n', &mut self.buffer)?;
+        let cut = read == limits::EVENT_BYTES + AROUND && !self.buffer.ends_with(b"\n");
+        if std::mem::replace(&mut self.within_long, cut) {
+            return Ok(if read == 0 { Line::End } else { Line::Blank });
+        }
+        self.line += 1;
+        let line = self.buffer.trim_ascii();
+        Ok(match line {
+            _ if cut || line.len() > limits::EVENT_BYTES => Line::TooLong,
+            [] if read == 0 => Line::End,
+            [] => Line::Blank,
+            line => Line::Event(line),
+        })
+    }
+
+    /// The number of the line that was read last, from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
     }
 
     /// The next line that is not blank, and its number from 1.
@@ -40,36 +82,26 @@ impl<R: Read> Lines<R> {
     ///
     /// When the file cannot be read on, or a line is longer than an event may be ([`limits::EVENT_BYTES`]).
     pub fn next_line(&mut self) -> Result<Option<(u64, &[u8])>, IngestError> {
-        /// Room for blanks and line ends around the longest event.
-        const AROUND: usize = 64;
         loop {
-            self.buffer.clear();
-            self.line += 1;
-            let mut limited = self.reader.by_ref().take((limits::EVENT_BYTES + AROUND) as u64);
-            let read = limited.read_until(b'\n', &mut self.buffer);
-            let read = read.map_err(|source| IngestError::Unreadable { file: self.name.clone(), source })?;
-            let line = self.buffer.trim_ascii();
-            if line.len() > limits::EVENT_BYTES
-                || (read == limits::EVENT_BYTES + AROUND && !self.buffer.ends_with(b"\n"))
-            {
-                return Err(IngestError::Input {
-                    file: self.name.clone(),
-                    line: self.line,
-                    column: limits::EVENT_BYTES as u64 + 1,
-                    problem: format!(
-                        "the line is longer than {} bytes, the most that an event may have",
-                        limits::EVENT_BYTES
-                    ),
-                });
-            }
-            if read == 0 {
-                return Ok(None);
-            }
-            if !line.is_empty() {
-                // Trimmed again outside the loop, because the borrow checker does not see that this loop ends here.
-                break;
+            match self.read() {
+                Ok(Line::Event(_)) => break,
+                Ok(Line::Blank) => {}
+                Ok(Line::End) => return Ok(None),
+                Ok(Line::TooLong) => {
+                    return Err(IngestError::Input {
+                        file: self.name.clone(),
+                        line: self.line,
+                        column: limits::EVENT_BYTES as u64 + 1,
+                        problem: format!(
+                            "the line is longer than {} bytes, the most that an event may have",
+                            limits::EVENT_BYTES
+                        ),
+                    });
+                }
+                Err(source) => return Err(IngestError::Unreadable { file: self.name.clone(), source }),
             }
         }
+        // Trimmed again outside the loop, because the borrow checker does not see that this loop ends here.
         Ok(Some((self.line, self.buffer.trim_ascii())))
     }
 

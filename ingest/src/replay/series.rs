@@ -1,20 +1,14 @@
 //! CSV time series: a header line, then one reading per row.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::limits;
 use csv::{Reader, ReaderBuilder, StringRecord};
 
+use super::cells::{Metered, SinceRow, TIME_COLUMNS, column_name, json_text, put_cell};
 use super::{ReplaySettings, Shift, stem_of, time};
 use crate::{EventSource, IngestError, Written};
-
-/// Names of the time's column when none is given, the first that is there.
-const TIME_COLUMNS: [&str; 6] = ["timestamp", "time", "event_time", "datetime", "date", "ts"];
 
 /// A CSV file as a source of events.
 #[derive(Debug)]
@@ -96,28 +90,13 @@ impl EventSource for Series {
     }
 }
 
-/// Appends a cell: as it is when it is a JSON number, else as a string.
-fn put_cell(out: &mut Vec<u8>, cell: &str) {
-    let number = cell.trim_matches(' ');
-    let starts_like_one = number.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    if starts_like_one && serde_json::from_str::<f64>(number).is_ok() {
-        out.extend_from_slice(number.as_bytes());
-    } else {
-        out.extend(json_text(cell));
-    }
-}
-
-fn json_text(text: &str) -> Vec<u8> {
-    serde_json::to_vec(text).expect("a string is always JSON")
-}
-
 /// The rows of a CSV file, each as long as the header.
 #[derive(Debug)]
 struct Rows {
     file: PathBuf,
-    reader: Reader<Metered>,
+    reader: Reader<Metered<File>>,
     /// How many bytes were read since the last row.
-    since_row: Arc<AtomicUsize>,
+    since_row: SinceRow,
     record: StringRecord,
     /// The record's number among those of the file, the header being 1: its line, where no row takes several. Unlike the
     /// line it is different for every row.
@@ -126,8 +105,7 @@ struct Rows {
 
 impl Rows {
     fn open(file: &Path, settings: &ReplaySettings) -> Result<(Self, Columns), IngestError> {
-        let since_row = Arc::new(AtomicUsize::new(0));
-        let input = Metered { file: super::open_file(file)?, since_row: since_row.clone() };
+        let (input, since_row) = Metered::of(super::open_file(file)?);
         let reader = ReaderBuilder::new().has_headers(false).delimiter(settings.delimiter).from_reader(input);
         let record = StringRecord::new();
         let mut rows = Self { file: file.to_owned(), reader, since_row, record, row: 0 };
@@ -140,7 +118,7 @@ impl Rows {
 
     /// Reads the next row; says whether there was one.
     fn advance(&mut self) -> Result<bool, IngestError> {
-        self.since_row.store(0, Ordering::Relaxed);
+        self.since_row.begin();
         match self.reader.read_record(&mut self.record) {
             Ok(more) => {
                 self.row += u64::from(more);
@@ -151,8 +129,7 @@ impl Rows {
     }
 
     fn columns(&self, settings: &ReplaySettings) -> Result<Columns, IngestError> {
-        // A byte order mark, which spreadsheet programs write, is no part of the first name.
-        let names: Vec<&str> = self.record.iter().map(|name| name.trim_start_matches('\u{FEFF}').trim()).collect();
+        let names: Vec<&str> = self.record.iter().map(column_name).collect();
         let find = |wanted: &str| {
             let found = names.iter().position(|name| *name == wanted);
             found.ok_or_else(|| {
@@ -207,23 +184,5 @@ impl Rows {
             _ => (1, error.to_string()),
         };
         IngestError::Input { file: self.file.clone(), line, column, problem }
-    }
-}
-
-/// A file that refuses to be read on within a row that never ends, such as after a quote that is not closed.
-#[derive(Debug)]
-struct Metered {
-    file: File,
-    since_row: Arc<AtomicUsize>,
-}
-
-impl Read for Metered {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        if self.since_row.fetch_add(read, Ordering::Relaxed) > limits::EVENT_BYTES {
-            let problem = format!("a row is longer than {} bytes; is a quote not closed?", limits::EVENT_BYTES);
-            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, problem));
-        }
-        Ok(read)
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! chunk key     dataset | 00 | bucket u16 | time bucket i64 | part u16 | batch (32 hexadecimal digits)
-//! chunk value   version 01 | rows u32 | min time i64 | max time i64 | expires at i64 | block
+//! chunk value   version 02 | rows u32 | min time i64 | max time i64 | expires at i64 | put at i64 | block
 //! expiry key    expires at i64 | chunk key
+//! put key       dataset | 00 | bucket u16 | put at i64 | the rest of the chunk key
 //! ```
+//!
+//! In version 01 nothing said when a chunk was put, and it has no put key.
 //!
 //! Numbers are big-endian; the sign bit of an `i64` in a key is inverted, so that the order of bytes is that of numbers.
 
@@ -17,8 +20,9 @@ use serde::de::IntoDeserializer as _;
 
 use super::error::HotIndexError;
 
-const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 1 + 4 + 8 + 8 + 8;
+const VERSION: u8 = 2;
+/// The version that does not say when a chunk was put, as is written of one of which nobody knows.
+const WITHOUT_PUT: u8 = 1;
 
 fn ordered(time: Micros) -> [u8; 8] {
     ((time as u64) ^ (1 << 63)).to_be_bytes()
@@ -92,20 +96,31 @@ pub(super) struct Header {
     pub(super) min_time: Micros,
     pub(super) max_time: Micros,
     pub(super) expires_at: Micros,
+    /// `None`: nobody knows when.
+    pub(super) put_at: Option<Micros>,
 }
 
 impl Header {
+    fn bytes(&self) -> usize {
+        1 + 4 + 8 + 8 + 8 + self.put_at.map_or(0, |_| 8)
+    }
+
     pub(super) fn read(value: &[u8]) -> Result<Self, HotIndexError> {
         let damaged = || HotIndexError::Damaged("a chunk's header");
         let (version, rest) = value.split_first().ok_or_else(damaged)?;
-        if *version != VERSION {
+        if !matches!(*version, VERSION | WITHOUT_PUT) {
             return Err(HotIndexError::Version(*version));
         }
         let (rows, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (min_time, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (max_time, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let (expires_at, _) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (expires_at, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let put_at = match *version {
+            VERSION => Some(Micros::from_be_bytes(*rest.first_chunk().ok_or_else(damaged)?)),
+            _ => None,
+        };
         Ok(Self {
+            put_at,
             rows: u32::from_be_bytes(*rows),
             min_time: Micros::from_be_bytes(*min_time),
             max_time: Micros::from_be_bytes(*max_time),
@@ -114,12 +129,12 @@ impl Header {
     }
 }
 
-/// A chunk's header and block.
-pub(super) fn chunk_value(chunk: &HotChunk) -> Vec<u8> {
-    let mut value = Vec::with_capacity(HEADER_BYTES + chunk.block.len());
-    value.push(VERSION);
+/// The header and block of a chunk that was put at this time.
+pub(super) fn chunk_value(chunk: &HotChunk, put_at: Option<Micros>) -> Vec<u8> {
+    let mut value = Vec::with_capacity(64 + chunk.block.len());
+    value.push(if put_at.is_some() { VERSION } else { WITHOUT_PUT });
     value.extend_from_slice(&chunk.rows.to_be_bytes());
-    for time in [chunk.min_time, chunk.max_time, chunk.expires_at] {
+    for time in [chunk.min_time, chunk.max_time, chunk.expires_at].into_iter().chain(put_at) {
         value.extend_from_slice(&time.to_be_bytes());
     }
     value.extend_from_slice(&chunk.block);
@@ -138,7 +153,7 @@ pub(super) fn chunk(dataset: &str, key: ChunkKey, header: Header, value: &[u8]) 
         min_time: header.min_time,
         max_time: header.max_time,
         expires_at: header.expires_at,
-        block: Bytes::copy_from_slice(&value[HEADER_BYTES..]),
+        block: Bytes::copy_from_slice(&value[header.bytes()..]),
     }
 }
 
@@ -168,4 +183,30 @@ pub(super) fn expiry_past(now: Micros) -> Vec<u8> {
 /// The chunk's key within an expiry key.
 pub(super) fn chunk_key_of_expiry(key: &[u8]) -> Result<&[u8], HotIndexError> {
     key.get(8..).ok_or(HotIndexError::Damaged("an expiry key"))
+}
+
+/// How many bytes of a chunk's key say in which bucket of which dataset it lies.
+fn prefix_bytes(chunk_key: &[u8]) -> Result<usize, HotIndexError> {
+    let after_dataset = chunk_key.iter().position(|byte| *byte == 0).map(|end| end + 1 + size_of::<u16>());
+    after_dataset.filter(|end| *end <= chunk_key.len()).ok_or(HotIndexError::Damaged("a chunk's key"))
+}
+
+/// Where it is noted that a chunk was put at this time.
+pub(super) fn put_key(at: Micros, chunk_key: &[u8]) -> Result<Vec<u8>, HotIndexError> {
+    let (prefix, rest) = chunk_key.split_at(prefix_bytes(chunk_key)?);
+    Ok([prefix, ordered(at).as_slice(), rest].concat())
+}
+
+/// When the chunk was put that a put key notes, and its key.
+pub(super) fn split_put_key(key: &[u8]) -> Result<(Micros, Vec<u8>), HotIndexError> {
+    let (prefix, rest) = key.split_at(prefix_bytes(key)?);
+    let (at, rest) = rest.split_first_chunk().ok_or(HotIndexError::Damaged("the order of its chunks"))?;
+    Ok((from_ordered(*at), [prefix, rest].concat()))
+}
+
+/// The put keys of a bucket from this time on: the first, and the first past them.
+pub(super) fn put_range(dataset: &str, bucket: u16, from: Micros) -> (Vec<u8>, Vec<u8>) {
+    let prefix = bucket_prefix(dataset, bucket);
+    let first = [prefix.as_slice(), ordered(from).as_slice()].concat();
+    (first, [prefix.as_slice(), [u8::MAX; 9].as_slice()].concat())
 }

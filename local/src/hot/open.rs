@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, Durability};
 
 use super::error::HotIndexError;
-use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, write};
+use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, LAST_PUT, PUTS, write};
 
 /// The files of an index.
 #[derive(Debug)]
@@ -123,6 +123,8 @@ fn make_tables(database: &Database) -> Result<(), HotIndexError> {
     write(database, Durability::Immediate, |transaction| {
         transaction.open_table(CHUNKS)?;
         transaction.open_table(EXPIRY)?;
+        transaction.open_table(PUTS)?;
+        transaction.open_table(LAST_PUT)?;
         transaction.open_table(COMPLETE_SINCE)?;
         Ok(())
     })

@@ -5,12 +5,14 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use alluvium_core::clock::Micros;
 use alluvium_core::hot::HotChunk;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable as _};
 
 use super::error::HotIndexError;
 use super::open::Files;
-use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, layout, open, put_chunk, write};
+use super::tables::Tables;
+use super::{CHUNKS, COMPLETE_SINCE, LAST_PUT, layout, open, write};
 
 /// How many chunks one transaction takes over.
 const AT_ONCE: usize = 256;
@@ -42,16 +44,16 @@ fn copy(
     let reading = from.begin_read()?;
     let chunks = reading.open_table(CHUNKS)?;
     let mut kept = Vec::new();
-    let store = |kept: &mut Vec<HotChunk>| {
+    let store = |kept: &mut Vec<(HotChunk, Option<Micros>)>| {
         write(to, Durability::None, |transaction| {
-            let mut chunks = transaction.open_table(CHUNKS)?;
-            let mut expiry = transaction.open_table(EXPIRY)?;
-            kept.drain(..).try_for_each(|chunk| put_chunk(&mut chunks, &mut expiry, &chunk))
+            let mut tables = Tables::open(transaction)?;
+            kept.drain(..).try_for_each(|(chunk, put_at)| tables.put(&chunk, put_at))
         })
     };
     for entry in chunks.iter()? {
         let (key, value) = entry?;
-        kept.extend(change(layout::whole_chunk(key.value(), value.value())?)?);
+        let put_at = layout::Header::read(value.value())?.put_at;
+        kept.extend(change(layout::whole_chunk(key.value(), value.value())?)?.map(|chunk| (chunk, put_at)));
         if kept.len() == AT_ONCE {
             store(&mut kept)?;
         }
@@ -62,6 +64,9 @@ fn copy(
         for entry in reading.open_table(COMPLETE_SINCE)?.iter()? {
             let (dataset, since) = entry?;
             marks.insert(dataset.value(), since.value())?;
+        }
+        if let Some(last) = reading.open_table(LAST_PUT)?.get(())? {
+            transaction.open_table(LAST_PUT)?.insert((), last.value())?;
         }
         Ok(())
     })

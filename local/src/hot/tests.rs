@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use alluvium_core::ManualClock;
 use alluvium_core::contract::hot_index as contract;
 use alluvium_core::hot::TIME_BUCKET_MICROS;
 use proptest::prelude::*;
@@ -8,8 +9,12 @@ use super::*;
 
 const CACHE_BYTES: usize = 1 << 20;
 
+fn try_open(dir: &Path) -> Result<(RedbHotIndex, Opened), HotIndexError> {
+    RedbHotIndex::open(dir, CACHE_BYTES, Arc::new(ManualClock::default()))
+}
+
 fn open(dir: &Path) -> (RedbHotIndex, Opened) {
-    RedbHotIndex::open(dir, CACHE_BYTES).unwrap()
+    try_open(dir).unwrap()
 }
 
 fn everything(dataset: &str) -> HotQuery {
@@ -72,7 +77,7 @@ async fn a_damaged_file_is_set_aside_and_the_index_starts_empty() {
 fn a_second_opener_is_refused_and_nothing_is_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let (_index, _) = open(dir.path());
-    let error = RedbHotIndex::open(dir.path(), CACHE_BYTES).unwrap_err();
+    let error = try_open(dir.path()).unwrap_err();
     assert!(matches!(error, HotIndexError::InUse(_)), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
@@ -96,7 +101,7 @@ proptest! {
     fn an_index_opens_whatever_its_file_holds(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40)) {
         let dir = tempfile::tempdir().unwrap();
         let (index, _) = open(dir.path());
-        put(&index.database.read().unwrap(), &[contract::chunk("fuzz", 1, 1, (100, 200))]).unwrap();
+        tables::put(&index.database.read().unwrap(), &[contract::chunk("fuzz", 1, 1, (100, 200))], 0).unwrap();
         // The copy is unclean, so that opening it walks every page.
         let left = tempfile::tempdir().unwrap();
         let mut bytes = std::fs::read(dir.path().join("index.redb")).unwrap();

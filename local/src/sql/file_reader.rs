@@ -13,6 +13,8 @@ use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
+use super::scanned::Scanned;
+
 /// How many bytes at a file's end are read at once, in the hope that its whole footer is among them.
 const FOOTER_BYTES: usize = 32 * 1024;
 
@@ -21,6 +23,8 @@ pub(super) struct FileReader {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) path: Path,
     pub(super) size_bytes: u64,
+    /// Counts what is read of it.
+    pub(super) scanned: Arc<Scanned>,
 }
 
 fn unreadable(error: object_store::Error) -> ParquetError {
@@ -29,10 +33,12 @@ fn unreadable(error: object_store::Error) -> ParquetError {
 
 impl AsyncFileReader for FileReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        self.scanned.add(range.end - range.start);
         async move { self.store.get_range(&self.path, range).await.map_err(unreadable) }.boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        self.scanned.add(ranges.iter().map(|range| range.end - range.start).sum());
         async move { self.store.get_ranges(&self.path, &ranges).await.map_err(unreadable) }.boxed()
     }
 

@@ -92,7 +92,8 @@ impl FirstArrivals {
         let shares = rows.div_ceil(keys_in(self.findings.keys_bytes)).max(1) as u64;
         let others: Vec<bool> = related.iter().zip(wanted).map(|(related, wanted)| *related && !wanted).collect();
         let unfiltered = on_keys.is_none() && !others.contains(&true) && !wanted.contains(&false);
-        let reader = KeyReader::new(self.store.clone(), self.table.columns.clone(), on_keys);
+        let scanned = session.config().get_extension().unwrap_or_default();
+        let reader = KeyReader::new(self.store.clone(), self.table.columns.clone(), on_keys, scanned);
         let mut hidden = Hidden::new();
         for share in 0..shares {
             let mut first = FirstOfKey::with_capacity(rows / shares as usize);

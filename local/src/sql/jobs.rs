@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use alluvium_core::ports::{
@@ -26,6 +26,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::DataFusionSql;
+use super::scanned::Scanned;
 
 /// How much results may take.
 #[derive(Debug, Clone)]
@@ -65,6 +66,8 @@ struct Job {
     file: PathBuf,
     began: Instant,
     state: watch::Receiver<Progress>,
+    /// The count of what it has read, once it has begun.
+    scanned: Arc<OnceLock<Arc<Scanned>>>,
     task: AbortHandle,
 }
 
@@ -190,17 +193,19 @@ impl SqlEngine for QueryJobs {
         let file = self.folder.join(format!("{}.arrow", id.0));
         File::create_new(&file).map_err(|error| not_kept(&error))?;
         let (progress, state) = watch::channel(Progress::default());
+        let scanned = Arc::<OnceLock<_>>::default();
         let keep = Keep {
             engine: self.engine.clone(),
             asked: asked.clone(),
             running: self.running.clone(),
             started: Mutex::default(),
+            scanned: scanned.clone(),
             file: file.clone(),
             most_bytes: self.settings.result_bytes,
             progress,
         };
         let task = tokio::spawn(keep.run()).abort_handle();
-        jobs.insert(id.clone(), Arc::new(Job { asked, file, began: Instant::now(), state, task }));
+        jobs.insert(id.clone(), Arc::new(Job { asked, file, began: Instant::now(), state, scanned, task }));
         Ok(id)
     }
 
@@ -209,7 +214,10 @@ impl SqlEngine for QueryJobs {
         let progress = job.state.borrow().clone();
         let (state, until) = progress.ended.unwrap_or((StatementState::Running, Instant::now()));
         let elapsed = Some(until.saturating_duration_since(job.began));
-        Ok(StatementStatus { state, reader: job.asked.reader.clone(), scanned_bytes: None, elapsed })
+        let reader = job.asked.reader.clone();
+        // As the engine has it: a reader is not told what is read of files that hold everybody's rows.
+        let scanned_bytes = reader.is_none().then(|| job.scanned.get().map_or(0, |scanned| scanned.bytes()));
+        Ok(StatementStatus { state, reader, scanned_bytes, elapsed })
     }
 
     async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {
@@ -262,6 +270,7 @@ struct Keep {
     running: Arc<Semaphore>,
     /// What the engine calls it, once it has begun.
     started: Mutex<Option<StatementId>>,
+    scanned: Arc<OnceLock<Arc<Scanned>>>,
     file: PathBuf,
     most_bytes: u64,
     progress: watch::Sender<Progress>,
@@ -292,6 +301,8 @@ impl Keep {
         // The token is ours to remember: the engine forgets a statement when its results were read.
         let statement = self.engine.start(Statement { token: None, ..self.asked.clone() }).await?;
         *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Some(statement.clone());
+        // Set once: each statement is kept once.
+        let _ = self.scanned.set(self.engine.scanned(&statement).await?);
         let mut writer = None;
         let mut page = None;
         loop {

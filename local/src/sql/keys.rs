@@ -16,6 +16,7 @@ use futures::{Stream, TryStreamExt as _};
 use object_store::ObjectStore;
 
 use super::file_reader::FileReader;
+use super::scanned::Scanned;
 use super::tables::TableFile;
 
 /// The columns that decide which arrival of a key is the first, in the order in which they are read.
@@ -101,6 +102,7 @@ pub(super) struct KeyReader {
     pub(super) columns: SchemaRef,
     /// Only rows for which this holds count. It is about [`KEY_COLUMNS`] alone.
     pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
+    scanned: Arc<Scanned>,
     seeds: (RandomState, RandomState),
 }
 
@@ -112,13 +114,19 @@ impl KeyReader {
         store: Arc<dyn ObjectStore>,
         columns: SchemaRef,
         predicate: Option<Arc<dyn PhysicalExpr>>,
+        scanned: Arc<Scanned>,
     ) -> Self {
-        Self { store, columns, predicate, seeds: Default::default() }
+        Self { store, columns, predicate, scanned, seeds: Default::default() }
     }
 
     /// The keys of one file, in portions. `file` is its number in the arrivals.
     pub(super) async fn read(&self, file: &TableFile, number: u32) -> Result<impl Stream<Item = Result<Keys>> + use<>> {
-        let reader = FileReader { store: self.store.clone(), path: file.path.clone(), size_bytes: file.size_bytes };
+        let reader = FileReader {
+            store: self.store.clone(),
+            path: file.path.clone(),
+            size_bytes: file.size_bytes,
+            scanned: self.scanned.clone(),
+        };
         let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
         let wanted = KEY_COLUMNS.iter().chain(&TIME_COLUMNS).copied();
         let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);

@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::error::{abandoned, not_read_only, refused, too_slow};
+use super::scanned::Scanned;
 use super::threads::Threads;
 use super::{Planner, SqlSettings};
 
@@ -42,6 +43,7 @@ pub(super) struct Started {
     asked: Statement,
     status: watch::Receiver<StatementStatus>,
     reading: Mutex<Reading>,
+    scanned: Arc<Scanned>,
     task: AbortHandle,
     started: Instant,
     /// When somebody last asked for a page, in ms after `started`.
@@ -83,7 +85,9 @@ impl Started {
             StatementStatus { state: StatementState::Running, reader, scanned_bytes: None, elapsed: None };
         let (status, status_seen) = watch::channel(running_now);
         let (sender, results) = mpsc::channel(QUEUED_BATCHES);
+        let scanned = Arc::<Scanned>::default();
         let task = Task {
+            scanned: scanned.clone(),
             sender,
             status,
             time_limit: settings.time_limit,
@@ -96,6 +100,7 @@ impl Started {
             asked,
             status: status_seen,
             reading: Mutex::new(reading),
+            scanned,
             task,
             started: Instant::now(),
             asked_ms: AtomicU64::new(0),
@@ -108,7 +113,14 @@ impl Started {
     }
 
     pub(super) fn status(&self) -> StatementStatus {
-        self.status.borrow().clone()
+        // How much is read of files that hold everybody's rows would tell a reader how much the others have.
+        let scanned_bytes = self.asked.reader.is_none().then(|| self.scanned.bytes());
+        StatementStatus { scanned_bytes, ..self.status.borrow().clone() }
+    }
+
+    /// The count of what it has read.
+    pub(super) fn scanned(&self) -> Arc<Scanned> {
+        self.scanned.clone()
     }
 
     /// Whether it has ended, one way or the other, and nobody has asked for its results for so long.
@@ -180,6 +192,7 @@ impl Reading {
 }
 
 struct Task {
+    scanned: Arc<Scanned>,
     sender: mpsc::Sender<Result<Output, PortError>>,
     status: watch::Sender<StatementStatus>,
     time_limit: Duration,
@@ -199,6 +212,7 @@ impl Task {
                 state
             }
         };
+        self.scanned.ended();
         self.say(state);
     }
 
@@ -211,8 +225,8 @@ impl Task {
     }
 
     async fn compute(&mut self, planner: &Planner, asked: &Statement) -> Result<(), PortError> {
-        let plan = planner.prepare(asked)?;
-        let Executing { mut stream, session: _session } = self.timed(execute(plan)).await??;
+        let plan = planner.prepare(asked, &self.scanned)?;
+        let Executing { mut stream, session: _session } = self.timed(execute(plan, self.scanned.clone())).await??;
         self.send(Output::Columns(stream.schema())).await?;
         while let Some(batch) = self.timed(stream.next()).await? {
             let batch = batch.map_err(|error| refused(&error))?;
@@ -242,7 +256,7 @@ struct Executing {
     session: SessionState,
 }
 
-async fn execute(plan: Plan) -> Result<Executing, PortError> {
+async fn execute(plan: Plan, scanned: Arc<Scanned>) -> Result<Executing, PortError> {
     let Plan { state, statement, parameters } = plan;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let logical = state.statement_to_plan(statement).await.map_err(|error| refused(&error))?;
@@ -250,6 +264,7 @@ async fn execute(plan: Plan) -> Result<Executing, PortError> {
     let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
     let logical = logical.with_param_values(values).map_err(|error| refused(&error))?;
     let physical = state.create_physical_plan(&logical).await.map_err(|error| refused(&error))?;
+    scanned.executes(physical.clone());
     let stream = execute_stream(physical, state.task_ctx()).map_err(|error| refused(&error))?;
     Ok(Executing { stream, session: state })
 }

@@ -5,6 +5,7 @@ pub(in crate::sql) mod lake;
 mod nested;
 mod own;
 mod records;
+mod scanned;
 
 use std::time::Instant as Stopwatch;
 

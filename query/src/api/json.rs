@@ -11,23 +11,19 @@
 //! fit, as it was sent. A record of which only some fields were wanted has those alone, `data` if any property is among them. Times are UTC, with as many fractional digits as they need. Bytes
 //! (a dead letter's `original`) are text where they are UTF-8, else base64 under the name with `_base64` behind it.
 
+use alluvium_core::cell::Cell;
 use alluvium_core::dataset::{COMMON_COLUMNS, EXTRA_COLUMN};
-use arrow::array::{Array, ArrayRef, AsArray as _, StructArray};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array as _, ArrayRef, AsArray as _};
+use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
-use jiff::civil::Date;
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use crate::records::RecordsPage;
-
-/// The response body of a page.
-pub(super) fn page(page: &RecordsPage) -> Vec<u8> {
-    let mut body = Vec::with_capacity(256 * page.rows.num_rows() + 64);
-    serde_json::to_writer(&mut body, &Page(page)).expect("a page holds only JSON values, and a vector takes any bytes");
+/// The response body of a page of these rows.
+pub(super) fn page(rows: &RecordBatch, next: Option<&str>, complete: bool) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256 * rows.num_rows() + 64);
+    let page = Page { rows, next, complete };
+    serde_json::to_writer(&mut body, &page).expect("a page holds only JSON values, and a vector takes any bytes");
     body
 }
 
@@ -42,22 +38,22 @@ pub(super) fn lines(rows: &RecordBatch) -> Vec<u8> {
     body
 }
 
-struct Page<'a>(&'a RecordsPage);
+struct Page<'a> {
+    rows: &'a RecordBatch,
+    next: Option<&'a str>,
+    complete: bool,
+}
 struct Records<'a>(&'a RecordBatch);
 struct Record<'a>(&'a Shape<'a>, usize);
 struct Data<'a>(&'a [(&'a str, &'a ArrayRef)], usize);
 struct Extra<'a>(Option<&'a ArrayRef>, usize);
-/// The value of a column in a row.
-pub(super) struct Cell<'a>(pub(super) &'a ArrayRef, pub(super) usize);
-struct Object<'a>(&'a StructArray, usize);
-struct List<'a>(&'a ArrayRef);
 
 impl Serialize for Page<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("records", &Records(&self.0.rows))?;
-        map.serialize_entry("next", &self.0.next.as_ref().map(ToString::to_string))?;
-        map.serialize_entry("complete", &self.0.complete)?;
+        map.serialize_entry("records", &Records(self.rows))?;
+        map.serialize_entry("next", &self.next)?;
+        map.serialize_entry("complete", &self.complete)?;
         map.end()
     }
 }
@@ -145,61 +141,6 @@ impl Serialize for Extra<'_> {
             None => serializer.serialize_map(Some(0))?.end(),
         }
     }
-}
-
-impl Serialize for Cell<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(column, row) = *self;
-        if column.is_null(row) {
-            return serializer.serialize_none();
-        }
-        match column.data_type() {
-            DataType::Utf8 => serializer.serialize_str(column.as_string::<i32>().value(row)),
-            DataType::Int64 => serializer.serialize_i64(column.as_primitive::<Int64Type>().value(row)),
-            DataType::Float64 => serializer.serialize_f64(column.as_primitive::<Float64Type>().value(row)),
-            DataType::Boolean => serializer.serialize_bool(column.as_boolean().value(row)),
-            DataType::Date32 => serializer.collect_str(&date(column.as_primitive::<Date32Type>().value(row))),
-            DataType::Timestamp(..) => {
-                match Timestamp::from_microsecond(column.as_primitive::<TimestampMicrosecondType>().value(row)) {
-                    Ok(time) => serializer.collect_str(&time),
-                    Err(_) => serializer.serialize_none(),
-                }
-            }
-            DataType::Binary => {
-                let bytes = column.as_binary::<i32>().value(row);
-                match std::str::from_utf8(bytes) {
-                    Ok(text) => serializer.serialize_str(text),
-                    Err(_) => serializer.serialize_str(&STANDARD.encode(bytes)),
-                }
-            }
-            DataType::Struct(_) => Object(column.as_struct(), row).serialize(serializer),
-            DataType::List(_) => List(&column.as_list::<i32>().value(row)).serialize(serializer),
-            other => Err(serde::ser::Error::custom(format!("no table of ours has a column of type {other}"))),
-        }
-    }
-}
-
-impl Serialize for Object<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(fields, row) = *self;
-        let mut map = serializer.serialize_map(None)?;
-        for (field, column) in fields.fields().iter().zip(fields.columns()).filter(|(_, column)| column.is_valid(row)) {
-            map.serialize_entry(field.name(), &Cell(column, row))?;
-        }
-        map.end()
-    }
-}
-
-impl Serialize for List<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut items = serializer.serialize_seq(Some(self.0.len()))?;
-        (0..self.0.len()).try_for_each(|item| items.serialize_element(&Cell(self.0, item)))?;
-        items.end()
-    }
-}
-
-fn date(days: i32) -> Date {
-    Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(days))
 }
 
 #[cfg(test)]

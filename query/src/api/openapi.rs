@@ -4,6 +4,7 @@
 //! its callers, which is what the guard before it goes by, so that the two cannot differ.
 
 mod records;
+mod reports;
 mod statements;
 
 use alluvium_core::openapi::{add_problems, header as described, parameter, plain};
@@ -70,7 +71,7 @@ pub fn openapi() -> OpenApi {
     let paths = PathsBuilder::new().path("/openapi.json", PathItem::new(HttpMethod::Get, document));
     let node = TagBuilder::new().name("node").description(Some("The node itself")).build();
     let part = OpenApiBuilder::new().paths(paths).tags(Some([node])).build();
-    records::openapi().merge_from(statements::openapi()).merge_from(part)
+    records::openapi().merge_from(statements::openapi()).merge_from(reports::openapi()).merge_from(part)
 }
 
 /// A 200 with rows in every format; the JSON is that of this schema.
@@ -136,7 +137,8 @@ fn ask_for(operation: &mut Operation, role: Role) {
 
 /// The operations of a path, by their methods.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
-    let taken = [("GET", &mut item.get), ("POST", &mut item.post), ("DELETE", &mut item.delete)];
+    let taken =
+        [("GET", &mut item.get), ("POST", &mut item.post), ("PUT", &mut item.put), ("DELETE", &mut item.delete)];
     taken.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 

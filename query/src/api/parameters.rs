@@ -7,13 +7,15 @@ use jiff::Timestamp;
 
 use super::format::{Format, NAMES};
 use crate::error::QueryError;
-use crate::records::{MAX_LIMIT, RecordsRequest};
+use crate::records::{After, CursorError, MAX_LIMIT, RecordsRequest};
 
-const KNOWN: &str = "source, owner, from, to, limit, cursor, fields, format";
+const KNOWN: &str = "source, owner, from, to, limit, cursor, after, fields, format";
 
 /// What a read asks for.
 pub(super) struct Asked {
     pub(super) request: RecordsRequest,
+    /// Where to begin to tell what came in, in the order in which it did, and not by time; `None`: the newest records are wanted.
+    pub(super) after: Option<After>,
     /// The fields to answer, as they were named.
     pub(super) fields: Option<String>,
     pub(super) format: Option<Format>,
@@ -23,7 +25,7 @@ pub(super) struct Asked {
 /// was named; whether the caller may read it is not looked at here.
 pub(super) fn read(dataset: String, pairs: &[(String, String)], now: Micros) -> Result<Asked, QueryError> {
     let mut request = RecordsRequest { dataset, ..RecordsRequest::default() };
-    let (mut fields, mut format) = (None, None);
+    let (mut after, mut fields, mut format) = (None, None, None);
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in pairs {
         let refused = |message: String| QueryError::parameter(name.chars().take(80).collect::<String>(), message);
@@ -44,6 +46,7 @@ pub(super) fn read(dataset: String, pairs: &[(String, String)], now: Micros) -> 
                 request.limit = Some(limit.ok_or_else(|| refused(format!("expected a number from 1 to {MAX_LIMIT}")))?);
             }
             "cursor" => request.cursor = Some(value.parse().map_err(|error| refused(format!("{error}")))?),
+            "after" => after = Some(after_named(value).map_err(refused)?),
             "fields" => fields = Some(value.clone()),
             "format" => format = Some(format_named(value).map_err(refused)?),
             _ => return Err(refused(format!("there is no such parameter; known: {KNOWN}"))),
@@ -54,7 +57,25 @@ pub(super) fn read(dataset: String, pairs: &[(String, String)], now: Micros) -> 
     {
         return Err(QueryError::parameter("from", "it is later than `to`"));
     }
-    Ok(Asked { request, fields, format })
+    if after.is_some()
+        && let Some(other) = seen.iter().find(|name| ["from", "to", "cursor"].contains(name))
+    {
+        let message = "it does not go with `after`, which answers in the order of arrival and from no time to another";
+        return Err(QueryError::parameter(*other, message));
+    }
+    Ok(Asked { request, after, fields, format })
+}
+
+/// Where a value of `after` begins.
+fn after_named(value: &str) -> Result<After, String> {
+    match value {
+        "oldest" => Ok(After::Oldest),
+        "newest" => Ok(After::Newest),
+        _ => value.parse().map(After::Cursor).map_err(|error: CursorError| match error {
+            CursorError::Damaged => "expected `newest`, `oldest`, or `next` as it was answered".to_owned(),
+            CursorError::Version(_) => error.to_string(),
+        }),
+    }
 }
 
 /// The format that a value of `format` names.

@@ -64,6 +64,34 @@ async fn get(routes: &Router, path: &str) -> Answer {
 }
 
 #[tokio::test]
+async fn what_comes_in_is_polled_for() {
+    let mut world = world().await;
+    let routes = routes(&world);
+    let begin = get(&routes, "/v1/telemetry?after=newest").await.json();
+    assert_eq!((&begin["records"], &begin["complete"]), (&json!([]), &json!(true)));
+    let event = |id: &str, time| Event { id: id.into(), source: "a".into(), owner: "o".into(), time, arrival: 0 };
+    world.arrive(vec![event("new", NOW - HOUR / 2)]).await;
+    let next = begin["next"].as_str().unwrap();
+    let new = get(&routes, &format!("/v1/telemetry?after={next}&fields=id&source=a")).await.json();
+    assert_eq!(new["records"], json!([{"id": "new"}]));
+    let lines = Request::get(format!("/v1/telemetry?after={next}&format=ndjson")).body(Body::empty()).unwrap();
+    let lines = routes.clone().oneshot(lines).await.unwrap();
+    assert_eq!(lines.headers()["alluvium-next"], new["next"].as_str().unwrap());
+    assert!(lines.headers()["link"].to_str().unwrap().contains("?format=ndjson&after="));
+    for (query, said) in [
+        ("after=1", "expected `newest`, `oldest`, or `next`"),
+        ("after=newest&from=-5m", "`from`: it does not go with `after`"),
+        ("cursor=x&after=newest", "`cursor`: "),
+        ("after=newest&after=oldest", "given twice"),
+    ] {
+        let refused = get(&routes, &format!("/v1/telemetry?{query}")).await;
+        assert_eq!(refused.status, 400);
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(said), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn records_are_json_and_walked_by_cursor() {
     let routes = routes(&world().await);
     let first = get(&routes, "/v1/telemetry?source=a&limit=1").await;
@@ -263,7 +291,7 @@ async fn sql_is_answered_as_an_arrow_stream() {
     let answer = ask(&routes, Method::POST, "/admin/sql", &json!({"sql": sql}).to_string()).await;
     assert_eq!((answer.status, answer.content_type.as_str()), (200, ARROW_STREAM));
     let batches: Vec<_> = StreamReader::try_new(answer.body.as_slice(), None).unwrap().map(Result::unwrap).collect();
-    assert_eq!(batches.iter().map(arrow::record_batch::RecordBatch::num_rows).sum::<usize>(), 2);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
     for (body, status, names) in [
         (json!({"sql": "wrong"}).to_string(), 400, "the statement is wrong"),
         (json!({"query": "select 1"}).to_string(), 400, "unknown field `query`"),

@@ -32,7 +32,13 @@ impl Access {
             ("GET" | "DELETE", ["v1", "queries", _]) | ("GET", ["v1", "queries", _, "results"]) => {
                 Self::Needs(Role::Read)
             }
-            (_, ["v1", "queries", ..]) => Self::NoSuchRoute,
+            // Who sends files looks after them; each sees their own.
+            ("GET" | "POST", ["v1", "uploads"])
+            | ("GET" | "DELETE", ["v1", "uploads", _])
+            | ("PUT", ["v1", "uploads", _, "content"]) => Self::Needs(Role::Write),
+            // What they tell is made of everybody's rows.
+            ("GET", ["v1", "reports"] | ["v1", "reports", _] | ["v1", "reports", _, _]) => Self::Needs(Role::Admin),
+            (_, ["v1", "queries" | "reports" | "uploads", ..]) => Self::NoSuchRoute,
             ("GET", ["data"] | ["v1", _] | ["v1", _, "live"]) => Self::Needs(Role::Read),
             ("POST", ["data"] | ["v1", _]) => Self::Needs(Role::Write),
             _ => Self::NoSuchRoute,
@@ -62,6 +68,24 @@ mod tests {
             ("GET /v1/queries/{id}", Some(Role::Read)),
             ("GET /v1/queries/{id}/results", Some(Role::Read)),
             ("DELETE /v1/queries/{id}", Some(Role::Read)),
+            ("POST /v1/uploads", Some(Role::Write)),
+            ("GET /v1/uploads", Some(Role::Write)),
+            ("GET /v1/uploads/{id}", Some(Role::Write)),
+            ("DELETE /v1/uploads/{id}", Some(Role::Write)),
+            ("PUT /v1/uploads/{id}/content", Some(Role::Write)),
+            ("PUT /v1/uploads", None),
+            ("PUT /v1/uploads/{id}", None),
+            ("POST /v1/uploads/{id}/content", None),
+            ("GET /v1/uploads/{id}/content", None),
+            ("PUT /v1/queries/{id}/content", None),
+            ("GET /v1/reports", Some(Role::Admin)),
+            ("GET /v1/reports/{name}", Some(Role::Admin)),
+            ("GET /v1/reports/live", Some(Role::Admin)),
+            ("HEAD /v1/reports/{name}/{file}", Some(Role::Admin)),
+            ("POST /v1/reports", None),
+            ("GET /v1/reports/", None),
+            ("GET /v1/reports/a/b/c", None),
+            ("DELETE /v1/reports/{name}/{file}", None),
             ("POST /admin/sql", Some(Role::Admin)),
             ("GET /admin/erasures", Some(Role::Admin)),
             ("POST /admin/redrive/failed", Some(Role::Admin)),

@@ -1,8 +1,11 @@
 //! Where a page ended.
 
 use alluvium_core::clock::Micros;
+use alluvium_core::hot::PutPosition;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// The longest cursor that is read, in bytes of its text.
 const MAX_BYTES: usize = 32 * 1024;
@@ -23,7 +26,7 @@ pub struct Cursor {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CursorError {
     /// It was not made by us, or was changed.
-    #[error("not a cursor; pass on `next` as it was answered, or leave it out to begin at the newest record")]
+    #[error("not a cursor; pass on `next` as it was answered, or begin anew without it")]
     Damaged,
     /// A newer release made it.
     #[error("a cursor of version {0}, newer than this release reads ({VERSION}); begin again without it")]
@@ -34,9 +37,7 @@ const VERSION: u64 = 1;
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let parts = (VERSION, &self.dataset, self.time, &self.source, &self.id, &self.owner);
-        let text = serde_json::to_vec(&parts).expect("a cursor holds only text and numbers");
-        f.write_str(&URL_SAFE_NO_PAD.encode(text))
+        write(f, &(VERSION, &self.dataset, self.time, &self.source, &self.id, &self.owner))
     }
 }
 
@@ -44,19 +45,67 @@ impl std::str::FromStr for Cursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > MAX_BYTES {
-            return Err(CursorError::Damaged);
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError::Damaged)?;
-        let parts: Vec<serde_json::Value> = serde_json::from_slice(&bytes).map_err(|_| CursorError::Damaged)?;
-        match parts.first().and_then(serde_json::Value::as_u64) {
-            Some(VERSION) => {}
-            Some(newer) if newer > VERSION => return Err(CursorError::Version(newer)),
-            _ => return Err(CursorError::Damaged),
-        }
-        let (_, dataset, time, source, id, owner): (u64, _, _, _, _, _) =
-            serde_json::from_value(parts.into()).map_err(|_| CursorError::Damaged)?;
+        let (_, dataset, time, source, id, owner): (u64, _, _, _, _, _) = read(text)?;
         Ok(Self { dataset, time, source, id, owner })
+    }
+}
+
+/// The place up to which was told what came in: the next answer goes on there. Opaque to clients.
+///
+/// Its text is the base64url of a JSON array: version, dataset, position, how many rows of the chunk there were told, of how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AfterCursor {
+    pub(super) dataset: String,
+    pub(super) position: PutPosition,
+    /// How many rows of the chunk at the position are done with.
+    pub(super) rows: usize,
+    /// How many rows it had. With another number it is not the same chunk any more, and is told from its beginning.
+    pub(super) of: usize,
+}
+
+impl AfterCursor {
+    /// How many rows of the chunk at this position are done with, which has this many.
+    pub(super) fn seen_of(&self, position: &PutPosition, rows: usize) -> usize {
+        if self.position == *position && self.of == rows { self.rows.min(rows) } else { 0 }
+    }
+
+    /// The same cursor before the chunk at another position.
+    pub(super) fn at(self, position: PutPosition) -> Self {
+        Self { position, rows: 0, of: 0, ..self }
+    }
+}
+
+impl std::fmt::Display for AfterCursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write(f, &(VERSION, &self.dataset, self.position.as_str(), self.rows, self.of))
+    }
+}
+
+impl std::str::FromStr for AfterCursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (_, dataset, position, rows, of): (u64, _, String, _, _) = read(text)?;
+        let position = position.parse().map_err(|_| CursorError::Damaged)?;
+        Ok(Self { dataset, position, rows, of })
+    }
+}
+
+fn write(f: &mut std::fmt::Formatter<'_>, parts: &impl Serialize) -> std::fmt::Result {
+    let text = serde_json::to_vec(parts).expect("a cursor holds only text and numbers");
+    f.write_str(&URL_SAFE_NO_PAD.encode(text))
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, CursorError> {
+    if text.len() > MAX_BYTES {
+        return Err(CursorError::Damaged);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError::Damaged)?;
+    let parts: Vec<serde_json::Value> = serde_json::from_slice(&bytes).map_err(|_| CursorError::Damaged)?;
+    match parts.first().and_then(serde_json::Value::as_u64) {
+        Some(VERSION) => serde_json::from_value(parts.into()).map_err(|_| CursorError::Damaged),
+        Some(newer) if newer > VERSION => Err(CursorError::Version(newer)),
+        _ => Err(CursorError::Damaged),
     }
 }
 
@@ -88,5 +137,17 @@ mod tests {
         }
         assert_eq!(encoded(r#"[2,"later"]"#).parse::<Cursor>(), Err(CursorError::Version(2)));
         assert_eq!("A".repeat(MAX_BYTES + 1).parse::<Cursor>(), Err(CursorError::Damaged));
+    }
+
+    #[test]
+    fn a_cursor_of_what_came_in_is_read_as_it_was_written_and_is_no_other() {
+        let cursor = AfterCursor { dataset: "telemetry".into(), position: PutPosition::at(17).past(), rows: 3, of: 9 };
+        let text = cursor.to_string();
+        assert_eq!(text.parse(), Ok(cursor));
+        assert_eq!(text.parse::<Cursor>(), Err(CursorError::Damaged));
+        let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        for text in ["", "newest", &encoded(r#"[1,"d","here",0,0]"#), &encoded(r#"[1,"d","0000000000000000#",-1,0]"#)] {
+            assert_eq!(text.parse::<AfterCursor>(), Err(CursorError::Damaged), "{text}");
+        }
     }
 }

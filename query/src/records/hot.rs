@@ -20,7 +20,7 @@ use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW};
 use crate::error::QueryError;
 
 /// The most bytes that one chunk may expand to. A chunk has at most 400 KB, and rows compress to a tenth or so.
-const CHUNK_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const CHUNK_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
 
 /// How much time the first slice covers. Slices grow while they hold little and shrink while they hold much, so that neither a
 /// sparse source takes many questions nor a dense dataset many megabytes in one answer.
@@ -135,20 +135,29 @@ impl<'a> HotWalk<'a> {
 
     fn decode(&self, chunk: &HotChunk, rows: &mut Rows) -> Result<(), QueryError> {
         let batch = read_block(&chunk.block, CHUNK_EXPANDED_BYTES)?;
-        let mut mask: Option<BooleanArray> = None;
-        for (name, value) in [("owner", &self.scope.owner), ("source", &self.scope.source)] {
-            let Some(value) = value else { continue };
-            let equal = eq(column(&batch, name)?, &StringArray::new_scalar(value))?;
-            mask = Some(match mask {
-                Some(mask) => and(&mask, &equal)?,
-                None => equal,
-            });
-        }
-        match mask {
+        match mask(&batch, self.scope.owner.as_deref(), self.scope.source.as_deref())? {
             Some(mask) => rows.add(&filter_record_batch(&batch, &mask)?),
             None => rows.add(&batch),
         }
     }
+}
+
+/// Which rows of a chunk are this owner's and this source's; `None`: all, for neither is named.
+pub(super) fn mask(
+    batch: &RecordBatch,
+    owner: Option<&str>,
+    source: Option<&str>,
+) -> Result<Option<BooleanArray>, ArrowError> {
+    let mut mask: Option<BooleanArray> = None;
+    for (name, value) in [("owner", owner), ("source", source)] {
+        let Some(value) = value else { continue };
+        let equal = eq(column(batch, name)?, &StringArray::new_scalar(value))?;
+        mask = Some(match mask {
+            Some(mask) => and(&mask, &equal)?,
+            None => equal,
+        });
+    }
+    Ok(mask)
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod after;
 pub(crate) mod conditions;
 pub(crate) mod memory;
 pub(crate) mod world;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery};
+use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{Advice, Put};
 use alluvium_core::record::StreamRecord;
 use alluvium_core::{Datasets, DeliveryBatch, RecordIdentity, ShardId};
@@ -68,6 +68,14 @@ impl HotIndex for Store {
     }
 
     async fn newest(&self, _: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+        unreachable!("storing reads nothing")
+    }
+
+    async fn puts(&self, _: PutQuery) -> Result<Puts, PortError> {
+        unreachable!("storing reads nothing")
+    }
+
+    async fn puts_end(&self) -> Result<PutPosition, PortError> {
         unreachable!("storing reads nothing")
     }
 

@@ -49,7 +49,12 @@ fn handler(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Handler> {
         store,
         root,
         datasets: Arc::new(function::datasets(None)?),
-        hot: Arc::new(DynamoHotIndex::new(aws_sdk_dynamodb::Client::new(aws), &settings.hot.table, retries)),
+        hot: Arc::new(DynamoHotIndex::new(
+            aws_sdk_dynamodb::Client::new(aws),
+            &settings.hot.table,
+            clock.clone(),
+            retries,
+        )),
         clock,
         settings: LakeSettings { checkpoint_every: settings.commit.checkpoint_every },
         lake: Mutex::default(),

@@ -46,7 +46,12 @@ fn records(
 async fn ports(settings: &Settings) -> (Arc<dyn HotIndex>, Arc<dyn SqlEngine>) {
     let aws = config::from_environment().await;
     let retries = Retries::new(SystemClock.now_micros().unsigned_abs());
-    let hot = DynamoHotIndex::new(aws_sdk_dynamodb::Client::new(&aws), &settings.hot.table, retries.clone());
+    let hot = DynamoHotIndex::new(
+        aws_sdk_dynamodb::Client::new(&aws),
+        &settings.hot.table,
+        Arc::new(SystemClock),
+        retries.clone(),
+    );
     let Sql { workgroup, database, time } = settings.sql.clone();
     let athena = AthenaSettings { workgroup, database, time_limit: time };
     let sql = AthenaSql::new(aws_sdk_athena::Client::new(&aws), athena, retries);

@@ -52,7 +52,12 @@ async fn handler(settings: &Settings) -> anyhow::Result<Handler> {
     Ok(Handler {
         transform: Transform::new(datasets, settings.transform(key))?,
         files: Arc::new(S3DataFiles::new(config::s3(&aws), settings.lake.clone())),
-        hot: Arc::new(DynamoHotIndex::new(aws_sdk_dynamodb::Client::new(&aws), &settings.hot.table, retries.clone())),
+        hot: Arc::new(DynamoHotIndex::new(
+            aws_sdk_dynamodb::Client::new(&aws),
+            &settings.hot.table,
+            Arc::new(SystemClock),
+            retries.clone(),
+        )),
         queue: Arc::new(SqsCommitQueue::new(aws_sdk_sqs::Client::new(&aws), &settings.commit.queue)),
         retries,
     })

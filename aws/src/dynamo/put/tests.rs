@@ -16,10 +16,17 @@ fn requests_hold_as_many_items_as_they_may_and_no_key_twice() {
     again.block = Bytes::from_static(b"again");
     chunks.push(again);
     let requests = requests(chunks).unwrap();
-    let sizes: Vec<usize> = requests.iter().map(|request| request.items.len()).collect();
+    let sizes: Vec<usize> = requests.iter().map(|request| request.chunks.len()).collect();
     assert_eq!(sizes, [25, 25, 10]);
-    let put = requests[0].items[3].put_request().unwrap();
-    assert_eq!(put.item()["block"].as_b().unwrap().as_ref(), b"again", "the last one of a key wins");
+    assert_eq!(requests[0].chunks[3].block, "again", "the last one of a key wins");
+}
+
+#[test]
+fn chunks_that_came_back_are_known_by_their_keys() {
+    let chunks: Vec<HotChunk> = (0..4).map(|batch| chunk("telemetry", 1, batch, (100, 200))).collect();
+    let left = [put_at(17, &chunks[2]).unwrap(), put_at(18, &chunks[0]).unwrap()];
+    assert_eq!(left_of(chunks.clone(), &left), [chunks[0].clone(), chunks[2].clone()]);
+    assert_eq!(left_of(chunks, &[]), []);
 }
 
 #[tokio::test]

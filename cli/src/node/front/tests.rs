@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -48,6 +48,12 @@ fn app(guard: Guard, settings: &Settings) -> Router {
         .route("/v1/queries", post(told))
         .route("/v1/queries/{id}", get(told).delete(told))
         .route("/v1/queries/{id}/results", get(told))
+        .route("/v1/uploads", get(told).post(told))
+        .route("/v1/uploads/{id}", get(told).delete(told))
+        .route("/v1/uploads/{id}/content", put(told))
+        .route("/v1/reports", get(told))
+        .route("/v1/reports/{name}", get(told))
+        .route("/v1/reports/{name}/{file}", get(told))
         .route("/admin/sql", post(told))
         .route("/admin/erasures", get(told).post(told))
         .route("/forgotten", get(told));
@@ -104,7 +110,7 @@ fn tokens() -> Vec<(&'static str, Option<String>)> {
 async fn every_route_by_every_state_of_a_token() {
     let app = strict_app();
     // Who gets through, by the names above; everybody else who has a good token gets 403, and the others 401.
-    let routes: [(&str, &str, &[&str]); 13] = [
+    let routes: [(&str, &str, &[&str]); 22] = [
         ("GET", "/v1/telemetry", &["read", "admin"]),
         ("HEAD", "/v1/telemetry", &["read", "admin"]),
         ("POST", "/v1/telemetry", &["write", "admin"]),
@@ -114,6 +120,15 @@ async fn every_route_by_every_state_of_a_token() {
         ("GET", "/v1/queries/1", &["read", "admin"]),
         ("DELETE", "/v1/queries/1", &["read", "admin"]),
         ("GET", "/v1/queries/1/results", &["read", "admin"]),
+        ("POST", "/v1/uploads", &["write", "admin"]),
+        ("GET", "/v1/uploads", &["write", "admin"]),
+        ("GET", "/v1/uploads/1", &["write", "admin"]),
+        ("DELETE", "/v1/uploads/1", &["write", "admin"]),
+        ("PUT", "/v1/uploads/1/content", &["write", "admin"]),
+        ("GET", "/v1/reports", &["admin"]),
+        ("GET", "/v1/reports/live", &["admin"]),
+        ("GET", "/v1/reports/hourly/20261128T1000Z.csv", &["admin"]),
+        ("HEAD", "/v1/reports/hourly/20261128T1000Z.parquet", &["admin"]),
         ("POST", "/admin/sql", &["admin"]),
         ("GET", "/admin/erasures", &["admin"]),
         ("POST", "/admin/erasures", &["admin"]),

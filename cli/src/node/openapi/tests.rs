@@ -52,10 +52,18 @@ fn every_route_that_reads_or_writes_is_described() {
         ("GET /v1/{dataset}", Role::Read),
         ("GET /data", Role::Read),
         ("GET /v1/{dataset}/live", Role::Read),
+        ("POST /v1/uploads", Role::Write),
+        ("GET /v1/uploads", Role::Write),
+        ("GET /v1/uploads/{id}", Role::Write),
+        ("DELETE /v1/uploads/{id}", Role::Write),
+        ("PUT /v1/uploads/{id}/content", Role::Write),
         ("POST /v1/queries", Role::Read),
         ("GET /v1/queries/{id}", Role::Read),
         ("DELETE /v1/queries/{id}", Role::Read),
         ("GET /v1/queries/{id}/results", Role::Read),
+        ("GET /v1/reports", Role::Admin),
+        ("GET /v1/reports/{name}", Role::Admin),
+        ("GET /v1/reports/{name}/{file}", Role::Admin),
     ];
     for (key, role) in expected {
         assert_eq!(Access::of_route_key(key), Access::Needs(role), "{key}");
@@ -64,10 +72,10 @@ fn every_route_that_reads_or_writes_is_described() {
     let all = expected.iter().map(|(key, _)| *key).chain(open).map(str::to_owned).collect();
     assert_eq!(described, all);
     // Whatever else the guard lets plain readers and writers through to would have to be in the table.
-    let segments = ["data", "v1", "queries", "results", "{dataset}", "admin", "live", "uploads"];
+    let segments = ["data", "v1", "queries", "results", "{dataset}", "admin", "live", "uploads", "reports", "content"];
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
         for path in paths_of(&segments, 4) {
-            let known = expected.iter().any(|(key, _)| same_route(key, method, &path));
+            let known = expected.iter().any(|(key, role)| *role != Role::Admin && same_route(key, method, &path));
             let needs = matches!(Access::of(method, &path), Access::Needs(Role::Read | Role::Write));
             assert_eq!(needs, known, "{method} {path}");
         }
@@ -85,7 +93,7 @@ fn paths_of(segments: &[&str], most: usize) -> Vec<String> {
     paths
 }
 
-/// Whether a request is one of this route. What begins with `/v1/queries` is no dataset.
+/// Whether a request is one of this route. What begins with `/v1/queries`, `/v1/uploads` or `/v1/reports` is no dataset.
 fn same_route(key: &str, method: &str, path: &str) -> bool {
     let (route_method, route) = key.split_once(' ').unwrap();
     let (of_route, of_path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
@@ -93,7 +101,11 @@ fn same_route(key: &str, method: &str, path: &str) -> bool {
     method == route_method
         && of_route.len() == of_path.len()
         && of_route.iter().zip(&of_path).all(fits)
-        && (path != "/v1/queries" || route == path)
+        && (!is_no_dataset(path) || !route.starts_with("/v1/{dataset}"))
+}
+
+fn is_no_dataset(path: &str) -> bool {
+    matches!(path.split('/').nth(2), Some("queries" | "uploads" | "reports"))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alluvium_core::ports::CommitQueue as _;
-use alluvium_core::{BatchIdentity, CommitMessage, Datasets, DeliveryBatch};
+use alluvium_core::{BatchIdentity, CommitMessage, Datasets, DeliveryBatch, ManualClock};
 use alluvium_transform::firehose::{Invocation, identity_in_batch, user_records};
 use alluvium_transform::{Transform, TransformSettings};
 use proptest::prelude::*;
@@ -98,7 +98,7 @@ fn drain(bench: &Bench, stream: Arc<dyn Stream>, function: Arc<dyn Function>) ->
 #[tokio::test]
 async fn every_event_is_in_one_batch_although_the_transform_crashes_after_storing() {
     let hot_folder = tempfile::tempdir().unwrap();
-    let (hot, _) = RedbHotIndex::open(hot_folder.path(), 1 << 20).unwrap();
+    let (hot, _) = RedbHotIndex::open(hot_folder.path(), 1 << 20, Arc::new(ManualClock::default())).unwrap();
     let datasets = Datasets::load(None, Some("telemetry")).unwrap();
     let lake: Arc<dyn DataFiles> = Arc::new(StoreFiles::new(Arc::new(InMemory::new())));
     let queue = Arc::new(LocalCommitQueue::new(100));

@@ -56,7 +56,7 @@ struct World {
 
 async fn world(lake: &MemoryLake, now: i64) -> World {
     let dir = tempfile::tempdir().unwrap();
-    let (hot, _) = RedbHotIndex::open(dir.path(), 64 << 20).unwrap();
+    let (hot, _) = RedbHotIndex::open(dir.path(), 64 << 20, Arc::new(ManualClock::default())).unwrap();
     hot.set_complete_since("telemetry", i64::MIN).await.unwrap();
     let sql = Arc::new(lake.sql(SqlSettings::default()));
     let clock = Arc::new(ManualClock::at(now));

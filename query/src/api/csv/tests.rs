@@ -2,6 +2,7 @@
 
 use arrow::array::{Float64Array, Int64Array, ListArray, TimestampMicrosecondArray};
 use arrow::datatypes::Int64Type;
+use csv::Terminator;
 use proptest::prelude::*;
 
 use super::*;

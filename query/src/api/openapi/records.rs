@@ -16,10 +16,15 @@ use crate::records::{DEFAULT_LIMIT, MAX_LIMIT};
 
 const TAG: &str = "records";
 
-const DESCRIPTION: &str = "The newest first, by event time, then by source, id and owner; each event once. A parameter that is not known \
+const DESCRIPTION: &str = "The newest first, by event time, then by source, id and owner; each event once; with `after` what came in since, \
+    in the order of arrival. A parameter that is not known \
     is refused, and so is one that is given twice.";
 
 const TIME: &str = "RFC 3339 (`2026-01-31T12:00:00Z`), an epoch in s, ms or µs, or one before now (`-5m`, `now`)";
+
+const AFTER: &str = "In the order of arrival instead of the newest first, for clients that poll: `newest` (from now on), `oldest` (all that the \
+    hot index holds), or `next` as it was answered, which is never null then. What came in later than that is told at least once; what was older \
+    than the hot retention when it came is not told. Not with `from`, `to` or `cursor`";
 
 const FIELDS: &str = "Only these of each record: `id`, `source`, `type`, `time`, `ingest_time`, `owner`, `extra`, and the properties by \
     their names; one called `id` or `time` is `data.id` or `data.time`";
@@ -103,7 +108,7 @@ fn live() -> Operation {
     operation
 }
 
-fn parameters() -> [ParameterBuilder; 8] {
+fn parameters() -> [ParameterBuilder; 9] {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let query =
         |name: &str, description: &str, schema: ObjectBuilder| parameter(ParameterIn::Query, name, description, schema);
@@ -126,6 +131,7 @@ fn parameters() -> [ParameterBuilder; 8] {
         query("to", &format!("Event times before this one: {TIME}"), text()),
         query("limit", "At most so many records", limit),
         query("cursor", "`next` of the page before, with all else as it was there", text()),
+        query("after", AFTER, text()),
         parameter(ParameterIn::Query, "fields", FIELDS, fields).style(Some(ParameterStyle::Form)).explode(Some(false)),
         format(),
     ]
@@ -142,7 +148,10 @@ fn page() -> ObjectBuilder {
             .schema_type(Type::Object)
             .description(Some("A page of records."))
             .property("records", records)
-            .property("next", text_or_null("`cursor` of the page after; null: there is none"))
+            .property(
+                "next",
+                text_or_null("`cursor` of the page after, or `after` of the next poll; null: there is none"),
+            )
             .property("complete", complete),
         &["records", "next", "complete"],
     )

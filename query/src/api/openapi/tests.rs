@@ -15,7 +15,9 @@ pub(in crate::api) fn assert_described(method: &str, path: &str, problem: &Value
     let route = match path.split('/').collect::<Vec<_>>().as_slice() {
         ["", "v1", "queries", _] => "/v1/queries/{id}",
         ["", "v1", "queries", _, "results"] => "/v1/queries/{id}/results",
-        ["", "v1", dataset] if *dataset != "queries" => "/v1/{dataset}",
+        ["", "v1", "reports", _] => "/v1/reports/{name}",
+        ["", "v1", "reports", _, _] => "/v1/reports/{name}/{file}",
+        ["", "v1", dataset] if !["queries", "reports"].contains(dataset) => "/v1/{dataset}",
         _ => path,
     };
     let part = serde_json::to_value(openapi()).unwrap();

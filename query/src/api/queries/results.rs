@@ -11,20 +11,16 @@
 //! of no time zone) is text. The other formats have the same values; a line of NDJSON is an object, in which a name that two columns
 //! share stands twice. Arrow alone has the values as the engine answered them.
 
-use std::sync::Arc;
-
+use alluvium_core::cell::{Cell, plain};
 use alluvium_core::ports::ResultPage;
-use arrow::array::{Array as _, ArrayRef, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::api::csv;
 use crate::api::format::{Format, arrow_stream};
-use crate::api::json::Cell;
 
 /// The response body of a page.
 pub(super) fn body(page: &ResultPage, format: Format) -> Result<Vec<u8>, ArrowError> {
@@ -134,50 +130,6 @@ fn sql_type(field: &Field) -> String {
         DataType::List(_) => "array".to_owned(),
         other => other.to_string(),
     }
-}
-
-/// The same values in a type that [`Cell`] writes.
-fn plain(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    use DataType::{
-        Binary, BinaryView, Boolean, Date32, Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary,
-        LargeUtf8, Null, Timestamp, UInt8, UInt16, UInt32, Utf8, Utf8View,
-    };
-    let wanted = match column.data_type() {
-        written if is_written(written) => return Ok(Arc::clone(column)),
-        Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 => Int64,
-        Float16 | Float32 | Float64 => Float64,
-        Boolean => Boolean,
-        Date32 => Date32,
-        LargeUtf8 | Utf8View | Null => Utf8,
-        LargeBinary | BinaryView => Binary,
-        Timestamp(_, Some(zone)) => Timestamp(TimeUnit::Microsecond, Some(Arc::clone(zone))),
-        _ => return texts(column),
-    };
-    cast(column, &wanted)
-}
-
-fn is_written(kind: &DataType) -> bool {
-    match kind {
-        DataType::Utf8
-        | DataType::Int64
-        | DataType::Float64
-        | DataType::Boolean
-        | DataType::Date32
-        | DataType::Binary => true,
-        DataType::Timestamp(unit, zone) => *unit == TimeUnit::Microsecond && zone.is_some(),
-        DataType::Struct(fields) => fields.iter().all(|field| is_written(field.data_type())),
-        DataType::List(item) => is_written(item.data_type()),
-        _ => false,
-    }
-}
-
-/// The values as Arrow shows them.
-fn texts(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let options = FormatOptions::new();
-    let shown = ArrayFormatter::try_new(column, &options)?;
-    let text = |row| column.is_valid(row).then(|| shown.value(row).try_to_string()).transpose();
-    let texts: Vec<Option<String>> = (0..column.len()).map(text).collect::<Result<_, _>>()?;
-    Ok(Arc::new(StringArray::from(texts)))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! A hot index and a lake in memory.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery};
+use alluvium_core::clock::{Clock as _, ManualClock, Micros};
+use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
+use alluvium_core::hot_block::{HotBlockWriter, read_block};
 use alluvium_core::ports::{
     Advice, HotIndex, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
 };
@@ -18,16 +19,36 @@ use super::world::{Event, batch_of};
 /// A [`HotIndex`] in a map. It keeps the contract, see the tests.
 #[derive(Default)]
 pub(crate) struct MemoryHot {
-    chunks: Mutex<BTreeMap<(String, u16, String), HotChunk>>,
+    chunks: Mutex<BTreeMap<(String, u16, String), (Micros, HotChunk)>>,
+    /// When the last chunk was put: not before the one before it, and later than that.
+    last_put: AtomicI64,
+    clock: Arc<ManualClock>,
     marks: Mutex<BTreeMap<String, Micros>>,
     /// Chunks that were answered.
     pub(crate) answered: AtomicUsize,
 }
 
 impl MemoryHot {
+    pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// Takes the last row of each chunk of more rows than this away.
+    pub(crate) fn shorten(&self, longer_than: u32) {
+        for (_, chunk) in self.chunks.lock().unwrap().values_mut().filter(|(_, chunk)| chunk.rows > longer_than) {
+            let rows = read_block(&chunk.block, usize::MAX).unwrap();
+            chunk.rows -= 1;
+            chunk.block = HotBlockWriter::default().write(&rows.slice(0, rows.num_rows() - 1)).unwrap();
+        }
+    }
+
+    fn end(&self) -> PutPosition {
+        PutPosition::at(self.last_put.load(Ordering::Relaxed) + 1)
+    }
+
     /// Loses what is older than `before`.
     pub(crate) fn lose(&self, before: Micros) {
-        self.chunks.lock().unwrap().retain(|_, chunk| chunk.max_time >= before);
+        self.chunks.lock().unwrap().retain(|_, (_, chunk)| chunk.max_time >= before);
     }
 }
 
@@ -35,7 +56,11 @@ impl MemoryHot {
 impl HotIndex for MemoryHot {
     async fn put(&self, chunks: Vec<HotChunk>) -> Result<(), PortError> {
         let mut held = self.chunks.lock().unwrap();
-        held.extend(chunks.into_iter().map(|chunk| ((chunk.dataset.clone(), chunk.bucket, chunk.sort_key()), chunk)));
+        held.extend(chunks.into_iter().map(|chunk| {
+            let at = self.clock.now_micros().max(self.last_put.load(Ordering::Relaxed) + 1);
+            self.last_put.store(at, Ordering::Relaxed);
+            ((chunk.dataset.clone(), chunk.bucket, chunk.sort_key()), (at, chunk))
+        }));
         Ok(())
     }
 
@@ -45,7 +70,7 @@ impl HotIndex for MemoryHot {
 
     async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError> {
         let held = self.chunks.lock().unwrap();
-        let wanted = held.values().filter(|chunk| {
+        let wanted = held.values().map(|(_, chunk)| chunk).filter(|chunk| {
             chunk.dataset == query.dataset
                 && query.bucket.is_none_or(|bucket| bucket == chunk.bucket)
                 && chunk.expires_at > query.now
@@ -57,6 +82,25 @@ impl HotIndex for MemoryHot {
         found.sort_by_key(|chunk| std::cmp::Reverse(chunk.max_time));
         self.answered.fetch_add(found.len(), Ordering::Relaxed);
         Ok(found)
+    }
+
+    async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {
+        let held = self.chunks.lock().unwrap();
+        let wanted = held.values().filter(|(_, chunk)| {
+            chunk.dataset == query.dataset && query.bucket.is_none_or(|bucket| bucket == chunk.bucket)
+        });
+        let mut noted: Vec<_> = wanted.map(|(at, chunk)| (PutPosition::of(*at, chunk), chunk.clone())).collect();
+        noted.retain(|(position, _)| *position >= query.from);
+        noted.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let more = noted.len() > query.most;
+        noted.truncate(query.most);
+        let up_to = if more { noted.last().unwrap().0.past() } else { self.end().max(query.from) };
+        noted.retain(|(_, chunk)| chunk.expires_at > query.now);
+        Ok(Puts { chunks: noted, up_to, more })
+    }
+
+    async fn puts_end(&self) -> Result<PutPosition, PortError> {
+        Ok(self.end())
     }
 
     async fn complete_since(&self, dataset: &str) -> Result<Option<Micros>, PortError> {
@@ -71,7 +115,7 @@ impl HotIndex for MemoryHot {
     async fn expire(&self, now: Micros) -> Result<usize, PortError> {
         let mut held = self.chunks.lock().unwrap();
         let before = held.len();
-        held.retain(|_, chunk| chunk.expires_at > now);
+        held.retain(|_, (_, chunk)| chunk.expires_at > now);
         Ok(before - held.len())
     }
 }

@@ -113,7 +113,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn at(now: Micros) -> Self {
         let clock = Arc::new(ManualClock::at(now));
-        let (hot, lake, lag) = (Arc::<MemoryHot>::default(), Arc::<MemoryLake>::default(), Arc::<CommitLag>::default());
+        let hot = Arc::new(MemoryHot::new(clock.clone()));
+        let (lake, lag) = (Arc::<MemoryLake>::default(), Arc::<CommitLag>::default());
         let records = Records::new(hot.clone(), lake.clone(), Arc::new(datasets()), clock.clone(), lag.clone())
             .with_hot_margin(Duration::from_micros(MARGIN as u64));
         Self { clock, hot, lake, lag, records, commit_after: 0, waiting: Vec::new(), batches: 0 }

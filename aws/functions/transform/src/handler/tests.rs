@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alluvium_core::Datasets;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery};
+use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{Advice, Delivery, Put};
 use alluvium_transform::TransformSettings;
 use async_trait::async_trait;
@@ -63,6 +63,14 @@ impl HotIndex for Stores {
     }
 
     async fn newest(&self, _: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+        unreachable!("the transform reads nothing, and has no right to")
+    }
+
+    async fn puts(&self, _: PutQuery) -> Result<Puts, PortError> {
+        unreachable!("the transform reads nothing, and has no right to")
+    }
+
+    async fn puts_end(&self) -> Result<PutPosition, PortError> {
         unreachable!("the transform reads nothing, and has no right to")
     }
 

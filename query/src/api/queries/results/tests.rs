@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use arrow::array::{
     BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray,
     NullArray, StringViewArray, StructArray, TimestampMicrosecondArray, UInt64Array,

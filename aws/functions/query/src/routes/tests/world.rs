@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery, bucket_of, time_bucket_of};
+use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts, bucket_of, time_bucket_of};
 use alluvium_core::hot_block::HotBlockWriter;
 use alluvium_core::identity::RecordIdentity;
 use alluvium_core::ports::{
@@ -59,6 +59,18 @@ impl HotIndex for Hot {
         let wanted = held.iter().filter(|chunk| chunk.min_time <= query.to && chunk.max_time >= query.from);
         let wanted = wanted.filter(|chunk| query.bucket.is_none_or(|bucket| bucket == chunk.bucket));
         Ok(wanted.cloned().collect())
+    }
+
+    async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {
+        let held = self.chunks.lock().unwrap();
+        let noted = held.iter().map(|chunk| (PutPosition::of(0, chunk), chunk.clone()));
+        let mut chunks: Vec<_> = noted.filter(|(position, _)| *position >= query.from).collect();
+        chunks.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(Puts { chunks, up_to: query.from.max(PutPosition::at(1)), more: false })
+    }
+
+    async fn puts_end(&self) -> Result<PutPosition, PortError> {
+        Ok(PutPosition::at(1))
     }
 
     async fn complete_since(&self, _: &str) -> Result<Option<Micros>, PortError> {

@@ -1,0 +1,268 @@
+//! Reading content: from a file to events with their lines, as much at a time as is put into the stream at once.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::path::Path;
+
+use alluvium_core::Dataset;
+use alluvium_core::envelope::EnvelopeHeader;
+
+use super::settings::UploadSettings;
+use super::upload::{ODD_LINES, OddLine, Upload, UploadFormat};
+use crate::gateway::body::Encoding;
+use crate::gateway::frame::{Framed, Framing};
+use crate::replay::table::{Broken, Row, Table};
+use crate::replay::{Line, Lines};
+
+/// About how many bytes of events are read at a time.
+const CHUNK_BYTES: usize = 2 * 1024 * 1024;
+
+/// How many lines are read at a time, so that a file of nothing but line ends does not hold its reader up.
+const CHUNK_LINES: u64 = 100_000;
+
+/// The most lines of a file: their numbers have 32 bits in an envelope.
+const MOST_LINES: u64 = u32::MAX as u64;
+
+/// The content of one upload, being read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    source: Source,
+    header: EnvelopeHeader,
+    event_bytes: usize,
+    record_bytes: usize,
+    /// What was dealt with before, and is not to be put again.
+    behind: u64,
+    buffer: Vec<u8>,
+}
+
+enum Source {
+    Lines(Lines<Box<dyn Read + Send>>),
+    Table(Box<Table>),
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::Lines(_)) { "Lines" } else { "Table" })
+    }
+}
+
+/// What was read at once.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// The events.
+    pub(super) framed: Framed,
+    /// The last line, or in CSV the last row, that is dealt with once they are in the stream.
+    pub(super) position: u64,
+    /// The last line.
+    pub(super) line: u64,
+    /// How many lines became no event.
+    pub(super) odd: u64,
+    /// The first of them.
+    pub(super) odd_lines: Vec<OddLine>,
+    /// That there is no more, and if it ended before its end, why.
+    pub(super) end: Option<Result<(), String>>,
+}
+
+impl Chunk {
+    fn odd(&mut self, line: u64, problem: String) {
+        self.odd += 1;
+        if self.odd_lines.len() < ODD_LINES {
+            self.odd_lines.push(OddLine { line, problem });
+        }
+    }
+}
+
+impl Reader {
+    /// Opens the content of an upload and reads its beginning. The error is a sentence for its sender.
+    pub(super) fn open(
+        content: &Path,
+        upload: &Upload,
+        dataset: &Dataset,
+        settings: &UploadSettings,
+    ) -> Result<Self, String> {
+        let unreadable = |error: io::Error| format!("the file cannot be read: {error}");
+        let mut file = BufReader::with_capacity(256 * 1024, File::open(content).map_err(unreadable)?);
+        let encoding = Encoding::of_magic(file.fill_buf().map_err(unreadable)?);
+        let plain: Box<dyn Read + Send> = match encoding {
+            Some(encoding) => encoding.decoder(file).map_err(unreadable)?,
+            None => Box::new(file),
+        };
+        let input =
+            Box::new(Capped { input: plain, left: settings.expanded_bytes, limit: settings.expanded_bytes, encoding });
+        let source = match upload.format {
+            UploadFormat::Ndjson => Source::Lines(Lines::of(input as Box<dyn Read + Send>, "")),
+            UploadFormat::Csv => {
+                let table = Table::open(input, dataset, upload.source());
+                Source::Table(Box::new(table.map_err(sentence)?))
+            }
+        };
+        let header = EnvelopeHeader {
+            owner: upload.owner.clone(),
+            dataset: upload.dataset.clone(),
+            idempotency_key: upload.content.as_ref().map(|hash| format!("file:{hash}")),
+            first_index: 0,
+        };
+        let UploadSettings { event_bytes, record_bytes, .. } = *settings;
+        Ok(Self { source, header, event_bytes, record_bytes, behind: upload.position, buffer: Vec::new() })
+    }
+
+    /// Reads on.
+    pub(super) fn next_chunk(&mut self) -> Chunk {
+        let mut chunk = Chunk::default();
+        let mut framing = Framing::new(self.header.clone(), self.record_bytes);
+        let (mut bytes, mut lines) = (0, 0);
+        while bytes < CHUNK_BYTES && lines < CHUNK_LINES && chunk.end.is_none() {
+            lines += 1;
+            self.buffer.clear();
+            let event = match &mut self.source {
+                Source::Lines(source) => next_line(source, &mut self.buffer, &mut chunk, self.behind),
+                Source::Table(source) => next_row(source, &mut self.buffer, &mut chunk, self.behind),
+            };
+            if !event {
+                continue;
+            }
+            let size = self.buffer.len();
+            if size > self.event_bytes {
+                chunk.odd(
+                    chunk.line,
+                    format!("it makes an event of {size} bytes; the most that one may have is {}", self.event_bytes),
+                );
+                continue;
+            }
+            let Ok(index) = u32::try_from(chunk.position) else {
+                chunk.end = Some(Err(format!(
+                    "the file has more than {MOST_LINES} lines, the most that an upload may have; split it"
+                )));
+                break;
+            };
+            framing.push(index, &self.buffer, CHUNK_BYTES - bytes);
+            bytes += size;
+        }
+        chunk.framed = framing.finish();
+        chunk
+    }
+}
+
+/// Appends the next line to `out` if it is an event that is to be put.
+fn next_line(source: &mut Lines<Box<dyn Read + Send>>, out: &mut Vec<u8>, chunk: &mut Chunk, behind: u64) -> bool {
+    let number = source.line() + 1;
+    let read = source.read().map(|line| match line {
+        Line::Event(line) => {
+            out.extend_from_slice(line);
+            Some(Line::Event(b""))
+        }
+        Line::TooLong => Some(Line::TooLong),
+        Line::Blank => Some(Line::Blank),
+        Line::End => None,
+    });
+    let line = match read {
+        Ok(Some(line)) => line,
+        Ok(None) => {
+            chunk.end = Some(Ok(()));
+            return false;
+        }
+        Err(error) => {
+            chunk.end = Some(Err(format!("line {number}: {error}")));
+            return false;
+        }
+    };
+    (chunk.position, chunk.line) = (source.line(), source.line());
+    if source.line() <= behind {
+        return false;
+    }
+    match line {
+        Line::TooLong => {
+            let most = alluvium_core::limits::EVENT_BYTES;
+            chunk.odd(
+                chunk.line,
+                format!("it is longer than {most} bytes, the most that an event may have, and is left out"),
+            );
+            false
+        }
+        Line::Event(_) => fits(out, chunk),
+        _ => false,
+    }
+}
+
+/// Looks at the first line: a byte order mark is no part of it (RFC 8259, section 8.1), and a file that is one JSON array has no event a line.
+fn fits(line: &mut Vec<u8>, chunk: &mut Chunk) -> bool {
+    if chunk.line != 1 {
+        return true;
+    }
+    if line.starts_with(b"\xEF\xBB\xBF") {
+        line.drain(..3);
+    }
+    if line.starts_with(b"[") {
+        let problem = "line 1: it begins with `[`; expected one event a line (NDJSON), and no JSON array. \
+                       `jq -c '.[]' FILE` makes one of the other";
+        chunk.end = Some(Err(problem.to_owned()));
+        return false;
+    }
+    !line.is_empty()
+}
+
+/// Appends the next row to `out` if it is to be put.
+fn next_row(source: &mut Table, out: &mut Vec<u8>, chunk: &mut Chunk, behind: u64) -> bool {
+    let row = match source.next_into(out) {
+        Ok(Some(row)) => row,
+        Ok(None) => {
+            chunk.end = Some(Ok(()));
+            return false;
+        }
+        Err(broken) => {
+            chunk.end = Some(Err(sentence(broken)));
+            return false;
+        }
+    };
+    (chunk.position, chunk.line) = (source.row(), source.line());
+    if chunk.position <= behind {
+        return false;
+    }
+    if let Row::Odd(problem) = row {
+        chunk.odd(chunk.line, format!("{problem}. It is a dead letter"));
+    }
+    true
+}
+
+fn sentence(broken: Broken) -> String {
+    match broken.line {
+        Some(line) => format!("line {line}: {}", broken.problem),
+        None => broken.problem,
+    }
+}
+
+/// An input that ends with an error where it expands too far.
+struct Capped {
+    input: Box<dyn Read + Send>,
+    left: u64,
+    limit: u64,
+    encoding: Option<Encoding>,
+}
+
+impl Read for Capped {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer).map_err(|error| match self.encoding {
+            Some(encoding) => {
+                let name = encoding.name();
+                io::Error::new(
+                    error.kind(),
+                    format!(
+                        "the file cannot be decompressed as {name} from here on: {error}; expected whole {name} data"
+                    ),
+                )
+            }
+            None => error,
+        })?;
+        match self.left.checked_sub(read as u64) {
+            Some(left) => self.left = left,
+            None => {
+                let problem = format!(
+                    "the file expands to more than {} bytes, the most that an upload may have after decompression; split it",
+                    self.limit
+                );
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+            }
+        }
+        Ok(read)
+    }
+}

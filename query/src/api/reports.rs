@@ -1,0 +1,341 @@
+//! Reports and their results, for admins: a result is made of everybody's rows.
+//!
+//! ```text
+//! GET /v1/reports                          every report, and its newest results
+//! GET /v1/reports/{name}?limit=&before=    one report, and its results, newest window first
+//! GET /v1/reports/{name}/{window}.csv      the rows of a window's result; so for `.parquet`
+//! ```
+//!
+//! Each file's `url` is a link that needs no token for a while ([`Links`]), so that a browser downloads it. A file has an `ETag`.
+
+use std::sync::Arc;
+
+use alluvium_core::clock::{Micros, rfc3339};
+use alluvium_core::ports::{Advice, PortError};
+use alluvium_core::report::{
+    ReportFailure, ReportFile, ReportFormat, ReportResult, ReportResults, ReportStatus, ResultsPage, WindowId,
+};
+use alluvium_core::{Caller, Problem, duration};
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use futures::stream;
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::problem_response;
+use crate::authorizer::Links;
+
+/// How many results stand in the list of all reports.
+pub(super) const NEWEST: usize = 10;
+/// How many results one page of a report has if the request does not say, and at the most.
+pub(super) const DEFAULT_RESULTS: usize = 100;
+pub(super) const MOST_RESULTS: usize = 1000;
+
+type Api = State<Arc<ReportsApi>>;
+type Asking = Option<Extension<Caller>>;
+
+/// What the routes of reports need.
+pub struct ReportsApi {
+    /// Where they are looked at.
+    pub results: Arc<dyn ReportResults>,
+    /// Makes the links of files.
+    pub links: Links,
+}
+
+/// The routes under `/v1/reports`.
+pub fn reports_routes(api: Arc<ReportsApi>) -> Router {
+    Router::new()
+        .route("/v1/reports", get(list))
+        .route("/v1/reports/{name}", get(one))
+        .route("/v1/reports/{name}/{file}", get(file))
+        .with_state(api)
+}
+
+/// Every report.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ReportList {
+    /// They, by name.
+    pub reports: Vec<ReportView>,
+}
+
+/// One report and some of its results.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Report)]
+pub struct ReportView {
+    /// Its name.
+    #[schema(example = "events_per_hour")]
+    pub name: String,
+    /// What it tells.
+    pub title: String,
+    /// How long its windows are; null: it is broken.
+    #[schema(required, example = "1h")]
+    pub window: Option<String>,
+    /// How long after a window's end it is run; null: it is broken.
+    #[schema(required, example = "10m")]
+    pub delay: Option<String>,
+    /// Why it is not run; null: it is.
+    #[schema(required)]
+    pub broken: Option<String>,
+    /// When it is run next, at the earliest; null: it is broken.
+    #[serde(with = "rfc3339::optional")]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    pub next_run: Option<Micros>,
+    /// How many windows are due and not made.
+    pub waiting: usize,
+    /// Its last failure; null: it has succeeded since, or never failed.
+    #[schema(required)]
+    pub failure: Option<FailureView>,
+    /// How many results are kept.
+    pub kept: usize,
+    /// Results, newest window first.
+    pub results: Vec<ResultView>,
+    /// `before` of the page after; null: there is none.
+    #[schema(required, example = "20261128T1000Z")]
+    pub next: Option<String>,
+}
+
+/// A run that failed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReportFailure)]
+pub struct FailureView {
+    /// The window that it was for.
+    #[schema(example = "20261128T1000Z")]
+    pub window: String,
+    /// When.
+    #[serde(with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Micros,
+    /// How often in a row the report has failed.
+    pub times: u32,
+    /// Why.
+    pub error: String,
+}
+
+/// The result of a window.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReportResult)]
+pub struct ResultView {
+    /// What the window is called: its start.
+    #[schema(example = "20261128T1000Z")]
+    pub window: String,
+    /// The window's start.
+    #[serde(with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Micros,
+    /// Its end, which does not belong to it.
+    #[serde(with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub to: Micros,
+    /// When its statement was started.
+    #[serde(with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub made_at: Micros,
+    /// How many rows it has.
+    pub rows: u64,
+    /// The rows as CSV.
+    pub csv: FileView,
+    /// The rows as Parquet.
+    pub parquet: FileView,
+}
+
+/// A file of a result.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReportFile)]
+pub struct FileView {
+    /// Where it is; needs no token for 15 minutes.
+    pub url: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: String,
+}
+
+async fn list(State(api): Api, caller: Asking) -> Response {
+    match api.list(caller.as_deref()).await {
+        Ok(reports) => Json(reports).into_response(),
+        Err(error) => problem_response(&passing(&error)),
+    }
+}
+
+async fn one(State(api): Api, caller: Asking, name: Result<Path<String>, PathRejection>, uri: Uri) -> Response {
+    let found = async {
+        let Path(name) = name.map_err(|rejection| Problem::new(400, "bad-path", rejection.body_text()))?;
+        let (limit, before) = limit_and_before(&uri)?;
+        let reports = api.results.reports().await.map_err(|error| passing(&error))?;
+        let status = reports.into_iter().find(|status| status.name == name).ok_or_else(|| unknown_report(&name))?;
+        let page = api.results.results(&name, before, limit).await.map_err(|error| passing(&error))?;
+        Ok(Json(api.view(status, page.unwrap_or_default(), caller.as_deref())).into_response())
+    };
+    found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
+}
+
+async fn file(State(api): Api, path: Result<Path<(String, String)>, PathRejection>, headers: HeaderMap) -> Response {
+    let found = async {
+        let Path((name, file)) = path.map_err(|rejection| Problem::new(400, "bad-path", rejection.body_text()))?;
+        let (window, format) = window_and_format(&file).ok_or_else(|| no_file(&name, &file))?;
+        let opened = api.results.open(&name, window, format).await.map_err(|error| passing(&error))?;
+        let opened = opened.ok_or_else(|| no_file(&name, &file))?;
+        Ok(sent(&format!("{name}-{file}"), opened, format, &headers))
+    };
+    found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
+}
+
+/// A file as a response; 304 where the caller has it already.
+fn sent(name: &str, file: Box<dyn ReportFile>, format: ReportFormat, asked: &HeaderMap) -> Response {
+    let facts = file.facts();
+    let tag = format!("\"{}\"", facts.sha256);
+    let known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    // RFC 9110, section 13.1.2: the comparison is the weak one.
+    let mut known = known.flat_map(|value| value.split(',')).map(|one| one.trim().trim_start_matches("W/"));
+    let is_known = known.any(|one| one == tag || one == "*");
+    let length = facts.bytes;
+    let mut response = Response::new(if is_known { Body::empty() } else { Body::from_stream(bytes_of(file)) });
+    let headers = response.headers_mut();
+    // A result may be made anew, so whoever keeps it asks whether it still is what it was.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(ETAG, HeaderValue::try_from(tag).expect("it is of hexadecimal digits"));
+    if is_known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(CONTENT_LENGTH, length.into());
+    let disposition = format!("attachment; filename=\"{name}\"");
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::try_from(disposition).expect("names are letters and digits"));
+    response
+}
+
+fn bytes_of(file: Box<dyn ReportFile>) -> impl futures::Stream<Item = Result<bytes::Bytes, PortError>> {
+    stream::try_unfold((file, 0_u64), async |(file, offset)| {
+        let bytes = file.read(offset).await.inspect_err(|error| tracing::error!(%error, "a result was cut off"))?;
+        let next = offset + bytes.len() as u64;
+        Ok((!bytes.is_empty()).then_some((bytes, (file, next))))
+    })
+}
+
+impl ReportsApi {
+    /// Every report, with its newest results and links to them for this caller.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be listed.
+    pub async fn list(&self, caller: Option<&Caller>) -> Result<ReportList, PortError> {
+        let mut reports = Vec::new();
+        for status in self.results.reports().await? {
+            let page = self.results.results(&status.name, None, NEWEST).await?.unwrap_or_default();
+            reports.push(self.view(status, page, caller));
+        }
+        Ok(ReportList { reports })
+    }
+
+    /// A result of a report, with links to its files for this caller.
+    pub fn result(&self, report: &str, result: &ReportResult, caller: Option<&Caller>) -> ResultView {
+        let window = result.window();
+        let file = |format: ReportFormat| {
+            let target = format!("/v1/reports/{report}/{window}.{}", format.ending());
+            let facts = result.file(format);
+            // Without a secret to sign with there are no links; the address then needs the caller's token.
+            let url = self.links.to("GET", &target, caller).unwrap_or(target);
+            FileView { url, bytes: facts.bytes, sha256: facts.sha256.clone() }
+        };
+        ResultView {
+            window: window.to_string(),
+            from: result.from,
+            to: result.to,
+            made_at: result.made_at,
+            rows: result.rows,
+            csv: file(ReportFormat::Csv),
+            parquet: file(ReportFormat::Parquet),
+        }
+    }
+
+    fn view(&self, status: ReportStatus, page: ResultsPage, caller: Option<&Caller>) -> ReportView {
+        let next = page.results.last().filter(|_| page.more).map(|last| last.window().to_string());
+        let results = page.results.iter().map(|result| self.result(&status.name, result, caller)).collect();
+        ReportView {
+            results,
+            next,
+            name: status.name,
+            title: status.title,
+            window: status.window.map(duration::format),
+            delay: status.delay.map(duration::format),
+            broken: status.broken,
+            next_run: status.next_run,
+            waiting: status.waiting,
+            failure: status.failure.map(FailureView::from),
+            kept: status.kept,
+        }
+    }
+}
+
+impl From<ReportFailure> for FailureView {
+    fn from(failure: ReportFailure) -> Self {
+        let ReportFailure { from, at, times, error } = failure;
+        Self { window: WindowId(from).to_string(), at, times, error }
+    }
+}
+
+fn window_and_format(file: &str) -> Option<(WindowId, ReportFormat)> {
+    let (window, ending) = file.split_once('.')?;
+    let format = ReportFormat::ALL.into_iter().find(|format| format.ending() == ending)?;
+    let window = window.parse::<WindowId>().ok().filter(|known| known.to_string() == window)?;
+    Some((window, format))
+}
+
+fn limit_and_before(uri: &Uri) -> Result<(usize, Option<WindowId>), Problem> {
+    let wrong = |detail: String| Problem::new(400, "bad-parameter", detail);
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|rejection| wrong(format!("`query`: {}", rejection.body_text())))?;
+    let (mut limit, mut before) = (None, None);
+    for (name, value) in pairs {
+        match name.as_str() {
+            "limit" if limit.is_none() => {
+                let number = value.parse().ok().filter(|number| (1..=MOST_RESULTS).contains(number));
+                let refused = || wrong(format!("`limit`: expected a number from 1 to {MOST_RESULTS}"));
+                limit = Some(number.ok_or_else(refused)?);
+            }
+            "before" if before.is_none() => {
+                before = Some(value.parse().map_err(|error| wrong(format!("`before`: {error}")))?);
+            }
+            "limit" | "before" => return Err(wrong(format!("`{name}`: it is given twice; give it once"))),
+            // A link's own, which is its call's last.
+            "link" => {}
+            _ => {
+                let name: String = name.chars().take(80).collect();
+                return Err(wrong(format!("`{name}`: there is no such parameter; known: limit, before")));
+            }
+        }
+    }
+    Ok((limit.unwrap_or(DEFAULT_RESULTS), before))
+}
+
+fn unknown_report(name: &str) -> Problem {
+    let name: String = name.chars().take(80).collect();
+    Problem::new(404, "unknown-report", format!("there is no report `{name}`; GET /v1/reports lists them"))
+}
+
+fn no_file(name: &str, file: &str) -> Problem {
+    let (name, file): (String, String) = (name.chars().take(80).collect(), file.chars().take(80).collect());
+    let detail = format!(
+        "there is no result `{file}` of a report `{name}`; expected a window and a format, such as `20261128T1000Z.csv`, \
+         and GET /v1/reports/{{name}} lists them"
+    );
+    Problem::new(404, "unknown-result", detail)
+}
+
+fn passing(error: &PortError) -> Problem {
+    tracing::error!(%error, "the results of reports cannot be read");
+    match error.advice {
+        Advice::Retry | Advice::BackOff => Problem::new(503, "storage-unavailable", &error.message).retry_after(5),
+        Advice::Stop => Problem::new(500, "report-failed", &error.message),
+    }
+}
+
+#[cfg(test)]
+mod tests;

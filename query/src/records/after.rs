@@ -1,0 +1,140 @@
+//! What came in since, for clients that poll: records in the order in which they became visible in the hot index.
+//!
+//! # What is promised
+//!
+//! Who goes on from each answer's `next` is told of every event that became visible after it, at least once; or an answer says
+//! `complete: false`. One that arrived twice may be told twice, and so may one whose chunk was put again: `id`, `source` and `owner` tell
+//! events apart. An event that was older than the hot retention when it arrived never is in the hot index, and is not told of.
+//!
+//! A chunk outlives its rows' retention by the margin, so a cursor is good for that long at least. One that is older than the margin, or than the
+//! *complete since* mark (the index may have lost what it had before), is answered with what there is, and `complete: false`.
+
+use alluvium_core::clock::Micros;
+use alluvium_core::hot::{PutPosition, PutQuery, bucket_of};
+use alluvium_core::hot_block::read_block;
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
+use arrow::record_batch::RecordBatch;
+
+use super::boundary::micros;
+use super::conform::conform;
+use super::cursor::AfterCursor;
+use super::hot::{CHUNK_EXPANDED_BYTES, mask};
+use super::{PAGE_READS_ROWS, Readable, Records};
+use crate::error::QueryError;
+
+/// How many chunks are asked for at once: 25 MB at most.
+const CHUNKS_AT_ONCE: usize = 64;
+
+/// Where to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// With the oldest that the hot index holds.
+    Oldest,
+    /// With what comes from now on.
+    Newest,
+    /// Where an answer ended.
+    Cursor(AfterCursor),
+}
+
+/// Which records to tell of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AfterRequest {
+    /// The dataset. Dead letters are not in the hot index.
+    pub dataset: String,
+    /// Only this owner's; `None`: everybody's.
+    pub owner: Option<String>,
+    /// Only this source's; `None`: all.
+    pub source: Option<String>,
+    /// Where to begin.
+    pub after: After,
+    /// The most rows, 1 to [`MAX_LIMIT`](super::MAX_LIMIT); `None`: [`DEFAULT_LIMIT`](super::DEFAULT_LIMIT).
+    pub limit: Option<usize>,
+    /// Only these of the table's columns, in this order; `None`: all.
+    pub columns: Option<Vec<String>>,
+}
+
+/// What came in.
+#[derive(Debug, Clone)]
+pub struct AfterPage {
+    /// The dataset's columns, or those wanted; at most `limit` rows. Fewer: there is no more at the moment, or much of others' had to be looked
+    /// through.
+    pub rows: RecordBatch,
+    /// What the next request carries.
+    pub next: AfterCursor,
+    /// Whether nothing can be missing.
+    pub complete: bool,
+}
+
+pub(super) async fn read(
+    records: &Records,
+    request: &AfterRequest,
+    dataset: &Readable,
+    limit: usize,
+) -> Result<AfterPage, QueryError> {
+    let bucket = match (&request.owner, &request.source) {
+        (Some(owner), Some(source)) => Some(bucket_of(owner, source)),
+        _ => None,
+    };
+    let now = records.clock.now_micros();
+    let (mut place, complete) = begin(records, request, now).await?;
+    let mut batches = Vec::new();
+    let (mut found, mut looked_at) = (0, 0);
+    let mut more = request.after != After::Newest;
+    while more {
+        let from = place.position.clone();
+        let query = PutQuery { dataset: request.dataset.clone(), bucket, from, most: CHUNKS_AT_ONCE, now };
+        let puts = records.hot.puts(query).await?;
+        more = puts.more;
+        for (position, chunk) in puts.chunks {
+            let rows = conform(&read_block(&chunk.block, CHUNK_EXPANDED_BYTES)?, &dataset.columns)?;
+            let seen = place.seen_of(&position, rows.num_rows());
+            let rest = rows.slice(seen, rows.num_rows() - seen);
+            looked_at += rest.num_rows();
+            let (told, taken) = first_wanted(&rest, request, limit - found)?;
+            found += told.num_rows();
+            batches.push(told);
+            place = if seen + taken == rows.num_rows() {
+                place.at(position.past())
+            } else {
+                AfterCursor { rows: seen + taken, of: rows.num_rows(), ..place.at(position) }
+            };
+            if found == limit {
+                break;
+            }
+        }
+        if found == limit || looked_at >= PAGE_READS_ROWS {
+            break;
+        }
+        place = place.at(puts.up_to);
+    }
+    let rows = arrow::compute::concat_batches(&dataset.columns, &batches)?;
+    Ok(AfterPage { rows, next: place, complete })
+}
+
+/// Where to begin, and whether nothing that came after it can be gone.
+async fn begin(records: &Records, request: &AfterRequest, now: Micros) -> Result<(AfterCursor, bool), QueryError> {
+    let at = |position| AfterCursor { dataset: request.dataset.clone(), position, rows: 0, of: 0 };
+    match &request.after {
+        After::Oldest => Ok((at(PutPosition::at(Micros::MIN)), true)),
+        After::Newest => Ok((at(records.hot.puts_end().await?), true)),
+        After::Cursor(cursor) => {
+            let mark = records.hot.complete_since(&request.dataset).await?;
+            let kept_since = now.saturating_sub(micros(records.hot_margin)).max(mark.unwrap_or(Micros::MAX));
+            Ok((cursor.clone(), cursor.position.time() >= kept_since))
+        }
+    }
+}
+
+/// The first rows that are wanted, as many as there is room for, and how many rows are done with then.
+fn first_wanted(rows: &RecordBatch, request: &AfterRequest, room: usize) -> Result<(RecordBatch, usize), QueryError> {
+    let wanted = mask(rows, request.owner.as_deref(), request.source.as_deref())?;
+    let Some(wanted) = wanted else {
+        let taken = rows.num_rows().min(room);
+        return Ok((rows.slice(0, taken), taken));
+    };
+    let taken = wanted.iter().enumerate().filter(|(_, wanted)| *wanted == Some(true)).nth(room);
+    let taken = taken.map_or(rows.num_rows(), |(beyond, _)| beyond);
+    let wanted: BooleanArray = wanted.slice(0, taken);
+    Ok((filter_record_batch(&rows.slice(0, taken), &wanted)?, taken))
+}
