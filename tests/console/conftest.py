@@ -28,11 +28,22 @@ PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-class Filled(Node):
-    """A node, and how many events it was sent."""
+REPORTS = {
+    "by_source": "-- title: Events by source and day\n-- window: 1d\nselect source, count(*) as events from telemetry "
+                 "where event_time >= $from and event_time < $to group by source order by source",
+    "misspelt": "-- title: Of a column that there is not\n-- window: 1d\nselect valeu from telemetry where event_time >= $from and event_time < $to",
+    "wrong": "-- windw: 1d\nselect 1",
+}
 
-    def __init__(self, data):
-        super().__init__(data)
+
+class Filled(Node):
+    """A node with reports, and how many events it was sent."""
+
+    def __init__(self, folder):
+        (folder / "reports").mkdir()
+        for name, text in REPORTS.items():
+            (folder / f"reports/{name}.sql").write_text(text)
+        super().__init__(folder / "node", "--reports", folder / "reports")
         self.sent = 0
 
     def send(self, lines, token=None):
@@ -60,7 +71,7 @@ def reading(number, source, value, minutes_ago=1):
 def node(tmp_path_factory):
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed; install it (apt-get install chromium), or name one in the variable CHROMIUM")
-    running = Filled(tmp_path_factory.mktemp("console") / "node")
+    running = Filled(tmp_path_factory.mktemp("console"))
     running.send([reading(n, "kiln-1", value) for n, value in enumerate(KILN)])
     running.send([reading(n, "many", n) for n in range(MANY)])
     running.send(NOT_JSON + REQUIRED_MISSING)

@@ -1,6 +1,8 @@
 """The console in a real browser: what it shows is what was sent, and it is usable by keyboard, on a small screen and by listening."""
 
+import datetime as dt
 import json
+import pathlib
 import re
 import shlex
 from urllib.parse import quote
@@ -12,8 +14,9 @@ from program import ROOT, alluvium, eventually
 from playwright.sync_api import expect
 
 DEAD = len(NOT_JSON) + len(REQUIRED_MISSING)
-VIEWS = ["#/overview", "#/records?source=kiln-1&from=-1h", "#/sql?q=" + quote("select source, count(*) as events from telemetry group by source"),
-         "#/dead-letters", "#/datasets"]
+READERS_VIEWS = ["#/records?source=kiln-1&from=-1h", "#/sql?q=" + quote("select source, count(*) as events from telemetry group by source"),
+                 "#/dead-letters", "#/datasets"]
+VIEWS = ["#/overview", *READERS_VIEWS, "#/reports"]
 
 
 def cells(table, row):
@@ -70,13 +73,15 @@ def test_the_ledger_has_what_was_sent_and_grows_as_more_is(console, node):
 
 def test_a_view_says_which_role_it_needs(open_console, node):
     reader = open_console()
-    reader.expect_refusals("/v1/queries", "/admin/audit")
+    reader.expect_refusals("/v1/queries", "/v1/reports", "/admin/audit")
     reader.sign_in(node.token_of("ann", "data.read"))
     expect(reader.page.get_by_role("main")).to_contain_text("it needs the role data.admin")
     reader.go("#/records?from=-1h")
     expect(reader.page.locator("#records tbody tr")).to_have_count(OF_ANN)
     reader.go("#/dead-letters")
     expect(reader.page.get_by_role("main")).to_contain_text("no dead letters that you may see")
+    reader.go("#/reports")
+    expect(reader.page.get_by_role("alert")).to_contain_text("data.admin")
     reader.go("#/datasets")
     reader.page.get_by_role("button", name="Audit now").click()
     expect(reader.page.get_by_role("alert")).to_contain_text("data.admin")
@@ -84,7 +89,7 @@ def test_a_view_says_which_role_it_needs(open_console, node):
     writer = open_console()
     writer.expect_refusals("/v1/")
     writer.sign_in(node.token_of("ann", "data.write"))
-    for view in VIEWS[1:]:
+    for view in READERS_VIEWS:
         writer.go(view)
         expect(writer.page.get_by_role("alert").first).to_contain_text("needs the role `data.read`")
 
@@ -214,6 +219,64 @@ def test_datasets_with_their_columns_and_files(console, node):
     rows = {row[0]: row for row in (cells(page.locator("#files"), at) for at in range(4))}
     assert rows["telemetry"][1] == str(node.sent - DEAD) and int(rows["telemetry"][2]) > 0
     assert rows["dead_letters"][1] == str(DEAD)
+
+
+def window(days_ago):
+    """The day that was so many days ago, as a window is called."""
+    return (dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=days_ago)).strftime("%Y%m%dT0000Z")
+
+
+def make(node, days_ago):
+    answer = node.session().post(f"{node.url}/admin/reports", json={"name": "by_source", "window": window(days_ago)})
+    assert answer.status_code == 200, answer.text
+
+
+def test_reports_with_their_results_to_save(console, node):
+    page = console.page
+    node.send([reading(n, "past", n, minutes_ago=3 * 24 * 60) for n in range(7)])
+    for days_ago in range(2, 13):
+        make(node, days_ago)
+    page.clock.install()
+    page.reload()
+    page.locator("#ledger").wait_for()
+    console.go("#/reports")
+    report = page.get_by_role("region", name="by_source", exact=True)
+    expect(report).to_contain_text("Events by source and day")
+    expect(report.locator("tbody tr")).to_have_count(10)
+    report.get_by_role("button", name="Older results").click()
+    expect(report.locator("tbody tr")).to_have_count(12)
+    expect(report.get_by_role("button", name="Older results")).to_have_count(0)
+    expect(page.get_by_role("region", name="misspelt", exact=True)).to_contain_text("valeu")
+    expect(page.get_by_role("region", name="wrong", exact=True).get_by_role("alert")).to_contain_text("windw")
+
+    day = dt.datetime.strptime(window(3), "%Y%m%dT0000Z").date()
+    row = report.get_by_role("row", name=f"{day} – {day + dt.timedelta(days=1)}")
+    csv = row.get_by_role("link", name="CSV")
+    with page.expect_download() as saved:
+        csv.click()
+    assert saved.value.suggested_filename == f"by_source-{window(3)}.csv"
+    assert pathlib.Path(saved.value.path()).read_bytes() == b"source,events\r\npast,7\r\n"
+    with page.expect_download() as saved:
+        row.get_by_role("link", name="Parquet").click()
+    assert pathlib.Path(saved.value.path()).read_bytes()[:4] == b"PAR1"
+
+    # What is made meanwhile comes by itself, and leaves whoever is at a row there.
+    csv.focus()
+    make(node, 13)
+    page.clock.fast_forward("01:01")
+    expect(report.locator("tbody tr")).to_have_count(13)
+    expect(csv).to_be_focused()
+
+
+def test_a_whole_result_is_saved(console):
+    page = console.page
+    console.go("#/sql")
+    page.get_by_label("Statement").fill("select source, count(*) as n from telemetry where source in ('kiln-1', 'many') group by source order by source")
+    page.get_by_role("button", name="Run").click()
+    for name, begins in [("CSV", f"source,n\r\nkiln-1,{len(KILN)}\r\nmany,{MANY}\r\n".encode()), ("Parquet", b"PAR1")]:
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=f"Save all as {name}").click()
+        assert pathlib.Path(saved.value.path()).read_bytes().startswith(begins)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -76,7 +76,8 @@ def test_examples_print_what_the_page_says(language, node, tmp_path):
     file = tmp_path / f"example{ending}"
     for code, printed in blocks:
         file.write_text(before + code)
-        with Doors(node) if "/live" in code else nullcontext():
+        follows = "/live" in code or "newest" in code
+        with Doors(node) if follows else nullcontext():
             done = subprocess.run([*command, file], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
         assert done.stdout.strip() == printed.strip(), code
