@@ -26,6 +26,7 @@ pub mod dataset;
 pub mod destination;
 pub mod duration;
 pub mod envelope;
+pub mod file;
 pub mod footer;
 pub mod hot;
 pub mod hot_block;

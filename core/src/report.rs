@@ -30,9 +30,7 @@ use std::time::Duration;
 
 pub use file::ReportError;
 pub use name::{ReportName, ReportNameError};
-pub use results::{
-    FileFacts, ReportFailure, ReportFile, ReportFormat, ReportResult, ReportResults, ReportStatus, ResultsPage,
-};
+pub use results::{FileFacts, ReportFailure, ReportResult, ReportResults, ReportStatus, ResultsPage};
 pub use window::{Window, WindowError, WindowId, WindowIdError, Windows};
 
 use statement::Template;

@@ -3,6 +3,8 @@
 //! An engine's results have types that others lack (views, dictionaries, times to the nanosecond, unsigned numbers). [`portable`] says which
 //! type a column is written in. The same rows as CSV: [`alluvium_core::csv`].
 
+mod open;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
@@ -19,6 +21,8 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+
+pub use open::FileOnDisk;
 
 /// A row group is closed when it takes so many bytes: what a writer holds in memory, about.
 const ROW_GROUP_BYTES: usize = 16 << 20;

@@ -18,6 +18,7 @@
 
 mod console;
 mod csv;
+mod files;
 mod format;
 mod json;
 mod live;
@@ -46,7 +47,7 @@ pub use console::console_routes;
 pub use live::{LiveApi, live_routes};
 pub use openapi::{document, openapi, openapi_routes};
 pub use parameters::parse_time;
-pub use queries::queries_routes;
+pub use queries::{queries_routes, queries_routes_with_files};
 pub use reports::{FailureView, FileView, ReportList, ReportView, ReportsApi, ResultView, reports_routes};
 pub use sql::{ARROW_STREAM, sql_routes};
 

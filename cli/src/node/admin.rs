@@ -12,8 +12,8 @@ use alluvium_local::redrive::{Redrive, RedriveError, failed_records, preview, pr
 use alluvium_local::reports::Reports;
 use alluvium_local::sql::{Condition, DataFusionSql, QueryJobs};
 use alluvium_query::api::{
-    LiveApi, RecordsApi, ReportsApi, console_routes, live_routes, openapi_routes, queries_routes, records_routes,
-    reports_routes, sql_routes,
+    LiveApi, RecordsApi, ReportsApi, console_routes, live_routes, openapi_routes, queries_routes_with_files,
+    records_routes, reports_routes, sql_routes,
 };
 use alluvium_query::{CommitLag, Links, Records};
 use axum::body::Bytes;
@@ -72,7 +72,7 @@ pub async fn routes(
     let jobs = Arc::new(QueryJobs::new(sql.clone(), pipeline.folder().queries(), job_settings(settings))?);
     let asks_for_tokens = settings.auth.required;
     let reports = Arc::new(reports::of_pipeline(pipeline, &sql, settings).await?);
-    let shelf = Arc::new(ReportsApi { results: reports.clone(), links });
+    let shelf = Arc::new(ReportsApi { results: reports.clone(), links: links.clone() });
     let admin = Admin {
         pipeline: pipeline.clone(),
         redrive,
@@ -104,7 +104,7 @@ pub async fn routes(
         .merge(openapi_routes(&openapi::document()))
         .merge(records_routes(records))
         .merge(sql_routes(sql))
-        .merge(queries_routes(jobs))
+        .merge(queries_routes_with_files(jobs.clone(), jobs, links))
         .merge(reports_routes(shelf))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);

@@ -3,43 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::window::WindowId;
 use crate::clock::Micros;
+use crate::file::{FileFormat, OpenFile};
 use crate::ports::PortError;
-
-/// The formats that each result is kept in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ReportFormat {
-    /// As [`csv`](crate::csv) writes it.
-    Csv,
-    /// One file that any engine reads.
-    Parquet,
-}
-
-impl ReportFormat {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Csv, Self::Parquet];
-
-    /// What a file's name ends in, without the dot.
-    pub fn ending(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Parquet => "parquet",
-        }
-    }
-
-    /// The media type.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8",
-            // IANA, "Media Types".
-            Self::Parquet => "application/vnd.apache.parquet",
-        }
-    }
-}
 
 /// What is known of one file of a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,10 +46,10 @@ impl ReportResult {
     }
 
     /// What is known of its file of a format.
-    pub fn file(&self, format: ReportFormat) -> &FileFacts {
+    pub fn file(&self, format: FileFormat) -> &FileFacts {
         match format {
-            ReportFormat::Csv => &self.csv,
-            ReportFormat::Parquet => &self.parquet,
+            FileFormat::Csv => &self.csv,
+            FileFormat::Parquet => &self.parquet,
         }
     }
 }
@@ -164,20 +133,6 @@ pub trait ReportResults: Send + Sync {
         &self,
         report: &str,
         window: WindowId,
-        format: ReportFormat,
-    ) -> Result<Option<Box<dyn ReportFile>>, PortError>;
-}
-
-/// An open file, which stays what it was when it was opened.
-#[async_trait]
-pub trait ReportFile: Send + Sync {
-    /// What is known of it.
-    fn facts(&self) -> &FileFacts;
-
-    /// Some bytes from `offset` on; none: that is its end.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    async fn read(&self, offset: u64) -> Result<Bytes, PortError>;
+        format: FileFormat,
+    ) -> Result<Option<Box<dyn OpenFile>>, PortError>;
 }

@@ -19,7 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alluvium_core::ReportName;
 use alluvium_core::clock::Micros;
-use alluvium_core::report::{FileFacts, ReportFormat, ReportResult, WindowId};
+use alluvium_core::file::FileFormat;
+use alluvium_core::report::{FileFacts, ReportResult, WindowId};
 use serde::{Deserialize, Serialize};
 
 use super::make::DraftFile;
@@ -94,7 +95,7 @@ impl Kept {
     }
 
     /// Begins a file of a result.
-    pub(super) fn draft(&self, report: &str, window: WindowId, format: ReportFormat) -> io::Result<DraftFile> {
+    pub(super) fn draft(&self, report: &str, window: WindowId, format: FileFormat) -> io::Result<DraftFile> {
         let path = self.draft_path(report, window, format.ending());
         // Left by a run that was dropped on its way.
         match self.disk.remove(&path) {
@@ -157,7 +158,7 @@ impl Kept {
         &self,
         report: &str,
         window: WindowId,
-        format: ReportFormat,
+        format: FileFormat,
     ) -> io::Result<Option<(std::fs::File, FileFacts)>> {
         // Nobody replaces the result in between.
         let results = self.lock();
@@ -218,7 +219,7 @@ impl Kept {
             }
         }
         results.retain(|window, result| {
-            let whole = ReportFormat::ALL.iter().all(|format| {
+            let whole = FileFormat::ALL.iter().all(|format| {
                 let path = folder.join(format!("{window}.{}", format.ending()));
                 std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == result.file(*format).bytes)
             });

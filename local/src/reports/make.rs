@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use alluvium_core::clock::Micros;
 use alluvium_core::csv::CsvWriter;
+use alluvium_core::file::FileFormat;
 use alluvium_core::ports::{PortError, Statement, StatementId};
-use alluvium_core::report::{FileFacts, ReportFormat, ReportResult, WindowId};
+use alluvium_core::report::{FileFacts, ReportResult, WindowId};
 use alluvium_core::{Report, Window};
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
@@ -260,8 +261,8 @@ struct Files {
 impl Files {
     fn begin(kept: &Kept, report: &Report, window: Window, columns: &Schema) -> Result<Self, ReportsError> {
         let name = report.name.as_str();
-        let csv = kept.draft(name, window.id(), ReportFormat::Csv)?;
-        let parquet = kept.draft(name, window.id(), ReportFormat::Parquet)?;
+        let csv = kept.draft(name, window.id(), FileFormat::Csv)?;
+        let parquet = kept.draft(name, window.id(), FileFormat::Parquet)?;
         let lengths = [csv.length.clone(), parquet.length.clone()];
         let about = [
             ("alluvium.report", name.to_owned()),

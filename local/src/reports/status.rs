@@ -1,20 +1,14 @@
 //! Reports and results as they are looked at.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
-
 use alluvium_core::Report;
 use alluvium_core::clock::Micros;
+use alluvium_core::file::{FileFormat, OpenFile};
 use alluvium_core::ports::{Advice, PortError};
-use alluvium_core::report::{FileFacts, ReportFile, ReportFormat, ReportResults, ReportStatus, ResultsPage, WindowId};
+use alluvium_core::report::{ReportResults, ReportStatus, ResultsPage, WindowId};
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use super::Reports;
-
-/// How much of a file is read at a time.
-const READ_BYTES: usize = 256 * 1024;
+use crate::export::FileOnDisk;
 
 impl Reports {
     fn status_of(&self, report: &Report, now: Micros, kept: usize) -> ReportStatus {
@@ -93,38 +87,16 @@ impl ReportResults for Reports {
         &self,
         report: &str,
         window: WindowId,
-        format: ReportFormat,
-    ) -> Result<Option<Box<dyn ReportFile>>, PortError> {
+        format: FileFormat,
+    ) -> Result<Option<Box<dyn OpenFile>>, PortError> {
         let (kept, name) = (self.kept.clone(), report.to_owned());
         let opened = tokio::task::spawn_blocking(move || kept.open_file(&name, window, format)).await;
         let opened = opened.map_err(std::io::Error::other).and_then(|opened| opened);
         let opened = opened.map_err(|error| unreadable(report, window, error))?;
         Ok(opened.map(|(file, facts)| {
-            let (file, report) = (Arc::new(file), report.to_owned());
-            Box::new(OpenFile { file, facts, report, window }) as Box<dyn ReportFile>
+            let what = format!("the result {window} of `{report}`");
+            Box::new(FileOnDisk::new(file, facts.bytes, facts.sha256, what)) as Box<dyn OpenFile>
         }))
-    }
-}
-
-struct OpenFile {
-    file: Arc<File>,
-    facts: FileFacts,
-    report: String,
-    window: WindowId,
-}
-
-#[async_trait]
-impl ReportFile for OpenFile {
-    fn facts(&self) -> &FileFacts {
-        &self.facts
-    }
-
-    async fn read(&self, offset: u64) -> Result<Bytes, PortError> {
-        let left = usize::try_from(self.facts.bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let (file, mut bytes) = (self.file.clone(), vec![0; left.min(READ_BYTES)]);
-        let read = tokio::task::spawn_blocking(move || file.read_exact_at(&mut bytes, offset).map(|()| bytes)).await;
-        let read = read.map_err(std::io::Error::other).and_then(|read| read);
-        read.map(Bytes::from).map_err(|error| unreadable(&self.report, self.window, error))
     }
 }
 

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use alluvium_core::ManualClock;
+use alluvium_core::file::FileFormat;
 use alluvium_core::ports::{Advice, ResultPage, Statement, StatementId, StatementStatus};
-use alluvium_core::report::{ReportFormat, ReportResults as _, WindowId};
+use alluvium_core::report::{ReportResults as _, WindowId};
 use arrow::array::{Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 

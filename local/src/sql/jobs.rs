@@ -2,17 +2,22 @@
 //!
 //! ```text
 //! DIR/<id>.arrow   an Arrow IPC file: one RecordBatch a page
+//! DIR/<id>.csv     the same as one file for people, once somebody asked for it; so for `.parquet`
 //! ```
 //!
 //! A result is kept for a while after its statement has ended; those that ended first give way when there are too many. The folder is
 //! emptied at the start: nobody remembers what it held.
 
+mod files;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use alluvium_core::file::FileFormat;
 use alluvium_core::ports::{
     Advice, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
 };
@@ -57,6 +62,8 @@ pub struct QueryJobs {
     settings: JobSettings,
     running: Arc<Semaphore>,
     jobs: Mutex<HashMap<StatementId, Arc<Job>>>,
+    /// Held by who writes a file out of a result: one at a time.
+    writing: tokio::sync::Mutex<()>,
 }
 
 /// One statement.
@@ -68,6 +75,8 @@ struct Job {
     state: watch::Receiver<Progress>,
     /// The count of what it has read, once it has begun.
     scanned: Arc<OnceLock<Arc<Scanned>>>,
+    /// The bytes of the files that were written out of the result.
+    files_bytes: AtomicU64,
     task: AbortHandle,
 }
 
@@ -82,11 +91,20 @@ struct Progress {
 impl Drop for Job {
     fn drop(&mut self) {
         self.task.abort();
-        if let Err(error) = std::fs::remove_file(&self.file)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(file = %self.file.display(), %error, "a result that nobody needs any more could not be removed");
+        for file in FileFormat::ALL.map(|format| self.file.with_extension(format.ending())).iter().chain([&self.file]) {
+            if let Err(error) = std::fs::remove_file(file)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!(file = %file.display(), %error, "a result that nobody needs any more could not be removed");
+            }
         }
+    }
+}
+
+impl Job {
+    /// What its results take on disk.
+    fn bytes(&self) -> u64 {
+        self.state.borrow().bytes + self.files_bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -102,7 +120,7 @@ impl QueryJobs {
             _ => std::fs::create_dir_all(&folder)?,
         }
         let running = Arc::new(Semaphore::new(settings.running));
-        Ok(Self { engine, folder, settings, running, jobs: Mutex::default() })
+        Ok(Self { engine, folder, settings, running, jobs: Mutex::default(), writing: Default::default() })
     }
 
     /// Stops every statement and forgets every result: for when rows are erased that results may hold.
@@ -166,7 +184,7 @@ fn make_room(
         jobs.remove(&first);
     }
     loop {
-        let bytes: u64 = jobs.values().map(|job| job.state.borrow().bytes).sum();
+        let bytes: u64 = jobs.values().map(|job| job.bytes()).sum();
         if jobs.len() < settings.jobs && bytes < settings.results_bytes {
             return Ok(());
         }
@@ -205,7 +223,10 @@ impl SqlEngine for QueryJobs {
             progress,
         };
         let task = tokio::spawn(keep.run()).abort_handle();
-        jobs.insert(id.clone(), Arc::new(Job { asked, file, began: Instant::now(), state, scanned, task }));
+        jobs.insert(
+            id.clone(),
+            Arc::new(Job { asked, file, began: Instant::now(), state, scanned, files_bytes: AtomicU64::new(0), task }),
+        );
         Ok(id)
     }
 

@@ -4,6 +4,7 @@
 //! POST   /v1/queries {"sql": …, "parameters": [texts], "token": …}   202, `Location: /v1/queries/{id}`
 //! GET    /v1/queries/{id}                                            how far it is
 //! GET    /v1/queries/{id}/results?page=&format=                      its rows, once it has succeeded
+//! GET    /v1/queries/{id}/results.csv                                all of them as one file; so for `.parquet`
 //! DELETE /v1/queries/{id}                                            204
 //! ```
 //!
@@ -18,6 +19,7 @@ pub(super) mod statement;
 
 use std::sync::Arc;
 
+use alluvium_core::file::{FileFormat, ResultFiles};
 use alluvium_core::ports::{Advice, PortError, SqlEngine, Statement, StatementId, StatementState, StatementStatus};
 use alluvium_core::{Caller, Problem, Role};
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -27,32 +29,58 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::files;
 use super::format::{Beside, Format};
 use super::parameters::format_named;
 use super::problem_response;
 use super::sql::BODY_BYTES;
+use crate::authorizer::Links;
 
-type Engine = State<Arc<dyn SqlEngine>>;
+/// What the routes need.
+struct Api {
+    engine: Arc<dyn SqlEngine>,
+    /// Whole results as files, and what makes links of them; `None`: there are none.
+    files: Option<(Arc<dyn ResultFiles>, Links)>,
+}
+
+type Shared = State<Arc<Api>>;
 type Asking = Option<Extension<Caller>>;
 
-/// The routes under `/v1/queries`.
+/// The routes under `/v1/queries`, but for those of files.
 pub fn queries_routes(engine: Arc<dyn SqlEngine>) -> Router {
-    Router::new()
+    routes(Api { engine, files: None })
+}
+
+/// The routes under `/v1/queries`. A statement that has succeeded names its files by links that need no token for a while.
+pub fn queries_routes_with_files(engine: Arc<dyn SqlEngine>, files: Arc<dyn ResultFiles>, links: Links) -> Router {
+    routes(Api { engine, files: Some((files, links)) })
+}
+
+fn routes(api: Api) -> Router {
+    let mut routes = Router::new()
         .route("/v1/queries", post(start))
         .route("/v1/queries/{id}", get(status).delete(cancel))
         .route("/v1/queries/{id}/results", get(results))
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .with_state(engine)
+        .layer(DefaultBodyLimit::max(BODY_BYTES));
+    if api.files.is_some() {
+        for format in FileFormat::ALL {
+            let whole = async move |api: Shared, caller: Asking, id: Id, headers: HeaderMap| {
+                whole(api, caller, id, format, headers).await
+            };
+            routes = routes.route(&format!("/v1/queries/{{id}}/results.{}", format.ending()), get(whole));
+        }
+    }
+    routes.with_state(Arc::new(api))
 }
 
-async fn start(State(engine): Engine, caller: Asking, body: Result<Bytes, BytesRejection>) -> Response {
+async fn start(State(api): Shared, caller: Asking, body: Result<Bytes, BytesRejection>) -> Response {
     let started = async {
         let statement = Statement { reader: reader(caller), ..statement::read(body)? };
-        engine.start(statement).await.map_err(|error| match error.advice {
+        api.engine.start(statement).await.map_err(|error| match error.advice {
             Advice::Stop => Problem::new(400, "statement-failed", error.message),
             _ => passing(&error),
         })
@@ -70,38 +98,24 @@ async fn start(State(engine): Engine, caller: Asking, body: Result<Bytes, BytesR
     }
 }
 
-async fn status(State(engine): Engine, caller: Asking, id: Result<Path<String>, PathRejection>) -> Response {
+async fn status(State(api): Shared, caller: Asking, id: Id) -> Response {
     let found = async {
         let id = statement_id(id)?;
-        let status = status_for(reader(caller), engine.as_ref(), &id).await?;
-        Ok(Json(Progress::of(id, status)).into_response())
+        let status = status_for(reader(caller.clone()), api.engine.as_ref(), &id).await?;
+        let files = api.links(&id, &status.state, caller.as_deref());
+        Ok(Json(Progress::of(id, status, files)).into_response())
     };
     found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
 }
 
-async fn results(
-    State(engine): Engine,
-    caller: Asking,
-    id: Result<Path<String>, PathRejection>,
-    parts: Parts,
-) -> Response {
+async fn results(State(api): Shared, caller: Asking, id: Id, parts: Parts) -> Response {
     let read = async {
         let id = statement_id(id)?;
         let (page, format) = page_and_format(&parts.uri)?;
         let format = format.unwrap_or_else(|| Format::accepted(&parts.headers));
-        match status_for(reader(caller), engine.as_ref(), &id).await?.state {
-            StatementState::Succeeded => {}
-            StatementState::Running => {
-                let detail = format!("the statement `{}` still runs; ask again", id.0);
-                return Err(Problem::new(409, "query-running", detail).retry_after(1));
-            }
-            StatementState::Failed(message) => return Err(Problem::new(422, "statement-failed", message)),
-            StatementState::Cancelled => {
-                let detail = format!("the statement `{}` was cancelled; start it again", id.0);
-                return Err(Problem::new(409, "query-cancelled", detail));
-            }
-        }
-        let page = engine.results(&id, page.as_deref()).await.map_err(|error| match error.advice {
+        let status = status_for(reader(caller), api.engine.as_ref(), &id).await?;
+        succeeded(&id, status.state)?;
+        let page = api.engine.results(&id, page.as_deref()).await.map_err(|error| match error.advice {
             Advice::Stop => Problem::new(422, "statement-failed", error.message),
             _ => passing(&error),
         })?;
@@ -117,13 +131,44 @@ async fn results(
     read.await.unwrap_or_else(|problem| problem_response(&problem))
 }
 
-async fn cancel(State(engine): Engine, caller: Asking, id: Result<Path<String>, PathRejection>) -> Response {
+async fn whole(State(api): Shared, caller: Asking, id: Id, format: FileFormat, headers: HeaderMap) -> Response {
+    let found = async {
+        let id = statement_id(id)?;
+        let status = status_for(reader(caller), api.engine.as_ref(), &id).await?;
+        succeeded(&id, status.state)?;
+        let (files, _) = api.files.as_ref().ok_or_else(|| unknown(&id.0))?;
+        let file = files.open(&id, format).await.map_err(|error| match error.advice {
+            Advice::Stop => Problem::new(422, "unwritable-result", error.message),
+            _ => passing(&error),
+        })?;
+        Ok(files::sent(&format!("{}.{}", id.0, format.ending()), file, format, &headers))
+    };
+    found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
+}
+
+/// Whether a statement has a result.
+fn succeeded(id: &StatementId, state: StatementState) -> Result<(), Problem> {
+    match state {
+        StatementState::Succeeded => Ok(()),
+        StatementState::Running => {
+            let detail = format!("the statement `{}` still runs; ask again", id.0);
+            Err(Problem::new(409, "query-running", detail).retry_after(1))
+        }
+        StatementState::Failed(message) => Err(Problem::new(422, "statement-failed", message)),
+        StatementState::Cancelled => {
+            let detail = format!("the statement `{}` was cancelled; start it again", id.0);
+            Err(Problem::new(409, "query-cancelled", detail))
+        }
+    }
+}
+
+async fn cancel(State(api): Shared, caller: Asking, id: Id) -> Response {
     let cancelled = async {
         let id = statement_id(id)?;
         if let Some(reader) = reader(caller) {
-            status_for(Some(reader), engine.as_ref(), &id).await?;
+            status_for(Some(reader), api.engine.as_ref(), &id).await?;
         }
-        engine.cancel(&id).await.map_err(|error| unknown_or_passing(&id, &error))
+        api.engine.cancel(&id).await.map_err(|error| unknown_or_passing(&id, &error))
     };
     match cancelled.await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
@@ -148,6 +193,19 @@ async fn status_for(
         return Err(unknown(&id.0));
     }
     Ok(status)
+}
+
+impl Api {
+    /// Where this caller finds the files of a statement; `None`: it has none.
+    fn links(&self, id: &StatementId, state: &StatementState, caller: Option<&Caller>) -> Option<Files> {
+        let (_, links) = self.files.as_ref().filter(|_| *state == StatementState::Succeeded)?;
+        let link = |format: FileFormat| {
+            let target = format!("/v1/queries/{}/results.{}", id.0, format.ending());
+            // Without a secret to sign with there are no links; the address then needs the caller's token.
+            links.to("GET", &target, caller).unwrap_or(target)
+        };
+        Some(Files { csv: link(FileFormat::Csv), parquet: link(FileFormat::Parquet) })
+    }
 }
 
 /// A statement that was started.
@@ -175,6 +233,19 @@ pub(super) struct Progress {
     /// How long it has run; null where the engine does not say.
     #[schema(required)]
     elapsed_ms: Option<u64>,
+    /// The whole result as files, once it has succeeded; null: there are none.
+    #[schema(required)]
+    files: Option<Files>,
+}
+
+/// Where a whole result is, by links that need no token for 15 minutes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResultFiles)]
+pub(super) struct Files {
+    /// As CSV.
+    csv: String,
+    /// As Parquet.
+    parquet: String,
 }
 
 /// What became of a statement so far.
@@ -188,7 +259,7 @@ enum Reached {
 }
 
 impl Progress {
-    fn of(StatementId(id): StatementId, status: StatementStatus) -> Self {
+    fn of(StatementId(id): StatementId, status: StatementStatus, files: Option<Files>) -> Self {
         let (state, error) = match status.state {
             StatementState::Running => (Reached::Running, None),
             StatementState::Succeeded => (Reached::Succeeded, None),
@@ -196,14 +267,16 @@ impl Progress {
             StatementState::Cancelled => (Reached::Cancelled, None),
         };
         let elapsed_ms = status.elapsed.map(|elapsed| elapsed.as_millis() as u64);
-        Self { id, state, error, scanned_bytes: status.scanned_bytes, elapsed_ms }
+        Self { id, state, error, scanned_bytes: status.scanned_bytes, elapsed_ms, files }
     }
 }
+
+type Id = Result<Path<String>, PathRejection>;
 
 /// The longest id that an engine gives: Athena's have 36 characters.
 const ID_CHARS: usize = 128;
 
-fn statement_id(id: Result<Path<String>, PathRejection>) -> Result<StatementId, Problem> {
+fn statement_id(id: Id) -> Result<StatementId, Problem> {
     let Path(id) = id.map_err(|rejection| Problem::new(400, "bad-path", rejection.body_text()))?;
     let known = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if id.is_empty() || id.len() > ID_CHARS || !id.chars().all(known) {

@@ -11,24 +11,20 @@
 use std::sync::Arc;
 
 use alluvium_core::clock::{Micros, rfc3339};
+use alluvium_core::file::FileFormat;
 use alluvium_core::ports::{Advice, PortError};
-use alluvium_core::report::{
-    ReportFailure, ReportFile, ReportFormat, ReportResult, ReportResults, ReportStatus, ResultsPage, WindowId,
-};
+use alluvium_core::report::{ReportFailure, ReportResult, ReportResults, ReportStatus, ResultsPage, WindowId};
 use alluvium_core::{Caller, Problem, duration};
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
-use futures::stream;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::problem_response;
+use super::{files, problem_response};
 use crate::authorizer::Links;
 
 /// How many results stand in the list of all reports.
@@ -181,42 +177,9 @@ async fn file(State(api): Api, path: Result<Path<(String, String)>, PathRejectio
         let (window, format) = window_and_format(&file).ok_or_else(|| no_file(&name, &file))?;
         let opened = api.results.open(&name, window, format).await.map_err(|error| passing(&error))?;
         let opened = opened.ok_or_else(|| no_file(&name, &file))?;
-        Ok(sent(&format!("{name}-{file}"), opened, format, &headers))
+        Ok(files::sent(&format!("{name}-{file}"), opened, format, &headers))
     };
     found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
-}
-
-/// A file as a response; 304 where the caller has it already.
-fn sent(name: &str, file: Box<dyn ReportFile>, format: ReportFormat, asked: &HeaderMap) -> Response {
-    let facts = file.facts();
-    let tag = format!("\"{}\"", facts.sha256);
-    let known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    // RFC 9110, section 13.1.2: the comparison is the weak one.
-    let mut known = known.flat_map(|value| value.split(',')).map(|one| one.trim().trim_start_matches("W/"));
-    let is_known = known.any(|one| one == tag || one == "*");
-    let length = facts.bytes;
-    let mut response = Response::new(if is_known { Body::empty() } else { Body::from_stream(bytes_of(file)) });
-    let headers = response.headers_mut();
-    // A result may be made anew, so whoever keeps it asks whether it still is what it was.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    headers.insert(ETAG, HeaderValue::try_from(tag).expect("it is of hexadecimal digits"));
-    if is_known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return response;
-    }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    headers.insert(CONTENT_LENGTH, length.into());
-    let disposition = format!("attachment; filename=\"{name}\"");
-    headers.insert(CONTENT_DISPOSITION, HeaderValue::try_from(disposition).expect("names are letters and digits"));
-    response
-}
-
-fn bytes_of(file: Box<dyn ReportFile>) -> impl futures::Stream<Item = Result<bytes::Bytes, PortError>> {
-    stream::try_unfold((file, 0_u64), async |(file, offset)| {
-        let bytes = file.read(offset).await.inspect_err(|error| tracing::error!(%error, "a result was cut off"))?;
-        let next = offset + bytes.len() as u64;
-        Ok((!bytes.is_empty()).then_some((bytes, (file, next))))
-    })
 }
 
 impl ReportsApi {
@@ -237,7 +200,7 @@ impl ReportsApi {
     /// A result of a report, with links to its files for this caller.
     pub fn result(&self, report: &str, result: &ReportResult, caller: Option<&Caller>) -> ResultView {
         let window = result.window();
-        let file = |format: ReportFormat| {
+        let file = |format: FileFormat| {
             let target = format!("/v1/reports/{report}/{window}.{}", format.ending());
             let facts = result.file(format);
             // Without a secret to sign with there are no links; the address then needs the caller's token.
@@ -250,8 +213,8 @@ impl ReportsApi {
             to: result.to,
             made_at: result.made_at,
             rows: result.rows,
-            csv: file(ReportFormat::Csv),
-            parquet: file(ReportFormat::Parquet),
+            csv: file(FileFormat::Csv),
+            parquet: file(FileFormat::Parquet),
         }
     }
 
@@ -281,9 +244,9 @@ impl From<ReportFailure> for FailureView {
     }
 }
 
-fn window_and_format(file: &str) -> Option<(WindowId, ReportFormat)> {
+fn window_and_format(file: &str) -> Option<(WindowId, FileFormat)> {
     let (window, ending) = file.split_once('.')?;
-    let format = ReportFormat::ALL.into_iter().find(|format| format.ending() == ending)?;
+    let format = FileFormat::ALL.into_iter().find(|format| format.ending() == ending)?;
     let window = window.parse::<WindowId>().ok().filter(|known| known.to_string() == window)?;
     Some((window, format))
 }

@@ -29,9 +29,8 @@ impl Access {
             ("GET" | "POST", ["admin", ..]) => Self::Needs(Role::Admin),
             // Each sees their own rows; an engine that cannot keep to that refuses.
             ("POST", ["v1", "queries"]) => Self::Needs(Role::Read),
-            ("GET" | "DELETE", ["v1", "queries", _]) | ("GET", ["v1", "queries", _, "results"]) => {
-                Self::Needs(Role::Read)
-            }
+            ("GET" | "DELETE", ["v1", "queries", _])
+            | ("GET", ["v1", "queries", _, "results" | "results.csv" | "results.parquet"]) => Self::Needs(Role::Read),
             // Who sends files looks after them; each sees their own.
             ("GET" | "POST", ["v1", "uploads"])
             | ("GET" | "DELETE", ["v1", "uploads", _])
@@ -67,6 +66,9 @@ mod tests {
             ("POST /v1/queries", Some(Role::Read)),
             ("GET /v1/queries/{id}", Some(Role::Read)),
             ("GET /v1/queries/{id}/results", Some(Role::Read)),
+            ("GET /v1/queries/{id}/results.csv", Some(Role::Read)),
+            ("HEAD /v1/queries/{id}/results.parquet", Some(Role::Read)),
+            ("GET /v1/queries/{id}/results.json", None),
             ("DELETE /v1/queries/{id}", Some(Role::Read)),
             ("POST /v1/uploads", Some(Role::Write)),
             ("GET /v1/uploads", Some(Role::Write)),

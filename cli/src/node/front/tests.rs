@@ -48,6 +48,7 @@ fn app(guard: Guard, settings: &Settings) -> Router {
         .route("/v1/queries", post(told))
         .route("/v1/queries/{id}", get(told).delete(told))
         .route("/v1/queries/{id}/results", get(told))
+        .route("/v1/queries/{id}/results.csv", get(told))
         .route("/v1/uploads", get(told).post(told))
         .route("/v1/uploads/{id}", get(told).delete(told))
         .route("/v1/uploads/{id}/content", put(told))
@@ -110,7 +111,7 @@ fn tokens() -> Vec<(&'static str, Option<String>)> {
 async fn every_route_by_every_state_of_a_token() {
     let app = strict_app();
     // Who gets through, by the names above; everybody else who has a good token gets 403, and the others 401.
-    let routes: [(&str, &str, &[&str]); 22] = [
+    let routes: [(&str, &str, &[&str]); 23] = [
         ("GET", "/v1/telemetry", &["read", "admin"]),
         ("HEAD", "/v1/telemetry", &["read", "admin"]),
         ("POST", "/v1/telemetry", &["write", "admin"]),
@@ -120,6 +121,7 @@ async fn every_route_by_every_state_of_a_token() {
         ("GET", "/v1/queries/1", &["read", "admin"]),
         ("DELETE", "/v1/queries/1", &["read", "admin"]),
         ("GET", "/v1/queries/1/results", &["read", "admin"]),
+        ("GET", "/v1/queries/1/results.csv", &["read", "admin"]),
         ("POST", "/v1/uploads", &["write", "admin"]),
         ("GET", "/v1/uploads", &["write", "admin"]),
         ("GET", "/v1/uploads/1", &["write", "admin"]),

@@ -61,6 +61,8 @@ fn every_route_that_reads_or_writes_is_described() {
         ("GET /v1/queries/{id}", Role::Read),
         ("DELETE /v1/queries/{id}", Role::Read),
         ("GET /v1/queries/{id}/results", Role::Read),
+        ("GET /v1/queries/{id}/results.csv", Role::Read),
+        ("GET /v1/queries/{id}/results.parquet", Role::Read),
         ("GET /v1/reports", Role::Admin),
         ("GET /v1/reports/{name}", Role::Admin),
         ("GET /v1/reports/{name}/{file}", Role::Admin),
@@ -72,7 +74,19 @@ fn every_route_that_reads_or_writes_is_described() {
     let all = expected.iter().map(|(key, _)| *key).chain(open).map(str::to_owned).collect();
     assert_eq!(described, all);
     // Whatever else the guard lets plain readers and writers through to would have to be in the table.
-    let segments = ["data", "v1", "queries", "results", "{dataset}", "admin", "live", "uploads", "reports", "content"];
+    let segments = [
+        "data",
+        "v1",
+        "queries",
+        "results",
+        "{dataset}",
+        "admin",
+        "live",
+        "uploads",
+        "reports",
+        "content",
+        "results.csv",
+    ];
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
         for path in paths_of(&segments, 4) {
             let known = expected.iter().any(|(key, role)| *role != Role::Admin && same_route(key, method, &path));

@@ -19,7 +19,7 @@ async fn a_result_is_both_files_and_what_is_known_of_them() {
     let page = reports.results("hourly", None, 10).await.unwrap().unwrap();
     let result = &page.results[0];
     assert_eq!((page.results.len(), page.more, result.rows), (1, false, 2));
-    for format in ReportFormat::ALL {
+    for format in FileFormat::ALL {
         let file = reports.open("hourly", result.window(), format).await.unwrap().unwrap();
         let mut bytes = Vec::new();
         loop {
@@ -31,7 +31,7 @@ async fn a_result_is_both_files_and_what_is_known_of_them() {
         }
         assert_eq!(bytes.len() as u64, file.facts().bytes);
         assert_eq!(hex(&bytes), file.facts().sha256);
-        if format == ReportFormat::Csv {
+        if format == FileFormat::Csv {
             let text = String::from_utf8(bytes).unwrap();
             let lines: Vec<_> = text.split("\r\n").collect();
             assert!(lines.len() == 4 && lines[0] == "statement,number" && lines[2].ends_with(",7"), "{text}");
@@ -67,11 +67,11 @@ async fn a_reader_in_the_middle_of_a_file_reads_it_to_its_end() {
     let reports = world.hourly();
     make_all(&reports).await;
     let window = reports.results("hourly", None, 1).await.unwrap().unwrap().results[0].window();
-    let old = reports.open("hourly", window, ReportFormat::Csv).await.unwrap().unwrap();
+    let old = reports.open("hourly", window, FileFormat::Csv).await.unwrap().unwrap();
     world.engine.number.store(123_456, Ordering::SeqCst);
     reports.make("hourly", window).await.unwrap();
     assert_eq!(hex(&old.read(0).await.unwrap()), old.facts().sha256);
-    let new = reports.open("hourly", window, ReportFormat::Csv).await.unwrap().unwrap();
+    let new = reports.open("hourly", window, FileFormat::Csv).await.unwrap().unwrap();
     assert_ne!(new.facts(), old.facts());
     assert_eq!(hex(&new.read(0).await.unwrap()), new.facts().sha256);
 }

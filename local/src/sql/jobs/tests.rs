@@ -3,6 +3,10 @@
 use std::num::NonZeroUsize;
 
 use alluvium_core::contract::sql_engine as contract;
+use alluvium_core::file::ResultFiles as _;
+use arrow::array::AsArray as _;
+use arrow::datatypes::Int64Type;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::super::tests::lake::MemoryLake;
 use super::super::{SqlSettings, tests};
@@ -114,4 +118,61 @@ async fn a_token_starts_a_statement_once_however_often_its_results_are_read() {
     assert!(jobs.start(asked(6)).await.is_err());
     let of_bob = Statement { reader: Some("bob".to_owned()), ..asked(5) };
     assert_ne!(jobs.start(of_bob).await.unwrap(), id);
+}
+
+async fn whole(jobs: &QueryJobs, id: &StatementId, format: FileFormat) -> Result<Vec<u8>, PortError> {
+    let file = jobs.open(id, format).await?;
+    let mut bytes = Vec::new();
+    loop {
+        let some = file.read(bytes.len() as u64).await?;
+        if some.is_empty() {
+            assert_eq!(file.bytes(), bytes.len() as u64);
+            return Ok(bytes);
+        }
+        bytes.extend_from_slice(&some);
+    }
+}
+
+#[tokio::test]
+async fn a_whole_result_is_one_file_in_either_format_and_goes_with_its_statement() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = jobs(&folder, JobSettings::default());
+    let id = jobs.start(series(2_500)).await.unwrap();
+    ended(&jobs, &id).await;
+    let lines: Vec<String> = (1..=2_500).map(|n| format!("{n}\r\n")).collect();
+    for _ in 0..2 {
+        let csv = whole(&jobs, &id, FileFormat::Csv).await.unwrap();
+        assert_eq!(String::from_utf8(csv).unwrap(), format!("n\r\n{}", lines.concat()));
+    }
+    let parquet = bytes::Bytes::from(whole(&jobs, &id, FileFormat::Parquet).await.unwrap());
+    let rows = ParquetRecordBatchReaderBuilder::try_new(parquet).unwrap().build().unwrap();
+    let values: Vec<i64> =
+        rows.flat_map(|rows| rows.unwrap()["n"].as_primitive::<Int64Type>().values().to_vec()).collect();
+    assert_eq!(values, (1..=2_500).collect::<Vec<_>>());
+    assert_eq!(files(&folder), 3);
+    jobs.cancel(&id).await.unwrap();
+    assert_eq!(files(&folder), 0);
+    assert!(whole(&jobs, &id, FileFormat::Csv).await.is_err());
+}
+
+#[tokio::test]
+async fn a_result_that_no_file_can_hold_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = jobs(&folder, JobSettings { result_bytes: 4_000, ..JobSettings::default() });
+    let of = async |sql: &str| {
+        let id = jobs.start(Statement::new(sql)).await.unwrap();
+        assert_eq!(ended(&jobs, &id).await, StatementState::Succeeded, "{sql}");
+        id
+    };
+    let same = of("select 1 as n, 2 as m, 3 as m_").await;
+    assert!(whole(&jobs, &same, FileFormat::Parquet).await.is_ok());
+    // A dictionary has each text once.
+    let long =
+        of("select arrow_cast(repeat('x', 100), 'Dictionary(Int8, Utf8)') as t from generate_series(1, 500)").await;
+    let refused = whole(&jobs, &long, FileFormat::Csv).await.unwrap_err();
+    assert!(refused.message.contains("more than 16000 bytes"), "{}", refused.message);
+    assert_eq!(refused.advice, Advice::Stop);
+    let endless = jobs.start(Statement::new("select count(*) from generate_series(1, 1000000000000)")).await.unwrap();
+    assert!(whole(&jobs, &endless, FileFormat::Csv).await.is_err());
+    jobs.cancel(&endless).await.unwrap();
 }

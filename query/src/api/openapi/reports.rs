@@ -1,8 +1,8 @@
 //! Reports and their results.
 
 use alluvium_core::Problem;
+use alluvium_core::file::FileFormat;
 use alluvium_core::openapi::{add_problems, header, named, parameter, path_parameter, plain};
-use alluvium_core::report::ReportFormat;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::tag::TagBuilder;
@@ -66,7 +66,7 @@ fn file() -> OperationBuilder {
         .header("ETag", header("Of the file's bytes", Type::String))
         .header("Content-Disposition", header("`attachment` and a name for the file", Type::String));
     let rows =
-        ReportFormat::ALL.into_iter().fold(rows, |rows, format| rows.content(format.media_type(), plain(Type::String)));
+        FileFormat::ALL.into_iter().fold(rows, |rows, format| rows.content(format.media_type(), plain(Type::String)));
     let same = ResponseBuilder::new().description("It is the file whose `ETag` was in `If-None-Match`");
     let mut responses = ResponsesBuilder::new().response("200", rows).response("304", same).build();
     add_problems(&mut responses, PASSING);

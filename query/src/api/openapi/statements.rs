@@ -1,7 +1,8 @@
 //! Statements of SQL.
 
 use alluvium_core::Problem;
-use alluvium_core::openapi::{add_problems, header, named, parameter, path_parameter, text_or_null};
+use alluvium_core::file::FileFormat;
+use alluvium_core::openapi::{add_problems, header, named, parameter, path_parameter, plain, text_or_null};
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
@@ -14,7 +15,7 @@ use utoipa::openapi::{
 use super::records::required;
 use super::{format, rows};
 use crate::api::queries::statement::Request;
-use crate::api::queries::{Progress, Started};
+use crate::api::queries::{Files, Progress, Started};
 
 const TAG: &str = "sql";
 
@@ -39,9 +40,14 @@ pub(super) fn openapi() -> OpenApi {
         .path("/v1/queries", PathItem::new(HttpMethod::Post, start()))
         .path("/v1/queries/{id}", one)
         .path("/v1/queries/{id}/results", PathItem::new(HttpMethod::Get, results()));
+    let paths = FileFormat::ALL.into_iter().fold(paths, |paths, format| {
+        let path = format!("/v1/queries/{{id}}/results.{}", format.ending());
+        paths.path(path, PathItem::new(HttpMethod::Get, whole(format)))
+    });
     let components = ComponentsBuilder::new()
         .schema_from::<Problem>()
         .schema_from::<Progress>()
+        .schema_from::<Files>()
         .schema_from::<Request>()
         .schema_from::<Started>()
         .schema("ResultsPage", page())
@@ -104,6 +110,26 @@ fn results() -> OperationBuilder {
         .parameter(parameter(ParameterIn::Query, "page", PAGE, page))
         .parameter(format())
         .responses(responses)
+}
+
+fn whole(format: FileFormat) -> OperationBuilder {
+    let file = ResponseBuilder::new()
+        .description("All its rows")
+        .content(format.media_type(), plain(Type::String))
+        .header("ETag", header("Another one for another result", Type::String))
+        .header("Content-Disposition", header("Has it saved as a file", Type::String));
+    let known = ResponseBuilder::new().description("It is the one that `If-None-Match` names");
+    let mut responses = ResponsesBuilder::new().response("200", file).response("304", known).build();
+    add_problems(&mut responses, PASSING);
+    add_problems(
+        &mut responses,
+        &[(409, &["query-running", "query-cancelled"]), (422, &["statement-failed", "unwritable-result"])],
+    );
+    let (id_of, summary) = match format {
+        FileFormat::Csv => ("getResultsAsCsv", "All of a statement's rows as CSV"),
+        FileFormat::Parquet => ("getResultsAsParquet", "All of a statement's rows as Parquet"),
+    };
+    operation(id_of, summary).parameter(id()).responses(responses)
 }
 
 fn operation(id: &str, summary: &str) -> OperationBuilder {

@@ -138,7 +138,8 @@ async fn a_statement_is_started_looked_at_read_and_forgotten() {
     let status = get(&routes, "/v1/queries/id-0").await;
     assert_eq!(
         status.body,
-        json!({"id": "id-0", "state": "succeeded", "error": null, "scanned_bytes": 10, "elapsed_ms": 1250})
+        json!({"id": "id-0", "state": "succeeded", "error": null, "scanned_bytes": 10, "elapsed_ms": 1250,
+               "files": null})
     );
     let first = get(&routes, "/v1/queries/id-0/results").await;
     assert_eq!(first.headers[header::CONTENT_TYPE], "application/json");

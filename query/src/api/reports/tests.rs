@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alluvium_core::file::FileFormat;
 use alluvium_core::report::{FileFacts, ResultsPage};
 use alluvium_core::{ManualClock, Roles};
 use async_trait::async_trait;
@@ -72,14 +73,14 @@ impl ReportResults for Shelf {
         &self,
         report: &str,
         window: WindowId,
-        format: ReportFormat,
-    ) -> Result<Option<Box<dyn ReportFile>>, PortError> {
+        format: FileFormat,
+    ) -> Result<Option<Box<dyn OpenFile>>, PortError> {
         if report == "away" {
             return Err(PortError::new(Advice::Retry, "the disk is away"));
         }
         let found = (0..3).map(hourly).find(|result| report == "hourly" && result.window() == window);
-        let text = if format == ReportFormat::Csv { "n\r\n1\r\n" } else { "PAR1" };
-        Ok(found.map(|result| Box::new(Text(text, result.file(format).clone())) as Box<dyn ReportFile>))
+        let text = if format == FileFormat::Csv { "n\r\n1\r\n" } else { "PAR1" };
+        Ok(found.map(|result| Box::new(Text(text, result.file(format).clone())) as Box<dyn OpenFile>))
     }
 }
 
@@ -87,9 +88,13 @@ impl ReportResults for Shelf {
 struct Text(&'static str, FileFacts);
 
 #[async_trait]
-impl ReportFile for Text {
-    fn facts(&self) -> &FileFacts {
-        &self.1
+impl OpenFile for Text {
+    fn bytes(&self) -> u64 {
+        self.1.bytes
+    }
+
+    fn tag(&self) -> &str {
+        &self.1.sha256
     }
 
     async fn read(&self, offset: u64) -> Result<Bytes, PortError> {

@@ -1,0 +1,65 @@
+//! Rows as whole files, for people and their tools to download.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::ports::{PortError, StatementId};
+
+/// The formats of such files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileFormat {
+    /// As [`csv`](crate::csv) writes it.
+    Csv,
+    /// One file that any engine reads.
+    Parquet,
+}
+
+impl FileFormat {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Csv, Self::Parquet];
+
+    /// What a file's name ends in, without the dot.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// The media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            // IANA, "Media Types".
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+}
+
+/// An open file, which stays what it was when it was opened.
+#[async_trait]
+pub trait OpenFile: Send + Sync {
+    /// How many bytes it has.
+    fn bytes(&self) -> u64;
+
+    /// A text that no other file of its name has or had, of letters, digits and `-`.
+    fn tag(&self) -> &str;
+
+    /// Some bytes from `offset` on; none: that is its end.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    async fn read(&self, offset: u64) -> Result<Bytes, PortError>;
+}
+
+/// Whole results of statements as files.
+#[async_trait]
+pub trait ResultFiles: std::fmt::Debug + Send + Sync {
+    /// The result of a statement that has succeeded, in a format.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such statement or it has no result, when the format cannot hold the result, or it cannot be read or written.
+    async fn open(&self, statement: &StatementId, format: FileFormat) -> Result<Box<dyn OpenFile>, PortError>;
+}
