@@ -59,7 +59,7 @@ test: ## All tests that need only Rust, make and a C compiler.
 		$(CARGO) test --workspace --quiet; \
 	fi
 
-test-interop: build-aws $(VENV)/installed ## Other engines and clients (Python 3.9 or newer) judge what we write and serve.
+test-interop: build-aws $(VENV)/installed ## Other engines and clients (Python 3.11 or newer) judge what we write and serve.
 	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/interop
 
 $(VENV)/installed: tests/interop/requirements.txt

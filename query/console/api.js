@@ -6,6 +6,9 @@ const TOKEN = "alluvium.token";
 /** Where the API is, for people. */
 export const origin = BASE || location.origin;
 
+/** The whole address of a path of the API, such as a link that it gave. */
+export const address = (path) => BASE + path;
+
 /** An error that the API answered with (RFC 9457), or that there was no answer, with status 0. */
 export class Problem extends Error {
   constructor({ status, title, detail, type, retry_after_seconds: retryAfter }, requestId) {
@@ -115,6 +118,12 @@ export function records(dataset, parameters, signal) {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
   return call("GET", `/v1/${encodeURIComponent(dataset)}?${new URLSearchParams(given)}`, { signal });
 }
+
+/** `{reports}`: each with its newest results. */
+export const reports = (signal) => call("GET", "/v1/reports", { signal });
+
+/** One report, and a page of its results. */
+export const report = (name, parameters, signal) => call("GET", `/v1/reports/${encodeURIComponent(name)}?${new URLSearchParams(parameters)}`, { signal });
 
 export const audit = (signal) => call("POST", "/admin/audit", { signal });
 

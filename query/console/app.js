@@ -11,6 +11,7 @@ import * as datasets from "./datasets.js";
 import * as deadLetters from "./dead-letters.js";
 import * as overview from "./overview.js";
 import * as records from "./records.js";
+import * as reports from "./reports.js";
 import * as sql from "./sql.js";
 
 const HEALTH_EVERY_MS = 10_000;
@@ -20,6 +21,7 @@ const VIEWS = {
   sql: { title: "SQL", open: sql.open },
   "dead-letters": { title: "Dead letters", open: deadLetters.open },
   datasets: { title: "Datasets", open: datasets.open },
+  reports: { title: "Reports", open: reports.open },
 };
 
 const element = (id) => document.getElementById(id);

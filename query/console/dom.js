@@ -43,6 +43,14 @@ export function viewHead(title, ...beside) {
   return h("div", { class: "view-head" }, h("h1", { tabindex: -1 }, title), ...beside);
 }
 
+/** Saves what lies at an address as a file; the page stays. */
+export function save(address) {
+  const link = h("a", { href: address, download: "", hidden: true });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
 /** A button that copies a text, and says that it did. */
 export function copyButton(text, what) {
   const button = h("button", { type: "button", "aria-label": `Copy ${what}` }, "Copy");

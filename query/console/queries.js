@@ -6,7 +6,7 @@ const FIRST_LOOK_MS = 40;
 const LAST_LOOK_MS = 1000;
 
 /**
- * Runs a statement and returns `{id, columns, rows, next, elapsed_ms, scanned_bytes}`, its first page.
+ * Runs a statement and returns `{id, columns, rows, next, elapsed_ms, scanned_bytes, files}`, its first page.
  * When the signal aborts, the statement is cancelled where it runs.
  */
 export async function run(sql, signal, onStatus = () => {}) {
@@ -37,6 +37,9 @@ async function ended(path, signal, onStatus) {
     throw new Error(status.error ?? `the statement was ${status.state}`);
   }
 }
+
+/** Links to the whole result as files, `{csv, parquet}`, that hold for a quarter of an hour. */
+export const filesOf = async (id, signal) => (await call("GET", `/v1/queries/${encodeURIComponent(id)}`, { signal })).files;
 
 /** A further page of a statement's results. */
 export function page(id, next, signal) {

@@ -1,10 +1,11 @@
 // A statement, and what it answers: a chart where there is something to draw, and a table.
 
+import { address } from "./api.js";
 import { barChart, lineChart } from "./chart.js";
-import { announce, h, say, scroll, viewHead } from "./dom.js";
+import { announce, h, save, say, scroll, viewHead } from "./dom.js";
 import { bytes, count, number, plural, seconds } from "./format.js";
 import { failure } from "./notice.js";
-import { identifier, page, run } from "./queries.js";
+import { filesOf, identifier, page, run } from "./queries.js";
 import { tables } from "./schema.js";
 import { cell, heads, isNumeric, isTemporal, text } from "./table.js";
 
@@ -142,7 +143,26 @@ function resultOf(result, signal) {
   add();
   chart.replaceChildren(...chartOf(columns, rows));
   const table = h("table", { id: "result" }, h("caption", { class: "unseen" }, "The result"), h("thead", {}, heads(columns)), body);
-  return [chart, scroll("The result", false, table), foot];
+  return [chart, scroll("The result", false, table), h("div", { class: "buttons" }, foot, whole(result, signal))];
+}
+
+/** Buttons that save the whole result, where the API has it as files: a link is asked for when one is pressed, so that it is not too old. */
+function whole({ id, files }, signal) {
+  if (!files) return null;
+  const said = h("div", {});
+  const button = (kind, name) => {
+    const press = async () => {
+      said.replaceChildren();
+      try {
+        save(address((await filesOf(id, signal))[kind]));
+        announce(`The whole result is saved as ${name}`);
+      } catch (error) {
+        if (!signal.aborted) said.replaceChildren(failure(error));
+      }
+    };
+    return h("button", { type: "button", class: "quiet", onclick: press }, `Save all as ${name}`);
+  };
+  return [button("csv", "CSV"), button("parquet", "Parquet"), said];
 }
 
 /** A chart of the result: numbers over the first column of times, else over the first of texts, else over the first of numbers. */

@@ -1,6 +1,8 @@
 """The console in a real browser: what it shows is what was sent, and it is usable by keyboard, on a small screen and by listening."""
 
+import datetime as dt
 import json
+import pathlib
 import re
 import shlex
 from urllib.parse import quote
@@ -8,12 +10,13 @@ from urllib.parse import quote
 import pytest
 import requests
 from conftest import HOSTILE, KILN, MANY, NOT_JSON, OF_ANN, REQUIRED_MISSING, reading
-from program import ROOT, alluvium
+from program import ROOT, alluvium, eventually
 from playwright.sync_api import expect
 
 DEAD = len(NOT_JSON) + len(REQUIRED_MISSING)
-VIEWS = ["#/overview", "#/records?source=kiln-1&from=-1h", "#/sql?q=" + quote("select source, count(*) as events from telemetry group by source"),
-         "#/dead-letters", "#/datasets"]
+READERS_VIEWS = ["#/records?source=kiln-1&from=-1h", "#/sql?q=" + quote("select source, count(*) as events from telemetry group by source"),
+                 "#/dead-letters", "#/datasets"]
+VIEWS = ["#/overview", *READERS_VIEWS, "#/reports"]
 
 
 def cells(table, row):
@@ -23,10 +26,10 @@ def cells(table, row):
 def test_a_bad_token_is_refused_in_the_apis_words_and_a_good_one_stays_in_the_tab(open_console, node):
     console = open_console()
     page = console.page
+    console.expect_refusals("/v1/dead_letters")
     console.sign_in(node.token[:-4] + "AAAA")
     expect(page.get_by_role("alert")).to_contain_text("the token's signature is wrong")
     assert page.evaluate("sessionStorage.length") == 0
-    console.expect_refusals()
 
     console.sign_in()
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
@@ -34,16 +37,17 @@ def test_a_bad_token_is_refused_in_the_apis_words_and_a_good_one_stays_in_the_ta
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('token'))") == []
 
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token for")).to_be_visible()
+    assert page.evaluate("sessionStorage.length") == 0
+
+    # Whoever is signed out asks for nothing, so that the page which is loaded now is the first to show this token.
     page.evaluate("sessionStorage.setItem('alluvium.token', 'a.b.c')")
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("token")
     assert page.evaluate("sessionStorage.length") == 0
-    console.expect_refusals()
-
     console.sign_in()
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_label("Token for")).to_be_visible()
-    assert page.evaluate("sessionStorage.length") == 0
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
 
 
 def test_the_ledger_has_what_was_sent_and_grows_as_more_is(console, node):
@@ -69,23 +73,25 @@ def test_the_ledger_has_what_was_sent_and_grows_as_more_is(console, node):
 
 def test_a_view_says_which_role_it_needs(open_console, node):
     reader = open_console()
+    reader.expect_refusals("/v1/queries", "/v1/reports", "/admin/audit")
     reader.sign_in(node.token_of("ann", "data.read"))
     expect(reader.page.get_by_role("main")).to_contain_text("it needs the role data.admin")
     reader.go("#/records?from=-1h")
     expect(reader.page.locator("#records tbody tr")).to_have_count(OF_ANN)
     reader.go("#/dead-letters")
     expect(reader.page.get_by_role("main")).to_contain_text("no dead letters that you may see")
+    reader.go("#/reports")
+    expect(reader.page.get_by_role("alert")).to_contain_text("data.admin")
     reader.go("#/datasets")
     reader.page.get_by_role("button", name="Audit now").click()
     expect(reader.page.get_by_role("alert")).to_contain_text("data.admin")
-    reader.expect_refusals()
 
     writer = open_console()
+    writer.expect_refusals("/v1/")
     writer.sign_in(node.token_of("ann", "data.write"))
-    for view in VIEWS[1:]:
+    for view in READERS_VIEWS:
         writer.go(view)
         expect(writer.page.get_by_role("alert").first).to_contain_text("needs the role `data.read`")
-    writer.expect_refusals()
 
 
 def test_records_of_a_source_with_their_chart_and_whole(console):
@@ -130,14 +136,15 @@ def test_a_live_tail_shows_each_new_record_once(console, node):
 
 def test_sql_answers_with_a_table_and_a_chart(console):
     page = console.page
+    console.expect_refusals("/v1/queries")
     console.go("#/sql")
     page.get_by_label("Statement").fill("select source, count(*) as events, max(value) as high from telemetry where source in ('kiln-1', 'many') group by source order by source")
     page.get_by_label("Statement").press("Control+Enter")
     expect(page.locator("#sql-said")).to_contain_text("2 rows")
     assert [cells(page.locator("#result"), row) for row in (0, 1)] == [["kiln-1", str(len(KILN)), f"{KILN[-1]:g}"], ["many", str(MANY), str(MANY - 1)]]
     bars = page.get_by_role("figure", name="events by source")
-    assert [float(bar.get_attribute("width")) for bar in bars.locator("rect.bar").all()][1] > 0
     expect(bars.locator(".bar-value")).to_have_text([str(len(KILN)), str(MANY)])
+    assert [float(bar.get_attribute("width")) for bar in bars.locator("rect.bar").all()][1] > 0
 
     page.get_by_label("Statement").fill("select event_time, value from telemetry where source = 'kiln-1' order by 1")
     page.get_by_label("Statement").press("Control+Enter")
@@ -147,11 +154,9 @@ def test_sql_answers_with_a_table_and_a_chart(console):
     page.get_by_label("Statement").fill("select valeu from telemetry")
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_role("alert")).to_contain_text("valeu")
-    console.expect_refusals()
     page.get_by_label("Statement").fill("drop table telemetry")
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_role("alert")).to_contain_text("only statements that read are answered")
-    console.expect_refusals()
 
     page.get_by_label("Statement").fill("select a.value + 250 * b.value as n from telemetry_raw a, telemetry_raw b where a.source = 'many' and b.source = 'many' order by 1 limit 8400")
     page.get_by_role("button", name="Run").click()
@@ -216,6 +221,64 @@ def test_datasets_with_their_columns_and_files(console, node):
     assert rows["dead_letters"][1] == str(DEAD)
 
 
+def window(days_ago):
+    """The day that was so many days ago, as a window is called."""
+    return (dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=days_ago)).strftime("%Y%m%dT0000Z")
+
+
+def make(node, days_ago):
+    answer = node.session().post(f"{node.url}/admin/reports", json={"name": "by_source", "window": window(days_ago)})
+    assert answer.status_code == 200, answer.text
+
+
+def test_reports_with_their_results_to_save(console, node):
+    page = console.page
+    node.send([reading(n, "past", n, minutes_ago=3 * 24 * 60) for n in range(7)])
+    for days_ago in range(2, 13):
+        make(node, days_ago)
+    page.clock.install()
+    page.reload()
+    page.locator("#ledger").wait_for()
+    console.go("#/reports")
+    report = page.get_by_role("region", name="by_source", exact=True)
+    expect(report).to_contain_text("Events by source and day")
+    expect(report.locator("tbody tr")).to_have_count(10)
+    report.get_by_role("button", name="Older results").click()
+    expect(report.locator("tbody tr")).to_have_count(12)
+    expect(report.get_by_role("button", name="Older results")).to_have_count(0)
+    expect(page.get_by_role("region", name="misspelt", exact=True)).to_contain_text("valeu")
+    expect(page.get_by_role("region", name="wrong", exact=True).get_by_role("alert")).to_contain_text("windw")
+
+    day = dt.datetime.strptime(window(3), "%Y%m%dT0000Z").date()
+    row = report.get_by_role("row", name=f"{day} – {day + dt.timedelta(days=1)}")
+    csv = row.get_by_role("link", name="CSV")
+    with page.expect_download() as saved:
+        csv.click()
+    assert saved.value.suggested_filename == f"by_source-{window(3)}.csv"
+    assert pathlib.Path(saved.value.path()).read_bytes() == b"source,events\r\npast,7\r\n"
+    with page.expect_download() as saved:
+        row.get_by_role("link", name="Parquet").click()
+    assert pathlib.Path(saved.value.path()).read_bytes()[:4] == b"PAR1"
+
+    # What is made meanwhile comes by itself, and leaves whoever is at a row there.
+    csv.focus()
+    make(node, 13)
+    page.clock.fast_forward("01:01")
+    expect(report.locator("tbody tr")).to_have_count(13)
+    expect(csv).to_be_focused()
+
+
+def test_a_whole_result_is_saved(console):
+    page = console.page
+    console.go("#/sql")
+    page.get_by_label("Statement").fill("select source, count(*) as n from telemetry where source in ('kiln-1', 'many') group by source order by source")
+    page.get_by_role("button", name="Run").click()
+    for name, begins in [("CSV", f"source,n\r\nkiln-1,{len(KILN)}\r\nmany,{MANY}\r\n".encode()), ("Parquet", b"PAR1")]:
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=f"Save all as {name}").click()
+        assert pathlib.Path(saved.value.path()).read_bytes().startswith(begins)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_serious_for_those_who_listen_or_see_little(open_console, scheme):
     console = open_console(color_scheme=scheme, viewport={"width": 1280, "height": 800})
@@ -250,11 +313,13 @@ def test_it_is_used_by_keyboard(console):
     expect(page.locator("main")).to_be_focused()
 
     chart = page.get_by_role("slider", name="Freshness")
-    expect(chart).to_have_attribute("aria-valuemax", "2")
+    expect(chart).to_have_attribute("aria-valuemax", re.compile(r"^([2-9]|\d\d+)$"))
     chart.focus()
-    newest = chart.get_attribute("aria-valuetext")
+    # Once one has moved, what is under the line stays there, whatever comes anew at the end.
     page.keyboard.press("ArrowLeft")
-    assert chart.get_attribute("aria-valuetext") != newest
+    before = chart.get_attribute("aria-valuetext")
+    page.keyboard.press("ArrowLeft")
+    assert chart.get_attribute("aria-valuetext") != before
 
     page.get_by_role("link", name="Records").focus()
     page.keyboard.press("Enter")
@@ -263,6 +328,7 @@ def test_it_is_used_by_keyboard(console):
 
 def test_what_goes_wrong_is_said_and_what_was_seen_stays(console):
     page = console.page
+    console.expect_refusals("/metrics", "/health", "/v1/queries")
     verdict = page.locator("#verdict")
     expect(verdict).to_have_text("Nothing needs attention.")
     accepted = page.locator("#figure-accepted").inner_text()
@@ -274,25 +340,31 @@ def test_what_goes_wrong_is_said_and_what_was_seen_stays(console):
     expect(verdict).to_have_text("Nothing needs attention.")
 
     page.route("**/health", lambda route: route.fulfill(status=503, json={"status": "failed", "version": "0", "datasets": []}))
-    expect(page.locator("#node-state")).to_have_text("failed", timeout=15_000)
+    expect(page.locator("#node-state")).to_have_text("failed")
     expect(verdict).to_have_text("The node says of itself: failed.")
     page.route("**/v1/queries", lambda route: route.fulfill(status=503, content_type="application/problem+json", json={
         "type": "/problems/storage-unavailable", "title": "Storage unavailable", "status": 503, "detail": "the disk is full"}))
     expect(page.get_by_role("alert")).to_contain_text("the disk is full")
-    console.expect_refusals()
 
 
 def test_a_hidden_tab_asks_nothing(console):
     page = console.page
+    page.clock.install()
+    page.reload()
     page.locator("#ledger").wait_for()
     page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
-    page.wait_for_timeout(3000)
+    # What was under way may end: no part of it waits longer than a second for the next.
+    eventually(lambda: asked_within(console, 3000), lambda asked: asked == [])
+    page.clock.fast_forward("10:00")
+    assert asked_within(console, 3000) == []
+    with page.expect_request("**/metrics"):
+        page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def asked_within(console, ms):
     before = len(console.requests)
-    page.wait_for_timeout(5000)
-    assert console.requests[before:] == []
-    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
-    page.wait_for_timeout(3000)
-    assert any(url.endswith("/metrics") for url in console.requests[before:])
+    console.page.wait_for_timeout(ms)
+    return console.requests[before:]
 
 
 def test_it_asks_only_where_it_comes_from_and_is_held_to_that(console, node):

@@ -56,6 +56,7 @@ const FILES: &[File] = files! {
     "prometheus.js": JAVASCRIPT,
     "queries.js": JAVASCRIPT,
     "records.js": JAVASCRIPT,
+    "reports.js": JAVASCRIPT,
     "scale.js": JAVASCRIPT,
     "schema.js": JAVASCRIPT,
     "sign-in.js": JAVASCRIPT,
