@@ -17,7 +17,7 @@
 mod console;
 mod csv;
 mod format;
-mod json;
+pub(crate) mod json;
 mod live;
 mod names;
 mod openapi;

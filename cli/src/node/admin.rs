@@ -40,6 +40,30 @@ struct Admin {
     jobs: Arc<QueryJobs>,
 }
 
+/// What runs statements.
+#[derive(Debug, Clone)]
+pub struct Statements {
+    /// The engine.
+    pub engine: Arc<DataFusionSql>,
+    /// The same, with results that stay.
+    pub jobs: Arc<QueryJobs>,
+}
+
+impl Statements {
+    /// What runs statements over a pipeline's lake.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be set up.
+    pub fn new(pipeline: &Pipeline, settings: &Settings) -> anyhow::Result<Self> {
+        let reader = Arc::new(pipeline.lake_reader());
+        let (store, datasets) = (pipeline.store.clone(), pipeline.datasets.clone());
+        let engine = Arc::new(DataFusionSql::new(store, reader, datasets, sql_settings(settings))?);
+        let jobs = QueryJobs::new(engine.clone(), pipeline.folder().queries(), job_settings(settings))?;
+        Ok(Self { engine, jobs: Arc::new(jobs) })
+    }
+}
+
 /// All routes. `takers` are those of what takes events in.
 ///
 /// # Errors
@@ -48,20 +72,18 @@ struct Admin {
 pub fn routes(
     pipeline: &Arc<Pipeline>,
     takers: Router,
+    statements: &Statements,
     settings: &Settings,
     metrics: PrometheusHandle,
     lag: Arc<CommitLag>,
 ) -> anyhow::Result<Router> {
-    let reader = Arc::new(pipeline.lake_reader());
     let datasets = pipeline.datasets.clone();
-    let sql = DataFusionSql::new(pipeline.store.clone(), reader, datasets.clone(), sql_settings(settings))?;
-    let sql: Arc<DataFusionSql> = Arc::new(sql);
+    let Statements { engine: sql, jobs } = statements.clone();
     let records = Records::new(pipeline.hot.clone(), sql.clone(), datasets, pipeline.clock(), lag)
         .with_hot_margin(settings.hot.margin);
     let records = RecordsApi { records, owner: Some(settings.owner.clone()) };
     describe_metrics();
     let redrive = Arc::new(redrive::of_pipeline(pipeline, settings)?);
-    let jobs = Arc::new(QueryJobs::new(sql.clone(), pipeline.folder().queries(), job_settings(settings))?);
     let asks_for_tokens = settings.auth.required;
     let admin = Admin { pipeline: pipeline.clone(), redrive, metrics, asks_for_tokens, jobs: jobs.clone() };
     let app = Router::new()
