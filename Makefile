@@ -49,8 +49,8 @@ build: ## Build the alluvium command.
 	$(CARGO) build
 
 # One call of cargo for the command and the functions: apart they would have other features, and compile what they share twice.
-build-aws: ## Build the alluvium command with what it does on AWS, and the functions.
-	$(CARGO) build --package alluvium-cli --features alluvium-cli/aws $(FUNCTIONS)
+build-aws: ## Build the alluvium command with what it does on AWS and for clients of Postgres, and the functions.
+	$(CARGO) build --package alluvium-cli --features alluvium-cli/aws,alluvium-cli/postgres $(FUNCTIONS)
 
 test: ## All tests that need only Rust, make and a C compiler.
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \

@@ -40,7 +40,9 @@ class Node:
             [ALLUVIUM, "--json", "up", "--listen", "127.0.0.1:0", "--data", str(data), *map(str, args)],
             stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
         )
-        self.url = json.loads(self.process.stdout.readline())["listening"]
+        said = json.loads(self.process.stdout.readline())
+        self.url = said["listening"]
+        self.postgres = said.get("postgres")
         token = self.data / "token"
         self.token = token.read_text().strip() if token.exists() else None
 

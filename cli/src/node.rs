@@ -3,6 +3,8 @@
 mod admin;
 mod front;
 pub mod openapi;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod shares;
 
 use std::net::SocketAddr;
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, IssuedKeys};
 use crate::settings::Settings;
+use admin::Statements;
 use front::{Guard, Pace};
 
 pub use shares::{
@@ -49,6 +52,8 @@ const LEAVE_TOKEN_EVERY: Duration = Duration::from_secs(24 * 3600);
 pub struct Node {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where it listens for clients of Postgres, if it does.
+    pub postgres: Option<SocketAddr>,
     /// Its pipeline.
     pub pipeline: Arc<Pipeline>,
     gateway: Gateway,
@@ -56,6 +61,8 @@ pub struct Node {
     uploads: Uploads,
     loader: JoinHandle<()>,
     server: JoinHandle<std::io::Result<()>>,
+    /// What serves clients of Postgres.
+    postgres_server: Option<JoinHandle<()>>,
     watches: Vec<JoinHandle<()>>,
     stop_serving: CancellationToken,
     authorizer: Option<Arc<Authorizer>>,
@@ -74,10 +81,13 @@ impl Node {
     ) -> anyhow::Result<(Self, StartReport)> {
         let datasets = Arc::new(datasets(settings)?);
         let folder = DataFolder::open(&settings.data, Missing::Create)?;
-        let listener = TcpListener::bind(settings.listen).await.with_context(|| {
-            format!("cannot listen on {}; choose another address with --listen (port 0: any)", settings.listen)
-        })?;
+        let listener = listen_on(settings.listen, "--listen").await?;
         let listen = listener.local_addr()?;
+        let postgres_listener = match settings.postgres.listen {
+            Some(address) => Some(listen_on(address, "--postgres").await?),
+            None => None,
+        };
+        let postgres = postgres_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let authorizer = if settings.auth.required {
             let made_up = new_secret()?;
             let of_folder = || Ok(folder.secret(|| made_up)?);
@@ -100,11 +110,19 @@ impl Node {
             .merge(kinesis::router(kinesis.clone()))
             .merge(uploads::router(uploads.clone()));
         let links = Links::new(authorizer.clone());
-        let (routes, reports) =
-            admin::routes(&pipeline, takers, uploads.clone(), settings, metrics, lag.clone(), links).await?;
+        let statements = Statements::new(&pipeline, settings)?;
+        let shown = admin::Shown { uploads: uploads.clone(), links, metrics, lag: lag.clone() };
+        let (routes, reports) = admin::routes(&pipeline, takers, &statements, settings, shown).await?;
         let limits = &settings.limits;
         let pace = Pace::new(limits.requests_per_second, limits.requests_per_second_of_owner);
         let guard = Guard { authorizer: authorizer.clone(), pace: Arc::new(pace) };
+        #[cfg(feature = "postgres")]
+        let postgres_server = postgres_listener.map(|listener| {
+            let stop = stop_serving.clone();
+            tokio::spawn(postgres::server(guard.clone(), &statements, &settings.postgres).serve(listener, stop))
+        });
+        #[cfg(not(feature = "postgres"))]
+        let postgres_server = postgres_listener.map(|_refused_by_the_settings| tokio::spawn(async {}));
         let app = front::before(routes, guard, settings)?;
         let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.run())];
         let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
@@ -121,8 +139,20 @@ impl Node {
         }
         pipeline.folder().announce(&node)?;
         let loader = tokio::spawn(uploads.clone().load());
-        let node =
-            Self { listen, pipeline, gateway, kinesis, uploads, loader, server, watches, stop_serving, authorizer };
+        let node = Self {
+            listen,
+            postgres,
+            pipeline,
+            gateway,
+            kinesis,
+            uploads,
+            loader,
+            server,
+            postgres_server,
+            watches,
+            stop_serving,
+            authorizer,
+        };
         Ok((node, report))
     }
 
@@ -155,6 +185,9 @@ impl Node {
             Ok(served) => served??,
             Err(_) => tracing::warn!("requests were still under way after {STOPPING:?}; they are cut off"),
         }
+        if let Some(server) = self.postgres_server {
+            server.await?;
+        }
         self.gateway.drained().await;
         self.kinesis.drained().await;
         self.loader.await?;
@@ -185,6 +218,11 @@ async fn open_uploads(
     };
     let (folder, settings) = (pipeline.folder().uploads(), upload_settings(settings));
     Ok(tokio::task::spawn_blocking(move || Uploads::open(folder, parts, settings)).await??)
+}
+
+async fn listen_on(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let listening = TcpListener::bind(address).await;
+    listening.with_context(|| format!("cannot listen on {address}; choose another address with {flag} (port 0: any)"))
 }
 
 /// A token with every right and this owner.

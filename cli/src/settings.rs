@@ -54,6 +54,7 @@ pub struct Settings {
     pub commit: Commit,
     pub hot: Hot,
     pub sql: Sql,
+    pub postgres: Postgres,
     pub maintain: Maintain,
     pub reports: Reports,
 }
@@ -172,6 +173,16 @@ pub struct Sql {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Postgres {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    pub connections: usize,
+    #[serde(with = "alluvium_core::duration::text")]
+    pub idle: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Maintain {
     #[serde(with = "alluvium_core::duration::text")]
     pub every: Duration,
@@ -214,6 +225,7 @@ impl Default for Settings {
             commit: Commit::default(),
             hot: Hot::default(),
             sql: Sql::default(),
+            postgres: Postgres::default(),
             maintain: Maintain::default(),
             reports: Reports::default(),
         }
@@ -309,6 +321,12 @@ impl Default for Sql {
     }
 }
 
+impl Default for Postgres {
+    fn default() -> Self {
+        Self { listen: None, connections: 50, idle: Duration::from_secs(3600) }
+    }
+}
+
 impl Default for Maintain {
     fn default() -> Self {
         let MaintenanceSettings { upkeep, every, vacuum_every, compact_files } = MaintenanceSettings::default();
@@ -347,6 +365,7 @@ pub struct Flags {
     pub auth: Option<AuthFlags>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reports: Option<ReportsFlags>,
+    pub postgres: Option<PostgresFlags>,
 }
 
 /// Flags that take the place of settings of `auth`.
@@ -359,6 +378,12 @@ pub struct AuthFlags {
 #[derive(Debug, Default, Serialize)]
 pub struct ReportsFlags {
     pub folder: PathBuf,
+}
+
+/// Flags that take the place of settings of `postgres`.
+#[derive(Debug, Serialize)]
+pub struct PostgresFlags {
+    pub listen: SocketAddr,
 }
 
 /// The settings in force, and where each came from.
@@ -405,6 +430,7 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         ("commit.max_batches", settings.commit.max_batches as u64),
         ("limits.concurrent_requests", settings.limits.concurrent_requests as u64),
         ("sql.concurrency", settings.sql.concurrency as u64),
+        ("postgres.connections", settings.postgres.connections as u64),
         ("limits.json_depth", settings.limits.json_depth as u64),
         ("maintain.every", settings.maintain.every.as_secs()),
         ("maintain.target_bytes", settings.maintain.target_bytes),
@@ -447,7 +473,23 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
          127.0.0.1:7171",
         settings.listen
     );
+    check_postgres(&settings.postgres)?;
     anyhow::ensure!(!settings.owner.is_empty(), "owner is empty; name whose data it is, such as `anonymous`");
+    Ok(())
+}
+
+fn check_postgres(postgres: &Postgres) -> anyhow::Result<()> {
+    let Some(listen) = postgres.listen else { return Ok(()) };
+    anyhow::ensure!(
+        cfg!(feature = "postgres"),
+        "postgres.listen (--postgres) is {listen}, and this program was built without the Postgres protocol: build it with \
+         `cargo build --features postgres`"
+    );
+    anyhow::ensure!(
+        listen.ip().is_loopback(),
+        "postgres.listen (--postgres) is {listen}: the password of that protocol is a token, and would not be encrypted; listen on \
+         this machine alone, such as 127.0.0.1:5432, and put a tunnel (ssh -L) or a proxy with TLS in front"
+    );
     Ok(())
 }
 

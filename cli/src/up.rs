@@ -9,7 +9,7 @@ use alluvium_local::pipeline::StartReport;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::node::Node;
-use crate::settings::{self, AuthFlags, Flags, ReportsFlags, Settings};
+use crate::settings::{self, AuthFlags, Flags, PostgresFlags, ReportsFlags, Settings};
 use crate::{Common, Outcome, observe, output};
 
 /// Run the whole pipeline on this machine until stopped: gateway and API on one port, everything kept in one folder.
@@ -36,6 +36,9 @@ pub struct Args {
     /// Ask nobody for a token: whoever reaches the port reads and writes everything. Loopback only.
     #[arg(long)]
     no_auth: bool,
+    /// Where to listen for clients of Postgres, such as psql: SQL over the lake, a token is the password. Loopback only.
+    #[arg(long, value_name = "ADDR")]
+    postgres: Option<SocketAddr>,
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
@@ -46,6 +49,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         default_dataset: args.default_dataset,
         auth: args.no_auth.then(AuthFlags::default),
         reports: args.reports.map(|folder| ReportsFlags { folder }),
+        postgres: args.postgres.map(|listen| PostgresFlags { listen }),
     };
     let settings = settings::load(common.config.as_deref(), &flags)?.settings;
     observe::log(&settings.verbosity, common.json)?;
@@ -108,11 +112,19 @@ fn tell(report: &StartReport) {
 
 fn announce(node: &Node, settings: &Settings, json: bool) {
     if json {
-        output::line(serde_json::json!({"listening": node.url(), "data": settings.data}));
+        let mut line = serde_json::json!({"listening": node.url(), "data": settings.data});
+        if let Some(postgres) = node.postgres {
+            line["postgres"] = postgres.to_string().into();
+        }
+        output::line(line);
         return;
     }
     let data = settings.data.display();
     output::line(format!("listening on {}, data in {data}", node.url()));
+    if let Some(postgres) = node.postgres {
+        let (host, port) = (postgres.ip(), postgres.port());
+        output::line(format!("SQL for clients of Postgres: psql -h {host} -p {port} (the password is a token)"));
+    }
     if settings.auth.required {
         output::line(format!("a token: alluvium token --data {data} --sub NAME --role data.read --role data.write"));
     } else {

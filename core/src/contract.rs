@@ -9,4 +9,5 @@ pub mod destination;
 pub mod hot_index;
 pub mod object_index;
 pub mod sql_engine;
+pub mod sql_planner;
 pub mod stream;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -393,6 +394,27 @@ pub trait SqlEngine: Send + Sync {
     ///
     /// When the engine cannot be asked.
     async fn cancel(&self, statement: &StatementId) -> Result<(), PortError>;
+}
+
+/// What a statement would answer, as far as that can be told without running it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementShape {
+    /// The columns of its rows.
+    pub columns: SchemaRef,
+    /// For each `?`, in the order of the text, the type that its place asks for; `None`: the place takes any.
+    pub parameters: Vec<Option<DataType>>,
+}
+
+/// Tells what statements would answer, for clients that want to know beforehand.
+#[async_trait]
+pub trait SqlPlanner: Send + Sync {
+    /// The shape of a statement for this reader, as [`Statement`] has them, whose parameters have no values yet. It says nothing of any
+    /// row.
+    ///
+    /// # Errors
+    ///
+    /// When the statement is refused; a wrong one may pass, and fail when it is started.
+    async fn shape(&self, sql: &str, reader: Option<&str>) -> Result<StatementShape, PortError>;
 }
 
 /// A deployed function that answers a payload with one of its own.

@@ -20,6 +20,7 @@ mod own_rows;
 mod placeholders;
 mod scan;
 mod scanned;
+mod shape;
 mod size;
 mod statement;
 mod tables;
@@ -103,6 +104,8 @@ pub struct DataFusionSql {
     planner: Arc<Planner>,
     settings: SqlSettings,
     running: Arc<Semaphore>,
+    /// How many statements are planned at a time of which only the shape is wanted.
+    shaping: Semaphore,
     threads: Threads,
     statements: Mutex<Statements>,
 }
@@ -113,6 +116,15 @@ pub(in crate::sql) struct Planner {
     /// The same for statements with a reader.
     of_readers: SessionState,
     tables: Arc<LakeTables>,
+}
+
+/// A statement that was read.
+struct Read {
+    state: SessionState,
+    /// Its placeholders are `$1`, `$2` and so on.
+    statement: parser::Statement,
+    /// How many they are.
+    places: usize,
 }
 
 #[derive(Default)]
@@ -187,7 +199,8 @@ impl DataFusionSql {
         let threads = Threads::new(settings.running.saturating_mul(base.config().target_partitions()))
             .map_err(|error| PortError::because(Advice::Stop, "the SQL engine gets no threads", error))?;
         let planner = Arc::new(Planner { base, of_readers, tables });
-        Ok(Self { planner, settings, running, threads, statements: Mutex::default() })
+        let shaping = Semaphore::new(settings.running);
+        Ok(Self { planner, settings, running, shaping, threads, statements: Mutex::default() })
     }
 
     /// Runs a statement and reads all its results: for tests, and where they are known to be few. At least one RecordBatch,
@@ -219,7 +232,7 @@ impl DataFusionSql {
         size::check_text(&asked.sql)?;
         let (planner, asked) = (self.planner.clone(), asked.clone());
         // What is read is dropped there too, which goes as deep.
-        self.threads.run(move || planner.prepare(&asked, &Arc::default()).map(drop)).await?
+        self.threads.run(async move { planner.prepare(&asked, &Arc::default()).map(drop) }).await?
     }
 
     /// The count of what a statement has read, which goes on when the engine has forgotten the statement.
@@ -240,8 +253,15 @@ impl DataFusionSql {
 impl Planner {
     /// Reads a statement and checks what can be checked without any I/O. What it reads will be counted in `scanned`.
     pub(in crate::sql) fn prepare(&self, asked: &Statement, scanned: &Arc<Scanned>) -> Result<Plan, PortError> {
-        let catalog = Arc::new(LakeCatalog::new(self.tables.clone(), asked.reader.clone()));
-        let base = if asked.reader.is_some() { &self.of_readers } else { &self.base };
+        let Read { state, statement, places } = self.read(&asked.sql, asked.reader.as_deref(), scanned)?;
+        placeholders::check(places, asked.parameters.len())?;
+        Ok(Plan { state, statement, parameters: asked.parameters.clone() })
+    }
+
+    /// Reads a statement, whatever its parameters will be.
+    fn read(&self, sql: &str, reader: Option<&str>, scanned: &Arc<Scanned>) -> Result<Read, PortError> {
+        let catalog = Arc::new(LakeCatalog::new(self.tables.clone(), reader.map(str::to_owned)));
+        let base = if reader.is_some() { &self.of_readers } else { &self.base };
         let mut state = SessionStateBuilder::new_from_existing(base.clone())
             .with_config(base.config().clone().with_extension(scanned.clone()))
             .with_catalog_list(catalog.clone().into_list())
@@ -250,20 +270,20 @@ impl Planner {
         state.mark_start_execution();
         let refused = |error: DataFusionError| error::refused(&error);
         let dialect = state.config().options().sql_parser.dialect;
-        let mut statement = state.sql_to_statement(&asked.sql, &dialect).map_err(refused)?;
+        let mut statement = state.sql_to_statement(sql, &dialect).map_err(refused)?;
         size::check_operators(&statement)?;
-        if asked.reader.is_some() && matches!(statement, parser::Statement::Explain(_)) {
+        if reader.is_some() && matches!(statement, parser::Statement::Explain(_)) {
             let message = "EXPLAIN tells of files that hold everybody's rows, so it needs the role `data.admin`";
             return Err(PortError::new(Advice::Stop, message));
         }
-        placeholders::number(&mut statement, asked.parameters.len())?;
+        let places = placeholders::number(&mut statement);
         for table in state.resolve_table_references(&statement).map_err(refused)? {
             // Functions stand among the tables; DataFusion's own read no files.
             if !state.table_functions().contains_key(table.table()) {
                 catalog.check_known(&table)?;
             }
         }
-        Ok(Plan { state, statement, parameters: asked.parameters.clone() })
+        Ok(Read { state, statement, places })
     }
 }
 

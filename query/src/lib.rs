@@ -1,4 +1,5 @@
-//! The way out: the newest records of a source across hot index and lake, the HTTP API that serves them, and SQL over HTTP.
+//! The way out: the newest records of a source across hot index and lake, the HTTP API that serves them, and SQL over HTTP and,
+//! with the feature `postgres`, over the Postgres protocol.
 //!
 //! Invariants held here:
 //!
@@ -10,6 +11,8 @@
 pub mod api;
 pub mod authorizer;
 mod error;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod records;
 
 pub use authorizer::{Access, Authorizer, AuthorizerSettings, KeySource, Links, Refusal};

@@ -46,6 +46,42 @@ struct Admin {
     shelf: Arc<ReportsApi>,
 }
 
+/// What runs statements.
+#[derive(Debug, Clone)]
+pub struct Statements {
+    /// The engine.
+    pub engine: Arc<DataFusionSql>,
+    /// The same, with results that stay.
+    pub jobs: Arc<QueryJobs>,
+}
+
+impl Statements {
+    /// What runs statements over a pipeline's lake.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be set up.
+    pub fn new(pipeline: &Pipeline, settings: &Settings) -> anyhow::Result<Self> {
+        let reader = Arc::new(pipeline.lake_reader());
+        let (store, datasets) = (pipeline.store.clone(), pipeline.datasets.clone());
+        let engine = Arc::new(DataFusionSql::new(store, reader, datasets, sql_settings(settings))?);
+        let jobs = QueryJobs::new(engine.clone(), pipeline.folder().queries(), job_settings(settings))?;
+        Ok(Self { engine, jobs: Arc::new(jobs) })
+    }
+}
+
+/// What routes show beside what a pipeline holds, or need for it.
+pub struct Shown {
+    /// Files that are taken in.
+    pub uploads: Uploads,
+    /// Makes links of files.
+    pub links: Links,
+    /// What is counted.
+    pub metrics: PrometheusHandle,
+    /// How far commits are behind.
+    pub lag: Arc<CommitLag>,
+}
+
 /// All routes, and the reports that some of them show, which are to be run. `takers` are the routes of what takes events in.
 ///
 /// # Errors
@@ -54,22 +90,18 @@ struct Admin {
 pub async fn routes(
     pipeline: &Arc<Pipeline>,
     takers: Router,
-    uploads: Uploads,
+    statements: &Statements,
     settings: &Settings,
-    metrics: PrometheusHandle,
-    lag: Arc<CommitLag>,
-    links: Links,
+    shown: Shown,
 ) -> anyhow::Result<(Router, Arc<Reports>)> {
-    let reader = Arc::new(pipeline.lake_reader());
+    let Shown { uploads, links, metrics, lag } = shown;
     let datasets = pipeline.datasets.clone();
-    let sql = DataFusionSql::new(pipeline.store.clone(), reader, datasets.clone(), sql_settings(settings))?;
-    let sql: Arc<DataFusionSql> = Arc::new(sql);
+    let Statements { engine: sql, jobs } = statements.clone();
     let records = Records::new(pipeline.hot.clone(), sql.clone(), datasets, pipeline.clock(), lag)
         .with_hot_margin(settings.hot.margin);
     let records = RecordsApi { records, owner: Some(settings.owner.clone()) };
     describe_metrics();
     let redrive = Arc::new(redrive::of_pipeline(pipeline, settings)?);
-    let jobs = Arc::new(QueryJobs::new(sql.clone(), pipeline.folder().queries(), job_settings(settings))?);
     let asks_for_tokens = settings.auth.required;
     let reports = Arc::new(reports::of_pipeline(pipeline, &sql, settings).await?);
     let shelf = Arc::new(ReportsApi { results: reports.clone(), links: links.clone() });

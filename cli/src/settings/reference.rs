@@ -130,15 +130,22 @@ const KEYS: &[Key] = &[
     key("sql.time", "How long a statement may run."),
     key(
         "sql.concurrency",
-        "How many statements run at a time; further ones wait. Half of them may come from `POST /v1/queries`.",
+        "How many statements run at a time; further ones wait. Half of them may come from `POST /v1/queries` and over the Postgres protocol.",
     ),
     key("sql.statements", "The most statements that run or wait; further ones are refused."),
     key(
         "sql.result_bytes",
-        "The most bytes of the result of a statement that `POST /v1/queries` started, and of one file of a report's result; with more it fails.",
+        "The most bytes of the result of a statement that came by `POST /v1/queries` or the Postgres protocol, and of one file of a report's \
+         result; with more it fails.",
     ),
     key("sql.results_bytes", "The most bytes of all such results together; the oldest give way."),
     key("sql.result_kept", "How long such a result can be read once its statement has ended."),
+    key(
+        "postgres.listen",
+        "Address and port of the Postgres protocol (`--postgres`), on loopback only. Not set: nobody listens. Needs a program that was built with the feature `postgres`.",
+    ),
+    key("postgres.connections", "The most connections at a time; further ones are refused."),
+    key("postgres.idle", "How long a connection may ask for nothing before it is ended."),
     key("maintain.every", "How often the tables are looked through for what there is to maintain."),
     key("maintain.vacuum_every", "How often files that nobody needs any more are deleted."),
     key(

@@ -27,6 +27,7 @@ fn every_setting_is_documented_and_nothing_else_is() {
             audience: Some("alluvium".to_owned()),
             ..Auth::default()
         },
+        postgres: Postgres { listen: Some(([127, 0, 0, 1], 5432).into()), ..Postgres::default() },
         maintain: Maintain { dead_letter_retention: Some(Duration::from_secs(1)), ..Maintain::default() },
         reports: Reports { folder: Some("reports".into()), ..Reports::default() },
         ..Settings::default()
@@ -101,6 +102,28 @@ fn an_unknown_key_is_refused_by_name() {
         jail.create_file("alluvium.toml", "[delivery]\nconcurrency = 0\n")?;
         let message = load(None, &Flags::default()).unwrap_err().to_string();
         assert!(message.contains("delivery.concurrency is 0"), "{message}");
+        Ok(())
+    });
+}
+
+#[test]
+#[allow(clippy::result_large_err, reason = "figment's Jail fixes the error type")]
+fn the_postgres_protocol_stays_on_this_machine() {
+    figment::Jail::expect_with(|jail| {
+        for (listen, expected) in [
+            ("127.0.0.1:5432", None),
+            ("[::1]:0", None),
+            ("0.0.0.0:5432", Some("would not be encrypted")),
+            ("192.0.2.1:5432", Some("would not be encrypted")),
+        ] {
+            let expected = if cfg!(feature = "postgres") { expected } else { Some("--features postgres") };
+            jail.set_env("ALLUVIUM_POSTGRES__LISTEN", listen);
+            let message = load(None, &Flags::default()).err().map(|error| error.to_string());
+            match expected {
+                None => assert_eq!(message, None, "{listen}"),
+                Some(expected) => assert!(message.unwrap().contains(expected), "{listen}"),
+            }
+        }
         Ok(())
     });
 }

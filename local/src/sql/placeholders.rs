@@ -7,23 +7,14 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions, visit_expressions_mut};
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-/// Numbers every `?` in the order of the text.
-///
-/// # Errors
-///
-/// When there are more or fewer than `parameters`, or the statement is of a kind that takes none.
-pub(super) fn number(statement: &mut Statement, parameters: usize) -> Result<(), PortError> {
-    let Statement::Statement(statement) = statement else {
-        return if parameters == 0 { Ok(()) } else { Err(wrong_number(0, parameters)) };
-    };
+/// Numbers every `?` in the order of the text; says how many there are.
+pub(super) fn number(statement: &mut Statement) -> usize {
+    let Statement::Statement(statement) = statement else { return 0 };
     let mut places = Vec::new();
     let _all = visit_expressions(statement.as_ref(), |expression| {
         places.extend(place(expression));
         ControlFlow::<()>::Continue(())
     });
-    if places.len() != parameters {
-        return Err(wrong_number(places.len(), parameters));
-    }
     // Where a part stands in the tree says little of where it stands in the text.
     places.sort_unstable();
     let _all = visit_expressions_mut(statement.as_mut(), |expression| {
@@ -33,7 +24,16 @@ pub(super) fn number(statement: &mut Statement, parameters: usize) -> Result<(),
         }
         ControlFlow::<()>::Continue(())
     });
-    Ok(())
+    places.len()
+}
+
+/// Refuses more or fewer parameters than there are places for them.
+pub(super) fn check(places: usize, parameters: usize) -> Result<(), PortError> {
+    if places == parameters {
+        return Ok(());
+    }
+    let message = format!("the statement has {places} `?` for {parameters} parameters; give one for each");
+    Err(PortError::new(Advice::Stop, message))
 }
 
 /// Where a `?` stands; `None`: it is none.
@@ -44,9 +44,4 @@ fn place(expression: &Expr) -> Option<Location> {
         }
         _ => None,
     }
-}
-
-fn wrong_number(places: usize, parameters: usize) -> PortError {
-    let message = format!("the statement has {places} `?` for {parameters} parameters; give one for each");
-    PortError::new(Advice::Stop, message)
 }

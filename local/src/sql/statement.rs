@@ -14,6 +14,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser;
 use futures::StreamExt as _;
@@ -256,11 +257,17 @@ struct Executing {
     session: SessionState,
 }
 
-async fn execute(plan: Plan, scanned: Arc<Scanned>) -> Result<Executing, PortError> {
-    let Plan { state, statement, parameters } = plan;
+/// The plan of a statement, which reads and does nothing else.
+pub(super) async fn read_only(state: &SessionState, statement: parser::Statement) -> Result<LogicalPlan, PortError> {
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let logical = state.statement_to_plan(statement).await.map_err(|error| refused(&error))?;
     read_only.verify_plan(&logical).map_err(|error| not_read_only(&error))?;
+    Ok(logical)
+}
+
+async fn execute(plan: Plan, scanned: Arc<Scanned>) -> Result<Executing, PortError> {
+    let Plan { state, statement, parameters } = plan;
+    let logical = read_only(&state, statement).await?;
     let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
     let logical = logical.with_param_values(values).map_err(|error| refused(&error))?;
     let physical = state.create_physical_plan(&logical).await.map_err(|error| refused(&error))?;

@@ -10,9 +10,9 @@ mod scanned;
 use std::time::Instant as Stopwatch;
 
 use alluvium_core::contract::sql_engine as contract;
-use alluvium_core::ports::StatementState;
+use alluvium_core::ports::{SqlPlanner as _, StatementState};
 use arrow::array::AsArray as _;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Int64Type};
 use arrow::util::pretty::pretty_format_batches;
 use proptest::prelude::*;
 
@@ -57,6 +57,26 @@ async fn it_keeps_the_contract() {
     let page_rows = NonZeroUsize::new(1_000).unwrap();
     let sql = MemoryLake::default().sql(SqlSettings { page_rows, ..SqlSettings::default() });
     contract::all(&sql, &dialect()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_tells_the_shape_of_a_statement() {
+    let sql = MemoryLake::default().sql(SqlSettings::default());
+    alluvium_core::contract::sql_planner::all(&sql).await;
+    let shape =
+        sql.shape("select value, event_time from telemetry where event_time > ? limit ?", Some("o")).await.unwrap();
+    let types: Vec<_> = shape.columns.fields().iter().map(|field| field.data_type().clone()).collect();
+    assert_eq!(types[0], DataType::Float64);
+    assert_eq!(shape.parameters[0].as_ref(), Some(&types[1]));
+    for (statement, reader, expected) in [
+        ("select * from ledger", Some("o"), "there is no table `ledger`"),
+        ("explain select 1", Some("o"), "data.admin"),
+        ("select repeat('x', 9)", Some("o"), "repeat"),
+        ("drop table telemetry", None, "only statements that read"),
+    ] {
+        let message = sql.shape(statement, reader).await.unwrap_err().message;
+        assert!(message.contains(expected), "{statement}: {message}");
+    }
 }
 
 #[tokio::test]

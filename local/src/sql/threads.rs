@@ -39,9 +39,9 @@ impl Threads {
     /// Does something there that needs their stack, and waits for it.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, PortError> {
-        let done = self.runtime().spawn(async move { work() }).await;
+        let done = self.runtime().spawn(work).await;
         done.map_err(|error| PortError::because(Advice::Stop, "the statement could not be read", error))
     }
 

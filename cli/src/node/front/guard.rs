@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alluvium_core::{Problem, Role};
 use alluvium_ingest::Writer;
 use alluvium_query::api::problem_response;
-use alluvium_query::{Access, Authorizer};
+use alluvium_query::{Access, Authorizer, Refusal};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
@@ -17,7 +17,7 @@ use axum::response::Response;
 use super::Pace;
 
 /// What a call is held to.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Guard {
     /// Checks tokens; `None`: nobody needs one.
     pub authorizer: Option<Arc<Authorizer>>,
@@ -72,12 +72,7 @@ impl Guard {
             Some(checked) => checked,
             None => authorizer.check(header, Access::Needs(role)).await,
         };
-        let caller = checked.map_err(|refusal| {
-            let problem = refusal.problem();
-            let reason = problem.kind.rsplit('/').next().unwrap_or_default().to_owned();
-            metrics::counter!("alluvium_calls_refused_total", "reason" => reason).increment(1);
-            problem
-        })?;
+        let caller = checked.map_err(|refusal| Self::refused(&refusal))?;
         self.pace.admit(caller.owner())?;
         if role == Role::Write {
             let writer = Writer::of(&caller, request.uri())?;
@@ -85,6 +80,14 @@ impl Guard {
         }
         request.extensions_mut().insert(caller);
         Ok(())
+    }
+
+    /// Counts a refusal; says what its problem is.
+    pub fn refused(refusal: &Refusal) -> Problem {
+        let problem = refusal.problem();
+        let reason = problem.kind.rsplit('/').next().unwrap_or_default().to_owned();
+        metrics::counter!("alluvium_calls_refused_total", "reason" => reason).increment(1);
+        problem
     }
 
     /// Whose access key a call says it is signed with; empty: none that was issued here.

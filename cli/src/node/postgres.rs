@@ -1,0 +1,38 @@
+//! The node's door for clients of Postgres: the same guard as before its routes.
+
+use std::sync::Arc;
+
+use alluvium_core::{Caller, Problem, Role};
+use alluvium_query::Access;
+use alluvium_query::postgres::{Gate, Postgres, PostgresSettings};
+use async_trait::async_trait;
+
+use super::admin::Statements;
+use super::front::Guard;
+use crate::settings;
+
+/// What serves these clients. Their statements are jobs, as those of `POST /v1/queries` are: a client that reads slowly keeps no engine
+/// waiting.
+pub fn server(guard: Guard, statements: &Statements, settings: &settings::Postgres) -> Postgres {
+    let settings = PostgresSettings { connections: settings.connections, idle: settings.idle };
+    Postgres::new(Arc::new(guard), statements.jobs.clone(), statements.engine.clone(), settings)
+}
+
+#[async_trait]
+impl Gate for Guard {
+    fn asks(&self) -> bool {
+        self.authorizer.is_some()
+    }
+
+    async fn caller(&self, token: &str) -> Result<Caller, Problem> {
+        let Some(authorizer) = &self.authorizer else {
+            return Err(Problem::new(401, "malformed-token", "this node asks nobody for a token"));
+        };
+        let checked = authorizer.check(Some(&format!("Bearer {token}")), Access::Needs(Role::Read)).await;
+        checked.map_err(|refusal| Self::refused(&refusal))
+    }
+
+    fn admit(&self, owner: &str) -> Result<(), Problem> {
+        self.pace.admit(owner)
+    }
+}
