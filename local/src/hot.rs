@@ -23,11 +23,14 @@ use async_trait::async_trait;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 pub use error::HotIndexError;
+use layout::{ChunkKey, Header, TimeKey};
 use open::Files;
 pub use open::Opened;
 
 /// Chunks: [`layout::chunk_key`] to header and block.
 const CHUNKS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("chunks.v1");
+/// Which times chunks have: [`layout::time_key`] to nothing, so that a read of some of them reads no block of others.
+const TIMES: TableDefinition<&[u8], ()> = TableDefinition::new("times.v1");
 /// When chunks expire: [`layout::expiry_key`] to nothing, so that expiry reads no block.
 const EXPIRY: TableDefinition<&[u8], ()> = TableDefinition::new("expiry.v1");
 /// The marks that say since when a dataset is complete: dataset to event time.
@@ -182,45 +185,66 @@ fn write<T>(
 
 fn put(database: &Database, chunks: &[HotChunk]) -> Result<(), HotIndexError> {
     write(database, Durability::None, |transaction| {
-        let mut table = transaction.open_table(CHUNKS)?;
-        let mut expiry = transaction.open_table(EXPIRY)?;
-        chunks.iter().try_for_each(|chunk| put_chunk(&mut table, &mut expiry, chunk))
+        let mut writing = Writing::to(transaction)?;
+        chunks.iter().try_for_each(|chunk| writing.put(chunk))
     })
 }
 
-/// Writes one chunk, and when it expires.
-fn put_chunk(
-    table: &mut Table<'_, &[u8], &[u8]>,
-    expiry: &mut Table<'_, &[u8], ()>,
-    chunk: &HotChunk,
-) -> Result<(), HotIndexError> {
-    let key = layout::chunk_key(chunk);
-    let expires_before = put_one(table, &key, chunk)?;
-    if let Some(before) = expires_before.filter(|before| *before != chunk.expires_at) {
-        expiry.remove(layout::expiry_key(before, &key).as_slice())?;
-    }
-    expiry.insert(layout::expiry_key(chunk.expires_at, &key).as_slice(), ())?;
-    Ok(())
+/// What one transaction writes chunks to.
+struct Writing<'a> {
+    chunks: Table<'a, &'static [u8], &'static [u8]>,
+    times: Table<'a, &'static [u8], ()>,
+    expiry: Table<'a, &'static [u8], ()>,
 }
 
-/// Writes one chunk; answers when the one that it takes the place of was to expire.
-fn put_one(table: &mut Table<'_, &[u8], &[u8]>, key: &[u8], chunk: &HotChunk) -> Result<Option<Micros>, HotIndexError> {
-    let value = layout::chunk_value(chunk);
-    let before = table.insert(key, value.as_slice())?;
-    before.map(|before| Ok(layout::Header::read(before.value())?.expires_at)).transpose()
+impl<'a> Writing<'a> {
+    fn to(transaction: &'a WriteTransaction) -> Result<Self, HotIndexError> {
+        Ok(Self {
+            chunks: transaction.open_table(CHUNKS)?,
+            times: transaction.open_table(TIMES)?,
+            expiry: transaction.open_table(EXPIRY)?,
+        })
+    }
+
+    /// Writes one chunk, which times it has, and when it expires.
+    fn put(&mut self, chunk: &HotChunk) -> Result<(), HotIndexError> {
+        let (key, header) = (layout::chunk_key(chunk), Header::of(chunk));
+        let before = self.chunks.insert(key.as_slice(), layout::chunk_value(chunk).as_slice())?;
+        let before = before.map(|before| Header::read(before.value())).transpose()?;
+        if let Some(before) = before {
+            self.forget(&key, &before)?;
+        }
+        self.times.insert(layout::time_key(&key, &header).as_slice(), ())?;
+        self.expiry.insert(layout::expiry_key(header.expires_at, &key).as_slice(), ())?;
+        Ok(())
+    }
+
+    /// Removes a chunk, if it is there.
+    fn remove(&mut self, key: &[u8]) -> Result<(), HotIndexError> {
+        let removed = self.chunks.remove(key)?.map(|removed| Header::read(removed.value())).transpose()?;
+        removed.map_or(Ok(()), |removed| self.forget(key, &removed))
+    }
+
+    /// Removes what is noted of a chunk beside it.
+    fn forget(&mut self, key: &[u8], header: &Header) -> Result<(), HotIndexError> {
+        self.times.remove(layout::time_key(key, header).as_slice())?;
+        self.expiry.remove(layout::expiry_key(header.expires_at, key).as_slice())?;
+        Ok(())
+    }
 }
 
 fn newest(database: &Database, query: &HotQuery) -> Result<Vec<HotChunk>, HotIndexError> {
     if query.from > query.to {
         return Ok(Vec::new());
     }
-    let chunks = database.begin_read()?.open_table(CHUNKS)?;
+    let reading = database.begin_read()?;
+    let (chunks, times) = (reading.open_table(CHUNKS)?, reading.open_table(TIMES)?);
     let buckets = query.bucket.map_or(0..BUCKETS, |bucket| bucket..bucket + 1);
     let mut newest: Vec<HotChunk> = Vec::new();
     for bucket in buckets {
         // Nothing older than what another bucket has given is wanted.
         let time_bucket = newest.first().map_or_else(|| time_bucket_of(query.from), |chunk| chunk.time_bucket);
-        let found = newest_of_bucket(&chunks, query, bucket, time_bucket)?;
+        let found = newest_of_bucket(&chunks, &times, query, bucket, time_bucket)?;
         if found.first().is_some_and(|chunk| chunk.time_bucket > time_bucket) {
             newest.clear();
         }
@@ -230,24 +254,33 @@ fn newest(database: &Database, query: &HotQuery) -> Result<Vec<HotChunk>, HotInd
     Ok(newest)
 }
 
-/// The chunks of the newest time bucket, from `oldest` on, in which this bucket holds any that the query wants.
+/// The chunks of the newest time bucket, from `oldest` on, in which this bucket holds any that the query wants. Of others only the
+/// times are read.
 fn newest_of_bucket(
     chunks: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    times: &impl ReadableTable<&'static [u8], ()>,
     query: &HotQuery,
     bucket: u16,
     oldest: Micros,
 ) -> Result<Vec<HotChunk>, HotIndexError> {
     let mut found: Vec<HotChunk> = Vec::new();
     let (first, past_last) = layout::bucket_range(query, bucket, oldest);
-    for entry in chunks.range(first.as_slice()..past_last.as_slice())?.rev() {
-        let (key, value) = entry?;
-        let key = layout::ChunkKey::read(key.value())?;
-        if found.first().is_some_and(|chunk| key.time_bucket < chunk.time_bucket) {
+    for entry in times.range(first.as_slice()..past_last.as_slice())?.rev() {
+        let noted = TimeKey::read(entry?.0.value())?;
+        let key = ChunkKey::read(&noted.chunk_key)?;
+        // They come by their newest row, the newest first.
+        let is_past =
+            noted.max_time < query.from || found.first().is_some_and(|chunk| key.time_bucket < chunk.time_bucket);
+        if is_past {
             break;
         }
-        let header = layout::Header::read(value.value())?;
-        let expired = header.expires_at <= query.now;
-        if !expired && header.min_time <= query.to && header.max_time >= query.from {
+        if noted.min_time > query.to {
+            continue;
+        }
+        let value =
+            chunks.get(noted.chunk_key.as_slice())?.ok_or(HotIndexError::Damaged("what is noted of a chunk"))?;
+        let header = Header::read(value.value())?;
+        if header.expires_at > query.now {
             found.push(layout::chunk(&query.dataset, key, header, value.value()));
         }
     }
@@ -256,15 +289,14 @@ fn newest_of_bucket(
 
 fn expire(database: &Database, now: Micros) -> Result<usize, HotIndexError> {
     write(database, Durability::None, |transaction| {
-        let mut table = transaction.open_table(CHUNKS)?;
-        let mut expiry = transaction.open_table(EXPIRY)?;
+        let mut writing = Writing::to(transaction)?;
         let past_last = layout::expiry_past(now);
-        let expired = expiry.range::<&[u8]>(..past_last.as_slice())?.take(EXPIRE_AT_ONCE);
+        let expired = writing.expiry.range::<&[u8]>(..past_last.as_slice())?.take(EXPIRE_AT_ONCE);
         let expired: Vec<Vec<u8>> =
             expired.map(|entry| entry.map(|(key, _)| key.value().to_vec())).collect::<Result<_, _>>()?;
         for key in &expired {
-            expiry.remove(key.as_slice())?;
-            table.remove(layout::chunk_key_of_expiry(key)?)?;
+            writing.expiry.remove(key.as_slice())?;
+            writing.remove(layout::chunk_key_of_expiry(key)?)?;
         }
         Ok(expired.len())
     })

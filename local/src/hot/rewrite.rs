@@ -10,7 +10,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable as _};
 
 use super::error::HotIndexError;
 use super::open::Files;
-use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, layout, open, put_chunk, write};
+use super::{CHUNKS, COMPLETE_SINCE, Writing, layout, open, write};
 
 /// How many chunks one transaction takes over.
 const AT_ONCE: usize = 256;
@@ -44,9 +44,8 @@ fn copy(
     let mut kept = Vec::new();
     let store = |kept: &mut Vec<HotChunk>| {
         write(to, Durability::None, |transaction| {
-            let mut chunks = transaction.open_table(CHUNKS)?;
-            let mut expiry = transaction.open_table(EXPIRY)?;
-            kept.drain(..).try_for_each(|chunk| put_chunk(&mut chunks, &mut expiry, &chunk))
+            let mut writing = Writing::to(transaction)?;
+            kept.drain(..).try_for_each(|chunk| writing.put(&chunk))
         })
     };
     for entry in chunks.iter()? {

@@ -5,13 +5,8 @@ use std::time::Duration;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, HotQuery, bucket_of};
-use alluvium_core::hot_block::read_block;
+use alluvium_core::hot_block::read_rows_with;
 use alluvium_core::ports::HotIndex;
-use arrow::array::{ArrayRef, BooleanArray, StringArray};
-use arrow::compute::kernels::cmp::eq;
-use arrow::compute::{and, filter_record_batch};
-use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
 
 use super::boundary::micros;
 use super::page::Scope;
@@ -134,25 +129,11 @@ impl<'a> HotWalk<'a> {
     }
 
     fn decode(&self, chunk: &HotChunk, rows: &mut Rows) -> Result<(), QueryError> {
-        let batch = read_block(&chunk.block, CHUNK_EXPANDED_BYTES)?;
-        let mut mask: Option<BooleanArray> = None;
-        for (name, value) in [("owner", &self.scope.owner), ("source", &self.scope.source)] {
-            let Some(value) = value else { continue };
-            let equal = eq(column(&batch, name)?, &StringArray::new_scalar(value))?;
-            mask = Some(match mask {
-                Some(mask) => and(&mask, &equal)?,
-                None => equal,
-            });
-        }
-        match mask {
-            Some(mask) => rows.add(&filter_record_batch(&batch, &mask)?),
-            None => rows.add(&batch),
+        let texts = [("owner", &self.scope.owner), ("source", &self.scope.source)];
+        let texts: Vec<_> = texts.into_iter().filter_map(|(column, text)| Some((column, text.as_deref()?))).collect();
+        match read_rows_with(&chunk.block, CHUNK_EXPANDED_BYTES, &texts)? {
+            Some(batch) => rows.add(&batch),
+            None => Ok(()),
         }
     }
-}
-
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {
-    batch
-        .column_by_name(name)
-        .ok_or_else(|| ArrowError::SchemaError(format!("a hot chunk without the column `{name}`")))
 }
