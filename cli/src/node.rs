@@ -18,6 +18,7 @@ use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::Log;
 use alluvium_local::pipeline::{Pipeline, StartReport};
+use alluvium_local::reports::Reports;
 use alluvium_query::authorizer::new_secret;
 use alluvium_query::{Authorizer, CommitLag, Links};
 use anyhow::Context as _;
@@ -54,6 +55,7 @@ pub struct Node {
     kinesis: KinesisEndpoint,
     server: JoinHandle<std::io::Result<()>>,
     watches: Vec<JoinHandle<()>>,
+    reports: Arc<Reports>,
     stop_serving: CancellationToken,
     authorizer: Option<Arc<Authorizer>>,
 }
@@ -99,7 +101,7 @@ impl Node {
         let pace = Pace::new(limits.requests_per_second, limits.requests_per_second_of_owner);
         let guard = Guard { authorizer: authorizer.clone(), pace: Arc::new(pace) };
         let app = front::before(routes, guard, settings)?;
-        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.run())];
+        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.clone().run())];
         let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
         let server = tokio::spawn(async move { server.await });
         let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };
@@ -113,7 +115,7 @@ impl Node {
             watches.push(tokio::spawn(left.keep_fresh()));
         }
         pipeline.folder().announce(&node)?;
-        Ok((Self { listen, pipeline, gateway, kinesis, server, watches, stop_serving, authorizer }, report))
+        Ok((Self { listen, pipeline, gateway, kinesis, server, watches, reports, stop_serving, authorizer }, report))
     }
 
     /// A token with every right, for whoever runs the node; `None`: nobody is asked for one.
@@ -147,6 +149,7 @@ impl Node {
         self.gateway.drained().await;
         self.kinesis.drained().await;
         self.watches.iter().for_each(JoinHandle::abort);
+        let _waited = tokio::time::timeout(STOPPING, self.reports.at_rest()).await;
         self.pipeline.drain().await?;
         self.pipeline.folder().remove_running()?;
         Ok(())

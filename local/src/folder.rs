@@ -9,7 +9,7 @@
 //! DIR/lake/        the Delta tables and commit messages, see docs/formats/lake.md
 //! DIR/hot/         the hot index; may be deleted while nothing runs, it is rebuilt
 //! DIR/queries/     results of statements that wait for their readers; emptied whenever the folder is opened
-//! DIR/reports/     results of reports, see docs/reports.md; what is not to be made anew is to be kept with the lake
+//! DIR/reports/     results of reports, see docs/reports.md
 //! DIR/spill/       rows that are being sorted by maintenance; may be deleted while nothing runs
 //! ```
 

@@ -41,7 +41,7 @@ struct Admin {
     asks_for_tokens: bool,
     jobs: Arc<QueryJobs>,
     reports: Arc<Reports>,
-    shelf: Arc<ReportsApi>,
+    reports_api: Arc<ReportsApi>,
 }
 
 /// All routes, and the reports that some of them show, which are to be run. `takers` are the routes of what takes events in.
@@ -69,7 +69,7 @@ pub async fn routes(
     let jobs = Arc::new(QueryJobs::new(sql.clone(), pipeline.folder().queries(), job_settings(settings))?);
     let asks_for_tokens = settings.auth.required;
     let reports = Arc::new(reports::of_pipeline(pipeline, &sql, settings).await?);
-    let shelf = Arc::new(ReportsApi { results: reports.clone(), links });
+    let reports_api = Arc::new(ReportsApi { results: reports.clone(), links });
     let admin = Admin {
         pipeline: pipeline.clone(),
         redrive,
@@ -77,7 +77,7 @@ pub async fn routes(
         asks_for_tokens,
         jobs: jobs.clone(),
         reports: reports.clone(),
-        shelf: shelf.clone(),
+        reports_api: reports_api.clone(),
     };
     let app = Router::new()
         .route("/health", get(health))
@@ -101,7 +101,7 @@ pub async fn routes(
         .merge(records_routes(records))
         .merge(sql_routes(sql))
         .merge(queries_routes(jobs))
-        .merge(reports_routes(shelf))
+        .merge(reports_routes(reports_api))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);
     Ok((app, reports))
@@ -268,7 +268,7 @@ async fn make_report(State(admin): State<Admin>, caller: Option<Extension<Caller
         Err(error) => return problem(Problem::new(400, "bad-window", format!("{error}"))),
     };
     match admin.reports.make(&asked.name, window).await {
-        Ok(result) => Json(admin.shelf.result(&asked.name, &result, caller.as_deref())).into_response(),
+        Ok(result) => Json(admin.reports_api.result(&asked.name, &result, caller.as_deref())).into_response(),
         Err(error) => problem(reports::problem(&error)),
     }
 }
