@@ -14,7 +14,7 @@ use utoipa::openapi::{
 
 use super::routes::{Asked, Listed};
 use super::upload::OddLine;
-use super::{UploadStatus, UploadTarget};
+use super::{UploadFormat, UploadStatus, UploadTarget};
 
 const TAG: &str = "uploads";
 
@@ -56,6 +56,7 @@ fn components() -> Components {
         .schema_from::<Listed>()
         .schema_from::<OddLine>()
         .schema_from::<Problem>()
+        .schema_from::<UploadFormat>()
         .schema_from::<UploadStatus>()
         .schema_from::<UploadTarget>()
         .build()
