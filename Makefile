@@ -35,7 +35,7 @@ ZIPS := target/package
 export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
 export CHECKPOINT_DISABLE ?= 1
 
-.PHONY: help demo build build-aws test test-interop test-console test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build build-aws test test-interop test-console test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-records bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -162,6 +162,13 @@ bench: build $(VENV)/installed ## Measure end to end, and compaction, beside Duc
 	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python benches/end_to_end.py
 	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python benches/compaction.py
 
+# One call of cargo, as for build-aws.
+bench-records: $(VENV)/installed ## Measure records of one source while events arrive, beside DuckDB and a row per event.
+	$(CARGO) build --package alluvium-cli --package alluvium-query --package alluvium-local \
+		--bin alluvium --example records_load --example item_per_event
+	ALLUVIUM=$(abspath $(ALLUVIUM)) ALLUVIUM_EXAMPLES=$(abspath $(TARGET))/debug/examples \
+		$(VENV)/bin/python -B benches/records/run.py
+
 bench-peers: $(PEERS_VENV)/installed ## Measure the conversion beside six other tools, each on one core.
 	$(CARGO) build --release --package alluvium-peers
 	ALLUVIUM_RELEASE=$(abspath $(TARGET))/release $(PEERS_VENV)/bin/python benches/peers/run.py
@@ -218,7 +225,7 @@ nightly: ## What takes long: fuzzing, many cases of every property, many kills, 
 	ALLUVIUM_SEEDS=0..10000 $(CARGO) test --workspace --lib --quiet -- model::
 	$(MAKE) --no-print-directory crash ROUNDS=50
 	$(MAKE) --no-print-directory package
-	$(MAKE) --no-print-directory bench bench-peers bench-producer bench-handler bench-cold-start
+	$(MAKE) --no-print-directory bench bench-records bench-peers bench-producer bench-handler bench-cold-start
 
 clean: ## Remove everything that was built.
 	$(CARGO) clean

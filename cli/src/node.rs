@@ -21,6 +21,7 @@ use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing, RunningNode};
 use alluvium_local::log::Log;
 use alluvium_local::pipeline::{Pipeline, StartReport};
+use alluvium_local::reports::Reports;
 use alluvium_query::authorizer::new_secret;
 use alluvium_query::{Authorizer, CommitLag, Links};
 use anyhow::Context as _;
@@ -64,6 +65,7 @@ pub struct Node {
     /// What serves clients of Postgres.
     postgres_server: Option<JoinHandle<()>>,
     watches: Vec<JoinHandle<()>>,
+    reports: Arc<Reports>,
     stop_serving: CancellationToken,
     authorizer: Option<Arc<Authorizer>>,
 }
@@ -124,7 +126,7 @@ impl Node {
         #[cfg(not(feature = "postgres"))]
         let postgres_server = postgres_listener.map(|_refused_by_the_settings| tokio::spawn(async {}));
         let app = front::before(routes, guard, settings)?;
-        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.run())];
+        let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.clone().run())];
         let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
         let server = tokio::spawn(async move { server.await });
         let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };
@@ -150,6 +152,7 @@ impl Node {
             server,
             postgres_server,
             watches,
+            reports,
             stop_serving,
             authorizer,
         };
@@ -192,6 +195,7 @@ impl Node {
         self.kinesis.drained().await;
         self.loader.await?;
         self.watches.iter().for_each(JoinHandle::abort);
+        let _waited = tokio::time::timeout(STOPPING, self.reports.at_rest()).await;
         self.pipeline.drain().await?;
         self.pipeline.folder().remove_running()?;
         Ok(())

@@ -26,6 +26,9 @@ use crate::{Common, Outcome, node, output};
 ///
 /// A report is a file `NAME.sql` in the folder of reports (setting `reports.folder`). A node runs each for every window when its delay has
 /// passed, and keeps the results in its folder, in `reports/NAME/`: see docs/reports.md.
+///
+/// Without a command, the list; exit code 1 when a report is broken or has failed. With a node running on the folder it is asked; else the folder is
+/// opened here.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {

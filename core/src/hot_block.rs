@@ -17,6 +17,7 @@
 mod compact;
 mod digits;
 mod restore;
+mod select;
 mod stream;
 
 use std::sync::Arc;
@@ -29,7 +30,9 @@ use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, I
 use bytes::Bytes;
 
 use compact::{Compacter, Held};
+use digits::Form;
 use restore::{restore, restored_bytes};
+use select::rows_with;
 
 /// The most bytes that a block of several rows expands to: what a writer keeps to and a reader may set as its limit, with room
 /// for one event more.
@@ -227,19 +230,91 @@ impl HotBlockWriter {
 ///
 /// When the bytes are no block, are damaged, or expand past `limit_bytes`.
 pub fn read_block(block: &[u8], limit_bytes: usize) -> Result<RecordBatch, HotBlockError> {
-    match block.first_chunk() {
-        Some(&ZSTD) => stream::read(zstd_content(block, limit_bytes)?),
-        Some(&LZ4) => {
-            let content = lz4_content(block, limit_bytes)?;
-            let content_bytes = content.len();
-            let held = stream::read(content)?;
-            let expands_to = content_bytes.saturating_add(restored_bytes(&held)) as u64;
-            if expands_to > limit_bytes as u64 {
-                return Err(HotBlockError::TooLarge { expands_to, limit_bytes });
-            }
-            Ok(restore(&held)?)
+    Content::of(Expanded::of(block, limit_bytes)?, limit_bytes)?.rows()
+}
+
+/// Reads those rows of a block back that have these texts in these columns, given as pairs of both; `None`: there are none. It is
+/// much less work than to read all of them where few do.
+///
+/// # Errors
+///
+/// As [`read_block`]; and when a column is not there or is not of texts, unless the block has no such text anywhere.
+pub fn read_rows_with(
+    block: &[u8],
+    limit_bytes: usize,
+    texts: &[(&str, &str)],
+) -> Result<Option<RecordBatch>, HotBlockError> {
+    let stream = Expanded::of(block, limit_bytes)?;
+    if texts.iter().any(|(_, text)| !stream.may_hold(text)) {
+        return Ok(None);
+    }
+    let content = Content::of(stream, limit_bytes)?;
+    content.selected(|held| rows_with(held, texts))?.map(|content| content.rows()).transpose()
+}
+
+/// A block's stream, no longer compressed.
+enum Expanded {
+    Zstd(Vec<u8>),
+    Lz4(Vec<u8>),
+}
+
+impl Expanded {
+    fn of(block: &[u8], limit_bytes: usize) -> Result<Self, HotBlockError> {
+        match block.first_chunk() {
+            Some(&ZSTD) => zstd_content(block, limit_bytes).map(Self::Zstd),
+            Some(&LZ4) => lz4_content(block, limit_bytes).map(Self::Lz4),
+            _ => Err(HotBlockError::Unknown(block.len())),
         }
-        _ => Err(HotBlockError::Unknown(block.len())),
+    }
+
+    /// Whether any column may hold this text. To look for its bytes is a fraction of what it takes to make columns of the stream.
+    fn may_hold(&self, text: &str) -> bool {
+        let (Self::Zstd(stream) | Self::Lz4(stream)) = self;
+        // What may be held as bits stands there in no other form.
+        Form::of_length(text.len()).is_some() || memchr::memmem::find(stream, text.as_bytes()).is_some()
+    }
+}
+
+/// What a block holds.
+enum Content {
+    /// The rows as they were.
+    Whole(RecordBatch),
+    /// The rows in other types, to be restored.
+    Compact(RecordBatch),
+}
+
+impl Content {
+    fn of(expanded: Expanded, limit_bytes: usize) -> Result<Self, HotBlockError> {
+        match expanded {
+            Expanded::Zstd(content) => stream::read(content).map(Self::Whole),
+            Expanded::Lz4(content) => {
+                let content_bytes = content.len();
+                let held = stream::read(content)?;
+                let expands_to = content_bytes.saturating_add(restored_bytes(&held)) as u64;
+                if expands_to > limit_bytes as u64 {
+                    return Err(HotBlockError::TooLarge { expands_to, limit_bytes });
+                }
+                Ok(Self::Compact(held))
+            }
+        }
+    }
+
+    /// What `select` leaves of it.
+    fn selected(
+        self,
+        select: impl FnOnce(RecordBatch) -> Result<Option<RecordBatch>, ArrowError>,
+    ) -> Result<Option<Self>, HotBlockError> {
+        Ok(match self {
+            Self::Whole(rows) => select(rows)?.map(Self::Whole),
+            Self::Compact(held) => select(held)?.map(Self::Compact),
+        })
+    }
+
+    fn rows(self) -> Result<RecordBatch, HotBlockError> {
+        match self {
+            Self::Whole(rows) => Ok(rows),
+            Self::Compact(held) => Ok(restore(&held)?),
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! - **LK-2** maintenance never changes the set of event keys a reader sees, apart from what erasure and retention remove.
 //! - **LK-3** after compaction each event key is there once.
 //! - **QR-1** a read across hot index and lake returns each event once, in order, with no gap, or says `complete: false`.
+//! - **RP-1** a window of a report has one result, however often it is made and wherever that is interrupted.
 //! - **AU-1** nobody reads or writes without the role for it, and a plain reader sees only the data of the owner in the token.
 
 pub mod arrivals;

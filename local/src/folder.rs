@@ -10,7 +10,7 @@
 //! DIR/hot/         the hot index; may be deleted while nothing runs, it is rebuilt
 //! DIR/queries/     results of statements that wait for their readers; emptied whenever the folder is opened
 //! DIR/uploads/     files that were put and are not loaded into the stream yet, and what has become of those that were
-//! DIR/reports/     results of reports, see docs/reports.md; what is not to be made anew is to be kept with the lake
+//! DIR/reports/     results of reports, see docs/reports.md
 //! DIR/spill/       rows that are being sorted by maintenance; may be deleted while nothing runs
 //! ```
 

@@ -26,11 +26,14 @@ use async_trait::async_trait;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 pub use error::HotIndexError;
+use layout::{ChunkKey, Header, TimeKey};
 use open::Files;
 pub use open::Opened;
 
 /// Chunks: [`layout::chunk_key`] to header and block.
 const CHUNKS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("chunks.v1");
+/// Which times chunks have: [`layout::time_key`] to nothing, so that a read of some of them reads no block of others.
+const TIMES: TableDefinition<&[u8], ()> = TableDefinition::new("times.v1");
 /// When chunks expire: [`layout::expiry_key`] to nothing, so that expiry reads no block.
 const EXPIRY: TableDefinition<&[u8], ()> = TableDefinition::new("expiry.v1");
 /// In which order chunks were put: [`layout::put_key`] to nothing.
@@ -201,13 +204,14 @@ fn newest(database: &Database, query: &HotQuery) -> Result<Vec<HotChunk>, HotInd
     if query.from > query.to {
         return Ok(Vec::new());
     }
-    let chunks = database.begin_read()?.open_table(CHUNKS)?;
+    let reading = database.begin_read()?;
+    let (chunks, times) = (reading.open_table(CHUNKS)?, reading.open_table(TIMES)?);
     let buckets = query.bucket.map_or(0..BUCKETS, |bucket| bucket..bucket + 1);
     let mut newest: Vec<HotChunk> = Vec::new();
     for bucket in buckets {
         // Nothing older than what another bucket has given is wanted.
         let time_bucket = newest.first().map_or_else(|| time_bucket_of(query.from), |chunk| chunk.time_bucket);
-        let found = newest_of_bucket(&chunks, query, bucket, time_bucket)?;
+        let found = newest_of_bucket(&chunks, &times, query, bucket, time_bucket)?;
         if found.first().is_some_and(|chunk| chunk.time_bucket > time_bucket) {
             newest.clear();
         }
@@ -217,24 +221,33 @@ fn newest(database: &Database, query: &HotQuery) -> Result<Vec<HotChunk>, HotInd
     Ok(newest)
 }
 
-/// The chunks of the newest time bucket, from `oldest` on, in which this bucket holds any that the query wants.
+/// The chunks of the newest time bucket, from `oldest` on, in which this bucket holds any that the query wants. Of others only the
+/// times are read.
 fn newest_of_bucket(
     chunks: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    times: &impl ReadableTable<&'static [u8], ()>,
     query: &HotQuery,
     bucket: u16,
     oldest: Micros,
 ) -> Result<Vec<HotChunk>, HotIndexError> {
     let mut found: Vec<HotChunk> = Vec::new();
     let (first, past_last) = layout::bucket_range(query, bucket, oldest);
-    for entry in chunks.range(first.as_slice()..past_last.as_slice())?.rev() {
-        let (key, value) = entry?;
-        let key = layout::ChunkKey::read(key.value())?;
-        if found.first().is_some_and(|chunk| key.time_bucket < chunk.time_bucket) {
+    for entry in times.range(first.as_slice()..past_last.as_slice())?.rev() {
+        let noted = TimeKey::read(entry?.0.value())?;
+        let key = ChunkKey::read(&noted.chunk_key)?;
+        // They come by their newest row, the newest first.
+        let is_past =
+            noted.max_time < query.from || found.first().is_some_and(|chunk| key.time_bucket < chunk.time_bucket);
+        if is_past {
             break;
         }
-        let header = layout::Header::read(value.value())?;
-        let expired = header.expires_at <= query.now;
-        if !expired && header.min_time <= query.to && header.max_time >= query.from {
+        if noted.min_time > query.to {
+            continue;
+        }
+        let value =
+            chunks.get(noted.chunk_key.as_slice())?.ok_or(HotIndexError::Damaged("what is noted of a chunk"))?;
+        let header = Header::read(value.value())?;
+        if header.expires_at > query.now {
             found.push(layout::chunk(&query.dataset, key, header, value.value()));
         }
     }

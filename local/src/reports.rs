@@ -75,7 +75,7 @@ pub struct Reports {
     /// Whose turn it was last.
     last: Mutex<Option<ReportName>>,
     /// Held by whoever runs one.
-    busy: tokio::sync::Mutex<()>,
+    busy: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for Reports {
@@ -131,8 +131,13 @@ impl Reports {
             broken,
             trouble: Mutex::default(),
             last: Mutex::default(),
-            busy: tokio::sync::Mutex::default(),
+            busy: Arc::default(),
         })
+    }
+
+    /// Waits until nothing is being written: for a node that has stopped running reports and is about to give its folder away.
+    pub async fn at_rest(&self) {
+        drop(self.busy.lock().await);
     }
 
     fn trouble(&self) -> MutexGuard<'_, BTreeMap<ReportName, Trouble>> {

@@ -24,6 +24,7 @@ mod messages;
 mod nested;
 mod numeric;
 mod parameters;
+mod places;
 mod refusal;
 mod session;
 mod shown;
@@ -47,6 +48,7 @@ pub use gate::Gate;
 
 use cancel::Cancels;
 use messages::{Messages, Phase};
+use places::Places;
 use refusal::Refusal;
 use startup::{GREETING, Greeting, greet};
 
@@ -59,7 +61,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What connections may use.
 #[derive(Debug, Clone)]
 pub struct PostgresSettings {
-    /// The most at a time; further ones are refused. Default 50.
+    /// The most at a time, half of them of one owner; further ones are refused. Default 50.
     pub connections: usize,
     /// How long one may ask for nothing before it is ended. Default 1 h.
     pub idle: Duration,
@@ -78,7 +80,7 @@ pub struct Postgres {
     planner: Arc<dyn SqlPlanner>,
     settings: PostgresSettings,
     cancels: Arc<Cancels>,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl std::fmt::Debug for Postgres {
@@ -95,8 +97,8 @@ impl Postgres {
         planner: Arc<dyn SqlPlanner>,
         settings: PostgresSettings,
     ) -> Self {
-        let connections = Arc::new(Semaphore::new(settings.connections));
-        Self { gate, engine, planner, settings, cancels: Arc::default(), connections }
+        let places = Arc::new(Places::new(settings.connections));
+        Self { gate, engine, planner, settings, cancels: Arc::default(), places }
     }
 
     /// Serves connections until `stop`, then ends those that there are.
@@ -147,22 +149,15 @@ impl Postgres {
         let late = || Err(Refusal::connection("08006", format!("nothing was said for {GREETING:?}; greet anew")));
         let come_in = greeted.unwrap_or_else(|_| late()).and_then(|greeted| {
             let Some((who, shown)) = greeted else { return Ok(None) };
-            let full = |_| {
-                let most = self.settings.connections;
-                Refusal::connection(
-                    "53300",
-                    format!("there are {most} connections, as many as may be; try again later"),
-                )
-            };
-            let permit = self.connections.clone().try_acquire_owned().map_err(full)?;
+            let place = self.places.take(who.owner())?;
             let cancellable = self.cancels.register();
             let cancellable =
                 cancellable.ok_or_else(|| Refusal::connection("58000", "the system gives no random bytes"))?;
-            Ok(Some((who, shown, cancellable, permit)))
+            Ok(Some((who, shown, cancellable, place)))
         });
         match come_in {
             Ok(None) => Ok(()),
-            Ok(Some((who, shown, cancellable, _permit))) => {
+            Ok(Some((who, shown, cancellable, _place))) => {
                 session::Session::new(self.clone(), client, who, shown, cancellable, stop).await?.run().await
             }
             Err(refusal) => turn_away(client, refusal).await,

@@ -43,7 +43,7 @@ struct Admin {
     jobs: Arc<QueryJobs>,
     uploads: Uploads,
     reports: Arc<Reports>,
-    shelf: Arc<ReportsApi>,
+    reports_api: Arc<ReportsApi>,
 }
 
 /// What runs statements.
@@ -104,7 +104,7 @@ pub async fn routes(
     let redrive = Arc::new(redrive::of_pipeline(pipeline, settings)?);
     let asks_for_tokens = settings.auth.required;
     let reports = Arc::new(reports::of_pipeline(pipeline, &sql, settings).await?);
-    let shelf = Arc::new(ReportsApi { results: reports.clone(), links: links.clone() });
+    let reports_api = Arc::new(ReportsApi { results: reports.clone(), links: links.clone() });
     let admin = Admin {
         pipeline: pipeline.clone(),
         redrive,
@@ -113,7 +113,7 @@ pub async fn routes(
         jobs: jobs.clone(),
         uploads,
         reports: reports.clone(),
-        shelf: shelf.clone(),
+        reports_api: reports_api.clone(),
     };
     let app = Router::new()
         .route("/health", get(health))
@@ -137,7 +137,7 @@ pub async fn routes(
         .merge(records_routes(records))
         .merge(sql_routes(sql))
         .merge(queries_routes_with_files(jobs.clone(), jobs, links))
-        .merge(reports_routes(shelf))
+        .merge(reports_routes(reports_api))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);
     Ok((app, reports))
@@ -311,7 +311,7 @@ async fn make_report(State(admin): State<Admin>, caller: Option<Extension<Caller
         Err(error) => return problem(Problem::new(400, "bad-window", format!("{error}"))),
     };
     match admin.reports.make(&asked.name, window).await {
-        Ok(result) => Json(admin.shelf.result(&asked.name, &result, caller.as_deref())).into_response(),
+        Ok(result) => Json(admin.reports_api.result(&asked.name, &result, caller.as_deref())).into_response(),
         Err(error) => problem(reports::problem(&error)),
     }
 }

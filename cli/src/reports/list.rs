@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::target::Target;
 use crate::{Common, Outcome, output};
 
-/// List every report and its newest results. With a node running on the folder it is asked; else the folder is opened here.
+/// List every report and its newest results.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

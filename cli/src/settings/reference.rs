@@ -144,7 +144,7 @@ const KEYS: &[Key] = &[
         "postgres.listen",
         "Address and port of the Postgres protocol (`--postgres`), on loopback only. Not set: nobody listens. Needs a program that was built with the feature `postgres`.",
     ),
-    key("postgres.connections", "The most connections at a time; further ones are refused."),
+    key("postgres.connections", "The most connections at a time, half of them of one owner; further ones are refused."),
     key("postgres.idle", "How long a connection may ask for nothing before it is ended."),
     key("maintain.every", "How often the tables are looked through for what there is to maintain."),
     key("maintain.vacuum_every", "How often files that nobody needs any more are deleted."),

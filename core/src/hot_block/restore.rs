@@ -95,9 +95,13 @@ fn dictionary(field: &Field, column: &dyn AnyDictionaryArray) -> Result<ArrayRef
 }
 
 fn texts(field: &Field, bytes: &FixedSizeBinaryArray) -> Result<StringArray, ArrowError> {
+    form_of(field).and_then(|form| unpack(bytes, form)).ok_or_else(|| unknown(field))
+}
+
+/// The form of a column of texts that are held as 16 bytes each; `None`: it is no such column.
+pub(super) fn form_of(field: &Field) -> Option<Form> {
     let is = |(key, value): (&str, &str)| field.metadata().get(key).is_some_and(|found| found == value);
-    let form = [(UUID, Form::Uuid), (HEX, Form::Hex)].into_iter().find(|(mark, _)| is(*mark));
-    form.and_then(|(_, form)| unpack(bytes, form)).ok_or_else(|| unknown(field))
+    [(UUID, Form::Uuid), (HEX, Form::Hex)].into_iter().find(|(mark, _)| is(*mark)).map(|(_, form)| form)
 }
 
 fn unmarked(field: Field) -> Field {

@@ -101,6 +101,52 @@ fn a_dictionary_holds_what_its_block_has_and_comes_back_as_texts() {
     }
 }
 
+/// Rows whose first column's texts are held in each way that there is, by turns.
+fn held_in_all_ways() -> Vec<RecordBatch> {
+    let digits = |row: i64| format!("{:032x}", row % 7 + (1 << 60));
+    let uuid = |row: i64| {
+        let digits = digits(row);
+        [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
+    };
+    let with = |texts: Vec<String>| {
+        let all = rows(texts.len() as i64);
+        let columns = vec![Arc::new(StringArray::from(texts)) as ArrayRef, all.column(1).clone()];
+        RecordBatch::try_new(all.schema(), columns).unwrap()
+    };
+    let repeated = |count: i64| with((0..count).map(|row| format!("{}", row % 3 * 1000)).collect());
+    let of_one_length = with((0..500).map(|row| format!("pump-{:03}", row % 90)).collect());
+    let (uuids, digits) = (with((0..100).map(uuid).collect()), with((0..100).map(digits).collect()));
+    vec![
+        repeated(20),
+        repeated(100),
+        shared(&repeated(20)),
+        shared(&repeated(100)),
+        shared(&of_one_length),
+        uuids,
+        digits,
+    ]
+}
+
+#[test]
+fn the_rows_with_a_text_are_those_of_all_that_have_it() {
+    for all in held_in_all_ways() {
+        let block = HotBlockWriter::default().write(&all).unwrap();
+        let whole = read_block(&block, 1 << 20).unwrap();
+        let texts = whole.column(0).as_string::<i32>();
+        for text in texts.iter().flatten().take(10).chain(["", "pump-1", "pump-0001", "\u{fc}"]) {
+            let expected: arrow::array::BooleanArray = texts.iter().map(|other| Some(other == Some(text))).collect();
+            let expected = arrow::compute::filter_record_batch(&whole, &expected).unwrap();
+            let found = read_rows_with(&block, 1 << 20, &[("source", text)]).unwrap();
+            assert_eq!(found, Some(expected).filter(|rows| rows.num_rows() > 0), "{text}");
+            assert_eq!(read_rows_with(&block, 1 << 20, &[("source", text), ("source", "no text")]).unwrap(), None);
+        }
+        assert_eq!(read_rows_with(&block, 1 << 20, &[]).unwrap(), Some(whole));
+        read_rows_with(&block, 1 << 20, &[("value", "")]).unwrap_err();
+        read_rows_with(&block, 1 << 20, &[("owner", "")]).unwrap_err();
+        assert!(matches!(read_rows_with(&block, 10, &[("source", "")]), Err(HotBlockError::TooLarge { .. })));
+    }
+}
+
 #[test]
 fn a_dictionary_cannot_expand_past_the_limit() {
     let long = "x".repeat(10_000);

@@ -3,6 +3,7 @@
 //! ```text
 //! chunk key     dataset | 00 | bucket u16 | time bucket i64 | part u16 | batch (32 hexadecimal digits)
 //! chunk value   version 02 | rows u32 | min time i64 | max time i64 | expires at i64 | put at i64 | block
+//! time key      dataset | 00 | bucket u16 | time bucket i64 | max time i64 | min time i64 | part u16 | batch
 //! expiry key    expires at i64 | chunk key
 //! put key       dataset | 00 | bucket u16 | put at i64 | the rest of the chunk key
 //! ```
@@ -49,14 +50,54 @@ pub(super) fn chunk_key(chunk: &HotChunk) -> Vec<u8> {
     key
 }
 
-/// The keys of one bucket that a query may want, from the time bucket `oldest` on: the first, and the first past them.
+/// How many bytes of a time key stand between what it has in common with the chunk's key: the two times.
+const TIMES_BYTES: usize = 2 * 8;
+/// How many bytes of a chunk's key come after its time bucket.
+const PART_AND_BATCH_BYTES: usize = 2 + 32;
+
+/// Where it is noted which times a chunk has, given its key.
+pub(super) fn time_key(chunk_key: &[u8], header: &Header) -> Vec<u8> {
+    let (until_time_bucket, part_and_batch) = chunk_key.split_at(chunk_key.len().saturating_sub(PART_AND_BATCH_BYTES));
+    let mut key = Vec::with_capacity(chunk_key.len() + TIMES_BYTES);
+    key.extend_from_slice(until_time_bucket);
+    key.extend_from_slice(&ordered(header.max_time));
+    key.extend_from_slice(&ordered(header.min_time));
+    key.extend_from_slice(part_and_batch);
+    key
+}
+
+/// A time key, read back.
+pub(super) struct TimeKey {
+    pub(super) chunk_key: Vec<u8>,
+    pub(super) max_time: Micros,
+    pub(super) min_time: Micros,
+}
+
+impl TimeKey {
+    pub(super) fn read(key: &[u8]) -> Result<Self, HotIndexError> {
+        Self::split(key).ok_or(HotIndexError::Damaged("where a chunk's times are noted"))
+    }
+
+    fn split(key: &[u8]) -> Option<Self> {
+        let (rest, part_and_batch) = key.split_at_checked(key.len().checked_sub(PART_AND_BATCH_BYTES)?)?;
+        let (rest, min_time) = rest.split_last_chunk()?;
+        let (until_time_bucket, max_time) = rest.split_last_chunk()?;
+        Some(Self {
+            chunk_key: [until_time_bucket, part_and_batch].concat(),
+            max_time: from_ordered(*max_time),
+            min_time: from_ordered(*min_time),
+        })
+    }
+}
+
+/// The time keys of one bucket that a query may want, from the time bucket `oldest` on: the first, and the first past them.
 pub(super) fn bucket_range(query: &HotQuery, bucket: u16, oldest: Micros) -> (Vec<u8>, Vec<u8>) {
     let mut first = bucket_prefix(&query.dataset, bucket);
     let mut past_last = first.clone();
     first.extend_from_slice(&ordered(oldest));
-    // The key of a chunk goes on after its time bucket, so one more bit makes it greater than all of that time bucket.
+    // A key goes on after its time bucket with times and a part, so this is greater than all of that time bucket.
     past_last.extend_from_slice(&ordered(time_bucket_of(query.to)));
-    past_last.extend_from_slice(&[u8::MAX; 3]);
+    past_last.extend_from_slice(&[u8::MAX; TIMES_BYTES + 3]);
     (first, past_last)
 }
 
@@ -101,6 +142,12 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Of a chunk that is put at this time.
+    pub(super) fn of(chunk: &HotChunk, put_at: Option<Micros>) -> Self {
+        let HotChunk { rows, min_time, max_time, expires_at, .. } = *chunk;
+        Self { rows, min_time, max_time, expires_at, put_at }
+    }
+
     fn bytes(&self) -> usize {
         1 + 4 + 8 + 8 + 8 + self.put_at.map_or(0, |_| 8)
     }

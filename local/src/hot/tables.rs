@@ -6,7 +6,7 @@ use redb::{Database, Durability, ReadableTable as _, Table, WriteTransaction};
 
 use super::error::HotIndexError;
 use super::layout::{self, Header};
-use super::{CHUNKS, EXPIRE_AT_ONCE, EXPIRY, LAST_PUT, PUTS, write};
+use super::{CHUNKS, EXPIRE_AT_ONCE, EXPIRY, LAST_PUT, PUTS, TIMES, write};
 
 /// Puts chunks at this time, or right after the last put if that was later.
 pub(super) fn put(database: &Database, chunks: &[HotChunk], now: Micros) -> Result<(), HotIndexError> {
@@ -32,6 +32,7 @@ pub(super) fn expire(database: &Database, now: Micros) -> Result<usize, HotIndex
 /// The tables that hold chunks, within a transaction.
 pub(super) struct Tables<'t> {
     chunks: Table<'t, &'static [u8], &'static [u8]>,
+    times: Table<'t, &'static [u8], ()>,
     expiry: Table<'t, &'static [u8], ()>,
     puts: Table<'t, &'static [u8], ()>,
 }
@@ -40,6 +41,7 @@ impl<'t> Tables<'t> {
     pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, HotIndexError> {
         Ok(Self {
             chunks: transaction.open_table(CHUNKS)?,
+            times: transaction.open_table(TIMES)?,
             expiry: transaction.open_table(EXPIRY)?,
             puts: transaction.open_table(PUTS)?,
         })
@@ -47,14 +49,15 @@ impl<'t> Tables<'t> {
 
     /// Writes a chunk that was put at this time, over one of the same key; `None`: nobody knows when.
     pub(super) fn put(&mut self, chunk: &HotChunk, at: Option<Micros>) -> Result<(), HotIndexError> {
-        let key = layout::chunk_key(chunk);
+        let (key, header) = (layout::chunk_key(chunk), Header::of(chunk, at));
         let value = layout::chunk_value(chunk, at);
         let before = self.chunks.insert(key.as_slice(), value.as_slice())?;
         let before = before.map(|before| Header::read(before.value())).transpose()?;
         if let Some(before) = before {
             self.forget_notes(&key, &before)?;
         }
-        self.expiry.insert(layout::expiry_key(chunk.expires_at, &key).as_slice(), ())?;
+        self.times.insert(layout::time_key(&key, &header).as_slice(), ())?;
+        self.expiry.insert(layout::expiry_key(header.expires_at, &key).as_slice(), ())?;
         if let Some(at) = at {
             self.puts.insert(layout::put_key(at, &key)?.as_slice(), ())?;
         }
@@ -81,6 +84,7 @@ impl<'t> Tables<'t> {
 
     /// Forgets what is noted of a chunk.
     fn forget_notes(&mut self, key: &[u8], header: &Header) -> Result<(), HotIndexError> {
+        self.times.remove(layout::time_key(key, header).as_slice())?;
         self.expiry.remove(layout::expiry_key(header.expires_at, key).as_slice())?;
         if let Some(at) = header.put_at {
             self.puts.remove(layout::put_key(at, key)?.as_slice())?;

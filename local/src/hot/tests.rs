@@ -50,6 +50,27 @@ async fn what_was_flushed_outlives_a_process_that_died() {
 }
 
 #[tokio::test]
+async fn chunks_of_a_release_that_noted_no_times_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = open(dir.path());
+    let (one, other) = (contract::chunk("before", 1, 1, (100, 200)), contract::chunk("before", 1, 2, (300, 400)));
+    index.put(vec![one.clone(), other.clone()]).await.unwrap();
+    write(&index.database.read().unwrap(), Durability::Immediate, |transaction| {
+        let noted = layout::time_key(&layout::chunk_key(&one), &Header::of(&one, None));
+        transaction.open_table(TIMES)?.remove(noted.as_slice())?;
+        Ok(())
+    })
+    .unwrap();
+    drop(index);
+    let (index, opened) = open(dir.path());
+    assert_eq!(opened, Opened::Existing);
+    assert_eq!(index.newest(everything("before")).await.unwrap(), [other.clone(), one.clone()]);
+    let moved = HotChunk { min_time: 150, ..one };
+    index.put(vec![moved.clone()]).await.unwrap();
+    assert_eq!(index.newest(everything("before")).await.unwrap(), [other, moved], "its times are noted once");
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_set_aside_and_the_index_starts_empty() {
     let dir = tempfile::tempdir().unwrap();
     let (index, _) = open(dir.path());

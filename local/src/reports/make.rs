@@ -15,6 +15,7 @@ use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedMutexGuard;
 
 use super::Reports;
 use super::kept::Kept;
@@ -113,6 +114,10 @@ impl Reports {
     /// # Errors
     ///
     /// See [`ReportsError`]. The result that was there is there then as before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the old result or the new one.
     pub async fn make(&self, name: &str, window: WindowId) -> Result<ReportResult, ReportsError> {
         let (report, window) = self.find(name, window)?;
         let due = report.due(window);
@@ -159,9 +164,9 @@ impl Reports {
 
     /// Runs a report for a window, and keeps count of how that went.
     pub(super) async fn run_once(&self, report: Arc<Report>, window: Window) -> Result<ReportResult, ReportsError> {
-        let _alone = self.busy.lock().await;
+        let alone = Arc::new(self.busy.clone().lock_owned().await);
         let began = Instant::now();
-        let made = self.run_statement(&report, window).await;
+        let made = self.run_statement(&report, window, &alone).await;
         let label = [("report", report.name.to_string())];
         match &made {
             Ok(result) => {
@@ -187,10 +192,15 @@ impl Reports {
         }
     }
 
-    async fn run_statement(&self, report: &Arc<Report>, window: Window) -> Result<ReportResult, ReportsError> {
+    async fn run_statement(
+        &self,
+        report: &Arc<Report>,
+        window: Window,
+        alone: &Alone,
+    ) -> Result<ReportResult, ReportsError> {
         let made_at = self.clock.now_micros();
         let statement = self.engine.start(Statement::new(report.statement(window))).await?;
-        let made = self.write_result(report, window, made_at, &statement).await;
+        let made = self.write_result(report, (window, made_at), &statement, alone).await;
         if made.is_err() {
             // What it still had to say is for nobody.
             let _forgotten = self.engine.cancel(&statement).await;
@@ -203,9 +213,9 @@ impl Reports {
     async fn write_result(
         &self,
         report: &Arc<Report>,
-        window: Window,
-        made_at: Micros,
+        (window, made_at): (Window, Micros),
         statement: &StatementId,
+        alone: &Alone,
     ) -> Result<ReportResult, ReportsError> {
         let most_bytes = self.settings.result_bytes;
         let mut files = None;
@@ -214,7 +224,7 @@ impl Reports {
             let answered = self.engine.results(statement, page.as_deref()).await?;
             let (kept, report) = (self.kept.clone(), report.clone());
             files = Some(
-                off_the_runtime(move || {
+                off_the_runtime(alone, move || {
                     let mut files = match files {
                         Some(files) => files,
                         None => Files::begin(&kept, &report, window, &columns(&answered.batches))?,
@@ -231,7 +241,7 @@ impl Reports {
         }
         let files = files.expect("there was a page");
         let (kept, report) = (self.kept.clone(), report.clone());
-        off_the_runtime(move || {
+        off_the_runtime(alone, move || {
             let result = files.finish(window, made_at)?;
             kept.publish(report.name.as_str(), &result)?;
             Ok(result)
@@ -244,10 +254,20 @@ fn columns(batches: &[RecordBatch]) -> Schema {
     batches.first().map_or_else(Schema::empty, |batch| batch.schema().as_ref().clone())
 }
 
+/// Held by who runs a report, and by what is still being written for one whose caller has gone: its drafts are nobody else's until then.
+type Alone = Arc<OwnedMutexGuard<()>>;
+
 async fn off_the_runtime<T: Send + 'static>(
+    alone: &Alone,
     work: impl FnOnce() -> Result<T, ReportsError> + Send + 'static,
 ) -> Result<T, ReportsError> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    let alone = alone.clone();
+    let working = move || {
+        let done = work();
+        drop(alone);
+        done
+    };
+    tokio::task::spawn_blocking(working).await.map_err(io::Error::other)?
 }
 
 /// Both files of a result while they are written.

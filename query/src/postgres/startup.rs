@@ -39,9 +39,9 @@ impl Who {
         self.caller.as_ref().filter(|caller| !caller.roles().permit(Role::Admin)).map(Caller::owner)
     }
 
-    /// What they are called.
-    pub(super) fn name(&self) -> &str {
-        self.caller.as_ref().map_or("anonymous", Caller::owner)
+    /// Whose token it is, if one was asked for.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.caller.as_ref().map(Caller::owner)
     }
 
     /// Whether they may go on, one statement more.

@@ -270,6 +270,24 @@ async fn a_portal_is_read_in_parts_and_an_error_passes_over_the_rest() {
 }
 
 #[tokio::test]
+async fn the_engine_is_given_casts_for_parameters() {
+    let world = world(PostgresSettings::default()).await;
+    let mut client = Client::of(&world, "ann").await;
+    // $1 is of the type that its place asks for, $2 of the one that the client says: 25, a text.
+    client.write(Some(b'P'), b"\0select n where n > $1 and s = $2 and n < $1\0\0\x02\0\0\0\0\0\0\0\x19").await;
+    client.write(Some(b'D'), b"S\0").await;
+    client.write(Some(b'B'), b"\0\0\0\0\0\x02\0\0\0\x019\0\0\0\x02it\0\0").await;
+    client.execute(0).await;
+    assert_eq!(client.sync().await, ["1", "t", "T", "2", "2500 rows", "C SELECT 2500", "Z I"]);
+    let Statement { sql, parameters, .. } = world.engine.last();
+    assert_eq!(sql, "select n where n > cast(? as bigint) and s = ? and n < cast(? as bigint)");
+    assert_eq!(parameters, ["9", "it", "9"]);
+    client.write(Some(b'P'), b"\0select n where n > $1\0\0\0").await;
+    client.write(Some(b'B'), b"\0\0\0\0\0\0\0\0").await;
+    assert_eq!(client.sync().await, ["1", "E ERROR 08P01", "Z I"]);
+}
+
+#[tokio::test]
 async fn a_cursor_gives_rows_until_its_transaction_ends() {
     let world = world(PostgresSettings::default()).await;
     let mut client = Client::of(&world, "ann").await;

@@ -11,15 +11,12 @@
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{PutPosition, PutQuery, bucket_of};
-use alluvium_core::hot_block::read_block;
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 
 use super::boundary::micros;
 use super::conform::conform;
 use super::cursor::AfterCursor;
-use super::hot::{CHUNK_EXPANDED_BYTES, mask};
+use super::hot::rows_of;
 use super::{PAGE_READS_ROWS, Readable, Records};
 use crate::error::QueryError;
 
@@ -87,13 +84,16 @@ pub(super) async fn read(
         let puts = records.hot.puts(query).await?;
         more = puts.more;
         for (position, chunk) in puts.chunks {
-            let rows = conform(&read_block(&chunk.block, CHUNK_EXPANDED_BYTES)?, &dataset.columns)?;
+            looked_at += chunk.rows as usize;
+            let Some(rows) = rows_of(&chunk, request.owner.as_deref(), request.source.as_deref())? else {
+                place = place.at(position.past());
+                continue;
+            };
+            let rows = conform(&rows, &dataset.columns)?;
             let seen = place.seen_of(&position, rows.num_rows());
-            let rest = rows.slice(seen, rows.num_rows() - seen);
-            looked_at += rest.num_rows();
-            let (told, taken) = first_wanted(&rest, request, limit - found)?;
-            found += told.num_rows();
-            batches.push(told);
+            let taken = (rows.num_rows() - seen).min(limit - found);
+            batches.push(rows.slice(seen, taken));
+            found += taken;
             place = if seen + taken == rows.num_rows() {
                 place.at(position.past())
             } else {
@@ -124,17 +124,4 @@ async fn begin(records: &Records, request: &AfterRequest, now: Micros) -> Result
             Ok((cursor.clone(), cursor.position.time() >= kept_since))
         }
     }
-}
-
-/// The first rows that are wanted, as many as there is room for, and how many rows are done with then.
-fn first_wanted(rows: &RecordBatch, request: &AfterRequest, room: usize) -> Result<(RecordBatch, usize), QueryError> {
-    let wanted = mask(rows, request.owner.as_deref(), request.source.as_deref())?;
-    let Some(wanted) = wanted else {
-        let taken = rows.num_rows().min(room);
-        return Ok((rows.slice(0, taken), taken));
-    };
-    let taken = wanted.iter().enumerate().filter(|(_, wanted)| *wanted == Some(true)).nth(room);
-    let taken = taken.map_or(rows.num_rows(), |(beyond, _)| beyond);
-    let wanted: BooleanArray = wanted.slice(0, taken);
-    Ok((filter_record_batch(&rows.slice(0, taken), &wanted)?, taken))
 }

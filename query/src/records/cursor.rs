@@ -52,19 +52,19 @@ impl std::str::FromStr for Cursor {
 
 /// The place up to which was told what came in: the next answer goes on there. Opaque to clients.
 ///
-/// Its text is the base64url of a JSON array: version, dataset, position, how many rows of the chunk there were told, of how many.
+/// Its text is the base64url of a JSON array: version, dataset, position, how many of the rows wanted of the chunk there were told, of how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AfterCursor {
     pub(super) dataset: String,
     pub(super) position: PutPosition,
-    /// How many rows of the chunk at the position are done with.
+    /// How many of the wanted rows of the chunk at the position are told.
     pub(super) rows: usize,
-    /// How many rows it had. With another number it is not the same chunk any more, and is told from its beginning.
+    /// How many it had of them. With another number it is not the same chunk any more, and is told from its beginning.
     pub(super) of: usize,
 }
 
 impl AfterCursor {
-    /// How many rows of the chunk at this position are done with, which has this many.
+    /// How many of the wanted rows of the chunk at this position are told, which has this many.
     pub(super) fn seen_of(&self, position: &PutPosition, rows: usize) -> usize {
         if self.position == *position && self.of == rows { self.rows.min(rows) } else { 0 }
     }

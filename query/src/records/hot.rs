@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, HotQuery, bucket_of};
-use alluvium_core::hot_block::read_block;
+use alluvium_core::hot_block::{HotBlockError, read_rows_with};
 use alluvium_core::ports::HotIndex;
-use arrow::array::{ArrayRef, BooleanArray, StringArray};
-use arrow::compute::kernels::cmp::eq;
-use arrow::compute::{and, filter_record_batch};
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::boundary::micros;
@@ -20,7 +16,7 @@ use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW};
 use crate::error::QueryError;
 
 /// The most bytes that one chunk may expand to. A chunk has at most 400 KB, and rows compress to a tenth or so.
-pub(super) const CHUNK_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
+const CHUNK_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
 
 /// How much time the first slice covers. Slices grow while they hold little and shrink while they hold much, so that neither a
 /// sparse source takes many questions nor a dense dataset many megabytes in one answer.
@@ -134,34 +130,20 @@ impl<'a> HotWalk<'a> {
     }
 
     fn decode(&self, chunk: &HotChunk, rows: &mut Rows) -> Result<(), QueryError> {
-        let batch = read_block(&chunk.block, CHUNK_EXPANDED_BYTES)?;
-        match mask(&batch, self.scope.owner.as_deref(), self.scope.source.as_deref())? {
-            Some(mask) => rows.add(&filter_record_batch(&batch, &mask)?),
-            None => rows.add(&batch),
+        match rows_of(chunk, self.scope.owner.as_deref(), self.scope.source.as_deref())? {
+            Some(batch) => rows.add(&batch),
+            None => Ok(()),
         }
     }
 }
 
-/// Which rows of a chunk are this owner's and this source's; `None`: all, for neither is named.
-pub(super) fn mask(
-    batch: &RecordBatch,
+/// A chunk's rows of this owner and this source, where they are named; `None`: there are none.
+pub(super) fn rows_of(
+    chunk: &HotChunk,
     owner: Option<&str>,
     source: Option<&str>,
-) -> Result<Option<BooleanArray>, ArrowError> {
-    let mut mask: Option<BooleanArray> = None;
-    for (name, value) in [("owner", owner), ("source", source)] {
-        let Some(value) = value else { continue };
-        let equal = eq(column(batch, name)?, &StringArray::new_scalar(value))?;
-        mask = Some(match mask {
-            Some(mask) => and(&mask, &equal)?,
-            None => equal,
-        });
-    }
-    Ok(mask)
-}
-
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {
-    batch
-        .column_by_name(name)
-        .ok_or_else(|| ArrowError::SchemaError(format!("a hot chunk without the column `{name}`")))
+) -> Result<Option<RecordBatch>, HotBlockError> {
+    let texts = [("owner", owner), ("source", source)];
+    let texts: Vec<_> = texts.into_iter().filter_map(|(column, text)| Some((column, text?))).collect();
+    read_rows_with(&chunk.block, CHUNK_EXPANDED_BYTES, &texts)
 }

@@ -77,7 +77,8 @@ impl<'a> LakeWalk<'a> {
         let above = (high, high.saturating_add(window).min(newest), "asc");
         let below = (low.saturating_sub(window), low.min(newest), "desc");
         for (from, to, order) in [above, below] {
-            if from > to || to == Micros::MAX {
+            // No event is older than all times, nor newer; and neither would be a bound.
+            if from > to || to == Micros::MIN || to == Micros::MAX {
                 continue;
             }
             let sql = format!(

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use alluvium_core::clock::Micros;
 use arrow::array::{ArrayRef, AsArray as _, StringArray, TimestampMicrosecondArray};
 use arrow::compute::interleave_record_batch;
@@ -121,7 +122,9 @@ impl Rows {
     /// The first arrival of each key, out of all that was read, where `wanted` says so; in order of their places. A first arrival
     /// of which only the key was read hides others and is not answered itself.
     pub(super) fn visible(&self, wanted: impl Fn(Place<'_>) -> bool) -> Vec<Row> {
-        let mut first: HashMap<(&str, &str, &str), Row> = HashMap::with_capacity(self.count);
+        // All rows of a source that sends much are hashed for a page of it, most of them for nothing.
+        let mut first: HashMap<(&str, &str, &str), Row, RandomState> =
+            HashMap::with_capacity_and_hasher(self.count, RandomState::new());
         for (index, block) in self.blocks.iter().enumerate() {
             for row in 0..block.times.len() {
                 let key = (block.ids.value(row), block.sources.value(row), block.owners.value(row));

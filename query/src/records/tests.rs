@@ -81,6 +81,16 @@ async fn the_lake_is_asked_only_below_the_boundary() {
 }
 
 #[tokio::test]
+async fn the_last_page_of_all_asks_the_lake_once_and_for_nothing_that_is_hot() {
+    let mut world = fresh().await;
+    world.arrive((0..50).map(|n| event(&n.to_string(), "a", NOW - n * SECOND)).collect()).await;
+    let page = world.records.page(&request(60)).await.unwrap();
+    assert_eq!((page.answered_by, page.rows.num_rows(), page.next), (AnsweredBy::HotAndLake, 50, None));
+    let statements = world.lake.statements.lock().unwrap().clone();
+    assert!(statements.len() == 1 && statements[0].contains("event_time <= cast("), "{statements:?}");
+}
+
+#[tokio::test]
 async fn owner_source_and_range_narrow_before_the_limit() {
     let mut world = fresh().await;
     let of = |owner: &str, source: &str, id: &str, age: Micros| Event {

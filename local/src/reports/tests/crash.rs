@@ -67,3 +67,32 @@ async fn a_first_result_that_was_cut_off_is_made_again() {
         }
     }
 }
+
+#[tokio::test]
+async fn wherever_making_one_is_dropped_the_next_is_whole() {
+    let world = World::new();
+    let reports = world.hourly();
+    make_all(&reports).await;
+    let window = reports.results("hourly", None, 1).await.unwrap().unwrap().results[0].window();
+    for polls in 1..40 {
+        world.engine.number.store(1_000 + polls, Ordering::SeqCst);
+        let mut making = Box::pin(reports.make("hourly", window));
+        let mut done = false;
+        for _ in 0..polls {
+            if futures::poll!(&mut making).is_ready() {
+                done = true;
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(making);
+        world.engine.number.store(2_000 + polls, Ordering::SeqCst);
+        reports.make("hourly", window).await.unwrap();
+        assert_eq!(told(&world, &reports).await, Some(2_000 + polls));
+        if done {
+            break;
+        }
+    }
+    reports.at_rest().await;
+    assert_eq!(told(&world, &world.hourly()).await, told(&world, &reports).await);
+}
