@@ -365,6 +365,7 @@ pub struct Flags {
     pub auth: Option<AuthFlags>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reports: Option<ReportsFlags>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresFlags>,
 }
 

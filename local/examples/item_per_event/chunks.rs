@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use alluvium_core::Datasets;
 use alluvium_core::clock::{ManualClock, Micros};
-use alluvium_core::hot::{HotChunk, HotQuery};
+use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{
     Advice, HotIndex, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
 };
@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 use crate::items::lines;
 use crate::{CACHE_BYTES, DATASET, LIMIT, OWNER};
 
-/// What a chunk's key and header take, and when it expires: about.
-pub const KEY_BYTES: u64 = 2 * 54 + 8 + 29;
+/// What a chunk's key and header take, and the notes of its times, its expiry and its put: about.
+pub const KEY_BYTES: u64 = 4 * 54 + 16 + 8 + 8 + 37;
 
 /// The hot index behind the planner that reads it.
 pub struct Chunks {
@@ -33,10 +33,10 @@ pub struct Chunks {
 
 impl Chunks {
     pub async fn open(folder: &Path, datasets: Arc<Datasets>) -> anyhow::Result<Self> {
-        let (index, _) = RedbHotIndex::open(folder, CACHE_BYTES)?;
+        let clock = Arc::new(ManualClock::default());
+        let (index, _) = RedbHotIndex::open(folder, CACHE_BYTES, clock.clone())?;
         index.set_complete_since(DATASET, Micros::MIN).await?;
         let index = Arc::new(Counted { index, asked: Counts::default() });
-        let clock = Arc::new(ManualClock::default());
         let columns = datasets.get(DATASET).context("a dataset that is built in")?.columns().clone();
         let lake = Arc::new(EmptyLake(RecordBatch::new_empty(columns)));
         let records = Records::new(index.clone(), lake, datasets, clock.clone(), Arc::new(CommitLag::default()));
@@ -145,6 +145,14 @@ impl HotIndex for Counted {
         add(&self.asked.bytes, chunks.iter().map(|chunk| chunk.block.len() as u64).sum());
         add(&self.asked.nanos, started.elapsed().as_nanos() as u64);
         Ok(chunks)
+    }
+
+    async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {
+        self.index.puts(query).await
+    }
+
+    async fn puts_end(&self) -> Result<PutPosition, PortError> {
+        self.index.puts_end().await
     }
 
     async fn complete_since(&self, dataset: &str) -> Result<Option<Micros>, PortError> {

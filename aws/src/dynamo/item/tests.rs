@@ -5,8 +5,14 @@ use alluvium_core::hot::{TIME_BUCKET_MICROS, sort_key_prefix};
 
 use super::*;
 
+/// The item of a chunk that is put at some time.
+fn item_of(chunk: HotChunk) -> Result<Item, PortError> {
+    let put = PutPosition::of(17, &chunk);
+    of_chunk(chunk, &put)
+}
+
 fn damaged_item(change: impl FnOnce(&mut Item)) -> String {
-    let mut item = of_chunk(any_chunk("telemetry", 3, 1, (100, 200))).unwrap();
+    let mut item = item_of(any_chunk("telemetry", 3, 1, (100, 200))).unwrap();
     change(&mut item);
     chunk("telemetry", 3, item).unwrap_err().message
 }
@@ -18,7 +24,7 @@ fn a_chunk_is_read_back_whole() {
     whole.rows = u32::MAX;
     for expires_at in [Micros::MIN, -1, 0, 1, Micros::MAX] {
         whole.expires_at = expires_at;
-        assert_eq!(chunk("telemetry", 31, of_chunk(whole.clone()).unwrap()).unwrap(), whole);
+        assert_eq!(chunk("telemetry", 31, item_of(whole.clone()).unwrap()).unwrap(), whole);
     }
 }
 
@@ -35,9 +41,10 @@ fn an_item_has_the_keys_and_the_expiry_that_the_table_was_made_for() {
         (Micros::MAX, "9223372036855"),
     ] {
         with_expiry.expires_at = expires_at;
-        let item = of_chunk(with_expiry.clone()).unwrap();
+        let item = item_of(with_expiry.clone()).unwrap();
         assert_eq!(item[PK], AttributeValue::S("telemetry#31".into()));
         assert_eq!(item[SK], AttributeValue::S(with_expiry.sort_key()));
+        assert_eq!(item["put"], AttributeValue::S(PutPosition::of(17, &with_expiry).to_string()));
         assert_eq!(item["expires_at"], AttributeValue::N(seconds.into()), "{expires_at}");
         assert_eq!(item["expires"], AttributeValue::N(expires_at.to_string()));
     }
@@ -48,9 +55,9 @@ fn the_largest_chunk_fits_and_a_larger_one_is_refused() {
     let dataset = "d".repeat(64);
     let mut large = any_chunk(&dataset, 31, 1, (-200, -100));
     large.block = vec![0; HOT_CHUNK_BYTES].into();
-    of_chunk(large.clone()).unwrap();
+    item_of(large.clone()).unwrap();
     large.block = vec![0; HOT_ITEM_BYTES].into();
-    let error = of_chunk(large).unwrap_err();
+    let error = item_of(large).unwrap_err();
     assert_eq!(error.advice, Advice::Stop);
     assert!(error.message.contains("409600") && error.message.contains("405504 at most"), "{error}");
 }

@@ -84,7 +84,7 @@ impl SqlEngine for Obedient {
 
 struct Answer {
     status: u16,
-    headers: http::HeaderMap,
+    headers: HeaderMap,
     body: Value,
 }
 

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use alluvium_core::file::FileFormat;
+use alluvium_core::file::{FileFormat, OpenFile};
 use alluvium_core::report::{FileFacts, ResultsPage};
 use alluvium_core::{ManualClock, Roles};
 use async_trait::async_trait;
+use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
+use http::header::IF_NONE_MATCH;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
