@@ -238,7 +238,8 @@ pub trait HotIndex: Send + Sync {
     /// When the index cannot be asked.
     async fn puts(&self, query: PutQuery) -> Result<Puts, PortError>;
 
-    /// Where what [`puts`](Self::puts) tells of ends now: nothing will be put before it any more.
+    /// Where what [`puts`](Self::puts) tells of ends now: nothing will be put before it any more. It is of about the time now, however long nothing
+    /// was put.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ mod rewrite;
 mod tables;
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
@@ -53,6 +53,8 @@ pub struct RedbHotIndex {
     database: Arc<RwLock<Database>>,
     files: Arc<Files>,
     clock: Arc<dyn Clock>,
+    /// Up to when it was told what was put: later puts have later times. Held while chunks are put.
+    told: Arc<Mutex<Micros>>,
 }
 
 impl RedbHotIndex {
@@ -66,7 +68,8 @@ impl RedbHotIndex {
     pub fn open(dir: &Path, cache_bytes: usize, clock: Arc<dyn Clock>) -> Result<(Self, Opened), HotIndexError> {
         let files = Files { dir: dir.to_owned(), cache_bytes };
         let (database, opened) = open::open(&files)?;
-        Ok((Self { database: Arc::new(RwLock::new(database)), files: Arc::new(files), clock }, opened))
+        let told = Arc::new(Mutex::new(Micros::MIN));
+        Ok((Self { database: Arc::new(RwLock::new(database)), files: Arc::new(files), clock, told }, opened))
     }
 
     /// Leaves of each chunk, expired ones included, what `change` makes of it; nothing else can be read in the index's folder
@@ -134,8 +137,12 @@ impl HotIndex for RedbHotIndex {
         if chunks.is_empty() {
             return Ok(());
         }
-        let now = self.clock.now_micros();
-        self.blocking("store chunks", move |database| tables::put(database, &chunks, now)).await
+        let (clock, told) = (self.clock.clone(), self.told.clone());
+        let store = move |database: &Database| {
+            let told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            tables::put(database, &chunks, clock.now_micros().max(*told))
+        };
+        self.blocking("store chunks", store).await
     }
 
     async fn flush(&self) -> Result<(), PortError> {
@@ -148,11 +155,16 @@ impl HotIndex for RedbHotIndex {
     }
 
     async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {
-        self.blocking("say what was put", move |database| puts::puts(database, &query)).await
+        let (clock, told) = (self.clock.clone(), self.told.clone());
+        let tell =
+            move |database: &Database| puts::puts(&puts::Reading::begin(database, &told, clock.as_ref())?, &query);
+        self.blocking("say what was put", tell).await
     }
 
     async fn puts_end(&self) -> Result<PutPosition, PortError> {
-        self.blocking("say where its puts end", |database| puts::end(&database.begin_read()?)).await
+        let (clock, told) = (self.clock.clone(), self.told.clone());
+        let end = move |database: &Database| Ok(puts::Reading::begin(database, &told, clock.as_ref())?.end);
+        self.blocking("say where its puts end", end).await
     }
 
     async fn complete_since(&self, dataset: &str) -> Result<Option<Micros>, PortError> {

@@ -48,18 +48,11 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 
 async fn make(settings: &Settings, name: &str, window: WindowId) -> anyhow::Result<ResultView> {
     let pipeline = Arc::new(node::pipeline_of_folder(settings).await?);
-    let made = async {
-        let engine = DataFusionSql::new(
-            pipeline.store.clone(),
-            Arc::new(pipeline.lake_reader()),
-            pipeline.datasets.clone(),
-            node::sql_settings(settings),
-        )?;
-        let results = Arc::new(super::of_pipeline(&pipeline, &Arc::new(engine), settings).await?);
-        let result = results.make(name, window).await?;
-        anyhow::Ok(ReportsApi { results, links: Links::new(None) }.result(name, &result, None))
-    }
-    .await;
     pipeline.drain().await?;
-    made
+    let reader = Arc::new(pipeline.lake_reader());
+    let (store, datasets) = (pipeline.store.clone(), pipeline.datasets.clone());
+    let engine = DataFusionSql::new(store, reader, datasets, node::sql_settings(settings))?;
+    let results = Arc::new(super::of_pipeline(&pipeline, &Arc::new(engine), settings).await?);
+    let result = results.make(name, window).await?;
+    Ok(ReportsApi { results, links: Links::new(None) }.result(name, &result, None))
 }

@@ -1,5 +1,8 @@
 //! What was put, in its order.
 
+use std::sync::{Mutex, TryLockError};
+
+use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{BUCKETS, PutPosition, PutQuery, Puts};
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
@@ -8,15 +11,35 @@ use super::error::HotIndexError;
 use super::layout::{self, Header};
 use super::{CHUNKS, LAST_PUT, PUTS};
 
-/// Where the puts end: the next one comes here or later.
-pub(super) fn end(reading: &ReadTransaction) -> Result<PutPosition, HotIndexError> {
-    let last = reading.open_table(LAST_PUT)?.get(())?.map(|last| last.value());
-    Ok(PutPosition::at(last.map_or(Micros::MIN, |last| last.saturating_add(1))))
+/// The index at a moment, and where its puts end then: the next one comes there or later.
+pub(super) struct Reading {
+    transaction: ReadTransaction,
+    pub(super) end: PutPosition,
 }
 
-pub(super) fn puts(database: &Database, query: &PutQuery) -> Result<Puts, HotIndexError> {
-    let reading = database.begin_read()?;
-    let (chunks, puts) = (reading.open_table(CHUNKS)?, reading.open_table(PUTS)?);
+impl Reading {
+    /// The index now. The end lies at the clock's time even if nothing was put for long, so that whoever goes on from there is known to have
+    /// missed nothing meanwhile; while something is being put, it lies behind the put before that.
+    pub(super) fn begin(database: &Database, told: &Mutex<Micros>, clock: &dyn Clock) -> Result<Self, HotIndexError> {
+        let mut nobody_puts = match told.try_lock() {
+            Ok(told) => Some(told),
+            Err(TryLockError::Poisoned(told)) => Some(told.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let transaction = database.begin_read()?;
+        let last = transaction.open_table(LAST_PUT)?.get(())?.map(|last| last.value());
+        let mut end = last.map_or(Micros::MIN, |last| last.saturating_add(1));
+        if let Some(told) = &mut nobody_puts {
+            end = end.max(clock.now_micros()).max(**told);
+            **told = end;
+        }
+        Ok(Self { transaction, end: PutPosition::at(end) })
+    }
+}
+
+pub(super) fn puts(reading: &Reading, query: &PutQuery) -> Result<Puts, HotIndexError> {
+    let Reading { transaction, end } = reading;
+    let (chunks, puts) = (transaction.open_table(CHUNKS)?, transaction.open_table(PUTS)?);
     let mut noted: Vec<(Micros, Vec<u8>)> = Vec::new();
     let mut more = false;
     for bucket in query.bucket.map_or(0..BUCKETS, |bucket| bucket..bucket + 1) {
@@ -53,5 +76,5 @@ pub(super) fn puts(database: &Database, query: &PutQuery) -> Result<Puts, HotInd
     if more {
         return Ok(Puts { more, ..found });
     }
-    Ok(Puts { up_to: found.up_to.max(end(&reading)?), ..found })
+    Ok(Puts { up_to: found.up_to.max(end.clone()), ..found })
 }

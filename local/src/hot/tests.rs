@@ -71,6 +71,24 @@ async fn chunks_of_a_release_that_noted_no_times_are_found() {
 }
 
 #[tokio::test]
+async fn the_end_of_the_puts_moves_with_the_clock_and_no_put_comes_before_an_end_that_was_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(1_000));
+    let (index, _) = RedbHotIndex::open(dir.path(), CACHE_BYTES, clock.clone()).unwrap();
+    let chunk = |batch| HotChunk { expires_at: Micros::MAX, ..contract::chunk("end", 1, batch, (100, 200)) };
+    index.put(vec![chunk(1)]).await.unwrap();
+    clock.set(5_000);
+    let quiet = index.puts_end().await.unwrap();
+    assert_eq!(quiet.time(), 5_000, "nothing was put, and none of it missed");
+    clock.set(2_000);
+    index.put(vec![chunk(2)]).await.unwrap();
+    let query = PutQuery { dataset: "end".to_owned(), bucket: None, from: quiet, most: 9, now: 0 };
+    let puts = index.puts(query).await.unwrap();
+    assert_eq!(puts.chunks.into_iter().map(|(_, chunk)| chunk).collect::<Vec<_>>(), [chunk(2)]);
+    assert!(puts.up_to.time() > 5_000);
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_set_aside_and_the_index_starts_empty() {
     let dir = tempfile::tempdir().unwrap();
     let (index, _) = open(dir.path());

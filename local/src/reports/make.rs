@@ -243,6 +243,10 @@ impl Reports {
         let (kept, report) = (self.kept.clone(), report.clone());
         off_the_runtime(alone, move || {
             let result = files.finish(window, made_at)?;
+            // What a writer holds back is in the file only now.
+            if result.csv.bytes.max(result.parquet.bytes) > most_bytes {
+                return Err(ReportsError::TooLarge(most_bytes));
+            }
             kept.publish(report.name.as_str(), &result)?;
             Ok(result)
         })

@@ -43,7 +43,7 @@ impl MemoryHot {
     }
 
     fn end(&self) -> PutPosition {
-        PutPosition::at(self.last_put.load(Ordering::Relaxed) + 1)
+        PutPosition::at(self.clock.now_micros().max(self.last_put.load(Ordering::Relaxed) + 1))
     }
 
     /// Loses what is older than `before`.
