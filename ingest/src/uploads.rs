@@ -186,8 +186,8 @@ pub fn forget_owner(folder: &Path, owner: &str, dataset: Option<&str>) -> Result
     }
     let unreadable = |source| IngestError::Unreadable { file: folder.to_owned(), source };
     let (folder, found) = Folder::open(folder.to_owned()).map_err(unreadable)?;
-    let theirs = found.iter().filter(|upload| table::is_of(upload, owner, dataset));
-    theirs.map(|upload| folder.remove(&upload.id)).collect::<Result<(), _>>().map_err(unreadable)
+    let mut theirs = found.iter().filter(|upload| table::is_of(upload, owner, dataset));
+    theirs.try_for_each(|upload| folder.remove(&upload.id)).map_err(unreadable)
 }
 
 fn describe_metrics() {

@@ -198,11 +198,11 @@ fn columns_of(names: &[&str], dataset: &Dataset) -> Vec<Column> {
     };
     let like_a_time = |known: &&str| {
         let named = |name: &&str| name.eq_ignore_ascii_case(known) && property(name).is_none();
-        names.iter().position(|name| named(&name))
+        names.iter().position(named)
     };
     let time = match names.iter().position(|name| *name == "time") {
         Some(_) => None,
-        None => TIME_COLUMNS.iter().find_map(|known| like_a_time(&known)),
+        None => TIME_COLUMNS.iter().find_map(like_a_time),
     };
     let column = |(index, name): (usize, &&str)| {
         let name = if time == Some(index) { "time" } else { *name };

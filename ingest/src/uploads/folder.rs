@@ -61,7 +61,7 @@ impl Folder {
             let loadable = |upload: &Upload| matches!(upload.state, UploadState::Queued | UploadState::Loading);
             uploads.iter().find(of).is_some_and(loadable)
         };
-        others.iter().filter(|path| !wanted(path)).try_for_each(|path| fs::remove_file(path))?;
+        others.iter().filter(|path| !wanted(path)).try_for_each(fs::remove_file)?;
         uploads.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
         folder.sync()?;
         Ok((folder, uploads))

@@ -16,10 +16,13 @@ use async_trait::async_trait;
 use super::conditions::Condition;
 use super::world::{Event, batch_of};
 
-/// A [`HotIndex`] in a map. It keeps the contract, see the tests.
+/// Dataset, bucket and sort key.
+type Key = (String, u16, String);
+
+/// A [`HotIndex`] in a map of chunks and when they were put. It keeps the contract, see the tests.
 #[derive(Default)]
 pub(crate) struct MemoryHot {
-    chunks: Mutex<BTreeMap<(String, u16, String), (Micros, HotChunk)>>,
+    chunks: Mutex<BTreeMap<Key, (Micros, HotChunk)>>,
     /// When the last chunk was put: not before the one before it, and later than that.
     last_put: AtomicI64,
     clock: Arc<ManualClock>,
