@@ -26,8 +26,7 @@ async fn bytes_are_counted_of_the_files_that_are_read_and_told_to_no_reader() {
     // Of a maximum, files are left out that cannot have a greater one.
     let all = "select sum(value) from telemetry_raw";
     let both = scanned(all, None).await.unwrap();
-    let one =
-        scanned(&format!("{all} where event_date = date '1970-01-02'"), None).await.unwrap();
+    let one = scanned(&format!("{all} where event_date = date '1970-01-02'"), None).await.unwrap();
     assert!(one > 0 && one < both, "{one} of {both}");
     let keys_too = scanned("select sum(value) from telemetry", None).await.unwrap();
     assert!(keys_too > both, "to find first arrivals, keys are read: {keys_too} and {both}");
