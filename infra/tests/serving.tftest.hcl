@@ -114,7 +114,7 @@ run "promises" {
       for key, route in aws_apigatewayv2_route.this :
       route.authorization_type == (key == "GET /health" ? "NONE" : "CUSTOM")
       && (key == "GET /health" || route.authorizer_id == aws_apigatewayv2_authorizer.this.id)
-    ]) && length(aws_apigatewayv2_route.this) == 9
+    ]) && length(aws_apigatewayv2_route.this) == 10
     error_message = "Every route but GET /health asks the authorizer."
   }
 
