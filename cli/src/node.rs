@@ -188,8 +188,14 @@ impl Node {
             Ok(served) => served??,
             Err(_) => tracing::warn!("requests were still under way after {STOPPING:?}; they are cut off"),
         }
-        if let Some(server) = self.postgres_server {
-            server.await?;
+        if let Some(mut server) = self.postgres_server {
+            match tokio::time::timeout(STOPPING, &mut server).await {
+                Ok(served) => served?,
+                Err(_) => {
+                    tracing::warn!("clients of Postgres were still served after {STOPPING:?}; they are cut off");
+                    server.abort();
+                }
+            }
         }
         self.gateway.drained().await;
         self.kinesis.drained().await;

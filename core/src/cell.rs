@@ -74,5 +74,7 @@ impl Serialize for List<'_> {
 }
 
 fn date(days: i32) -> Date {
-    Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(days))
+    let beyond = if days < 0 { Date::MIN } else { Date::MAX };
+    let span = jiff::Span::new().try_days(days);
+    span.map_or(beyond, |span| Date::constant(1970, 1, 1).saturating_add(span))
 }

@@ -49,12 +49,20 @@ impl Framing {
         let envelope = self.envelope.get_or_insert_with(|| {
             self.header.first_index = index;
             // Each event adds its length's varint, which is mostly two bytes long.
-            let capacity = (expected_bytes + expected_bytes / 64).min(self.record_bytes);
+            // One that begins behind others is likely to be as short as they were.
+            let is_first = self.framed.batch.records.is_empty();
+            let expected_bytes = if is_first { expected_bytes + expected_bytes / 64 } else { 0 };
+            let capacity = expected_bytes.min(self.record_bytes);
             EnvelopeWriter::new(&self.header, capacity.max(framed_bytes(event)))
         });
         envelope.push(event);
         self.framed.events += 1;
         self.framed.event_bytes += event.len() as u64;
+    }
+
+    /// How many records are whole.
+    pub(crate) fn records(&self) -> usize {
+        self.framed.batch.records.len()
     }
 
     /// The records of all that was added.

@@ -1,5 +1,6 @@
 //! CSV as a table of events of one dataset: the header names the fields, each row is an event in the bare form.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use alluvium_core::Dataset;
@@ -179,11 +180,12 @@ fn check(names: &[&str]) -> Result<(), String> {
             "the first line holds values and no names; expected a header line such as `time,source,value`".to_owned()
         );
     }
+    let mut known = HashSet::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         if name.is_empty() {
             return Err(format!("column {} has no name; expected one for every column", index + 1));
         }
-        if names[..index].contains(name) {
+        if !known.insert(*name) {
             let name: String = name.chars().take(80).collect();
             return Err(format!("two columns are named `{name}`; give each its own name"));
         }

@@ -61,7 +61,14 @@ impl Folder {
             let loadable = |upload: &Upload| matches!(upload.state, UploadState::Queued | UploadState::Loading);
             uploads.iter().find(of).is_some_and(loadable)
         };
-        others.iter().filter(|path| !wanted(path)).try_for_each(fs::remove_file)?;
+        // Content that somebody was promised would be loaded stays where what is kept of it cannot be read.
+        let unread = |path: &PathBuf| {
+            let is_content = path.extension().is_some_and(|ending| ending == CONTENT);
+            is_content
+                && path.with_extension(KEPT).exists()
+                && !uploads.iter().any(|upload| *path == folder.content(&upload.id))
+        };
+        others.iter().filter(|path| !wanted(path) && !unread(path)).try_for_each(fs::remove_file)?;
         uploads.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
         folder.sync()?;
         Ok((folder, uploads))

@@ -20,6 +20,9 @@ const CHUNK_BYTES: usize = 2 * 1024 * 1024;
 /// How many lines are read at a time, so that a file of nothing but line ends does not hold its reader up.
 const CHUNK_LINES: u64 = 100_000;
 
+/// How many records are made at a time: a line that is left out ends one.
+const CHUNK_RECORDS: usize = 500;
+
 /// The most lines of a file: their numbers have 32 bits in an envelope.
 const MOST_LINES: u64 = u32::MAX as u64;
 
@@ -111,7 +114,7 @@ impl Reader {
         let mut chunk = Chunk::default();
         let mut framing = Framing::new(self.header.clone(), self.record_bytes);
         let (mut bytes, mut lines) = (0, 0);
-        while bytes < CHUNK_BYTES && lines < CHUNK_LINES && chunk.end.is_none() {
+        while bytes < CHUNK_BYTES && lines < CHUNK_LINES && framing.records() < CHUNK_RECORDS && chunk.end.is_none() {
             lines += 1;
             self.buffer.clear();
             let event = match &mut self.source {

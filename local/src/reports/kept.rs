@@ -127,6 +127,10 @@ impl Kept {
 
     /// Removes the drafts of a result that came to nothing, as far as possible: opening the folder removes what stays.
     pub(super) fn discard(&self, report: &str, window: WindowId) {
+        if self.draft_path(report, window, "json").exists() {
+            // It counts already: opening the folder puts it into place.
+            return;
+        }
         for ending in ["csv", "parquet", "json.new"] {
             let _gone = self.disk.remove(&self.draft_path(report, window, ending));
         }

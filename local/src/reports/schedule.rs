@@ -93,7 +93,12 @@ impl Reports {
         let newest = report.newest_due(now);
         let windows = std::iter::successors(Some(newest), |window| Some(report.windows.before(*window)));
         let windows = windows.take_while(|window| window.start >= first.start).take(self.settings.catch_up.max(1));
-        windows.filter(|window| !is_made(window)).collect()
+        // One that as many newer results would have removed at once, for the report had other windows before, is not made.
+        let newer = |window: &Window| {
+            let newer = (Bound::Excluded(window.id()), Bound::Unbounded);
+            results.map_or(0, |results| results.range(newer).count())
+        };
+        windows.filter(|window| !is_made(window) && newer(window) < self.settings.windows_kept).collect()
     }
 
     pub(super) fn note_failure(&self, report: &Report, window: Window, error: &ReportsError) {

@@ -63,7 +63,7 @@ pub struct QueryJobs {
     running: Arc<Semaphore>,
     jobs: Mutex<HashMap<StatementId, Arc<Job>>>,
     /// Held by who writes a file out of a result: one at a time.
-    writing: tokio::sync::Mutex<()>,
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// One statement.
@@ -91,8 +91,11 @@ struct Progress {
 impl Drop for Job {
     fn drop(&mut self) {
         self.task.abort();
-        for file in FileFormat::ALL.map(|format| self.file.with_extension(format.ending())).iter().chain([&self.file]) {
-            if let Err(error) = std::fs::remove_file(file)
+        let written = FileFormat::ALL
+            .into_iter()
+            .flat_map(|format| [files::path(&self.file, format), files::draft(&self.file, format)]);
+        for file in written.chain([self.file.clone()]) {
+            if let Err(error) = std::fs::remove_file(&file)
                 && error.kind() != std::io::ErrorKind::NotFound
             {
                 tracing::warn!(file = %file.display(), %error, "a result that nobody needs any more could not be removed");

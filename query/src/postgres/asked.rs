@@ -5,6 +5,9 @@
 
 use super::text::{Kind, Word, words};
 
+/// The most facts of one statement: what a client asks by itself has a few. A statement with more is the engine's to refuse.
+const MOST_FACTS: usize = 100;
+
 /// The version that clients go by in what they ask and how. The catalog of Postgres is not here, whatever the version.
 pub(super) const SERVER_VERSION: &str = concat!("16.0 (Alluvium ", env!("CARGO_PKG_VERSION"), ")");
 
@@ -183,6 +186,9 @@ fn facts(mut words: &[Word<'_>]) -> Option<Vec<(String, Fact)>> {
             [alias, rest @ ..] if matches!(alias.kind, Kind::Plain | Kind::Name) => (alias.value(), rest),
             rest => (name, rest),
         };
+        if facts.len() == MOST_FACTS {
+            return None;
+        }
         facts.push((column, fact));
         match rest {
             [] => return Some(facts),

@@ -23,6 +23,10 @@ use super::text;
 
 /// The most statements that a connection has prepared.
 const PREPARED: usize = 256;
+/// The most bytes of their texts together.
+const PREPARED_BYTES: usize = 1024 * 1024;
+/// The most types that one of them declares for its parameters.
+const TYPES: usize = 1_000;
 /// The most portals of a connection, cursors among them.
 const PORTALS: usize = 32;
 /// The longest name of one.
@@ -102,6 +106,17 @@ impl Session {
         if !self.prepared.contains_key(&name) && self.prepared.len() >= PREPARED {
             let message = format!("{PREPARED} statements are prepared, as many as may be; close some");
             return Err(Refusal::statement("53400", message));
+        }
+        let others = self.prepared.iter().filter(|(other, _)| **other != name);
+        let held: usize = others.map(|(_, prepared)| prepared.sql.len()).sum();
+        if held + parse.query.len() > PREPARED_BYTES {
+            let message = format!("the prepared statements have more than {PREPARED_BYTES} bytes together; close some");
+            return Err(Refusal::statement("53400", message));
+        }
+        if parse.type_oids.len() > TYPES {
+            let message =
+                format!("{} types of parameters are declared; at most {TYPES} are taken", parse.type_oids.len());
+            return Err(Refusal::statement("54000", message));
         }
         let prepared = self.prepare(parse).await?;
         self.prepared.insert(name, Arc::new(prepared));
@@ -254,7 +269,12 @@ impl Session {
         let portal = self.portals.get_mut(&name).ok_or_else(|| no_portal(&name))?;
         let tag = if let State::Open(_, tag) = &portal.state { *tag } else { "SELECT" };
         let formats = portal.formats.clone();
-        let (sent, left) = watch.over(portal.send(&formats, most, &mut self.to)).await?;
+        let sent = watch.over(portal.send(&formats, most, &mut self.to)).await;
+        if sent.is_err() {
+            // Rows that were taken out and not sent are gone: nobody goes on behind them.
+            portal.state = State::Ended;
+        }
+        let (sent, left) = sent?;
         if left == Left::Nothing {
             portal.state = State::Ended;
         }

@@ -99,7 +99,8 @@ fn from_text(kind: &Type, text: &str) -> String {
     match *kind {
         // `2026-01-31 12:00:00+00`: the engine wants minutes too.
         Type::TIMESTAMPTZ
-            if text.get(text.len().saturating_sub(3)..).is_some_and(|end| end.starts_with(['+', '-'])) =>
+            if text.contains(':')
+                && text.get(text.len().saturating_sub(3)..).is_some_and(|end| end.starts_with(['+', '-'])) =>
         {
             format!("{text}:00")
         }

@@ -212,9 +212,15 @@ impl Session {
     /// Sends rows of a cursor.
     pub(super) async fn fetch(&mut self, cursor: &str, rows: Option<usize>, formats: &Formats) -> Result<(), Refusal> {
         self.cursor(cursor)?;
+        self.who.check(self.postgres.gate.as_ref()).await?;
         let watch = self.watch();
         let portal = self.portals.get_mut(cursor).ok_or_else(|| no_cursor(cursor))?;
-        let (sent, _) = watch.over(portal.send(formats, rows, &mut self.to)).await?;
+        let sent = watch.over(portal.send(formats, rows, &mut self.to)).await;
+        if sent.is_err() {
+            // Rows that were taken out and not sent are gone: nobody goes on behind them.
+            self.portals.remove(cursor);
+        }
+        let (sent, _) = sent?;
         self.complete(format!("FETCH {sent}")).await
     }
 

@@ -23,6 +23,9 @@ use crate::error::QueryError;
 /// How many chunks are asked for at once: 25 MB at most.
 const CHUNKS_AT_ONCE: usize = 64;
 
+/// By how much, in µs, a position may be ahead of the end of the puts: two readers of one index may have clocks that differ.
+const CLOCKS_DIFFER: Micros = 1_000_000;
+
 /// Where to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
@@ -119,6 +122,11 @@ async fn begin(records: &Records, request: &AfterRequest, now: Micros) -> Result
         After::Oldest => Ok((at(PutPosition::at(Micros::MIN)), true)),
         After::Newest => Ok((at(records.hot.puts_end().await?), true)),
         After::Cursor(cursor) => {
+            let end = records.hot.puts_end().await?;
+            if cursor.position.time() > end.time().saturating_add(CLOCKS_DIFFER) {
+                // The clock was set back since it was given out, or the index is another one: what was put meanwhile may lie before it.
+                return Ok((at(end), false));
+            }
             let mark = records.hot.complete_since(&request.dataset).await?;
             let kept_since = now.saturating_sub(micros(records.hot_margin)).max(mark.unwrap_or(Micros::MAX));
             Ok((cursor.clone(), cursor.position.time() >= kept_since))

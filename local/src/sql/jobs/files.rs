@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use alluvium_core::csv::CsvWriter;
@@ -24,14 +24,24 @@ impl ResultFiles for QueryJobs {
         if !job.has_succeeded() {
             return Err(PortError::new(Advice::Stop, format!("the statement `{}` has no result", statement.0)));
         }
-        let path = job.file.with_extension(format.ending());
-        let _alone = self.writing.lock().await;
+        let path = path(&job.file, format);
+        let alone = self.writing.clone().lock_owned().await;
         if !path.exists() {
+            let held: u64 = self.jobs().values().map(|job| job.bytes()).sum();
+            if held >= self.settings.results_bytes {
+                let message = "there is no room for another file of a result; cancel statements that are read, or come again later";
+                return Err(PortError::new(Advice::BackOff, message));
+            }
             let most_bytes = self.settings.result_bytes.saturating_mul(TIMES_A_RESULT);
-            let (from, to) = (job.file.clone(), path.clone());
-            let written = tokio::task::spawn_blocking(move || write(&from, &to, format, most_bytes)).await;
-            let bytes = written.map_err(|error| unreadable(&error))??;
-            job.files_bytes.fetch_add(bytes, Ordering::Relaxed);
+            // It goes on when nobody waits for it any more, and nobody writes another or removes the result until it is done.
+            let of = job.clone();
+            let written = tokio::task::spawn_blocking(move || {
+                let _alone = alone;
+                let bytes = write(&of.file, format, most_bytes)?;
+                of.files_bytes.fetch_add(bytes, Ordering::Relaxed);
+                Ok::<_, PortError>(())
+            });
+            written.await.map_err(|error| unreadable(&error))??;
         }
         let file = File::open(&path).map_err(|error| unreadable(&error))?;
         let bytes = file.metadata().map_err(|error| unreadable(&error))?.len();
@@ -51,14 +61,24 @@ fn unreadable(error: &dyn std::error::Error) -> PortError {
     PortError::new(Advice::Retry, format!("the result cannot be written as a file: {error}"))
 }
 
+/// Where the file of a result is.
+pub(super) fn path(result: &Path, format: FileFormat) -> PathBuf {
+    result.with_extension(format.ending())
+}
+
+/// Where it is while it is written.
+pub(super) fn draft(result: &Path, format: FileFormat) -> PathBuf {
+    result.with_extension(format!("{}.new", format.ending()))
+}
+
 /// Writes a result as a file of a format; says how many bytes it has. There is none if it fails.
-fn write(from: &Path, to: &Path, format: FileFormat, most_bytes: u64) -> Result<u64, PortError> {
-    let draft = to.with_extension("new");
+fn write(from: &Path, format: FileFormat, most_bytes: u64) -> Result<u64, PortError> {
+    let (to, draft) = (path(from, format), draft(from, format));
     let written = write_draft(from, &draft, format, most_bytes);
     match written.and_then(|bytes| std::fs::rename(&draft, to).map(|()| bytes).map_err(|error| unreadable(&error))) {
         Ok(bytes) => Ok(bytes),
         Err(error) => {
-            // It is of no use, and goes with the folder if it does not go now.
+            // It is of no use, and goes with the statement if it does not go now.
             let _left = std::fs::remove_file(&draft);
             Err(error)
         }
