@@ -82,6 +82,20 @@ async fn what_may_have_been_forgotten_is_said_to_be_missing() {
 }
 
 #[tokio::test]
+async fn a_cursor_from_before_the_clock_was_set_back_goes_on_and_is_not_called_complete() {
+    let mut world = fresh().await;
+    let begin = world.records.after(&after(After::Newest, 9)).await.unwrap();
+    world.clock.set(NOW - HOUR / 10);
+    world.arrive(vec![event("missed", "a", NOW - HOUR / 5)]).await;
+    let page = world.records.after(&after(After::Cursor(begin.next), 9)).await.unwrap();
+    assert!(!page.complete, "what was put meanwhile lies before the cursor");
+    world.pass(SECOND).await;
+    world.arrive(vec![event("told", "a", NOW - HOUR / 5)]).await;
+    let page = world.records.after(&after(After::Cursor(page.next), 9)).await.unwrap();
+    assert_eq!((told(&page), page.complete), (vec!["told".to_owned()], true));
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_is_refused() {
     let world = fresh().await;
     let refused = async |request: AfterRequest| world.records.after(&request).await.unwrap_err().to_string();
