@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
+use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{HotIndex, PortError};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -99,7 +99,7 @@ impl HotIndex for DynamoHotIndex {
         Ok(())
     }
 
-    async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError> {
         self.newest_chunks(&query).await
     }
 

@@ -9,24 +9,25 @@ use crate::identity::BatchIdentity;
 
 pub use position::{PutPosition, PutPositionError};
 
-/// How many buckets a dataset's sources are spread over.
+/// How many buckets a dataset's sources are spread over, in an index that does not say otherwise
+/// ([`HotIndex::buckets`](crate::ports::HotIndex::buckets)).
 ///
-/// More buckets mean smaller chunks (more write units per event), fewer mean that a read of one source decodes more rows of
+/// More buckets mean smaller chunks (more write units per event), fewer mean that a read of one source reads more rows of
 /// others. Changing it makes existing chunks unreadable by source: it is part of the stored format.
 pub const BUCKETS: u16 = 32;
 
 /// The width of a time bucket. A chunk never spans two.
 pub const TIME_BUCKET_MICROS: Micros = 10 * 60 * 1_000_000;
 
-/// The bucket that holds the rows of this owner's source.
-pub fn bucket_of(owner: &str, source: &str) -> u16 {
+/// The bucket, of so many, that holds the rows of this owner's source.
+pub fn bucket_of(owner: &str, source: &str, buckets: u16) -> u16 {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
     hash.update((owner.len() as u32).to_be_bytes());
     hash.update(owner.as_bytes());
     hash.update(source.as_bytes());
     let digest = hash.finalize();
-    u16::from_be_bytes([digest[0], digest[1]]) % BUCKETS
+    u16::from_be_bytes([digest[0], digest[1]]) % buckets
 }
 
 /// The time bucket that an event time lies in: its start.
@@ -87,8 +88,21 @@ pub struct HotQuery {
     pub from: Micros,
     /// The newest event time wanted, included.
     pub to: Micros,
+    /// Chunks whose newest row is newer than this are not wanted: an answer before this had them.
+    pub below: Micros,
+    /// About how many chunks are wanted, at least one.
+    pub most: usize,
     /// Chunks that have expired at this time are not returned.
     pub now: Micros,
+}
+
+/// An answer of the hot index: chunks by their newest row, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Newest {
+    /// Every chunk wanted whose newest row is newer than `below`, and none else.
+    pub chunks: Vec<HotChunk>,
+    /// What [`HotQuery::below`] of the next question is, less than that of this one; `None`: there are no more chunks.
+    pub below: Option<Micros>,
 }
 
 /// A question to the hot index: what was put into it from a position on, in the order of the puts.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::clock::Micros;
-use crate::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
+use crate::hot::{BUCKETS, HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use crate::identity::{SequenceNumber, ShardId};
 use crate::object_index::IndexEntry;
 use crate::record::{PutBatch, StreamRecord};
@@ -222,13 +222,17 @@ pub trait HotIndex: Send + Sync {
     /// When that failed.
     async fn flush(&self) -> Result<(), PortError>;
 
-    /// The chunks of the newest time bucket at or before that of `query.to` that holds any, newest first, out of the buckets and
-    /// the range asked for. Ask again with `to` just before that time bucket for the next; empty when there is none.
+    /// Into how many buckets its chunks are to be spread: [`bucket_of`](crate::hot::bucket_of) is asked with it, by who writes and who reads.
+    fn buckets(&self) -> u16 {
+        BUCKETS
+    }
+
+    /// Chunks out of the buckets and the range asked for, by their newest row, the newest first: some, and where to go on.
     ///
     /// # Errors
     ///
     /// When the index cannot be asked.
-    async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError>;
+    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError>;
 
     /// The chunks of a dataset from a position on, in the order in which they were put: the order in which they became visible, so that
     /// what is put after this returns lies at or after [`Puts::up_to`]. A chunk that is put again leaves its position for a later one.

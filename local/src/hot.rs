@@ -9,6 +9,7 @@
 
 mod error;
 mod layout;
+mod newest;
 mod open;
 mod puts;
 mod rewrite;
@@ -19,29 +20,32 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, PutPosition, PutQuery, Puts, time_bucket_of};
+use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use alluvium_core::hot_block::HotBlockError;
 use alluvium_core::ports::{HotIndex, PortError};
 use async_trait::async_trait;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 pub use error::HotIndexError;
-use layout::{ChunkKey, Header, TimeKey};
 use open::Files;
 pub use open::Opened;
 
-/// Chunks: [`layout::chunk_key`] to header and block.
-const CHUNKS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("chunks.v1");
-/// Which times chunks have: [`layout::time_key`] to nothing, so that a read of some of them reads no block of others.
-const TIMES: TableDefinition<&[u8], ()> = TableDefinition::new("times.v1");
+/// How many buckets a dataset's sources are spread over: more than an index that pays by the item would have, for a read touches all chunks
+/// of a bucket in the stretch of time that it reaches over, and decodes the smaller ones sooner.
+pub const BUCKETS: u16 = 256;
+
+/// Chunks: [`layout::place`] to header and block.
+const CHUNKS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("chunks.v2");
+/// Where chunks lie: [`layout::name`] to the times within the place, so that one that is put again is found whatever its times were.
+const NAMES: TableDefinition<&[u8], [u8; 16]> = TableDefinition::new("names.v2");
 /// When chunks expire: [`layout::expiry_key`] to nothing, so that expiry reads no block.
-const EXPIRY: TableDefinition<&[u8], ()> = TableDefinition::new("expiry.v1");
+const EXPIRY: TableDefinition<&[u8], ()> = TableDefinition::new("expiry.v2");
 /// In which order chunks were put: [`layout::put_key`] to nothing.
-const PUTS: TableDefinition<&[u8], ()> = TableDefinition::new("puts.v1");
+const PUTS: TableDefinition<&[u8], ()> = TableDefinition::new("puts.v2");
 /// When the last chunk was put: every later put has a later time, whatever the clock says.
-const LAST_PUT: TableDefinition<(), i64> = TableDefinition::new("last_put.v1");
+const LAST_PUT: TableDefinition<(), i64> = TableDefinition::new("last_put.v2");
 /// The marks that say since when a dataset is complete: dataset to event time.
-const COMPLETE_SINCE: TableDefinition<&str, i64> = TableDefinition::new("complete_since.v1");
+const COMPLETE_SINCE: TableDefinition<&str, i64> = TableDefinition::new("complete_since.v2");
 
 /// The most chunks that one transaction of [`HotIndex::expire`] forgets, so that writers get their turn in between.
 const EXPIRE_AT_ONCE: usize = 1_000;
@@ -113,8 +117,9 @@ impl RedbHotIndex {
         self.blocking("be read", move |database| {
             let mut sum = 0;
             for entry in database.begin_read()?.open_table(CHUNKS)?.iter()? {
-                let (key, value) = entry?;
-                sum += of(&layout::whole_chunk(key.value(), value.value())?)?;
+                let (place, value) = entry?;
+                let header = layout::Header::read(value.value())?;
+                sum += of(&layout::chunk(place.value(), header, value.value())?)?;
             }
             Ok(sum)
         })
@@ -150,8 +155,12 @@ impl HotIndex for RedbHotIndex {
         self.blocking("make its chunks durable", |database| write(database, Durability::Immediate, |_| Ok(()))).await
     }
 
-    async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError> {
-        self.blocking("be read", move |database| newest(database, &query)).await
+    fn buckets(&self) -> u16 {
+        BUCKETS
+    }
+
+    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError> {
+        self.blocking("be read", move |database| newest::newest(database, &query)).await
     }
 
     async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {
@@ -210,60 +219,6 @@ fn write<T>(
     let outcome = work(&transaction)?;
     transaction.commit()?;
     Ok(outcome)
-}
-
-fn newest(database: &Database, query: &HotQuery) -> Result<Vec<HotChunk>, HotIndexError> {
-    if query.from > query.to {
-        return Ok(Vec::new());
-    }
-    let reading = database.begin_read()?;
-    let (chunks, times) = (reading.open_table(CHUNKS)?, reading.open_table(TIMES)?);
-    let buckets = query.bucket.map_or(0..BUCKETS, |bucket| bucket..bucket + 1);
-    let mut newest: Vec<HotChunk> = Vec::new();
-    for bucket in buckets {
-        // Nothing older than what another bucket has given is wanted.
-        let time_bucket = newest.first().map_or_else(|| time_bucket_of(query.from), |chunk| chunk.time_bucket);
-        let found = newest_of_bucket(&chunks, &times, query, bucket, time_bucket)?;
-        if found.first().is_some_and(|chunk| chunk.time_bucket > time_bucket) {
-            newest.clear();
-        }
-        newest.extend(found);
-    }
-    newest.sort_by(|a, b| b.max_time.cmp(&a.max_time).then_with(|| layout::chunk_key(a).cmp(&layout::chunk_key(b))));
-    Ok(newest)
-}
-
-/// The chunks of the newest time bucket, from `oldest` on, in which this bucket holds any that the query wants. Of others only the
-/// times are read.
-fn newest_of_bucket(
-    chunks: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    times: &impl ReadableTable<&'static [u8], ()>,
-    query: &HotQuery,
-    bucket: u16,
-    oldest: Micros,
-) -> Result<Vec<HotChunk>, HotIndexError> {
-    let mut found: Vec<HotChunk> = Vec::new();
-    let (first, past_last) = layout::bucket_range(query, bucket, oldest);
-    for entry in times.range(first.as_slice()..past_last.as_slice())?.rev() {
-        let noted = TimeKey::read(entry?.0.value())?;
-        let key = ChunkKey::read(&noted.chunk_key)?;
-        // They come by their newest row, the newest first.
-        let is_past =
-            noted.max_time < query.from || found.first().is_some_and(|chunk| key.time_bucket < chunk.time_bucket);
-        if is_past {
-            break;
-        }
-        if noted.min_time > query.to {
-            continue;
-        }
-        let value =
-            chunks.get(noted.chunk_key.as_slice())?.ok_or(HotIndexError::Damaged("what is noted of a chunk"))?;
-        let header = Header::read(value.value())?;
-        if header.expires_at > query.now {
-            found.push(layout::chunk(&query.dataset, key, header, value.value()));
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

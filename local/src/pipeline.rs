@@ -24,7 +24,7 @@ use crate::delivery::{CutPoints, Delivery, DeliveryProgress, DeliverySettings, S
 use crate::disk::Disk;
 use crate::erasure::{Erased, Eraser};
 use crate::folder::DataFolder;
-use crate::hot::{HotIndexError, Opened, RedbHotIndex};
+use crate::hot::{BUCKETS, HotIndexError, Opened, RedbHotIndex};
 use crate::log::{Log, LogSettings, RecoveryReport};
 use crate::maintenance::{Maintenance, MaintenanceSettings};
 use crate::queue::LocalCommitQueue;
@@ -186,7 +186,8 @@ impl Pipeline {
     ) -> Result<(Self, StartReport), PipelineError> {
         let of_tails = TransformSettings { batch_expanded_bytes: EXPANDED_BYTES, ..settings.transform.clone() };
         let of_tails = Arc::new(Transform::new(datasets.clone(), of_tails)?);
-        let transform = Arc::new(Transform::new(datasets.clone(), settings.transform)?);
+        let for_index = TransformSettings { hot_buckets: BUCKETS, ..settings.transform };
+        let transform = Arc::new(Transform::new(datasets.clone(), for_index)?);
         let log_retention = settings.log.retention;
         let opening = (disk.clone(), folder.log(), clock.clone());
         let (log, log_report) =
@@ -211,7 +212,7 @@ impl Pipeline {
         check_that_log_and_lake_agree(&shards, &lake)?;
         let (hot, hot_opened) = RedbHotIndex::open(&folder.hot(), settings.hot_cache_bytes, clock.clone())?;
         if let Opened::SetAside { kept, why } = &hot_opened {
-            tracing::warn!(kept = %kept.display(), why, "the hot index was damaged and was set aside");
+            tracing::warn!(kept = %kept.display(), why, "the hot index cannot be used and was set aside");
         }
         let hot = Arc::new(hot);
         let erased = Erased::default();

@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::plan::{Plan, micros};
 use crate::rows::{SortedRows, order};
+use crate::settings::TransformSettings;
 use crate::sources::{SourceIndex, Sources};
 
 /// What rows may take, roughly, to be tried as one chunk: few compress to less than a tenth.
@@ -23,18 +24,21 @@ pub(crate) struct HotSettings<'a> {
     pub(crate) batch: &'a BatchIdentity,
     /// The oldest event time that is still hot.
     pub(crate) since: Micros,
+    /// Into how many buckets chunks are spread.
+    pub(crate) buckets: u16,
     /// How long after its newest row's event time a chunk expires.
     pub(crate) kept_for_micros: Micros,
 }
 
 impl<'a> HotSettings<'a> {
-    pub(crate) fn new(plan: &'a Plan, batch: &'a BatchIdentity, arrival: Micros, margin: std::time::Duration) -> Self {
+    pub(crate) fn new(plan: &'a Plan, batch: &'a BatchIdentity, arrival: Micros, settings: &TransformSettings) -> Self {
         let retention = micros(plan.dataset.hot_retention);
         Self {
             plan,
             batch,
             since: arrival.saturating_sub(retention),
-            kept_for_micros: retention.saturating_add(micros(margin)),
+            buckets: settings.hot_buckets,
+            kept_for_micros: retention.saturating_add(micros(settings.hot_margin)),
         }
     }
 }
@@ -92,7 +96,7 @@ pub(crate) fn chunks(
     if !rows.times.iter().any(is_hot) {
         return Ok(());
     }
-    let buckets = known.buckets();
+    let buckets = known.buckets(settings.buckets);
     // Rows that come by owner and source, as one owner's do in the usual order, need no ranks: their places say the same.
     let by_pair = |one: &SourceIndex, next: &SourceIndex| one == next || known.pair(*one) <= known.pair(*next);
     let are_ranked = order::is_usual(&settings.plan.dataset) && rows.sources.is_sorted_by(by_pair);

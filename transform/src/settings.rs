@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alluvium_core::hot::BUCKETS;
 use alluvium_core::limits;
 
 use crate::pseudonym::PseudonymKey;
@@ -31,6 +32,8 @@ pub struct TransformSettings {
     pub sort_bytes: usize,
     /// How much longer than the dataset's hot retention a hot chunk is kept, to cover the lag of commits. Default one hour.
     pub hot_margin: Duration,
+    /// Into how many buckets the hot index spreads its chunks.
+    pub hot_buckets: u16,
     /// What pseudonyms are made with; needed when a dataset pseudonymises a property.
     pub pseudonym_key: Option<PseudonymKey>,
 }
@@ -46,6 +49,7 @@ impl Default for TransformSettings {
             dead_letter_original_bytes: limits::DEAD_LETTER_ORIGINAL_BYTES,
             sort_bytes: 1 << 30,
             hot_margin: Duration::from_secs(3600),
+            hot_buckets: BUCKETS,
             pseudonym_key: None,
         }
     }

@@ -165,12 +165,12 @@ impl Sources {
         Ranks(ranks)
     }
 
-    /// For each pair its bucket of the hot index.
-    pub(crate) fn buckets(&self) -> Vec<u16> {
+    /// For each pair its bucket of the hot index, of so many.
+    pub(crate) fn buckets(&self, buckets: u16) -> Vec<u16> {
         (0..self.sources.len() as u32)
             .map(|index| {
                 let (owner, source) = self.pair(SourceIndex(index));
-                bucket_of(owner, source)
+                bucket_of(owner, source, buckets)
             })
             .collect()
     }

@@ -2,10 +2,10 @@
 //!
 //! A query reads, and costs, up to 1 MB whatever it returns, and a bucket's newest chunks may be a few kilobytes. So a first query
 //! for a single item finds each bucket's newest time bucket, and a second reads that time bucket, in those buckets only whose
-//! newest it is.
+//! newest it is. So an answer has the chunks of one time bucket, however many are asked for.
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, sort_key_prefix, time_bucket_of};
+use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, Newest, sort_key_prefix, time_bucket_of};
 use alluvium_core::ports::PortError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -21,12 +21,12 @@ const QUERIES_AT_ONCE: usize = 16;
 const PAST: char = '~';
 
 impl DynamoHotIndex {
-    pub(super) async fn newest_chunks(&self, query: &HotQuery) -> Result<Vec<HotChunk>, PortError> {
-        if query.from > query.to {
-            return Ok(Vec::new());
+    pub(super) async fn newest_chunks(&self, query: &HotQuery) -> Result<Newest, PortError> {
+        if query.from > query.to.min(query.below) {
+            return Ok(Newest::default());
         }
         let buckets: Vec<u16> = query.bucket.map_or_else(|| (0..BUCKETS).collect(), |bucket| vec![bucket]);
-        let mut heads = self.heads(query, buckets, time_bucket_of(query.to)).await?;
+        let mut heads = self.heads(query, buckets, time_bucket_of(query.to.min(query.below))).await?;
         while let Some(newest) = heads.iter().map(|head| head.time_bucket).max() {
             let (holders, rest): (Vec<Head>, Vec<Head>) =
                 heads.into_iter().partition(|head| head.time_bucket == newest);
@@ -37,7 +37,9 @@ impl DynamoHotIndex {
                     let key = |chunk: &HotChunk| (chunk.bucket, chunk.sort_key());
                     b.max_time.cmp(&a.max_time).then_with(|| key(a).cmp(&key(b)))
                 });
-                return Ok(chunks);
+                // A chunk never spans two time buckets: whatever is left ends before this one begins.
+                let below = newest.checked_sub(1).filter(|below| *below >= query.from);
+                return Ok(Newest { chunks, below });
             }
             // Removed since they were found; look for what comes before.
             heads = rest;
@@ -45,7 +47,7 @@ impl DynamoHotIndex {
                 heads.extend(self.heads(query, holders, time_bucket_of(before)).await?);
             }
         }
-        Ok(Vec::new())
+        Ok(Newest::default())
     }
 
     /// For each bucket the newest time bucket, from `last` downwards, in which it holds any chunk that is wanted.
@@ -106,7 +108,7 @@ impl DynamoHotIndex {
             .consistent_read(true)
             .scan_index_forward(false)
             .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
-            .filter_expression("#expires > :now AND #min <= :to AND #max >= :from")
+            .filter_expression("#expires > :now AND #min <= :to AND #max BETWEEN :from AND :below")
             .expression_attribute_names("#pk", item::PK)
             .expression_attribute_names("#sk", item::SK)
             .expression_attribute_names("#expires", item::EXPIRES)
@@ -118,6 +120,7 @@ impl DynamoHotIndex {
             .expression_attribute_values(":now", number(query.now))
             .expression_attribute_values(":from", number(query.from))
             .expression_attribute_values(":to", number(query.to))
+            .expression_attribute_values(":below", number(query.below))
     }
 
     fn unreadable(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alluvium_aws::{DynamoHotIndex, Retries, SETTLE};
 use alluvium_core::clock::Micros;
-use alluvium_core::contract::hot_index as contract;
+use alluvium_core::contract::hot_index::{self as contract, everything};
 use alluvium_core::hot::{BUCKETS, HotQuery, PutPosition, PutQuery, TIME_BUCKET_MICROS};
 use alluvium_core::ports::{Advice, HotIndex as _};
 use alluvium_core::{ManualClock, SystemClock};
@@ -45,10 +45,6 @@ fn index(client: Client, table: impl Into<String>) -> DynamoHotIndex {
     DynamoHotIndex::new(client, table, Arc::new(SystemClock), Retries::new(1)).settled_at_once()
 }
 
-fn everything(dataset: &str) -> HotQuery {
-    HotQuery { dataset: dataset.to_owned(), bucket: None, from: Micros::MIN, to: Micros::MAX, now: 0 }
-}
-
 #[tokio::test]
 async fn it_keeps_the_contract() {
     let (client, table) = new_table().await;
@@ -69,11 +65,11 @@ async fn large_chunks_are_written_and_read_in_pages() {
         })
         .collect();
     index.put(chunks.clone()).await.unwrap();
-    let newest = index.newest(HotQuery { bucket: Some(7), ..everything("large") }).await.unwrap();
+    let newest = index.newest(HotQuery { bucket: Some(7), ..everything("large") }).await.unwrap().chunks;
     let expected: Vec<_> = chunks.iter().filter(|chunk| chunk.time_bucket > 0).rev().cloned().collect();
     assert_eq!(newest.len(), 15);
     assert_eq!(newest, expected);
-    let older = index.newest(HotQuery { to: TIME_BUCKET_MICROS - 1, ..everything("large") }).await.unwrap();
+    let older = index.newest(HotQuery { to: TIME_BUCKET_MICROS - 1, ..everything("large") }).await.unwrap().chunks;
     assert_eq!(older.len(), 15);
 }
 
@@ -90,7 +86,7 @@ async fn the_newest_chunk_wanted_lies_behind_many_that_are_not() {
         chunks.push(expired);
     }
     index.put(chunks).await.unwrap();
-    assert_eq!(index.newest(everything("behind")).await.unwrap(), [wanted]);
+    assert_eq!(index.newest(everything("behind")).await.unwrap().chunks, [wanted]);
 }
 
 #[tokio::test]
@@ -99,7 +95,7 @@ async fn every_bucket_is_read() {
     let index = index(client, table);
     index.put((0..BUCKETS).map(|bucket| contract::chunk("all", bucket, 1, (1, 2))).collect()).await.unwrap();
     let mut buckets: Vec<u16> =
-        index.newest(everything("all")).await.unwrap().into_iter().map(|chunk| chunk.bucket).collect();
+        index.newest(everything("all")).await.unwrap().chunks.into_iter().map(|chunk| chunk.bucket).collect();
     buckets.sort_unstable();
     assert_eq!(buckets, (0..BUCKETS).collect::<Vec<_>>());
 }

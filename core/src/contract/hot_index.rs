@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::clock::Micros;
-use crate::hot::{HotChunk, HotQuery, PutPosition, PutQuery, TIME_BUCKET_MICROS, time_bucket_of};
+use crate::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, TIME_BUCKET_MICROS, time_bucket_of};
 use crate::identity::BatchIdentity;
 use crate::ports::HotIndex;
 use crate::record::{DeliveryBatch, StreamRecord};
@@ -19,7 +19,7 @@ use crate::{RecordIdentity, SequenceNumber, ShardId};
 /// When the index breaks the contract.
 pub async fn all(index: &dyn HotIndex) {
     what_was_put_is_read_back_whole(index).await;
-    the_newest_time_bucket_comes_first(index).await;
+    the_newest_come_first_however_many_are_asked_for(index).await;
     a_bucket_and_a_range_narrow_what_is_read(index).await;
     a_chunk_put_again_takes_the_place_of_the_first(index).await;
     an_expired_chunk_is_never_read(index).await;
@@ -57,12 +57,36 @@ fn identity(batch: u64) -> BatchIdentity {
     DeliveryBatch { records: vec![record] }.identity()
 }
 
-fn everything(dataset: &str) -> HotQuery {
-    HotQuery { dataset: dataset.to_owned(), bucket: None, from: Micros::MIN, to: Micros::MAX, now: 0 }
+/// A question for all chunks of a dataset.
+pub fn everything(dataset: &str) -> HotQuery {
+    let (from, to, below) = (Micros::MIN, Micros::MAX, Micros::MAX);
+    HotQuery { dataset: dataset.to_owned(), bucket: None, from, to, below, most: 9, now: 0 }
 }
 
-async fn newest(index: &dyn HotIndex, query: HotQuery) -> Vec<HotChunk> {
-    index.newest(query).await.expect("the index can be asked")
+/// All chunks that a question wants, asked for until there are no more.
+///
+/// # Panics
+///
+/// When the index cannot be asked, or an answer does not hold what it says.
+pub async fn newest(index: &dyn HotIndex, query: HotQuery) -> Vec<HotChunk> {
+    let mut all: Vec<HotChunk> = Vec::new();
+    let mut below = query.below;
+    loop {
+        let asked = HotQuery { below, ..query.clone() };
+        let Newest { chunks, below: next } = index.newest(asked).await.expect("the index can be asked");
+        let is_within = |chunk: &HotChunk| chunk.max_time <= below && next.is_none_or(|next| chunk.max_time > next);
+        assert!(chunks.iter().all(is_within), "between {below} and {next:?}: {chunks:?}");
+        all.extend(chunks);
+        match next {
+            Some(next) => {
+                assert!(next < below, "{next} is not below {below}");
+                below = next;
+            }
+            None => break,
+        }
+    }
+    assert!(all.is_sorted_by(|one, next| one.max_time >= next.max_time), "the newest come first: {all:?}");
+    all
 }
 
 async fn put(index: &dyn HotIndex, chunks: Vec<HotChunk>) {
@@ -86,23 +110,37 @@ pub async fn what_was_put_is_read_back_whole(index: &dyn HotIndex) {
     assert_eq!(newest(index, everything("whol")).await, [], "another dataset's chunks are not read");
 }
 
-/// One time bucket at a time, newest first, and newest first within it.
+/// By their newest row, over all time buckets and buckets, whether they are asked for one by one or all at once.
 ///
 /// # Panics
 ///
 /// When the index breaks the contract.
-pub async fn the_newest_time_bucket_comes_first(index: &dyn HotIndex) {
+pub async fn the_newest_come_first_however_many_are_asked_for(index: &dyn HotIndex) {
     let at = |time_bucket: i64, offset: Micros| time_bucket * TIME_BUCKET_MICROS + offset;
     let older = chunk("order", 1, 1, (at(-2, 5), at(-2, 9)));
     let first = chunk("order", 1, 2, (at(4, 0), at(4, 10)));
     let second = chunk("order", 2, 3, (at(4, 1), at(4, 30)));
     let third = chunk("order", 1, 4, (at(4, 2), at(4, 20)));
     put(index, vec![older.clone(), first.clone(), second.clone(), third.clone()]).await;
-    assert_eq!(newest(index, everything("order")).await, [second, third, first]);
-    let before = HotQuery { to: at(4, 0) - 1, ..everything("order") };
-    assert_eq!(newest(index, before).await, std::slice::from_ref(&older));
-    let before = HotQuery { to: older.time_bucket - 1, ..everything("order") };
-    assert_eq!(newest(index, before).await, []);
+    for most in [1, 2, 3, usize::MAX] {
+        let all = HotQuery { most, ..everything("order") };
+        assert_eq!(newest(index, all.clone()).await, [&second, &third, &first, &older].map(Clone::clone));
+        let below = |below| HotQuery { below, ..all.clone() };
+        assert_eq!(newest(index, below(at(4, 20))).await, [&third, &first, &older].map(Clone::clone));
+        assert_eq!(newest(index, below(at(4, 19))).await, [&first, &older].map(Clone::clone));
+        let of_bucket = HotQuery { bucket: Some(1), ..below(at(4, 20)) };
+        assert_eq!(newest(index, of_bucket).await, [&third, &first, &older].map(Clone::clone));
+        let within = HotQuery { from: at(-1, 0), to: at(4, 1), ..below(at(4, 29)) };
+        assert_eq!(newest(index, within).await, [first.clone()]);
+        let before = HotQuery { to: at(4, 0) - 1, ..all.clone() };
+        assert_eq!(newest(index, before).await, std::slice::from_ref(&older));
+        let before = HotQuery { to: older.time_bucket - 1, ..all };
+        assert_eq!(newest(index, before).await, []);
+    }
+    let ties: Vec<HotChunk> = (1..=3).map(|batch| chunk("ties", 1, batch, (5, 7))).collect();
+    put(index, ties.clone()).await;
+    let found = newest(index, HotQuery { most: 1, ..everything("ties") }).await;
+    assert!(found.len() == 3 && ties.iter().all(|chunk| found.contains(chunk)), "{found:?}");
 }
 
 /// Only chunks of the bucket asked for, and only those whose times meet the range, both ends included.

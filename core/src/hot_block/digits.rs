@@ -1,8 +1,5 @@
 //! Texts that are nothing but 128 bits, written in hexadecimal digits: as 16 bytes, and as texts again.
 
-use arrow::array::{Array, FixedSizeBinaryArray, StringArray};
-use arrow::buffer::{Buffer, OffsetBuffer};
-
 /// How 128 bits are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -26,7 +23,7 @@ impl Form {
         [Self::Uuid, Self::Hex].into_iter().find(|form| form.length() == length)
     }
 
-    fn length(self) -> usize {
+    pub(super) fn length(self) -> usize {
         match self {
             Self::Uuid => Self::LONGEST,
             Self::Hex => 32,
@@ -51,29 +48,22 @@ impl Form {
         }
     }
 
-    fn write(self, bits: &[u8], texts: &mut Vec<u8>) {
+    /// The text of 128 bits, written into `text`.
+    #[inline]
+    pub(super) fn text<'t>(self, bits: &[u8], text: &'t mut [u8; Self::LONGEST]) -> &'t [u8] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let start = texts.len();
+        let mut at = 0;
         for byte in bits {
-            if self == Self::Uuid && HYPHENS.contains(&(texts.len() - start)) {
-                texts.push(b'-');
+            if self == Self::Uuid && HYPHENS.contains(&at) {
+                text[at] = b'-';
+                at += 1;
             }
-            texts.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            text[at] = DIGITS[usize::from(byte >> 4)];
+            text[at + 1] = DIGITS[usize::from(byte & 15)];
+            at += 2;
         }
+        &text[..at]
     }
-}
-
-/// The texts again; `None`: they are not of 16 bytes each.
-pub(super) fn unpack(bytes: &FixedSizeBinaryArray, form: Form) -> Option<StringArray> {
-    if bytes.value_length() != Form::BYTES as i32 {
-        return None;
-    }
-    let ends = OffsetBuffer::from_repeated_length(form.length(), bytes.len());
-    let mut texts = Vec::with_capacity(bytes.len() * form.length());
-    for row in 0..bytes.len() {
-        form.write(bytes.value(row), &mut texts);
-    }
-    StringArray::try_new(ends, Buffer::from_vec(texts), bytes.nulls().cloned()).ok()
 }
 
 /// Eight characters of a text from `at` on.
@@ -106,3 +96,6 @@ fn of_eight(digits: u64) -> (u32, bool) {
     bytes = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
     ((bytes | bytes >> 16) as u32, are_digits)
 }
+
+#[cfg(test)]
+mod tests;

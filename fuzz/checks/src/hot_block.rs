@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use alluvium_core::hot_block::{HotBlockError, HotBlockWriter, read_block};
+use alluvium_core::hot_block::{HotBlockError, HotBlockReader, HotBlockWriter, read_block};
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt32Array,
 };
-use arrow::compute::{cast, take_record_batch};
+use arrow::compute::{cast, filter_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
 use crate::pick::Pick;
@@ -20,23 +20,26 @@ pub fn hot_block(bytes: &[u8]) {
     let mut pick = Pick(bytes);
     match pick.byte() {
         0 => read(pick.rest()),
-        1 => read(&zstd::bulk::compress(pick.rest(), 1).unwrap()),
+        1 => {
+            let content = pick.rest();
+            read_in_part(&block_of(content.len(), &lz4_flex::block::compress(content)));
+        }
         2 => {
             let content = pick.rest();
-            read(&second_version(content.len(), &lz4_flex::block::compress(content)));
+            read(&block_of(content.len(), &lz4_flex::block::compress(content)));
         }
         3 => {
             let content_bytes = pick.number();
-            read(&second_version(content_bytes, pick.rest()));
+            read(&block_of(content_bytes, pick.rest()));
         }
         form => found_again(pick, form),
     }
 }
 
-/// A block of version 2 with a right checksum.
-fn second_version(content_bytes: usize, content: &[u8]) -> Vec<u8> {
+/// A block with a right checksum.
+fn block_of(content_bytes: usize, content: &[u8]) -> Vec<u8> {
     let checked = [&(content_bytes as u32).to_le_bytes(), content].concat();
-    [b"ALH2", &crc32c::crc32c(&checked).to_le_bytes()[..], &checked].concat()
+    [b"ALH3", &crc32c::crc32c(&checked).to_le_bytes()[..], &checked].concat()
 }
 
 /// A block is refused, or its rows are written and read again.
@@ -48,6 +51,31 @@ fn read(block: &[u8]) {
         Err(_) => {}
     }
     assert!(read_block(block, 0).is_err(), "no block is of nothing");
+}
+
+/// What a block has of a text and of some columns is what the whole of it says.
+fn read_in_part(block: &[u8]) {
+    let of_source = HotBlockReader::new(LIMIT_BYTES).read_with(block, &[("source", "a")]);
+    let Ok(all) = read_block(block, LIMIT_BYTES) else { return };
+    match of_source {
+        Ok(found) => {
+            let sources = all.column_by_name("source").unwrap().as_string::<i32>();
+            let wanted: BooleanArray = sources.iter().map(|source| Some(source == Some("a"))).collect();
+            let expected = filter_record_batch(&all, &wanted).unwrap();
+            match found {
+                Some(found) => assert_same(&found, &expected),
+                None => assert_eq!(expected.num_rows(), 0),
+            }
+        }
+        Err(HotBlockError::NoTexts(_)) => {}
+        Err(error) => panic!("the whole can be read, and a part cannot: {error}"),
+    }
+    let names: Vec<&str> = all.schema_ref().fields().iter().step_by(2).map(|field| field.name().as_str()).collect();
+    let some = HotBlockReader::of_columns(LIMIT_BYTES, &names).read_with(block, &[]).unwrap().unwrap();
+    for (field, column) in some.schema_ref().fields().iter().zip(some.columns()) {
+        let is_one = |(other, of_all): (&Arc<Field>, &ArrayRef)| other == field && of_all == column;
+        assert!(all.schema_ref().fields().iter().zip(all.columns()).any(is_one), "{field:?}");
+    }
 }
 
 /// Whether a dataset may have such columns.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use alluvium_core::Datasets;
 use alluvium_core::clock::{ManualClock, Micros};
-use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
+use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{
     Advice, HotIndex, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
 };
@@ -135,16 +135,21 @@ impl HotIndex for Counted {
         self.index.flush().await
     }
 
-    async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+    fn buckets(&self) -> u16 {
+        self.index.buckets()
+    }
+
+    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError> {
         let started = Instant::now();
-        let chunks = self.index.newest(query).await?;
+        let newest = self.index.newest(query).await?;
+        let chunks = &newest.chunks;
         let add = |count: &AtomicU64, what: u64| count.fetch_add(what, Ordering::Relaxed);
         add(&self.asked.calls, 1);
         add(&self.asked.chunks, chunks.len() as u64);
         add(&self.asked.rows, chunks.iter().map(|chunk| u64::from(chunk.rows)).sum());
         add(&self.asked.bytes, chunks.iter().map(|chunk| chunk.block.len() as u64).sum());
         add(&self.asked.nanos, started.elapsed().as_nanos() as u64);
-        Ok(chunks)
+        Ok(newest)
     }
 
     async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {

@@ -20,6 +20,7 @@ use alluvium_core::hot::HotChunk;
 use alluvium_core::hot_block::{EXPANDED_BYTES, read_block};
 use alluvium_core::{Datasets, DeliveryBatch, RecordIdentity, ShardId, StreamRecord};
 use alluvium_ingest::{Bodies, BodySettings, Generator, GeneratorSettings, Pace};
+use alluvium_local::hot::BUCKETS;
 use alluvium_transform::{Transform, TransformSettings};
 use anyhow::{Context as _, ensure};
 use arrow::record_batch::RecordBatch;
@@ -125,7 +126,8 @@ async fn write(
     chunks: &Chunks,
     items: &Items,
 ) -> anyhow::Result<Written> {
-    let transform = Transform::new(datasets.clone(), TransformSettings::default())?;
+    let settings = TransformSettings { hot_buckets: BUCKETS, ..TransformSettings::default() };
+    let transform = Transform::new(datasets.clone(), settings)?;
     let settings =
         GeneratorSettings { events: Some(events), rate_per_second: per_second, devices: DEVICES, ..Default::default() };
     let start = settings.start;

@@ -22,8 +22,11 @@ pub enum HotIndexError {
     /// Something in the file is not what this release writes.
     #[error("{0} is damaged; stop the node and delete the folder `hot`, it is rebuilt")]
     Damaged(&'static str),
+    /// A release before wrote the file.
+    #[error("it has the layout of a release before, which this one does not read")]
+    Before,
     /// A newer release wrote it.
-    #[error("a chunk has version {0}, newer than this release reads (1); use that release, or delete the folder `hot`")]
+    #[error("a chunk has version {0}, newer than this release reads (3); use that release, or delete the folder `hot`")]
     Version(u8),
     /// A chunk's rows cannot be read or written.
     #[error(transparent)]

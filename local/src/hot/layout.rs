@@ -1,14 +1,14 @@
 //! The bytes of keys and values.
 //!
 //! ```text
-//! chunk key     dataset | 00 | bucket u16 | time bucket i64 | part u16 | batch (32 hexadecimal digits)
-//! chunk value   version 02 | rows u32 | min time i64 | max time i64 | expires at i64 | put at i64 | block
-//! time key      dataset | 00 | bucket u16 | time bucket i64 | max time i64 | min time i64 | part u16 | batch
-//! expiry key    expires at i64 | chunk key
-//! put key       dataset | 00 | bucket u16 | put at i64 | the rest of the chunk key
+//! place         dataset | 00 | bucket u16 | time bucket i64 | max time i64 | min time i64 | part u16 | batch (32 hexadecimal digits)
+//! chunk         place -> version 03 | rows u32 | expires at i64 | put at i64 | block
+//! chunk's name  dataset | 00 | bucket u16 | time bucket i64 | part u16 | batch -> max time i64 | min time i64
+//! expiry key    expires at i64 | place
+//! put key       dataset | 00 | bucket u16 | put at i64 | the rest of the place
 //! ```
 //!
-//! In version 01 nothing said when a chunk was put, and it has no put key.
+//! So the chunks of a bucket lie one after the other by their newest rows, and a read of the newest is a walk over neighbours.
 //!
 //! Numbers are big-endian; the sign bit of an `i64` in a key is inverted, so that the order of bytes is that of numbers.
 
@@ -21,9 +21,7 @@ use serde::de::IntoDeserializer as _;
 
 use super::error::HotIndexError;
 
-const VERSION: u8 = 2;
-/// The version that does not say when a chunk was put, as is written of one of which nobody knows.
-const WITHOUT_PUT: u8 = 1;
+const VERSION: u8 = 3;
 
 fn ordered(time: Micros) -> [u8; 8] {
     ((time as u64) ^ (1 << 63)).to_be_bytes()
@@ -42,88 +40,108 @@ fn bucket_prefix(dataset: &str, bucket: u16) -> Vec<u8> {
 }
 
 /// Where a chunk lies.
-pub(super) fn chunk_key(chunk: &HotChunk) -> Vec<u8> {
-    let mut key = bucket_prefix(&chunk.dataset, chunk.bucket);
-    key.extend_from_slice(&ordered(chunk.time_bucket));
-    key.extend_from_slice(&chunk.part.to_be_bytes());
-    key.extend_from_slice(chunk.batch.as_str().as_bytes());
-    key
+pub(super) fn place(chunk: &HotChunk) -> Vec<u8> {
+    place_of(&name(chunk), times(chunk))
 }
 
-/// How many bytes of a time key stand between what it has in common with the chunk's key: the two times.
-const TIMES_BYTES: usize = 2 * 8;
-/// How many bytes of a chunk's key come after its time bucket.
+/// What a chunk is found by when it is put again, perhaps with other times.
+pub(super) fn name(chunk: &HotChunk) -> Vec<u8> {
+    let mut name = bucket_prefix(&chunk.dataset, chunk.bucket);
+    name.extend_from_slice(&ordered(chunk.time_bucket));
+    name.extend_from_slice(&chunk.part.to_be_bytes());
+    name.extend_from_slice(chunk.batch.as_str().as_bytes());
+    name
+}
+
+/// How many bytes of a name come after its time bucket.
 const PART_AND_BATCH_BYTES: usize = 2 + 32;
+/// How many bytes of a place stand between what it has in common with the chunk's name: the two times.
+const TIMES_BYTES: usize = 2 * 8;
 
-/// Where it is noted which times a chunk has, given its key.
-pub(super) fn time_key(chunk_key: &[u8], header: &Header) -> Vec<u8> {
-    let (until_time_bucket, part_and_batch) = chunk_key.split_at(chunk_key.len().saturating_sub(PART_AND_BATCH_BYTES));
-    let mut key = Vec::with_capacity(chunk_key.len() + TIMES_BYTES);
-    key.extend_from_slice(until_time_bucket);
-    key.extend_from_slice(&ordered(header.max_time));
-    key.extend_from_slice(&ordered(header.min_time));
-    key.extend_from_slice(part_and_batch);
-    key
+/// The times within a chunk's place.
+pub(super) fn times(chunk: &HotChunk) -> [u8; TIMES_BYTES] {
+    let mut times = [0; TIMES_BYTES];
+    times[..8].copy_from_slice(&ordered(chunk.max_time));
+    times[8..].copy_from_slice(&ordered(chunk.min_time));
+    times
 }
 
-/// A time key, read back.
-pub(super) struct TimeKey {
-    pub(super) chunk_key: Vec<u8>,
-    pub(super) max_time: Micros,
-    pub(super) min_time: Micros,
+/// Where the chunk of this name with these times lies.
+pub(super) fn place_of(name: &[u8], times: [u8; TIMES_BYTES]) -> Vec<u8> {
+    let (until_time_bucket, part_and_batch) = name.split_at(name.len().saturating_sub(PART_AND_BATCH_BYTES));
+    [until_time_bucket, &times, part_and_batch].concat()
 }
 
-impl TimeKey {
-    pub(super) fn read(key: &[u8]) -> Result<Self, HotIndexError> {
-        Self::split(key).ok_or(HotIndexError::Damaged("where a chunk's times are noted"))
-    }
-
-    fn split(key: &[u8]) -> Option<Self> {
-        let (rest, part_and_batch) = key.split_at_checked(key.len().checked_sub(PART_AND_BATCH_BYTES)?)?;
-        let (rest, min_time) = rest.split_last_chunk()?;
-        let (until_time_bucket, max_time) = rest.split_last_chunk()?;
-        Some(Self {
-            chunk_key: [until_time_bucket, part_and_batch].concat(),
-            max_time: from_ordered(*max_time),
-            min_time: from_ordered(*min_time),
-        })
-    }
+/// The name of the chunk that lies here.
+pub(super) fn name_of(place: &[u8]) -> Result<Vec<u8>, HotIndexError> {
+    let at = place.len().checked_sub(PART_AND_BATCH_BYTES).ok_or(HotIndexError::Damaged(A_PLACE))?;
+    let (rest, part_and_batch) = place.split_at(at);
+    let until_time_bucket = rest.len().checked_sub(TIMES_BYTES).ok_or(HotIndexError::Damaged(A_PLACE))?;
+    Ok([&rest[..until_time_bucket], part_and_batch].concat())
 }
 
-/// The time keys of one bucket that a query may want, from the time bucket `oldest` on: the first, and the first past them.
-pub(super) fn bucket_range(query: &HotQuery, bucket: u16, oldest: Micros) -> (Vec<u8>, Vec<u8>) {
+/// What is damaged where no chunk can lie.
+const A_PLACE: &str = "where a chunk lies";
+
+/// The places of one bucket that a query may want: the first, and the first past them.
+pub(super) fn bucket_range(query: &HotQuery, bucket: u16) -> (Vec<u8>, Vec<u8>) {
     let mut first = bucket_prefix(&query.dataset, bucket);
     let mut past_last = first.clone();
-    first.extend_from_slice(&ordered(oldest));
-    // A key goes on after its time bucket with times and a part, so this is greater than all of that time bucket.
-    past_last.extend_from_slice(&ordered(time_bucket_of(query.to)));
-    past_last.extend_from_slice(&[u8::MAX; TIMES_BYTES + 3]);
+    first.extend_from_slice(&ordered(time_bucket_of(query.from)));
+    // Of the time bucket in which the wanted times end, chunks may have rows that are newer.
+    let last = time_bucket_of(query.to);
+    let (last, newest) = if time_bucket_of(query.below) > last {
+        (last, Micros::MAX)
+    } else {
+        (time_bucket_of(query.below), query.below)
+    };
+    past_last.extend_from_slice(&ordered(last));
+    past_last.extend_from_slice(&ordered(newest));
+    // A place goes on with another time, a part and a batch, which is none of these bytes.
+    past_last.extend_from_slice(&[u8::MAX; 8 + 3]);
     (first, past_last)
 }
 
-/// A chunk's key, read back.
-pub(super) struct ChunkKey {
-    pub(super) bucket: u16,
-    pub(super) time_bucket: Micros,
+/// A place, read back.
+pub(super) struct Place {
+    bucket: u16,
+    time_bucket: Micros,
+    pub(super) max_time: Micros,
+    pub(super) min_time: Micros,
     part: u16,
     batch: BatchIdentity,
 }
 
-impl ChunkKey {
-    pub(super) fn read(key: &[u8]) -> Result<Self, HotIndexError> {
-        Self::split(key).ok_or(HotIndexError::Damaged("a chunk's key"))
+impl Place {
+    /// The times of a place: the newest row's, and the oldest row's.
+    pub(super) fn times(place: &[u8]) -> Result<(Micros, Micros), HotIndexError> {
+        let split = || {
+            let rest = &place[..place.len().checked_sub(PART_AND_BATCH_BYTES)?];
+            let (rest, min_time) = rest.split_last_chunk()?;
+            let (_, max_time) = rest.split_last_chunk()?;
+            Some((from_ordered(*max_time), from_ordered(*min_time)))
+        };
+        split().ok_or(HotIndexError::Damaged(A_PLACE))
     }
 
-    fn split(key: &[u8]) -> Option<Self> {
-        let after_dataset = key.iter().position(|byte| *byte == 0)? + 1;
-        let (bucket, rest) = key[after_dataset..].split_first_chunk()?;
+    fn read(place: &[u8]) -> Result<Self, HotIndexError> {
+        Self::split(place).ok_or(HotIndexError::Damaged(A_PLACE))
+    }
+
+    fn split(place: &[u8]) -> Option<Self> {
+        let after_dataset = place.iter().position(|byte| *byte == 0)? + 1;
+        let (bucket, rest) = place[after_dataset..].split_first_chunk()?;
         let (time_bucket, rest) = rest.split_first_chunk()?;
+        let (max_time, rest) = rest.split_first_chunk()?;
+        let (min_time, rest) = rest.split_first_chunk()?;
         let (part, batch) = rest.split_first_chunk()?;
         let batch: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
             std::str::from_utf8(batch).ok()?.into_deserializer();
         Some(Self {
             bucket: u16::from_be_bytes(*bucket),
             time_bucket: from_ordered(*time_bucket),
+            max_time: from_ordered(*max_time),
+            min_time: from_ordered(*min_time),
             part: u16::from_be_bytes(*part),
             batch: BatchIdentity::deserialize(batch).ok()?,
         })
@@ -134,89 +152,59 @@ impl ChunkKey {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     rows: u32,
-    pub(super) min_time: Micros,
-    pub(super) max_time: Micros,
     pub(super) expires_at: Micros,
-    /// `None`: nobody knows when.
-    pub(super) put_at: Option<Micros>,
+    pub(super) put_at: Micros,
 }
 
 impl Header {
-    /// Of a chunk that is put at this time.
-    pub(super) fn of(chunk: &HotChunk, put_at: Option<Micros>) -> Self {
-        let HotChunk { rows, min_time, max_time, expires_at, .. } = *chunk;
-        Self { rows, min_time, max_time, expires_at, put_at }
-    }
+    const BYTES: usize = 1 + 4 + 8 + 8;
 
-    fn bytes(&self) -> usize {
-        1 + 4 + 8 + 8 + 8 + self.put_at.map_or(0, |_| 8)
+    /// Of a chunk that is put at this time.
+    pub(super) fn of(chunk: &HotChunk, put_at: Micros) -> Self {
+        Self { rows: chunk.rows, expires_at: chunk.expires_at, put_at }
     }
 
     pub(super) fn read(value: &[u8]) -> Result<Self, HotIndexError> {
         let damaged = || HotIndexError::Damaged("a chunk's header");
         let (version, rest) = value.split_first().ok_or_else(damaged)?;
-        if !matches!(*version, VERSION | WITHOUT_PUT) {
+        if *version != VERSION {
             return Err(HotIndexError::Version(*version));
         }
         let (rows, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let (min_time, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let (max_time, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (expires_at, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let put_at = match *version {
-            VERSION => Some(Micros::from_be_bytes(*rest.first_chunk().ok_or_else(damaged)?)),
-            _ => None,
-        };
+        let put_at = rest.first_chunk().ok_or_else(damaged)?;
         Ok(Self {
-            put_at,
             rows: u32::from_be_bytes(*rows),
-            min_time: Micros::from_be_bytes(*min_time),
-            max_time: Micros::from_be_bytes(*max_time),
             expires_at: Micros::from_be_bytes(*expires_at),
+            put_at: Micros::from_be_bytes(*put_at),
         })
     }
 }
 
-/// The header and block of a chunk that was put at this time.
-pub(super) fn chunk_value(chunk: &HotChunk, put_at: Option<Micros>) -> Vec<u8> {
-    let mut value = Vec::with_capacity(64 + chunk.block.len());
-    value.push(if put_at.is_some() { VERSION } else { WITHOUT_PUT });
-    value.extend_from_slice(&chunk.rows.to_be_bytes());
-    for time in [chunk.min_time, chunk.max_time, chunk.expires_at].into_iter().chain(put_at) {
-        value.extend_from_slice(&time.to_be_bytes());
-    }
+/// The header and block of a chunk.
+pub(super) fn chunk_value(chunk: &HotChunk, header: Header) -> Vec<u8> {
+    let mut value = Vec::with_capacity(Header::BYTES + chunk.block.len());
+    value.push(VERSION);
+    value.extend_from_slice(&header.rows.to_be_bytes());
+    value.extend_from_slice(&header.expires_at.to_be_bytes());
+    value.extend_from_slice(&header.put_at.to_be_bytes());
     value.extend_from_slice(&chunk.block);
     value
 }
 
-/// Puts a chunk together again.
-pub(super) fn chunk(dataset: &str, key: ChunkKey, header: Header, value: &[u8]) -> HotChunk {
-    HotChunk {
-        dataset: dataset.to_owned(),
-        bucket: key.bucket,
-        time_bucket: key.time_bucket,
-        batch: key.batch,
-        part: key.part,
-        rows: header.rows,
-        min_time: header.min_time,
-        max_time: header.max_time,
-        expires_at: header.expires_at,
-        block: Bytes::copy_from_slice(&value[header.bytes()..]),
-    }
-}
-
-/// Puts a chunk together again out of its key and value alone.
-pub(super) fn whole_chunk(key: &[u8], value: &[u8]) -> Result<HotChunk, HotIndexError> {
-    let dataset = key.split(|byte| *byte == 0).next().and_then(|name| std::str::from_utf8(name).ok());
-    let dataset = dataset.ok_or(HotIndexError::Damaged("a chunk's key"))?;
-    Ok(chunk(dataset, ChunkKey::read(key)?, Header::read(value)?, value))
+/// Puts a chunk together again out of its place and value.
+pub(super) fn chunk(place: &[u8], header: Header, value: &[u8]) -> Result<HotChunk, HotIndexError> {
+    let dataset = place.split(|byte| *byte == 0).next().and_then(|name| std::str::from_utf8(name).ok());
+    let dataset = dataset.ok_or(HotIndexError::Damaged(A_PLACE))?.to_owned();
+    let Place { bucket, time_bucket, max_time, min_time, part, batch } = Place::read(place)?;
+    let (rows, expires_at) = (header.rows, header.expires_at);
+    let block = Bytes::copy_from_slice(&value[Header::BYTES..]);
+    Ok(HotChunk { dataset, bucket, time_bucket, batch, part, rows, min_time, max_time, expires_at, block })
 }
 
 /// Where it is noted that a chunk expires.
-pub(super) fn expiry_key(expires_at: Micros, chunk_key: &[u8]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(8 + chunk_key.len());
-    key.extend_from_slice(&ordered(expires_at));
-    key.extend_from_slice(chunk_key);
-    key
+pub(super) fn expiry_key(expires_at: Micros, place: &[u8]) -> Vec<u8> {
+    [&ordered(expires_at), place].concat()
 }
 
 /// The first key past those of chunks that have expired at `now`.
@@ -227,24 +215,24 @@ pub(super) fn expiry_past(now: Micros) -> Vec<u8> {
     key
 }
 
-/// The chunk's key within an expiry key.
-pub(super) fn chunk_key_of_expiry(key: &[u8]) -> Result<&[u8], HotIndexError> {
+/// Where the chunk lies that an expiry key notes.
+pub(super) fn place_of_expiry(key: &[u8]) -> Result<&[u8], HotIndexError> {
     key.get(8..).ok_or(HotIndexError::Damaged("an expiry key"))
 }
 
-/// How many bytes of a chunk's key say in which bucket of which dataset it lies.
-fn prefix_bytes(chunk_key: &[u8]) -> Result<usize, HotIndexError> {
-    let after_dataset = chunk_key.iter().position(|byte| *byte == 0).map(|end| end + 1 + size_of::<u16>());
-    after_dataset.filter(|end| *end <= chunk_key.len()).ok_or(HotIndexError::Damaged("a chunk's key"))
+/// How many bytes of a place say in which bucket of which dataset it is.
+fn prefix_bytes(place: &[u8]) -> Result<usize, HotIndexError> {
+    let after_dataset = place.iter().position(|byte| *byte == 0).map(|end| end + 1 + size_of::<u16>());
+    after_dataset.filter(|end| *end <= place.len()).ok_or(HotIndexError::Damaged(A_PLACE))
 }
 
-/// Where it is noted that a chunk was put at this time.
-pub(super) fn put_key(at: Micros, chunk_key: &[u8]) -> Result<Vec<u8>, HotIndexError> {
-    let (prefix, rest) = chunk_key.split_at(prefix_bytes(chunk_key)?);
+/// Where it is noted that the chunk of this place was put at this time.
+pub(super) fn put_key(at: Micros, place: &[u8]) -> Result<Vec<u8>, HotIndexError> {
+    let (prefix, rest) = place.split_at(prefix_bytes(place)?);
     Ok([prefix, ordered(at).as_slice(), rest].concat())
 }
 
-/// When the chunk was put that a put key notes, and its key.
+/// When the chunk was put that a put key notes, and where it lies.
 pub(super) fn split_put_key(key: &[u8]) -> Result<(Micros, Vec<u8>), HotIndexError> {
     let (prefix, rest) = key.split_at(prefix_bytes(key)?);
     let (at, rest) = rest.split_first_chunk().ok_or(HotIndexError::Damaged("the order of its chunks"))?;

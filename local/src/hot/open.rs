@@ -3,11 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::{Database, Durability, ReadableTable, ReadableTableMetadata as _, WriteTransaction};
+use redb::{Database, Durability, TableHandle as _};
 
 use super::error::HotIndexError;
-use super::layout::{self, Header};
-use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, LAST_PUT, PUTS, TIMES, write};
+use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, LAST_PUT, NAMES, PUTS, write};
 
 /// The files of an index.
 #[derive(Debug)]
@@ -119,33 +118,23 @@ pub(super) fn sync(dir: &Path) -> Result<(), HotIndexError> {
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("sync", dir))
 }
 
+/// A table of an index whose chunks this release does not read.
+const BEFORE: &str = "chunks.v1";
+
 /// Makes the tables where they are missing, so that readers always find them.
 fn make_tables(database: &Database) -> Result<(), HotIndexError> {
     write(database, Durability::Immediate, |transaction| {
+        if transaction.list_tables()?.any(|table| table.name() == BEFORE) {
+            return Err(HotIndexError::Before);
+        }
         transaction.open_table(EXPIRY)?;
         transaction.open_table(PUTS)?;
         transaction.open_table(LAST_PUT)?;
         transaction.open_table(COMPLETE_SINCE)?;
-        let chunks = transaction.open_table(CHUNKS)?;
-        if transaction.open_table(TIMES)?.len()? != chunks.len()? {
-            note_times(transaction, &chunks)?;
-        }
+        transaction.open_table(CHUNKS)?;
+        transaction.open_table(NAMES)?;
         Ok(())
     })
-}
-
-/// Notes the times of all chunks. A release that did not note them has written some.
-fn note_times(
-    transaction: &WriteTransaction,
-    chunks: &impl ReadableTable<&'static [u8], &'static [u8]>,
-) -> Result<(), HotIndexError> {
-    transaction.delete_table(TIMES)?;
-    let mut times = transaction.open_table(TIMES)?;
-    for entry in chunks.iter()? {
-        let (key, value) = entry?;
-        times.insert(layout::time_key(key.value(), &Header::read(value.value())?).as_slice(), ())?;
-    }
-    Ok(())
 }
 
 pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> HotIndexError {

@@ -1,15 +1,17 @@
 //! What was put, in its order.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Mutex, TryLockError};
 
 use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{BUCKETS, PutPosition, PutQuery, Puts};
+use alluvium_core::hot::{PutPosition, PutQuery, Puts};
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
 use super::error::HotIndexError;
 use super::layout::{self, Header};
-use super::{CHUNKS, LAST_PUT, PUTS};
+use super::{BUCKETS, CHUNKS, LAST_PUT, PUTS};
 
 /// The index at a moment, and where its puts end then: the next one comes there or later.
 pub(super) struct Reading {
@@ -40,25 +42,28 @@ impl Reading {
 pub(super) fn puts(reading: &Reading, query: &PutQuery) -> Result<Puts, HotIndexError> {
     let Reading { transaction, end } = reading;
     let (chunks, puts) = (transaction.open_table(CHUNKS)?, transaction.open_table(PUTS)?);
-    let mut noted: Vec<(Micros, Vec<u8>)> = Vec::new();
     let mut more = false;
+    // Of all buckets the first notes, so that no more are read than are told of; no two chunks were put at the same time.
+    let (mut heads, mut notes) = (BinaryHeap::new(), HashMap::new());
     for bucket in query.bucket.map_or(0..BUCKETS, |bucket| bucket..bucket + 1) {
         let (first, past_last) = layout::put_range(&query.dataset, bucket, query.from.time());
-        // One more than wanted tells whether there is more; the first may lie before the position, at its time.
-        for entry in puts.range(first.as_slice()..past_last.as_slice())?.take(query.most.saturating_add(2)) {
-            noted.push(layout::split_put_key(entry?.0.value())?);
+        let mut rest = puts.range(first.as_slice()..past_last.as_slice())?;
+        if let Some(entry) = rest.next() {
+            heads.push((Reverse(layout::split_put_key(entry?.0.value())?), bucket));
+            notes.insert(bucket, rest);
         }
     }
-    // No two chunks were put at the same time.
-    noted.sort_unstable();
     let mut found = Puts { chunks: Vec::new(), up_to: query.from.clone(), more };
     let mut looked_at = 0;
-    for (at, key) in noted {
+    while let Some((Reverse((at, key)), bucket)) = heads.pop() {
+        if let Some(entry) = notes.get_mut(&bucket).and_then(Iterator::next) {
+            heads.push((Reverse(layout::split_put_key(entry?.0.value())?), bucket));
+        }
         let Some(value) = chunks.get(key.as_slice())? else {
             return Err(HotIndexError::Damaged("the order of its chunks"));
         };
         let header = Header::read(value.value())?;
-        let chunk = layout::whole_chunk(&key, value.value())?;
+        let chunk = layout::chunk(&key, header, value.value())?;
         let position = PutPosition::of(at, &chunk);
         if position < query.from {
             continue;

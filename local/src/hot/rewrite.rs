@@ -44,16 +44,17 @@ fn copy(
     let reading = from.begin_read()?;
     let chunks = reading.open_table(CHUNKS)?;
     let mut kept = Vec::new();
-    let store = |kept: &mut Vec<(HotChunk, Option<Micros>)>| {
+    let store = |kept: &mut Vec<(HotChunk, Micros)>| {
         write(to, Durability::None, |transaction| {
             let mut tables = Tables::open(transaction)?;
             kept.drain(..).try_for_each(|(chunk, put_at)| tables.put(&chunk, put_at))
         })
     };
     for entry in chunks.iter()? {
-        let (key, value) = entry?;
-        let put_at = layout::Header::read(value.value())?.put_at;
-        kept.extend(change(layout::whole_chunk(key.value(), value.value())?)?.map(|chunk| (chunk, put_at)));
+        let (place, value) = entry?;
+        let header = layout::Header::read(value.value())?;
+        let chunk = layout::chunk(place.value(), header, value.value())?;
+        kept.extend(change(chunk)?.map(|chunk| (chunk, header.put_at)));
         if kept.len() == AT_ONCE {
             store(&mut kept)?;
         }

@@ -6,7 +6,7 @@ use redb::{Database, Durability, ReadableTable as _, Table, WriteTransaction};
 
 use super::error::HotIndexError;
 use super::layout::{self, Header};
-use super::{CHUNKS, EXPIRE_AT_ONCE, EXPIRY, LAST_PUT, PUTS, TIMES, write};
+use super::{CHUNKS, EXPIRE_AT_ONCE, EXPIRY, LAST_PUT, NAMES, PUTS, write};
 
 /// Puts chunks at this time, or right after the last put if that was later.
 pub(super) fn put(database: &Database, chunks: &[HotChunk], now: Micros) -> Result<(), HotIndexError> {
@@ -16,7 +16,7 @@ pub(super) fn put(database: &Database, chunks: &[HotChunk], now: Micros) -> Resu
         let mut at = last.map_or(now, |last| now.max(last.saturating_add(1)));
         let mut tables = Tables::open(transaction)?;
         for chunk in chunks {
-            tables.put(chunk, Some(at))?;
+            tables.put(chunk, at)?;
             at = at.saturating_add(1);
         }
         last_put.insert((), at - 1)?;
@@ -32,7 +32,7 @@ pub(super) fn expire(database: &Database, now: Micros) -> Result<usize, HotIndex
 /// The tables that hold chunks, within a transaction.
 pub(super) struct Tables<'t> {
     chunks: Table<'t, &'static [u8], &'static [u8]>,
-    times: Table<'t, &'static [u8], ()>,
+    names: Table<'t, &'static [u8], [u8; 16]>,
     expiry: Table<'t, &'static [u8], ()>,
     puts: Table<'t, &'static [u8], ()>,
 }
@@ -41,26 +41,23 @@ impl<'t> Tables<'t> {
     pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, HotIndexError> {
         Ok(Self {
             chunks: transaction.open_table(CHUNKS)?,
-            times: transaction.open_table(TIMES)?,
+            names: transaction.open_table(NAMES)?,
             expiry: transaction.open_table(EXPIRY)?,
             puts: transaction.open_table(PUTS)?,
         })
     }
 
-    /// Writes a chunk that was put at this time, over one of the same key; `None`: nobody knows when.
-    pub(super) fn put(&mut self, chunk: &HotChunk, at: Option<Micros>) -> Result<(), HotIndexError> {
-        let (key, header) = (layout::chunk_key(chunk), Header::of(chunk, at));
-        let value = layout::chunk_value(chunk, at);
-        let before = self.chunks.insert(key.as_slice(), value.as_slice())?;
-        let before = before.map(|before| Header::read(before.value())).transpose()?;
+    /// Writes a chunk that was put at this time, over one of the same name.
+    pub(super) fn put(&mut self, chunk: &HotChunk, at: Micros) -> Result<(), HotIndexError> {
+        let (name, times) = (layout::name(chunk), layout::times(chunk));
+        let before = self.names.insert(name.as_slice(), times)?.map(|times| times.value());
         if let Some(before) = before {
-            self.forget_notes(&key, &before)?;
+            self.forget(&layout::place_of(&name, before))?;
         }
-        self.times.insert(layout::time_key(&key, &header).as_slice(), ())?;
-        self.expiry.insert(layout::expiry_key(header.expires_at, &key).as_slice(), ())?;
-        if let Some(at) = at {
-            self.puts.insert(layout::put_key(at, &key)?.as_slice(), ())?;
-        }
+        let (place, header) = (layout::place(chunk), Header::of(chunk, at));
+        self.chunks.insert(place.as_slice(), layout::chunk_value(chunk, header).as_slice())?;
+        self.expiry.insert(layout::expiry_key(header.expires_at, &place).as_slice(), ())?;
+        self.puts.insert(layout::put_key(at, &place)?.as_slice(), ())?;
         Ok(())
     }
 
@@ -70,25 +67,20 @@ impl<'t> Tables<'t> {
         let expired: Vec<Vec<u8>> =
             expired.map(|entry| entry.map(|(key, _)| key.value().to_vec())).collect::<Result<_, _>>()?;
         for expiry_key in &expired {
-            let key = layout::chunk_key_of_expiry(expiry_key)?;
-            let chunk = self.chunks.remove(key)?;
-            match chunk.map(|chunk| Header::read(chunk.value())).transpose()? {
-                Some(header) => self.forget_notes(key, &header)?,
-                None => {
-                    self.expiry.remove(expiry_key.as_slice())?;
-                }
-            }
+            let place = layout::place_of_expiry(expiry_key)?;
+            self.forget(place)?;
+            self.names.remove(layout::name_of(place)?.as_slice())?;
+            self.expiry.remove(expiry_key.as_slice())?;
         }
         Ok(expired.len())
     }
 
-    /// Forgets what is noted of a chunk.
-    fn forget_notes(&mut self, key: &[u8], header: &Header) -> Result<(), HotIndexError> {
-        self.times.remove(layout::time_key(key, header).as_slice())?;
-        self.expiry.remove(layout::expiry_key(header.expires_at, key).as_slice())?;
-        if let Some(at) = header.put_at {
-            self.puts.remove(layout::put_key(at, key)?.as_slice())?;
-        }
+    /// Forgets the chunk that lies here, but for its name.
+    fn forget(&mut self, place: &[u8]) -> Result<(), HotIndexError> {
+        let chunk = self.chunks.remove(place)?;
+        let Some(header) = chunk.map(|chunk| Header::read(chunk.value())).transpose()? else { return Ok(()) };
+        self.expiry.remove(layout::expiry_key(header.expires_at, place).as_slice())?;
+        self.puts.remove(layout::put_key(header.put_at, place)?.as_slice())?;
         Ok(())
     }
 }

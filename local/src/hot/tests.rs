@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use alluvium_core::ManualClock;
-use alluvium_core::contract::hot_index as contract;
+use alluvium_core::contract::hot_index::{self as contract, everything};
 use alluvium_core::hot::TIME_BUCKET_MICROS;
 use proptest::prelude::*;
 
@@ -15,10 +15,6 @@ fn try_open(dir: &Path) -> Result<(RedbHotIndex, Opened), HotIndexError> {
 
 fn open(dir: &Path) -> (RedbHotIndex, Opened) {
     try_open(dir).unwrap()
-}
-
-fn everything(dataset: &str) -> HotQuery {
-    HotQuery { dataset: dataset.to_owned(), bucket: None, from: Micros::MIN, to: Micros::MAX, now: 0 }
 }
 
 #[tokio::test]
@@ -43,31 +39,36 @@ async fn what_was_flushed_outlives_a_process_that_died() {
     std::fs::copy(dir.path().join("index.redb"), left.path().join("index.redb")).unwrap();
     let (index, opened) = open(left.path());
     assert_eq!(opened, Opened::Existing);
-    assert_eq!(index.newest(everything("crash")).await.unwrap(), [kept]);
+    assert_eq!(contract::newest(&index, everything("crash")).await, [kept]);
     assert_eq!(index.complete_since("crash").await.unwrap(), Some(50));
     index.put(vec![contract::chunk("crash", 1, 3, (500, 600))]).await.unwrap();
-    assert_eq!(index.newest(everything("crash")).await.unwrap().len(), 2);
+    assert_eq!(contract::newest(&index, everything("crash")).await.len(), 2);
 }
 
 #[tokio::test]
-async fn chunks_of_a_release_that_noted_no_times_are_found() {
+async fn a_chunk_that_is_put_again_with_other_times_is_there_once() {
     let dir = tempfile::tempdir().unwrap();
     let (index, _) = open(dir.path());
-    let (one, other) = (contract::chunk("before", 1, 1, (100, 200)), contract::chunk("before", 1, 2, (300, 400)));
+    let (one, other) = (contract::chunk("moved", 1, 1, (100, 200)), contract::chunk("moved", 1, 2, (300, 400)));
     index.put(vec![one.clone(), other.clone()]).await.unwrap();
-    write(&index.database.read().unwrap(), Durability::Immediate, |transaction| {
-        let noted = layout::time_key(&layout::chunk_key(&one), &Header::of(&one, None));
-        transaction.open_table(TIMES)?.remove(noted.as_slice())?;
-        Ok(())
-    })
-    .unwrap();
-    drop(index);
-    let (index, opened) = open(dir.path());
-    assert_eq!(opened, Opened::Existing);
-    assert_eq!(index.newest(everything("before")).await.unwrap(), [other.clone(), one.clone()]);
-    let moved = HotChunk { min_time: 150, ..one };
+    let moved = HotChunk { min_time: 150, max_time: 500, ..one };
     index.put(vec![moved.clone()]).await.unwrap();
-    assert_eq!(index.newest(everything("before")).await.unwrap(), [other, moved], "its times are noted once");
+    assert_eq!(contract::newest(&index, everything("moved")).await, [moved.clone(), other]);
+    let (expires_at, count) = (moved.expires_at, index.expire(moved.expires_at).await.unwrap());
+    assert_eq!((count, index.expire(expires_at + TIME_BUCKET_MICROS).await.unwrap()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_index_of_a_release_before_is_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::create(dir.path().join("index.redb")).unwrap();
+    let before: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("chunks.v1");
+    write(&database, Durability::Immediate, |transaction| Ok(transaction.open_table(before).map(drop)?)).unwrap();
+    drop(database);
+    let (index, opened) = open(dir.path());
+    let Opened::SetAside { why, .. } = opened else { panic!("{opened:?}") };
+    assert!(why.contains("a release before"), "{why}");
+    assert_eq!(index.complete_since("telemetry").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -107,7 +108,7 @@ async fn a_damaged_file_is_set_aside_and_the_index_starts_empty() {
         let (index, opened) = open(dir.path());
         let Opened::SetAside { kept, why } = opened else { panic!("{damage}: {opened:?}") };
         assert!(kept.exists() && !why.is_empty());
-        assert_eq!(index.newest(everything("damage")).await.unwrap(), []);
+        assert_eq!(contract::newest(&index, everything("damage")).await, []);
         assert_eq!(index.complete_since("damage").await.unwrap(), None, "readers must turn to the lake");
     }
 }
@@ -178,7 +179,7 @@ async fn what_is_left_out_of_a_rewrite_cannot_be_found_in_the_file_either() {
     index.rewrite(keep).await.unwrap();
     assert!(!finds("secret") && finds("kept") && finds("taken its place"));
     let blocks = async |index: &RedbHotIndex| -> Vec<_> {
-        index.newest(everything("wiped")).await.unwrap().into_iter().map(|chunk| chunk.block).collect()
+        contract::newest(index, everything("wiped")).await.into_iter().map(|chunk| chunk.block).collect()
     };
     assert_eq!(blocks(&reader).await.len(), 2, "clones read the new file");
     assert_eq!(index.complete_since("wiped").await.unwrap(), Some(50));
@@ -197,9 +198,9 @@ async fn a_rewrite_that_fails_changes_nothing() {
     let chunk = contract::chunk("same", 1, 1, (100, 200));
     index.put(vec![chunk.clone()]).await.unwrap();
     index.rewrite(|chunk| Err(HotBlockError::Damaged(chunk.block.len()))).await.unwrap_err();
-    assert_eq!(index.newest(everything("same")).await.unwrap(), std::slice::from_ref(&chunk));
+    assert_eq!(contract::newest(&index, everything("same")).await, std::slice::from_ref(&chunk));
     drop(index);
     let (index, _) = open(dir.path());
-    assert_eq!(index.newest(everything("same")).await.unwrap(), [chunk]);
+    assert_eq!(contract::newest(&index, everything("same")).await, [chunk]);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "what was half written is gone");
 }

@@ -11,12 +11,13 @@
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{PutPosition, PutQuery, bucket_of};
+use alluvium_core::hot_block::HotBlockReader;
 use arrow::record_batch::RecordBatch;
 
 use super::boundary::micros;
 use super::conform::conform;
 use super::cursor::AfterCursor;
-use super::hot::rows_of;
+use super::hot::{CHUNK_EXPANDED_BYTES, rows_of};
 use super::{PAGE_READS_ROWS, Readable, Records};
 use crate::error::QueryError;
 
@@ -73,11 +74,12 @@ pub(super) async fn read(
     limit: usize,
 ) -> Result<AfterPage, QueryError> {
     let bucket = match (&request.owner, &request.source) {
-        (Some(owner), Some(source)) => Some(bucket_of(owner, source)),
+        (Some(owner), Some(source)) => Some(bucket_of(owner, source, records.hot.buckets())),
         _ => None,
     };
     let now = records.clock.now_micros();
     let (mut place, complete) = begin(records, request, now).await?;
+    let mut reader = HotBlockReader::new(CHUNK_EXPANDED_BYTES);
     let mut batches = Vec::new();
     let (mut found, mut looked_at) = (0, 0);
     let mut more = request.after != After::Newest;
@@ -88,7 +90,7 @@ pub(super) async fn read(
         more = puts.more;
         for (position, chunk) in puts.chunks {
             looked_at += chunk.rows as usize;
-            let Some(rows) = rows_of(&chunk, request.owner.as_deref(), request.source.as_deref())? else {
+            let Some(rows) = rows_of(&mut reader, &chunk, request.owner.as_deref(), request.source.as_deref())? else {
                 place = place.at(position.past());
                 continue;
             };

@@ -5,133 +5,168 @@ use std::time::Duration;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, HotQuery, bucket_of};
-use alluvium_core::hot_block::{HotBlockError, read_rows_with};
+use alluvium_core::hot_block::{HotBlockError, HotBlockReader};
 use alluvium_core::ports::HotIndex;
 use arrow::record_batch::RecordBatch;
 
 use super::boundary::micros;
 use super::page::Scope;
-use super::rows::Rows;
+use super::rows::{KEYS, Rows};
 use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW};
 use crate::error::QueryError;
 
 /// The most bytes that one chunk may expand to. A chunk has at most 400 KB, and rows compress to a tenth or so.
-const CHUNK_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const CHUNK_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
 
-/// How much time the first slice covers. Slices grow while they hold little and shrink while they hold much, so that neither a
-/// sparse source takes many questions nor a dense dataset many megabytes in one answer.
+/// How many chunks are asked for first, of one bucket and of all: of all, each holds rows of the page. Each later question asks for more.
+const FIRST_OF_BUCKET: usize = 64;
+const FIRST_OF_ALL: usize = 16;
+const MORE: usize = 4;
+const MOST_CHUNKS: usize = 256;
+
+/// How much time above a page is asked for first where chunks of all sources lie.
 const FIRST_SLICE: Duration = Duration::from_secs(1);
-const FEW_CHUNKS: usize = 16;
-const MANY_CHUNKS: usize = 256;
 
 /// A walk through the chunks of one scope, newest first.
 pub(super) struct HotWalk<'a> {
     index: &'a dyn HotIndex,
     scope: &'a Scope,
     bucket: Option<u16>,
+    whole: HotBlockReader,
+    keys: HotBlockReader,
+    /// What lies above the page is still to be read.
+    above: bool,
     /// Chunks that are not decoded yet, by their newest row, newest first.
     pending: VecDeque<HotChunk>,
-    /// The upper end of the next question: everything newer has been asked for. `None`: everything has.
-    to: Option<Micros>,
-    /// The lower end of the next question.
-    from: Micros,
-    /// How much time a slice covers at the moment.
-    slice: Micros,
-    /// How many more rows may be read above the page for the sake of their keys alone.
-    budget_above: usize,
+    /// Where the next question begins: every chunk with a newer row has been asked for. `None`: all have.
+    below: Option<Micros>,
+    /// How many chunks the next question asks for.
+    most: usize,
 }
 
 impl<'a> HotWalk<'a> {
     pub(super) fn new(index: &'a dyn HotIndex, scope: &'a Scope) -> Self {
         let bucket = match (&scope.owner, &scope.source) {
-            (Some(owner), Some(source)) => Some(bucket_of(owner, source)),
+            (Some(owner), Some(source)) => Some(bucket_of(owner, source, index.buckets())),
             _ => None,
         };
-        let slice = micros(FIRST_SLICE);
-        let from = scope.newest.min(scope.now).saturating_sub(slice).max(scope.bottom());
-        let to = Some(scope.top());
-        Self { index, scope, bucket, pending: VecDeque::new(), to, from, slice, budget_above: DUPLICATE_ROWS }
+        Self {
+            index,
+            scope,
+            bucket,
+            whole: HotBlockReader::new(CHUNK_EXPANDED_BYTES),
+            keys: HotBlockReader::of_columns(CHUNK_EXPANDED_BYTES, &KEYS),
+            above: scope.newest < scope.top(),
+            pending: VecDeque::new(),
+            below: Some(scope.top()),
+            most: if bucket.is_some() { FIRST_OF_BUCKET } else { FIRST_OF_ALL },
+        }
     }
 
     /// No row that has not been read is newer than this; `None`: all have been read.
     pub(super) fn frontier(&self) -> Option<Micros> {
-        self.pending.front().map(|chunk| chunk.max_time).or(self.to)
+        self.pending.front().map(|chunk| chunk.max_time).or(self.below)
     }
 
-    /// Decodes one more chunk, or asks for the next slice.
+    /// Decodes one more chunk, or asks for the next ones.
     pub(super) async fn advance(&mut self, rows: &mut Rows) -> Result<(), QueryError> {
-        if let Some(chunk) = self.pending.pop_front() {
-            return self.decode(&chunk, rows);
+        if self.above {
+            self.above = false;
+            return self.read_above(rows).await;
         }
-        let (from, Some(to)) = (self.from, self.to) else { return Ok(()) };
-        let query =
-            HotQuery { dataset: self.scope.dataset.clone(), bucket: self.bucket, from, to, now: self.scope.now };
-        let mut chunks = self.index.newest(query).await?;
-        self.aim_below(chunks.first().map(|chunk| chunk.time_bucket), chunks.len());
-        if to < self.scope.top() {
-            // A chunk that reaches above this slice came with the one before.
-            chunks.retain(|chunk| chunk.max_time <= to);
+        match self.pending.pop_front() {
+            Some(chunk) => self.decode(&chunk, rows),
+            None => self.ask().await,
         }
-        self.drop_far_above(&mut chunks);
-        self.pending = chunks.into();
-        Ok(())
     }
 
-    /// Reads on below `low` for the sake of other arrivals of the page's keys, as far as promised.
+    /// Reads on below `low` for the sake of other arrivals of the page's keys, as far as promised. Rows down to there have been read.
     pub(super) async fn read_window_below(&mut self, low: Micros, rows: &mut Rows) -> Result<(), QueryError> {
         let until = low.saturating_sub(micros(DUPLICATE_WINDOW));
         let mut budget = DUPLICATE_ROWS;
         while self.frontier().is_some_and(|frontier| frontier >= until) {
-            if let Some(chunk) = self.pending.front() {
-                let Some(rest) = budget.checked_sub(chunk.rows as usize) else { return Ok(()) };
-                budget = rest;
-            }
-            self.advance(rows).await?;
+            let Some(chunk) = self.pending.pop_front() else {
+                self.ask().await?;
+                continue;
+            };
+            let Some(rest) = budget.checked_sub(chunk.rows as usize) else { return Ok(()) };
+            budget = rest;
+            self.decode_keys(&chunk, rows)?;
         }
         Ok(())
     }
 
-    /// Sets the next question's range, given the time bucket that the last one was answered from and with how many chunks.
-    fn aim_below(&mut self, answered: Option<Micros>, chunks: usize) {
-        match answered {
-            // One answer holds one time bucket: the rest of the slice is still to be asked for.
-            Some(time_bucket) if time_bucket > self.from => self.to = Some(time_bucket - 1),
-            _ if self.from <= self.scope.bottom() => self.to = None,
-            _ => {
-                let to = self.from - 1;
-                match chunks {
-                    ..FEW_CHUNKS => self.slice = self.slice.saturating_mul(2),
-                    MANY_CHUNKS.. => self.slice = (self.slice / 2).max(1),
-                    _ => {}
+    async fn ask(&mut self) -> Result<(), QueryError> {
+        let Some(below) = self.below else { return Ok(()) };
+        let query = HotQuery { below, most: self.most, ..self.query(self.scope.bottom(), self.scope.top()) };
+        let found = self.index.newest(query).await?;
+        self.most = self.most.saturating_mul(MORE).min(MOST_CHUNKS);
+        self.pending = found.chunks.into();
+        self.below = found.below;
+        Ok(())
+    }
+
+    /// Reads the chunks that reach above the page: those that reach into it whole, and of those nearest above it the keys, as many
+    /// as promised.
+    async fn read_above(&mut self, rows: &mut Rows) -> Result<(), QueryError> {
+        let (newest, top) = (self.scope.newest, self.scope.top());
+        // Of one bucket all fits into an answer.
+        let mut slice = micros(if self.bucket.is_some() { DUPLICATE_WINDOW } else { FIRST_SLICE });
+        let mut budget = DUPLICATE_ROWS;
+        let mut from = newest;
+        'slices: loop {
+            let to = from.saturating_add(slice).min(top);
+            let mut chunks = self.all_within(from, to).await?;
+            // One that reaches below this slice came with the one before.
+            chunks.retain(|chunk| from == newest || chunk.min_time >= from);
+            chunks.sort_by_key(|chunk| chunk.min_time);
+            for chunk in chunks {
+                if chunk.min_time <= newest {
+                    self.decode(&chunk, rows)?;
+                    continue;
                 }
-                self.from = to.saturating_sub(self.slice).max(self.scope.bottom());
-                self.to = Some(to);
+                let Some(rest) = budget.checked_sub(chunk.rows as usize) else { break 'slices };
+                budget = rest;
+                self.decode_keys(&chunk, rows)?;
             }
+            if to >= top {
+                break;
+            }
+            from = to + 1;
+            slice = slice.saturating_mul(2);
         }
+        self.below = newest.checked_sub(1);
+        Ok(())
     }
 
-    /// Of chunks that lie wholly above the page, keeps those nearest to it, as many as promised.
-    fn drop_far_above(&mut self, chunks: &mut Vec<HotChunk>) {
-        let newest = self.scope.newest;
-        let above = chunks.partition_point(|chunk| chunk.max_time > newest);
-        let mut far: Vec<usize> = (0..above).filter(|index| chunks[*index].min_time > newest).collect();
-        far.sort_unstable_by_key(|index| chunks[*index].min_time);
-        far.retain(|index| match self.budget_above.checked_sub(chunks[*index].rows as usize) {
-            Some(rest) => {
-                self.budget_above = rest;
-                false
-            }
-            None => true,
-        });
-        far.sort_unstable();
-        for index in far.into_iter().rev() {
-            chunks.remove(index);
+    /// Every chunk with rows within these times.
+    async fn all_within(&self, from: Micros, to: Micros) -> Result<Vec<HotChunk>, QueryError> {
+        let mut all = Vec::new();
+        let mut below = Some(Micros::MAX);
+        while let Some(next) = below {
+            let query = HotQuery { below: next, most: usize::MAX, ..self.query(from, to) };
+            let found = self.index.newest(query).await?;
+            all.extend(found.chunks);
+            below = found.below;
         }
+        Ok(all)
     }
 
-    fn decode(&self, chunk: &HotChunk, rows: &mut Rows) -> Result<(), QueryError> {
-        match rows_of(chunk, self.scope.owner.as_deref(), self.scope.source.as_deref())? {
+    fn query(&self, from: Micros, to: Micros) -> HotQuery {
+        let dataset = self.scope.dataset.clone();
+        HotQuery { dataset, bucket: self.bucket, from, to, below: to, most: self.most, now: self.scope.now }
+    }
+
+    fn decode(&mut self, chunk: &HotChunk, rows: &mut Rows) -> Result<(), QueryError> {
+        match rows_of(&mut self.whole, chunk, self.scope.owner.as_deref(), self.scope.source.as_deref())? {
             Some(batch) => rows.add(&batch),
+            None => Ok(()),
+        }
+    }
+
+    fn decode_keys(&mut self, chunk: &HotChunk, rows: &mut Rows) -> Result<(), QueryError> {
+        match rows_of(&mut self.keys, chunk, self.scope.owner.as_deref(), self.scope.source.as_deref())? {
+            Some(batch) => rows.add_keys(&batch),
             None => Ok(()),
         }
     }
@@ -139,11 +174,12 @@ impl<'a> HotWalk<'a> {
 
 /// A chunk's rows of this owner and this source, where they are named; `None`: there are none.
 pub(super) fn rows_of(
+    reader: &mut HotBlockReader,
     chunk: &HotChunk,
     owner: Option<&str>,
     source: Option<&str>,
 ) -> Result<Option<RecordBatch>, HotBlockError> {
     let texts = [("owner", owner), ("source", source)];
     let texts: Vec<_> = texts.into_iter().filter_map(|(column, text)| Some((column, text?))).collect();
-    read_rows_with(&chunk.block, CHUNK_EXPANDED_BYTES, &texts)
+    reader.read_with(&chunk.block, &texts)
 }

@@ -17,6 +17,9 @@ use super::conform::conform;
 use super::cursor::Cursor;
 use crate::error::QueryError;
 
+/// The columns that decide about a row: its key, its time and its arrival.
+pub(super) const KEYS: [&str; 5] = ["event_id", "source", "event_time", "ingest_time", "owner"];
+
 /// Where a row stands among all rows of its dataset: newest first, then by source, id and owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place<'a> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
+use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{Advice, Put};
 use alluvium_core::record::StreamRecord;
 use alluvium_core::{Datasets, DeliveryBatch, RecordIdentity, ShardId};
@@ -67,7 +67,7 @@ impl HotIndex for Store {
         unreachable!("whoever moves a position flushes")
     }
 
-    async fn newest(&self, _: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+    async fn newest(&self, _: HotQuery) -> Result<Newest, PortError> {
         unreachable!("storing reads nothing")
     }
 

@@ -72,7 +72,7 @@ impl<'a> Output<'a> {
         let sorted =
             rows.sort(sources).map_err(|source| TransformError::Arrow { dataset: dataset.to_owned(), source })?;
         self.write(at, dataset, || Layout::of(&plan.dataset), &sorted.batch)?;
-        let settings = HotSettings::new(plan, &self.identity, self.arrival, self.transform.settings.hot_margin);
+        let settings = HotSettings::new(plan, &self.identity, self.arrival, &self.transform.settings);
         let (chunks, parts) = &mut self.chunks[at];
         hot::chunks(&sorted, sources, &settings, &mut self.blocks, parts, chunks).map_err(hot_block)
     }

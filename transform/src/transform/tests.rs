@@ -5,7 +5,7 @@ use std::io::Write;
 use alluvium_core::clock::Micros;
 use alluvium_core::envelope::{EnvelopeHeader, EnvelopeWriter};
 use alluvium_core::footer::{BATCH_KEY, SCHEMA_KEY, STATS_KEY};
-use alluvium_core::hot::{bucket_of, time_bucket_of};
+use alluvium_core::hot::{BUCKETS, bucket_of, time_bucket_of};
 use alluvium_core::hot_block::{EXPANDED_BYTES, read_block};
 use alluvium_core::identity::idempotent_event_id;
 use alluvium_core::{
@@ -359,7 +359,7 @@ fn hot_chunks_hold_every_hot_row_once_where_it_is_looked_for() {
         assert_eq!(block.num_rows(), chunk.rows as usize);
         let (owners, sources, found) = (texts(&block, "owner"), texts(&block, "source"), times(&block, "event_time"));
         for ((owner, source), time) in owners.iter().zip(&sources).zip(&found) {
-            assert_eq!(bucket_of(owner, source), chunk.bucket);
+            assert_eq!(bucket_of(owner, source, BUCKETS), chunk.bucket);
             assert_eq!(time_bucket_of(*time), chunk.time_bucket);
         }
         assert!(owners.iter().zip(&sources).zip(&found).is_sorted());

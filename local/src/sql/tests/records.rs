@@ -8,7 +8,7 @@ use alluvium_query::{CommitLag, Records, RecordsRequest};
 
 use super::lake::{Event, MemoryLake, batch_of, datasets, events};
 use super::{SqlSettings, Stopwatch};
-use crate::hot::RedbHotIndex;
+use crate::hot::{BUCKETS, RedbHotIndex};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn chunks(batch: u64, events: &[Event]) -> Vec<HotChunk> {
     let mut groups: BTreeMap<(u16, i64), Vec<Event>> = BTreeMap::new();
     for event in events {
         groups
-            .entry((bucket_of(&event.owner, &event.source), time_bucket_of(event.time)))
+            .entry((bucket_of(&event.owner, &event.source, BUCKETS), time_bucket_of(event.time)))
             .or_default()
             .push(event.clone());
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use alluvium_core::clock::{Clock as _, ManualClock, Micros};
-use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
+use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use alluvium_core::hot_block::{HotBlockWriter, read_block};
 use alluvium_core::ports::{
     Advice, HotIndex, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
@@ -71,7 +71,7 @@ impl HotIndex for MemoryHot {
         Ok(())
     }
 
-    async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError> {
         let held = self.chunks.lock().unwrap();
         let wanted = held.values().map(|(_, chunk)| chunk).filter(|chunk| {
             chunk.dataset == query.dataset
@@ -79,12 +79,18 @@ impl HotIndex for MemoryHot {
                 && chunk.expires_at > query.now
                 && chunk.min_time <= query.to
                 && chunk.max_time >= query.from
+                && chunk.max_time <= query.below
         });
-        let newest = wanted.clone().map(|chunk| chunk.time_bucket).max();
-        let mut found: Vec<HotChunk> = wanted.filter(|chunk| Some(chunk.time_bucket) == newest).cloned().collect();
-        found.sort_by_key(|chunk| std::cmp::Reverse(chunk.max_time));
-        self.answered.fetch_add(found.len(), Ordering::Relaxed);
-        Ok(found)
+        let mut chunks: Vec<HotChunk> = wanted.cloned().collect();
+        chunks.sort_by_key(|chunk| std::cmp::Reverse(chunk.max_time));
+        // Those of one time come together.
+        let below = chunks.get(query.most - 1).and_then(|last| {
+            let rest = chunks.iter().skip(query.most).find(|chunk| chunk.max_time < last.max_time);
+            rest.map(|chunk| chunk.max_time)
+        });
+        chunks.retain(|chunk| below.is_none_or(|below| chunk.max_time > below));
+        self.answered.fetch_add(chunks.len(), Ordering::Relaxed);
+        Ok(Newest { chunks, below })
     }
 
     async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {

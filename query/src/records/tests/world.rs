@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, bucket_of, time_bucket_of};
+use alluvium_core::hot::{BUCKETS, HotChunk, bucket_of, time_bucket_of};
 use alluvium_core::hot_block::HotBlockWriter;
 use alluvium_core::identity::{RecordIdentity, SequenceNumber, ShardId};
 use alluvium_core::ports::HotIndex as _;
@@ -73,7 +73,7 @@ pub(crate) fn chunks_of(batch: u64, events: &[Event]) -> Vec<HotChunk> {
         RecordIdentity { shard: ShardId::numbered(0), sequence: SequenceNumber::from(batch), subsequence: 0 };
     let mut groups: BTreeMap<(u16, Micros), Vec<Event>> = BTreeMap::new();
     for event in events {
-        let group = (bucket_of(&event.owner, &event.source), time_bucket_of(event.time));
+        let group = (bucket_of(&event.owner, &event.source, BUCKETS), time_bucket_of(event.time));
         groups.entry(group).or_default().push(event.clone());
     }
     let mut writer = HotBlockWriter::default();

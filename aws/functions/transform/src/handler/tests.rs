@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alluvium_core::Datasets;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts};
+use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{Advice, Delivery, Put};
 use alluvium_transform::TransformSettings;
 use async_trait::async_trait;
@@ -62,7 +62,7 @@ impl HotIndex for Stores {
         unreachable!("a put is durable")
     }
 
-    async fn newest(&self, _: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+    async fn newest(&self, _: HotQuery) -> Result<Newest, PortError> {
         unreachable!("the transform reads nothing, and has no right to")
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery, PutPosition, PutQuery, Puts, bucket_of, time_bucket_of};
+use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts, bucket_of, time_bucket_of};
 use alluvium_core::hot_block::HotBlockWriter;
 use alluvium_core::identity::RecordIdentity;
 use alluvium_core::ports::{
@@ -54,11 +54,11 @@ impl HotIndex for Hot {
         Ok(())
     }
 
-    async fn newest(&self, query: HotQuery) -> Result<Vec<HotChunk>, PortError> {
+    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError> {
         let held = self.chunks.lock().unwrap();
         let wanted = held.iter().filter(|chunk| chunk.min_time <= query.to && chunk.max_time >= query.from);
         let wanted = wanted.filter(|chunk| query.bucket.is_none_or(|bucket| bucket == chunk.bucket));
-        Ok(wanted.cloned().collect())
+        Ok(Newest { chunks: wanted.cloned().collect(), below: None })
     }
 
     async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {
@@ -148,7 +148,7 @@ fn chunk(owner: &str) -> HotChunk {
     let identity = RecordIdentity { shard: ShardId::numbered(0), sequence: SequenceNumber::from(1), subsequence: 0 };
     HotChunk {
         dataset: "telemetry".to_owned(),
-        bucket: bucket_of(owner, "a"),
+        bucket: bucket_of(owner, "a", BUCKETS),
         time_bucket: time_bucket_of(time),
         batch: BatchIdentity::of([&identity]),
         part: 0,
