@@ -7,8 +7,8 @@
 //!     then their blocks, one after another
 //! ```
 //!
-//! The queue carries the path alone, so it does not matter how large a message may be: 256 KiB, or 1 MiB (Amazon Simple Queue Service Developer
-//! Guide, "Amazon SQS message quotas", before and since August 2025), where a chunk may have 396 KiB.
+//! The queue carries the path alone, so it does not matter how large a message may be: 256 KiB, or since 2025 1 MiB (AWS Compute Blog, "More room
+//! to build: serverless services now support payloads up to 1 MB"), where a chunk may have 396 KiB.
 
 use std::collections::BTreeMap;
 
