@@ -27,8 +27,8 @@ use crate::dynamo::write_units;
 /// The folder of parcels under the lake's root.
 pub const FOLDER: &str = "_hot";
 
-/// How many write units a parcel takes at most, unless it is one chunk: half a minute's at the lowest rate that may be set. A chunk of full size
-/// takes 398.
+/// How many write units a parcel takes at most: forty seconds' at the lowest rate that the stack takes for an instance, 20 a second, where an
+/// invocation has a minute. A chunk of full size takes 398.
 pub(super) const PARCEL_UNITS: u64 = 800;
 
 /// The layout that is written, and the only one there has been.

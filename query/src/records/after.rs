@@ -18,6 +18,8 @@
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{PutPosition, PutQuery, bucket_of};
 use arrow::record_batch::RecordBatch;
+use futures::TryFutureExt as _;
+use futures::future::try_join;
 
 use super::boundary::micros;
 use super::conform::conform;
@@ -83,9 +85,9 @@ pub(super) async fn read(
         _ => None,
     };
     let now = records.clock.now_micros();
-    let (mut place, known) = begin(records, request, now).await?;
     // Before the chunks: what is not told of any more is among them, or at a later position.
-    let waiting = records.hot.waiting(&request.dataset, now).await?;
+    let waiting = records.hot.waiting(&request.dataset, now).map_err(QueryError::from);
+    let ((mut place, known), waiting) = try_join(begin(records, request, now), waiting).await?;
     let complete = known && !waiting.iter().any(|waiting| waiting.meets(bucket, Micros::MIN, Micros::MAX));
     let mut batches = Vec::new();
     let (mut found, mut looked_at) = (0, 0);

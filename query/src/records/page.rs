@@ -2,6 +2,7 @@
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{Waiting, bucket_of};
+use futures::future::try_join;
 
 use super::boundary::{Boundary, micros};
 use super::cursor::Cursor;
@@ -71,9 +72,9 @@ pub(super) async fn read(
     let now = records.clock.now_micros();
     // Before the rows: while they are read, a commit may be done, which makes the answer no less complete.
     let lag = records.lag.get();
-    let mark = records.hot.complete_since(&request.dataset).await?;
     // Before the rows as well: what is not told of any more is among them.
-    let waiting = records.hot.waiting(&request.dataset, now).await?;
+    let mark = records.hot.complete_since(&request.dataset);
+    let (mark, waiting) = try_join(mark, records.hot.waiting(&request.dataset, now)).await?;
     let boundary = Boundary::new(now, mark, dataset.hot_retention, records.hot_margin, lag);
     let mut next = request.cursor.clone();
     let mut batches = Vec::new();
