@@ -81,6 +81,7 @@ module "serving" {
   }
 
   commit_lag           = module.lake.commit_lag
+  waiting_table        = module.levelling.waiting_table
   on_destroy           = var.on_destroy
   hot_margin           = var.hot_margin
   sql_time             = var.sql_time
@@ -90,6 +91,18 @@ module "serving" {
   auth                 = var.auth
   secret_version       = var.secret_version
   secret_recovery_days = var.secret_recovery_days
+}
+
+module "levelling" {
+  source = "./modules/levelling"
+
+  prefix                 = local.prefix
+  functions              = local.functions
+  lake_url               = module.lake.lake_url
+  parcels_arn            = module.lake.parcels_arn
+  hot_table              = module.serving.hot_table
+  write_units_per_second = var.hot_write_units_per_second
+  on_destroy             = var.on_destroy
 }
 
 module "transform" {
@@ -104,6 +117,8 @@ module "transform" {
   data_files_arn       = module.lake.data_files_arn
   commit_queue         = module.lake.commit_queue
   hot_table            = module.serving.hot_table
+  hot_buffer           = module.levelling.buffer
+  waiting_table        = module.levelling.waiting_table
   delivery             = var.delivery
   buffer_seconds       = var.buffer_seconds
   buffer_megabytes     = var.buffer_megabytes
@@ -126,6 +141,9 @@ locals {
     database       = module.lake.database
     workgroup      = module.lake.workgroup.name
     hot_table      = module.serving.hot_table.name
+    hot_waiting    = module.levelling.waiting_table.name
+    hot_buffer     = module.levelling.buffer.url
+    hot_dead       = module.levelling.buffer_dead_letter_queue.url
     commit_queue   = module.lake.commit_queue.url
     commits_dead   = module.lake.commit_dead_letter_queue.url
     landing        = module.transform.landing.name

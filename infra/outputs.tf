@@ -43,6 +43,21 @@ output "hot_table" {
   value       = module.serving.hot_table.name
 }
 
+output "hot_waiting_table" {
+  description = "The DynamoDB table in which it is noted what waits to be put into the hot index."
+  value       = module.levelling.waiting_table.name
+}
+
+output "hot_buffer_url" {
+  description = "The queue of chunks that wait to be put into the hot index."
+  value       = module.levelling.buffer.url
+}
+
+output "hot_buffer_dead_letter_queue_url" {
+  description = "Where messages end whose chunks could not be put into the hot index."
+  value       = module.levelling.buffer_dead_letter_queue.url
+}
+
 output "commit_queue_url" {
   description = "The commit queue."
   value       = module.lake.commit_queue.url
@@ -69,5 +84,5 @@ output "versions" {
 }
 
 locals {
-  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions)
+  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions, module.levelling.functions)
 }

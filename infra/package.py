@@ -20,7 +20,7 @@ import zipfile
 import elf
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FUNCTIONS = ["transform", "commit", "gateway", "query", "authorizer"]
+FUNCTIONS = ["transform", "commit", "gateway", "query", "authorizer", "hot-writer"]
 # Amazon Linux 2023's, under which `provided.al2023` runs.
 GLIBC = (2, 34)
 # Of all that a binary may link to, what that image is sure to have: glibc's own and the compiler's.

@@ -87,9 +87,9 @@ variable "live_versions" {
   validation {
     condition = alltrue([
       for name, version in var.live_versions :
-      contains(["transform", "commit", "gateway", "query", "authorizer"], name) && can(regex("^[1-9][0-9]*$", version))
+      contains(["transform", "commit", "gateway", "query", "authorizer", "hot-writer"], name) && can(regex("^[1-9][0-9]*$", version))
     ])
-    error_message = "live_versions must map transform, commit, gateway, query or authorizer to a version's number, such as { transform = \"12\" }."
+    error_message = "live_versions must map transform, commit, gateway, query, authorizer or hot-writer to a version's number, such as { transform = \"12\" }."
   }
 }
 
@@ -101,6 +101,7 @@ variable "memory_megabytes" {
     gateway    = optional(number, 256)
     query      = optional(number, 512)
     authorizer = optional(number, 128)
+    hot-writer = optional(number, 256)
   })
   default = {}
 
@@ -290,6 +291,17 @@ variable "hot_margin" {
   validation {
     condition     = can(regex("^[0-9]+(ms|s|m|h|d)$", var.hot_margin))
     error_message = "hot_margin must be a whole number and a unit, such as \"1h\"."
+  }
+}
+
+variable "hot_write_units_per_second" {
+  description = "How fast chunks that the hot index did not take in time are written afterwards, in DynamoDB's write units, at most. What it writes comes on top of the stream's own, and costs the same."
+  type        = number
+  default     = 500
+
+  validation {
+    condition     = var.hot_write_units_per_second >= 40 && var.hot_write_units_per_second <= 40000 && floor(var.hot_write_units_per_second) == var.hot_write_units_per_second
+    error_message = "hot_write_units_per_second must be a whole number from 40 (so that what waits together is written within one invocation) to 40000 (the default quota of a table)."
   }
 }
 

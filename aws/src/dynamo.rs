@@ -19,20 +19,24 @@ mod item;
 mod newest;
 mod put;
 mod puts;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
+use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts, Waiting};
 use alluvium_core::ports::{HotIndex, PortError};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::error::port_error;
+use crate::levelled::OfferedIndex;
 use crate::retry::Retries;
+pub(crate) use item::write_units;
+pub use waiting::DynamoNotes;
 
 /// How old a put is before it is told of. Half of it is for the request, which is made again when it takes longer, and half for the table's index,
 /// which has what is written "within a fraction of a second, under normal conditions" (Amazon DynamoDB Developer Guide, "Using Global Secondary
@@ -47,19 +51,26 @@ pub struct DynamoHotIndex {
     clock: Arc<dyn Clock>,
     retries: Retries,
     settle: Duration,
+    notes: Option<DynamoNotes>,
 }
 
 impl DynamoHotIndex {
     /// The index in this table, which is there already. `clock` says when chunks are put, `retries` paces what the table does not take at
     /// once. Nothing is asked of it yet.
     pub fn new(client: Client, table: impl Into<String>, clock: Arc<dyn Clock>, retries: Retries) -> Self {
-        Self { client, table: table.into(), clock, retries, settle: SETTLE }
+        Self { client, table: table.into(), clock, retries, settle: SETTLE, notes: None }
     }
 
     /// The same index of one writer whose table has no delay: what it puts is told of at once.
     #[must_use]
     pub fn settled_at_once(self) -> Self {
         Self { settle: Duration::ZERO, ..self }
+    }
+
+    /// The same index, of chunks that may wait in a buffer: it is noted there which.
+    #[must_use]
+    pub fn with_notes(self, notes: DynamoNotes) -> Self {
+        Self { notes: Some(notes), ..self }
     }
 
     /// Sets the mark that [`HotIndex::complete_since`] returns, unless the dataset has one; says whether it had none.
@@ -107,6 +118,13 @@ impl HotIndex for DynamoHotIndex {
         self.chunks_put(&query).await
     }
 
+    async fn waiting(&self, dataset: &str, now: Micros) -> Result<Vec<Waiting>, PortError> {
+        match &self.notes {
+            Some(notes) => notes.waiting(dataset, now).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     async fn puts_end(&self) -> Result<PutPosition, PortError> {
         Ok(self.settled())
     }
@@ -127,6 +145,13 @@ impl HotIndex for DynamoHotIndex {
 
     async fn expire(&self, now: Micros) -> Result<usize, PortError> {
         self.expire_chunks(now).await
+    }
+}
+
+#[async_trait]
+impl OfferedIndex for DynamoHotIndex {
+    async fn offer(&self, chunks: Vec<HotChunk>) -> Result<Vec<HotChunk>, PortError> {
+        self.offer_chunks(chunks).await
     }
 }
 

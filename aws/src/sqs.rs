@@ -1,4 +1,4 @@
-//! The commit queue in SQS: a message's body is the path of a commit message.
+//! The commit queue in SQS: a message's body is the path of a commit message. The hot index's buffer is one too, whose paths are those of parcels.
 
 use std::time::Duration;
 

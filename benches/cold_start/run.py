@@ -28,7 +28,7 @@ MOST_INIT_SECONDS = 0.050
 MOST_PEAK_BYTES = 128 * 1024 * 1024
 MOST_ZIP_BYTES = {"transform": 8_000_000}
 # As Terraform has them by default: `memory_megabytes` in infra/variables.tf.
-MEGABYTES = {"transform": 512, "commit": 1024, "gateway": 256, "query": 512, "authorizer": 128}
+MEGABYTES = {"transform": 512, "commit": 1024, "gateway": 256, "query": 512, "authorizer": 128, "hot-writer": 256}
 
 
 def variables(function, url):
@@ -39,6 +39,8 @@ def variables(function, url):
             "ALLUVIUM_COMMIT__QUEUE": f"{url}/000000000000/commits",
             "ALLUVIUM_HOT__TABLE": "hot",
             "ALLUVIUM_HOT__MARGIN": "1h",
+            "ALLUVIUM_HOT__BUFFER": f"{url}/000000000000/hot-buffer",
+            "ALLUVIUM_HOT__WAITING": "waiting",
             "ALLUVIUM_OWNER": "anonymous",
             "ALLUVIUM_DEFAULT_DATASET": "telemetry",
         },
@@ -52,6 +54,7 @@ def variables(function, url):
         "query": {
             "ALLUVIUM_HOT__TABLE": "hot",
             "ALLUVIUM_HOT__MARGIN": "1h",
+            "ALLUVIUM_HOT__WAITING": "waiting",
             "ALLUVIUM_SQL__DATABASE": "bench",
             "ALLUVIUM_SQL__WORKGROUP": "bench",
             "ALLUVIUM_SQL__TIME": "20s",
@@ -59,6 +62,13 @@ def variables(function, url):
         "authorizer": {
             "ALLUVIUM_AUTH__SECRET": "secret:arn:aws:secretsmanager:eu-west-1:000000000000:secret:bench",
             "ALLUVIUM_AUTH__ROLE_CLAIM": "Role",
+        },
+        "hot-writer": {
+            "ALLUVIUM_LAKE": "s3://bench/lake",
+            "ALLUVIUM_HOT__TABLE": "hot",
+            "ALLUVIUM_HOT__WAITING": "waiting",
+            "ALLUVIUM_HOT__BUFFER": f"{url}/000000000000/hot-buffer",
+            "ALLUVIUM_HOT__WRITE_UNITS_PER_SECOND": "250",
         },
     }
     return {**own[function], "ALLUVIUM_VERBOSITY": "info", "AWS_ENDPOINT_URL": url}

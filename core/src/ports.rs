@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::clock::Micros;
-use crate::hot::{BUCKETS, HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
+use crate::hot::{BUCKETS, HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts, Waiting};
 use crate::identity::{SequenceNumber, ShardId};
 use crate::object_index::IndexEntry;
 use crate::record::{PutBatch, StreamRecord};
@@ -207,8 +207,8 @@ pub trait CommitQueue: Send + Sync {
 /// The index of the newest rows.
 #[async_trait]
 pub trait HotIndex: Send + Sync {
-    /// Stores chunks, each over one of the same key. Visible to reads when it returns; not necessarily durable, see
-    /// [`flush`](Self::flush).
+    /// Stores chunks, each over one of the same key. Visible to reads when it returns, or told of by [`waiting`](Self::waiting) until it is; not
+    /// necessarily durable, see [`flush`](Self::flush).
     ///
     /// # Errors
     ///
@@ -241,6 +241,17 @@ pub trait HotIndex: Send + Sync {
     ///
     /// When the index cannot be asked.
     async fn puts(&self, query: PutQuery) -> Result<Puts, PortError>;
+
+    /// What waits of this dataset: chunks that a put has taken and that are not visible yet, but for those that have expired at `now`. Who asks
+    /// before reading rows knows what may be missing from them: what is not told of here was visible when this was asked. An index that
+    /// has every chunk when a put returns has nothing to tell.
+    ///
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    async fn waiting(&self, _dataset: &str, _now: Micros) -> Result<Vec<Waiting>, PortError> {
+        Ok(Vec::new())
+    }
 
     /// Where what [`puts`](Self::puts) tells of ends now: nothing will be put before it any more. It is of about the time now, however long nothing
     /// was put.

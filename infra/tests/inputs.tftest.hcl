@@ -39,6 +39,8 @@ run "refused" {
     auth                   = { jwks_url = "http://issuer.example/keys" }
     secret_version         = -1
     secret_recovery_days   = 3
+
+    hot_write_units_per_second = 39
   }
 
   expect_failures = [
@@ -65,6 +67,7 @@ run "refused" {
     var.checkpoint_every,
     var.undelete_days,
     var.hot_margin,
+    var.hot_write_units_per_second,
     var.sql_scan_megabytes,
     var.sql_time,
     var.sql_result_days,
@@ -88,6 +91,8 @@ run "refused_on_the_other_side" {
     stream_shards    = 201
     stream_hours     = 9000
     memory_megabytes = { query = 20000 }
+
+    hot_write_units_per_second = 40001
   }
 
   expect_failures = [
@@ -99,6 +104,7 @@ run "refused_on_the_other_side" {
     var.stream_shards,
     var.stream_hours,
     var.memory_megabytes,
+    var.hot_write_units_per_second,
   ]
 }
 

@@ -109,8 +109,8 @@ run "promises" {
   }
 
   assert {
-    condition     = module.bucket.expire_days == tomap({ "lake/_commits/" = 29 })
-    error_message = "Of the lake only commit messages expire by age."
+    condition     = module.bucket.expire_days == tomap({ "lake/_commits/" = 29, "lake/_hot/" = 29 })
+    error_message = "Of the lake only commit messages and chunks that wait expire by age."
   }
 
   assert {

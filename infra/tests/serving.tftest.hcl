@@ -10,6 +10,7 @@ variables {
   on_destroy           = "refuse"
   hot_margin           = "1h"
   commit_lag           = "1805s"
+  waiting_table        = { name = "waiting", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/waiting" }
   sql_time             = "20s"
   requests_per_second  = 10
   request_burst        = 20

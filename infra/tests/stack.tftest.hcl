@@ -13,8 +13,8 @@ run "defaults" {
   command = apply
 
   assert {
-    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,query,transform"
-    error_message = "The stack has five functions: authorizer, commit, gateway, query and transform."
+    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,hot-writer,query,transform"
+    error_message = "The stack has six functions: authorizer, commit, gateway, hot-writer, query and transform."
   }
 
   assert {
@@ -56,6 +56,7 @@ run "defaults" {
       authorizer = "logs secretsmanager"
       commit     = "dynamodb logs s3 sqs"
       gateway    = "kinesis logs"
+      hot-writer = "dynamodb logs s3 sqs"
       query      = "athena dynamodb glue logs s3"
       transform  = "dynamodb logs s3 secretsmanager sqs"
     })
@@ -65,9 +66,11 @@ run "defaults" {
   assert {
     condition = alltrue([
       for action in flatten([for function in values(local.every_function) : jsondecode(function.policy).Statement[*].Action]) :
-      !strcontains(action, "Delete") || action == "sqs:DeleteMessage"
-    ])
-    error_message = "A function deletes nothing but the queue's messages that it has taken."
+      !strcontains(action, "Delete") || contains(["sqs:DeleteMessage", "dynamodb:DeleteItem"], action)
+      ]) && [
+      for name, function in local.every_function : name if strcontains(function.policy, "dynamodb:DeleteItem")
+    ] == ["hot-writer"]
+    error_message = "A function deletes nothing but the queue's messages that it has taken, and the hot-writer its notes."
   }
 
   assert {
@@ -94,6 +97,22 @@ run "defaults" {
   }
 
   assert {
+    condition = length(distinct([
+      for function in [module.transform.functions.transform, module.levelling.functions.hot-writer, module.serving.functions.query] :
+      function.environment["ALLUVIUM_HOT__WAITING"]
+    ])) == 1
+    error_message = "Who reads the hot index is told by the table that those use who write it what waits."
+  }
+
+  assert {
+    condition = (
+      module.transform.functions.transform.environment["ALLUVIUM_HOT__BUFFER"]
+      == module.levelling.functions.hot-writer.environment["ALLUVIUM_HOT__BUFFER"]
+    )
+    error_message = "The hot-writer drains the buffer that the transform fills."
+  }
+
+  assert {
     condition = (
       module.serving.functions.query.environment["ALLUVIUM_COMMIT__LAG"]
       == "${5 * (6 * var.commit_timeout_seconds + var.commit_seconds)}s"
@@ -110,8 +129,8 @@ run "defaults" {
     condition = [
       for action in flatten(jsondecode(module.transform.functions.transform.policy).Statement[*].Action) : action
       if startswith(action, "dynamodb:")
-    ] == ["dynamodb:BatchWriteItem"]
-    error_message = "The transform puts chunks into the hot index and does nothing else there."
+    ] == ["dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem"]
+    error_message = "The transform puts chunks into the hot index, notes what waits, and does nothing else there."
   }
 
   assert {

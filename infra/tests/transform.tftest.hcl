@@ -13,6 +13,8 @@ variables {
   data_files_arn       = "arn:aws:s3:::lake/lake/*"
   commit_queue         = { url = "https://queue", arn = "arn:aws:sqs:eu-west-1:123456789012:commits" }
   hot_table            = { name = "hot", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/hot" }
+  hot_buffer           = { url = "https://buffer", arn = "arn:aws:sqs:eu-west-1:123456789012:hot-buffer" }
+  waiting_table        = { name = "waiting", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/waiting" }
   delivery             = "firehose"
   buffer_seconds       = 5
   buffer_megabytes     = 1
@@ -79,6 +81,14 @@ run "promises" {
   assert {
     condition     = jsondecode(aws_iam_role.firehose.assume_role_policy).Statement[0].Condition == { StringEquals = { "sts:ExternalId" = "123456789012" } }
     error_message = "Only Firehose of this account takes the role."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(module.transform.policy).Statement : one(statement.Resource)
+      if contains(statement.Action, "dynamodb:PutItem")
+    ] == [var.waiting_table.arn]
+    error_message = "Single items the transform puts only into the table of what waits."
   }
 
   assert {

@@ -2,7 +2,7 @@
 //!
 //! # What is promised (QR-1)
 //!
-//! An event is *visible* once its chunk was put into the hot index or its data file was committed to the lake. A walk from page
+//! An event is *visible* once its chunk was taken for the hot index or its data file was committed to the lake. A walk from page
 //! to page by cursor returns every event that was visible when it began, once, ordered by `event_time` (newest first), then
 //! `source`, `event_id` and `owner`; or a page of it says `complete: false`.
 //!
@@ -16,7 +16,8 @@
 //! uncommitted event has waited for longer than the margin, or than half of the hot retention if that is less (its chunk may
 //! expire before the lake has it), or when the page reaches below
 //! the mark (the index may have lost what the lake does not have yet) unless the mark is so old that whatever is uncommitted
-//! arrived after it.
+//! arrived after it. And it says so while chunks wait to be put into the hot index ([`HotIndex::waiting`]) that hold, in its bucket, event
+//! times of the page or so near that they could be other arrivals of its events: whatever the lake has of them.
 //!
 //! **Each event once.** The event key is (owner, source, event id) within the dataset, and the first arrival wins
 //! (`ingest_time`, then the older `event_time`). Arrivals of one key at the same `event_time`, which is what a retry of the same

@@ -41,11 +41,11 @@ pub(super) const MIN_TIME: &str = "min_time";
 pub(super) const MAX_TIME: &str = "max_time";
 
 /// When a chunk expires, as TTL has it.
-const EXPIRES_AT: &str = "expires_at";
+pub(super) const EXPIRES_AT: &str = "expires_at";
 const BLOCK: &str = "block";
 const ROWS: &str = "rows";
 const SINCE: &str = "since";
-const VERSION: &str = "version";
+pub(super) const VERSION: &str = "version";
 
 /// The layout that is written, and the only one there has been.
 const VERSION_NUMBER: u64 = 1;
@@ -64,12 +64,12 @@ pub(super) fn mark_key(dataset: &str) -> [String; 2] {
     [format!("{dataset}#complete"), SINCE.to_owned()]
 }
 
-fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
 /// The first whole second at or after a time.
-fn seconds(time: Micros) -> i64 {
+pub(super) fn seconds(time: Micros) -> i64 {
     time.div_euclid(1_000_000) + i64::from(time.rem_euclid(1_000_000) > 0)
 }
 
@@ -101,6 +101,15 @@ pub(super) fn of_chunk(chunk: HotChunk, put: &PutPosition) -> Result<Item, PortE
         return Err(PortError::new(Advice::Stop, message));
     }
     Ok(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// What an item takes beside its block: keys, numbers and names, rounded up.
+const AROUND_BYTES: usize = 512;
+
+/// How many write units it takes to put a chunk: one for each KB of the item, and one for its key in the index of puts. Amazon DynamoDB
+/// Developer Guide, "DynamoDB read and write operations".
+pub(crate) fn write_units(chunk: &HotChunk) -> u64 {
+    (chunk.block.len() + AROUND_BYTES).div_ceil(1024) as u64 + 1
 }
 
 fn value_bytes(value: &AttributeValue) -> usize {
@@ -190,7 +199,7 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, PortError>
     found.map(String::as_str).ok_or_else(|| damaged(name, "text"))
 }
 
-fn read<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, PortError> {
+pub(super) fn read<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, PortError> {
     let found = item.get(name).and_then(|value| value.as_n().ok()).and_then(|digits| digits.parse().ok());
     found.ok_or_else(|| damaged(name, "a whole number in its range"))
 }

@@ -10,6 +10,8 @@ use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, PutPosition};
 use alluvium_core::limits::HOT_ITEM_BYTES;
 use alluvium_core::ports::{Advice, PortError};
+use aws_sdk_dynamodb::config::Config;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -31,6 +33,9 @@ pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Dura
 /// How often in a row none of a request's items may be taken before the put fails: pauses of 11 to 22 seconds together.
 const FRUITLESS: u32 = 9;
 
+/// The pauses before chunks are offered again that may wait elsewhere. Each is lengthened by up to as much again: 50 to 100 ms, then 100 to 200.
+const OFFERED_AGAIN: usize = 2;
+
 impl DynamoHotIndex {
     /// Writes chunks; of those with the same key the last one.
     pub(super) async fn put_chunks(&self, chunks: Vec<HotChunk>) -> Result<(), PortError> {
@@ -42,25 +47,54 @@ impl DynamoHotIndex {
             .await
     }
 
+    /// Writes those chunks that the table takes at the first try or soon after, and returns the others.
+    pub(super) async fn offer_chunks(&self, chunks: Vec<HotChunk>) -> Result<Vec<HotChunk>, PortError> {
+        let requests = requests(chunks)?;
+        let left = stream::iter(requests).map(|request| {
+            let pauses = self.retries.pauses(PAUSES.0, PAUSES.1).take(OFFERED_AGAIN);
+            offered(request.chunks, pauses, |chunks| self.send(chunks, Tries::One))
+        });
+        let left: Vec<Vec<HotChunk>> = left.buffer_unordered(REQUESTS_AT_ONCE).try_collect().await?;
+        Ok(left.into_iter().flatten().collect())
+    }
+
+    /// Makes one request; returns the chunks that have to be put again.
+    async fn send(&self, chunks: Vec<HotChunk>, tries: Tries) -> Result<Vec<HotChunk>, PortError> {
+        let at = self.clock.now_micros();
+        let items = chunks.iter().map(|chunk| put_at(at, chunk)).collect::<Result<Vec<_>, _>>()?;
+        let write = self.client.batch_write_item().request_items(&self.table, items);
+        let sent = match tries {
+            Tries::AsTheSdkHasIt => write.send().await,
+            Tries::One => {
+                let once = Config::builder().retry_config(RetryConfig::disabled());
+                write.customize().config_override(once).send().await
+            }
+        };
+        let sent = sent.map_err(|error| port_error(format!("writing chunks to {self}"), error))?;
+        if self.settle > Duration::ZERO && self.clock.now_micros() - at > micros(self.settle / 2) {
+            return Ok(chunks);
+        }
+        let left = sent.unprocessed_items.and_then(|mut left| left.remove(&self.table)).unwrap_or_default();
+        Ok(left_of(chunks, &left))
+    }
+
     async fn write(&self, request: Request) -> Result<(), PortError> {
         let pauses = || self.retries.pauses(PAUSES.0, PAUSES.1);
-        let late = micros(self.settle / 2);
-        let sent = until_taken(request.chunks, pauses, |chunks| async {
-            let at = self.clock.now_micros();
-            let items = chunks.iter().map(|chunk| put_at(at, chunk)).collect::<Result<Vec<_>, _>>()?;
-            let sent = self.client.batch_write_item().request_items(&self.table, items).send().await;
-            let sent = sent.map_err(|error| port_error(format!("writing chunks to {self}"), error))?;
-            if self.settle > Duration::ZERO && self.clock.now_micros() - at > late {
-                return Ok(chunks);
-            }
-            let left = sent.unprocessed_items.and_then(|mut left| left.remove(&self.table)).unwrap_or_default();
-            Ok(left_of(chunks, &left))
-        });
+        let sent = until_taken(request.chunks, pauses, |chunks| self.send(chunks, Tries::AsTheSdkHasIt));
         sent.await.map_err(|mut error| {
             error.message = format!("{} ({self}, beginning with `{}`)", error.message, request.name);
             error
         })
     }
+}
+
+/// How often a request is made before it is answered.
+#[derive(Debug, Clone, Copy)]
+enum Tries {
+    /// Again after pauses that grow to seconds: for whoever can wait.
+    AsTheSdkHasIt,
+    /// Once: that it is throttled is to be known at once.
+    One,
 }
 
 /// What goes into one request.
@@ -113,6 +147,31 @@ fn left_of(mut chunks: Vec<HotChunk>, left: &[WriteRequest]) -> Vec<HotChunk> {
     let keys: HashSet<(String, String)> = keys.collect();
     chunks.retain(|chunk| keys.contains(&(item::bucket_key(&chunk.dataset, chunk.bucket), chunk.sort_key())));
     chunks
+}
+
+/// Sends items, and those that came back again after each of the pauses; returns what is left of them then. A request that is throttled leaves
+/// them all.
+async fn offered<T, F>(
+    items: Vec<T>,
+    mut pauses: impl Iterator<Item = Duration>,
+    mut send: impl FnMut(Vec<T>) -> F,
+) -> Result<Vec<T>, PortError>
+where
+    T: Clone,
+    F: Future<Output = Result<Vec<T>, PortError>>,
+{
+    let mut left = items;
+    loop {
+        match send(left.clone()).await {
+            Ok(still) => left = still,
+            Err(error) if error.advice == Advice::BackOff => {}
+            Err(error) => return Err(error),
+        }
+        match pauses.next() {
+            Some(pause) if !left.is_empty() => tokio::time::sleep(pause).await,
+            _ => return Ok(left),
+        }
+    }
 }
 
 /// Sends items, and those that came back again, until none do. Pauses begin anew when any item was taken.

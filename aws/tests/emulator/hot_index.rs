@@ -21,7 +21,7 @@ use crate::endpoint::{config, unique};
 const LARGE_BYTES: usize = 256 * 1024;
 
 /// A new table, as the stack makes it, but without TTL: the suite's chunks all expired in 1970.
-async fn new_table() -> (Client, String) {
+pub async fn new_table() -> (Client, String) {
     let client = Client::new(&config().await);
     let table = unique("hot");
     let mut create = client.create_table().table_name(&table).billing_mode(BillingMode::PayPerRequest);

@@ -108,6 +108,8 @@ pub async fn what_was_put_is_read_back_whole(index: &dyn HotIndex) {
     index.flush().await.expect("the index can be made durable");
     assert_eq!(newest(index, everything("whole")).await, [old]);
     assert_eq!(newest(index, everything("whol")).await, [], "another dataset's chunks are not read");
+    let waiting = index.waiting("whole", Micros::MIN).await.expect("the index can be asked");
+    assert_eq!(waiting, [], "what can be read does not wait");
 }
 
 /// By their newest row, over all time buckets and buckets, whether they are asked for one by one or all at once.

@@ -6,9 +6,9 @@ module "bucket" {
   name          = "${var.prefix}-lake-${var.bucket_suffix}"
   on_destroy    = var.on_destroy
   undelete_days = var.undelete_days
-  # Commit messages alone go by age, later than both queues can still name one (14 days each). What else is old enough to go is
-  # retention's to decide, through the tables' logs.
-  expire_days = { "${local.folder}/_commits/" = 29 }
+  # Commit messages, and chunks that wait for the hot index, go by age, later than both queues can still name one (14 days each).
+  # What else is old enough to go is retention's to decide, through the tables' logs.
+  expire_days = { "${local.folder}/_commits/" = 29, "${local.folder}/_hot/" = 29 }
 }
 
 module "results" {

@@ -18,6 +18,11 @@ output "data_files_arn" {
   value       = local.tables
 }
 
+output "parcels_arn" {
+  description = "The objects of chunks that wait to be put into the hot index, for a policy."
+  value       = "${module.bucket.arn}/${local.folder}/_hot/*"
+}
+
 output "commit_queue" {
   description = "The commit queue: `url` and `arn`."
   value       = { url = aws_sqs_queue.commits.id, arn = aws_sqs_queue.commits.arn }

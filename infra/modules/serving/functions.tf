@@ -38,6 +38,7 @@ module "query" {
   environment = {
     ALLUVIUM_HOT__TABLE     = aws_dynamodb_table.hot.name
     ALLUVIUM_HOT__MARGIN    = var.hot_margin
+    ALLUVIUM_HOT__WAITING   = var.waiting_table.name
     ALLUVIUM_COMMIT__LAG    = var.commit_lag
     ALLUVIUM_SQL__DATABASE  = var.lake.database
     ALLUVIUM_SQL__WORKGROUP = var.lake.workgroup
@@ -48,6 +49,10 @@ module "query" {
     {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
       resources = [aws_dynamodb_table.hot.arn, "${aws_dynamodb_table.hot.arn}/index/puts"]
+    },
+    {
+      actions   = ["dynamodb:Query"]
+      resources = [var.waiting_table.arn]
     },
     {
       actions = [

@@ -41,6 +41,14 @@ variable "commit_lag" {
   type        = string
 }
 
+variable "waiting_table" {
+  description = "The table in which it is noted what waits to be put into the hot index."
+  type = object({
+    name = string
+    arn  = string
+  })
+}
+
 variable "on_destroy" {
   description = "`refuse` to destroy what holds data, or `delete` it."
   type        = string

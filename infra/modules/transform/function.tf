@@ -15,6 +15,8 @@ module "transform" {
     ALLUVIUM_COMMIT__QUEUE   = var.commit_queue.url
     ALLUVIUM_HOT__TABLE      = var.hot_table.name
     ALLUVIUM_HOT__MARGIN     = var.hot_margin
+    ALLUVIUM_HOT__BUFFER     = var.hot_buffer.url
+    ALLUVIUM_HOT__WAITING    = var.waiting_table.name
     ALLUVIUM_OWNER           = var.owner
     ALLUVIUM_DEFAULT_DATASET = var.default_dataset
     # Where the key is, never the key.
@@ -33,8 +35,13 @@ module "transform" {
         resources = [var.hot_table.arn]
       },
       {
+        # A note that a parcel waits, unless it is drained.
+        actions   = ["dynamodb:ConditionCheckItem", "dynamodb:PutItem"]
+        resources = [var.waiting_table.arn]
+      },
+      {
         actions   = ["sqs:SendMessage"]
-        resources = [var.commit_queue.arn]
+        resources = [var.commit_queue.arn, var.hot_buffer.arn]
       },
     ],
     [

@@ -60,6 +60,22 @@ variable "hot_table" {
   })
 }
 
+variable "hot_buffer" {
+  description = "The queue of chunks that the hot index does not take in time."
+  type = object({
+    url = string
+    arn = string
+  })
+}
+
+variable "waiting_table" {
+  description = "The table in which it is noted what waits in it."
+  type = object({
+    name = string
+    arn  = string
+  })
+}
+
 variable "delivery" {
   description = "`firehose`, or `external`: nothing here reads the stream."
   type        = string

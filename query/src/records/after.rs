@@ -8,11 +8,19 @@
 //!
 //! A chunk outlives its rows' retention by the margin, so a cursor is good for that long at least. One that is older than the margin, or than the
 //! *complete since* mark (the index may have lost what it had before), is answered with what there is, and `complete: false`.
+//!
+//! While chunks wait to be put ([`HotIndex::waiting`]), answers say `complete: false`. Each is told of once it is put, at the position that it gets
+//! then. One that had expired by then is not: it waited for longer than the margin, so whoever asked meanwhile was told, and the cursor of
+//! whoever did not is older than the margin.
+//!
+//! [`HotIndex::waiting`]: alluvium_core::ports::HotIndex::waiting
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{PutPosition, PutQuery, bucket_of};
 use alluvium_core::hot_block::HotBlockReader;
 use arrow::record_batch::RecordBatch;
+use futures::TryFutureExt as _;
+use futures::future::try_join;
 
 use super::boundary::micros;
 use super::conform::conform;
@@ -78,7 +86,10 @@ pub(super) async fn read(
         _ => None,
     };
     let now = records.clock.now_micros();
-    let (mut place, complete) = begin(records, request, now).await?;
+    // Before the chunks: what is not told of any more is among them, or at a later position.
+    let waiting = records.hot.waiting(&request.dataset, now).map_err(QueryError::from);
+    let ((mut place, known), waiting) = try_join(begin(records, request, now), waiting).await?;
+    let complete = known && !waiting.iter().any(|waiting| waiting.meets(bucket, Micros::MIN, Micros::MAX));
     let mut reader = HotBlockReader::new(CHUNK_EXPANDED_BYTES);
     let mut batches = Vec::new();
     let (mut found, mut looked_at) = (0, 0);

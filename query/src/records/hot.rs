@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery, bucket_of};
+use alluvium_core::hot::{HotChunk, HotQuery};
 use alluvium_core::hot_block::{HotBlockError, HotBlockReader};
 use alluvium_core::ports::HotIndex;
 use arrow::record_batch::RecordBatch;
@@ -46,10 +46,7 @@ pub(super) struct HotWalk<'a> {
 
 impl<'a> HotWalk<'a> {
     pub(super) fn new(index: &'a dyn HotIndex, scope: &'a Scope) -> Self {
-        let bucket = match (&scope.owner, &scope.source) {
-            (Some(owner), Some(source)) => Some(bucket_of(owner, source, index.buckets())),
-            _ => None,
-        };
+        let bucket = scope.bucket(index.buckets());
         Self {
             index,
             scope,

@@ -1,6 +1,8 @@
 //! Making one page: how far each side is read, and what of it is on the page.
 
 use alluvium_core::clock::Micros;
+use alluvium_core::hot::{Waiting, bucket_of};
+use futures::future::try_join;
 
 use super::boundary::{Boundary, micros};
 use super::cursor::Cursor;
@@ -39,6 +41,11 @@ impl Scope {
         self.from.saturating_sub(micros(DUPLICATE_WINDOW))
     }
 
+    /// The one bucket, of so many, that its rows are in, where one owner's source is read.
+    pub(super) fn bucket(&self, buckets: u16) -> Option<u16> {
+        Some(bucket_of(self.owner.as_deref()?, self.source.as_deref()?, buckets))
+    }
+
     fn wants(&self, place: Place<'_>) -> bool {
         let within = (self.from..=self.newest).contains(&place.time.0);
         within && self.after.as_ref().is_none_or(|after| place > Place::of(after))
@@ -51,6 +58,8 @@ struct Round {
     page: Vec<Row>,
     next: Option<Cursor>,
     low: Micros,
+    high: Micros,
+    bucket: Option<u16>,
     answered_by: AnsweredBy,
 }
 
@@ -63,7 +72,9 @@ pub(super) async fn read(
     let now = records.clock.now_micros();
     // Before the rows: while they are read, a commit may be done, which makes the answer no less complete.
     let lag = records.lag.get();
-    let mark = records.hot.complete_since(&request.dataset).await?;
+    // Before the rows as well: what is not told of any more is among them.
+    let mark = records.hot.complete_since(&request.dataset);
+    let (mark, waiting) = try_join(mark, records.hot.waiting(&request.dataset, now)).await?;
     let boundary = Boundary::new(now, mark, dataset.hot_retention, records.hot_margin, lag);
     let mut next = request.cursor.clone();
     let mut batches = Vec::new();
@@ -76,6 +87,7 @@ pub(super) async fn read(
         found += round.page.len();
         batches.push(round.rows.gather(&round.page)?);
         complete &= boundary.complete_down_to(round.low);
+        complete &= !waiting.iter().any(|waiting| round.may_miss(waiting));
         if round.answered_by == AnsweredBy::HotAndLake {
             answered_by = AnsweredBy::HotAndLake;
         }
@@ -141,9 +153,16 @@ impl Round {
         if low.saturating_sub(micros(DUPLICATE_WINDOW)) < boundary.at && !candidates.is_empty() {
             lake.read_windows((high, low), boundary.at, &mut rows).await?;
         }
+        let bucket = scope.bucket(records.hot.buckets());
         let last = next.as_ref().map(Place::of);
         let page = rows.visible(|place| scope.wants(place) && last.is_none_or(|last| place <= last));
-        Ok(Self { rows, page, next, low, answered_by })
+        Ok(Self { rows, page, next, low, high, bucket, answered_by })
+    }
+
+    /// Whether what waits can belong on the page, or be another arrival of what is on it.
+    fn may_miss(&self, waiting: &Waiting) -> bool {
+        let window = micros(DUPLICATE_WINDOW);
+        waiting.meets(self.bucket, self.low.saturating_sub(window), self.high.saturating_add(window))
     }
 }
 

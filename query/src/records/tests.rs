@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use alluvium_core::contract::hot_index as contract;
+use alluvium_core::hot::{BUCKETS, bucket_of};
 use alluvium_core::ports::HotIndex as _;
 use arrow::array::AsArray as _;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -165,6 +166,29 @@ async fn answers_say_when_they_may_miss_something() {
 }
 
 #[tokio::test]
+async fn answers_say_when_something_waits_to_be_put_that_could_be_theirs() {
+    let mut world = fresh().await;
+    world.arrive(vec![event("there", "a", NOW - 10 * SECOND), event("old", "a", NOW - HOUR / 2)]).await;
+    world.hot.throttled.store(true, Ordering::Relaxed);
+    world.arrive(vec![event("waits", "a", NOW - 5 * SECOND)]).await;
+    world.hot.throttled.store(false, Ordering::Relaxed);
+    let of = |source: &str| RecordsRequest { owner: Some("o".into()), source: Some(source.into()), ..request(10) };
+    let ends = |to| RecordsRequest { to: Some(to), ..of("a") };
+    let read = async |request| {
+        let page = world.records.page(&request).await.unwrap();
+        (ids(&page), page.complete)
+    };
+    assert_ne!(bucket_of("o", "a", BUCKETS), bucket_of("o", "b", BUCKETS));
+    assert_eq!(read(request(10)).await, (vec!["there".to_owned(), "old".to_owned()], false));
+    assert!(!read(of("a")).await.1);
+    assert_eq!(read(of("b")).await, (vec![], true), "nothing of its bucket waits");
+    assert_eq!(read(ends(NOW - 30 * SECOND)).await, (vec!["old".to_owned()], false), "it could be another arrival");
+    assert_eq!(read(ends(NOW - 70 * SECOND)).await, (vec!["old".to_owned()], true), "the page ends long before it");
+    assert!(world.hot.drain_one(0));
+    assert_eq!(read(of("a")).await, (vec!["waits".to_owned(), "there".to_owned(), "old".to_owned()], true));
+}
+
+#[tokio::test]
 async fn a_dense_dataset_is_not_read_further_than_needed() {
     let mut world = fresh().await;
     for batch in 0..100 {
@@ -219,14 +243,27 @@ struct Story {
     /// The index lost what is older than this many seconds.
     lost: Option<i64>,
     source: Option<String>,
+    /// How likely it is that a batch's chunks have to wait, and that between two pages one of them is put.
+    throttled: f64,
+    drained: f64,
 }
 
 fn story() -> impl Strategy<Value = Story> {
     let minutes = |range: std::ops::Range<i64>| range.prop_map(|minutes| minutes * 60 * SECOND);
     let source = prop::option::of(prop::sample::select(vec!["s0".to_owned(), "s1".to_owned()]));
     let lost = prop::option::weighted(0.3, 0..5_000_i64);
-    (any::<u64>(), 1..40_usize, minutes(0..50), minutes(0..12), lost, source).prop_map(
-        |(seed, limit, commit_after, pause, lost, source)| Story { seed, limit, commit_after, pause, lost, source },
+    let often = || prop::sample::select(vec![0.0, 0.0, 0.1, 0.5]);
+    (any::<u64>(), 1..40_usize, minutes(0..50), minutes(0..12), lost, source, often(), often()).prop_map(
+        |(seed, limit, commit_after, pause, lost, source, throttled, drained)| Story {
+            seed,
+            limit,
+            commit_after,
+            pause,
+            lost,
+            source,
+            throttled,
+            drained,
+        },
     )
 }
 
@@ -266,9 +303,12 @@ async fn walk(story: &Story) {
     let mut arrived: Vec<Event> = Vec::new();
     for _ in 0..random.random_range(1..30) {
         let events = some_events(&mut random, world.records.now(), &arrived);
+        world.hot.throttled.store(random.random_bool(story.throttled), Ordering::Relaxed);
         arrived.extend(world.arrive(events).await);
         world.pass(random.random_range(0..6 * 60) * SECOND).await;
     }
+    // Half of them, so that some of most batches are there and some are not.
+    while random.random_bool(0.8) && world.hot.drain_one(random.random_range(0..1000)) {}
     if let Some(lost) = story.lost {
         let mark = world.records.now() - lost * SECOND;
         world.hot.lose(mark);
@@ -296,6 +336,7 @@ async fn walk(story: &Story) {
         complete &= page.complete;
         let Some(next) = page.next else { break };
         request.cursor = Some(next);
+        while random.random_bool(story.drained) && world.hot.drain_one(random.random_range(0..1000)) {}
         // More cannot arrive on every page, or a walk of short pages never ends.
         if random.random_bool(0.1) {
             let events = some_events(&mut random, world.records.now(), &arrived);

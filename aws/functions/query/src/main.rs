@@ -6,7 +6,7 @@ mod settings;
 
 use std::sync::Arc;
 
-use alluvium_aws::{AthenaSettings, AthenaSql, DynamoHotIndex, Retries, config, function};
+use alluvium_aws::{AthenaSettings, AthenaSql, DynamoHotIndex, DynamoNotes, Retries, config, function};
 use alluvium_core::ports::{HotIndex, SqlEngine};
 use alluvium_core::{Clock, Datasets, SystemClock};
 use alluvium_query::api::queries_routes;
@@ -46,12 +46,11 @@ fn records(
 async fn ports(settings: &Settings) -> (Arc<dyn HotIndex>, Arc<dyn SqlEngine>) {
     let aws = config::from_environment().await;
     let retries = Retries::new(SystemClock.now_micros().unsigned_abs());
-    let hot = DynamoHotIndex::new(
-        aws_sdk_dynamodb::Client::new(&aws),
-        &settings.hot.table,
-        Arc::new(SystemClock),
-        retries.clone(),
-    );
+    let (client, clock) = (aws_sdk_dynamodb::Client::new(&aws), Arc::new(SystemClock));
+    let mut hot = DynamoHotIndex::new(client.clone(), &settings.hot.table, clock.clone(), retries.clone());
+    if let Some(waiting) = &settings.hot.waiting {
+        hot = hot.with_notes(DynamoNotes::new(client, waiting, clock));
+    }
     let Sql { workgroup, database, time } = settings.sql.clone();
     let athena = AthenaSettings { workgroup, database, time_limit: time };
     let sql = AthenaSql::new(aws_sdk_athena::Client::new(&aws), athena, retries);

@@ -41,6 +41,9 @@ pub struct Hot {
     /// By how much chunks outlive their retention, as whoever writes them has it.
     #[serde(default = "margin", with = "alluvium_core::duration::text")]
     pub margin: Duration,
+    /// The table in which it is noted what waits to be put into the index; without it, nothing does.
+    #[serde(default)]
+    pub waiting: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

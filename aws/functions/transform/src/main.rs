@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use alluvium_aws::retry::Retries;
 use alluvium_aws::secret::{self, Plain};
-use alluvium_aws::{DynamoHotIndex, S3DataFiles, SqsCommitQueue, config, function};
+use alluvium_aws::{DynamoHotIndex, DynamoNotes, LevelledHotIndex, S3DataFiles, SqsCommitQueue, config, function};
+use alluvium_core::ports::HotIndex;
 use alluvium_core::{Clock, SystemClock};
 use alluvium_transform::{PseudonymKey, Transform};
 use anyhow::Context as _;
+use aws_config::SdkConfig;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -49,18 +51,34 @@ async fn handler(settings: &Settings) -> anyhow::Result<Handler> {
     };
     let seed = SystemClock.now_micros().unsigned_abs();
     let retries = Retries::new(seed);
+    let files = Arc::new(S3DataFiles::new(config::s3(&aws), settings.lake.clone()));
     Ok(Handler {
         transform: Transform::new(datasets, settings.transform(key))?,
-        files: Arc::new(S3DataFiles::new(config::s3(&aws), settings.lake.clone())),
-        hot: Arc::new(DynamoHotIndex::new(
-            aws_sdk_dynamodb::Client::new(&aws),
-            &settings.hot.table,
-            Arc::new(SystemClock),
-            retries.clone(),
-        )),
+        hot: hot_index(settings, &aws, files.clone(), retries.clone())?,
+        files,
         queue: Arc::new(SqsCommitQueue::new(aws_sdk_sqs::Client::new(&aws), &settings.commit.queue)),
         retries,
     })
+}
+
+/// The hot index, which does not wait for its table where there is a buffer.
+fn hot_index(
+    settings: &Settings,
+    aws: &SdkConfig,
+    files: Arc<S3DataFiles>,
+    retries: Retries,
+) -> anyhow::Result<Arc<dyn HotIndex>> {
+    let (client, clock) = (aws_sdk_dynamodb::Client::new(aws), Arc::new(SystemClock));
+    let hot = DynamoHotIndex::new(client.clone(), &settings.hot.table, clock.clone(), retries);
+    let Some((buffer, waiting)) = settings.hot.levelling()? else { return Ok(Arc::new(hot)) };
+    let notes = DynamoNotes::new(client, waiting, clock);
+    let buffer = Arc::new(SqsCommitQueue::new(aws_sdk_sqs::Client::new(aws), buffer));
+    Ok(Arc::new(LevelledHotIndex {
+        hot: Arc::new(hot.with_notes(notes.clone())),
+        notes: Arc::new(notes),
+        files,
+        buffer,
+    }))
 }
 
 /// When the invocation ends, which Lambda says in milliseconds since the epoch.

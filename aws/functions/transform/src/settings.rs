@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alluvium_aws::LakeUrl;
-use alluvium_aws::function::DEFAULT_VERBOSITY;
+use alluvium_aws::function::{DEFAULT_VERBOSITY, StartError, wrong_setting};
 use alluvium_core::limits;
 use alluvium_transform::{PseudonymKey, TransformSettings};
 use serde::{Deserialize, Deserializer};
@@ -44,6 +44,30 @@ pub struct Hot {
     pub table: String,
     #[serde(default = "margin", with = "alluvium_core::duration::text")]
     pub margin: Duration,
+    /// The URL of the queue of chunks that the table does not take in time; without it, the function waits until it does.
+    #[serde(default)]
+    pub buffer: Option<String>,
+    /// The name of the table in which it is noted what waits there.
+    #[serde(default)]
+    pub waiting: Option<String>,
+}
+
+impl Hot {
+    /// The queue's URL and the table's name, where chunks may wait.
+    ///
+    /// # Errors
+    ///
+    /// When there is one without the other.
+    pub fn levelling(&self) -> Result<Option<(&str, &str)>, StartError> {
+        match (&self.buffer, &self.waiting) {
+            (Some(buffer), Some(waiting)) => Ok(Some((buffer, waiting))),
+            (None, None) => Ok(None),
+            (Some(_), None) => {
+                Err(wrong_setting("hot.waiting", "not set; chunks in `hot.buffer` would be missed by reads"))
+            }
+            (None, Some(_)) => Err(wrong_setting("hot.buffer", "not set, so that nothing is noted in `hot.waiting`")),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -95,5 +119,24 @@ impl Settings {
             pseudonym_key,
             ..TransformSettings::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_and_its_notes_come_together() {
+        let levelling = |buffer: Option<&str>, waiting: Option<&str>| {
+            let text = |text: Option<&str>| text.map(str::to_owned);
+            let hot = Hot { table: "t".into(), margin: margin(), buffer: text(buffer), waiting: text(waiting) };
+            let found = hot.levelling().map(|found| found.map(|(buffer, waiting)| format!("{buffer} {waiting}")));
+            found.map_err(|error| error.to_string())
+        };
+        assert_eq!(levelling(None, None), Ok(None));
+        assert_eq!(levelling(Some("q"), Some("w")), Ok(Some("q w".to_owned())));
+        assert!(levelling(Some("q"), None).unwrap_err().contains("ALLUVIUM_HOT__WAITING: not set"));
+        assert!(levelling(None, Some("w")).unwrap_err().contains("ALLUVIUM_HOT__BUFFER: not set"));
     }
 }

@@ -109,7 +109,8 @@ async fn what_cannot_be_told_is_refused() {
 }
 
 /// Polls now and then while events arrive, some of them twice; `patient`: never for longer than a cursor is good for.
-async fn poll(seed: u64, limit: usize, of_source: bool, patient: bool) {
+/// `throttled`: how likely it is that what arrives has to wait.
+async fn poll(seed: u64, limit: usize, of_source: bool, patient: bool, throttled: f64) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut world = fresh().await;
     let mut next = world.records.after(&after(After::Newest, limit)).await.unwrap().next;
@@ -118,8 +119,11 @@ async fn poll(seed: u64, limit: usize, of_source: bool, patient: bool) {
     for round in 0..40 {
         if round < 30 {
             let events = some_events(&mut random, world.records.now(), &arrived);
+            world.hot.throttled.store(random.random_bool(throttled), Ordering::Relaxed);
             arrived.extend(world.arrive(events).await);
         }
+        // In the end all of them, as a buffer is drained.
+        while (round >= 38 || random.random_bool(0.3)) && world.hot.drain_one(random.random_range(0..1000)) {}
         let pause = if patient { MARGIN / 20 } else { MARGIN / 2 };
         world.pass(random.random_range(0..pause)).await;
         let polls = if round == 39 { usize::MAX } else { random.random_range(0..4) };
@@ -143,19 +147,27 @@ async fn poll(seed: u64, limit: usize, of_source: bool, patient: bool) {
     }
     let expected = arrived.iter().filter(|event| wanted(event) && event.time >= event.arrival - RETENTION);
     let mut expected: Vec<_> = expected.map(|event| (event.arrival, event.time, event.id.clone())).collect();
-    assert!(ids.is_sorted_by_key(|(arrival, ..)| *arrival), "in the order of arrival");
+    assert!(throttled > 0.0 || ids.is_sorted_by_key(|(arrival, ..)| *arrival), "in the order of arrival");
     ids.sort();
     expected.sort();
     if complete {
         assert_eq!(ids, expected, "each arrival once");
     }
-    assert!(complete || !patient, "a cursor is good for the margin");
+    assert!(complete || !patient || throttled > 0.0, "a cursor is good for the margin");
+    let last = world.records.after(&after(After::Cursor(next), limit)).await.unwrap();
+    assert!(last.complete || !patient, "nothing waits any more");
 }
 
 proptest! {
     #[test]
-    fn each_arrival_is_told_once(seed in any::<u64>(), limit in 1..60_usize, of_source in any::<bool>(), patient in any::<bool>()) {
-        let polls = poll(seed, limit, of_source, patient);
+    fn each_arrival_is_told_once(
+        seed in any::<u64>(),
+        limit in 1..60_usize,
+        of_source in any::<bool>(),
+        patient in any::<bool>(),
+        throttled in prop::sample::select(vec![0.0, 0.0, 0.1, 0.5]),
+    ) {
+        let polls = poll(seed, limit, of_source, patient, throttled);
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(polls);
     }
 }

@@ -1,11 +1,11 @@
 //! A hot index and a lake in memory.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use alluvium_core::clock::{Clock as _, ManualClock, Micros};
-use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
+use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts, Waiting};
 use alluvium_core::hot_block::{HotBlockWriter, read_block};
 use alluvium_core::ports::{
     Advice, HotIndex, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
@@ -27,6 +27,10 @@ pub(crate) struct MemoryHot {
     last_put: AtomicI64,
     clock: Arc<ManualClock>,
     marks: Mutex<BTreeMap<String, Micros>>,
+    /// Whether chunks that are put have to wait.
+    pub(crate) throttled: AtomicBool,
+    /// Those that do.
+    waiting: Mutex<Vec<HotChunk>>,
     /// Chunks that were answered.
     pub(crate) answered: AtomicUsize,
 }
@@ -45,6 +49,29 @@ impl MemoryHot {
         }
     }
 
+    /// Puts one of the chunks that wait, unless it has expired; says whether there was one.
+    pub(crate) fn drain_one(&self, pick: usize) -> bool {
+        let mut waiting = self.waiting.lock().unwrap();
+        if waiting.is_empty() {
+            return false;
+        }
+        let pick = pick % waiting.len();
+        let chunk = waiting.swap_remove(pick);
+        if chunk.expires_at > self.clock.now_micros() {
+            self.hold(vec![chunk]);
+        }
+        true
+    }
+
+    fn hold(&self, chunks: Vec<HotChunk>) {
+        let mut held = self.chunks.lock().unwrap();
+        held.extend(chunks.into_iter().map(|chunk| {
+            let at = self.clock.now_micros().max(self.last_put.load(Ordering::Relaxed) + 1);
+            self.last_put.store(at, Ordering::Relaxed);
+            ((chunk.dataset.clone(), chunk.bucket, chunk.sort_key()), (at, chunk))
+        }));
+    }
+
     fn end(&self) -> PutPosition {
         PutPosition::at(self.clock.now_micros().max(self.last_put.load(Ordering::Relaxed) + 1))
     }
@@ -58,13 +85,18 @@ impl MemoryHot {
 #[async_trait]
 impl HotIndex for MemoryHot {
     async fn put(&self, chunks: Vec<HotChunk>) -> Result<(), PortError> {
-        let mut held = self.chunks.lock().unwrap();
-        held.extend(chunks.into_iter().map(|chunk| {
-            let at = self.clock.now_micros().max(self.last_put.load(Ordering::Relaxed) + 1);
-            self.last_put.store(at, Ordering::Relaxed);
-            ((chunk.dataset.clone(), chunk.bucket, chunk.sort_key()), (at, chunk))
-        }));
+        if self.throttled.load(Ordering::Relaxed) {
+            self.waiting.lock().unwrap().extend(chunks);
+        } else {
+            self.hold(chunks);
+        }
         Ok(())
+    }
+
+    async fn waiting(&self, dataset: &str, now: Micros) -> Result<Vec<Waiting>, PortError> {
+        let waiting = self.waiting.lock().unwrap();
+        let wanted = waiting.iter().filter(|chunk| chunk.dataset == dataset && chunk.expires_at > now);
+        Ok(wanted.filter_map(|chunk| Waiting::of([chunk])).collect())
     }
 
     async fn flush(&self) -> Result<(), PortError> {
