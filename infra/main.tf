@@ -23,8 +23,10 @@ locals {
     live_versions    = var.live_versions
     memory_megabytes = var.memory_megabytes
     log_days         = var.log_days
+    tracing          = var.tracing == "on" ? "Active" : "PassThrough"
 
     environment = {
+      ALLUVIUM_STAGE     = var.stage
       ALLUVIUM_VERBOSITY = var.verbosity
       AWS_ENDPOINT_URL   = var.endpoint_url
     }
@@ -113,6 +115,36 @@ module "transform" {
   default_dataset      = var.default_dataset
   hot_margin           = var.hot_margin
   pseudonym_secret_arn = var.pseudonym_secret_arn
+}
+
+module "watch" {
+  source = "./modules/watch"
+
+  prefix         = local.prefix
+  stage          = var.stage
+  account        = local.account
+  stream_name    = module.stream.name
+  delivery_name  = module.transform.delivery_name
+  source_backup  = var.raw_backup_days > 0 ? "kept" : "none"
+  buffer_seconds = var.buffer_seconds
+  landing        = { name = module.transform.landing.name, arn = module.transform.landing.arn }
+  commit_queue   = { name = module.lake.commit_queue.name, dead_name = module.lake.commit_dead_letter_queue.name }
+  hot_table      = module.serving.hot_table.name
+  api_id         = module.serving.api.id
+  workgroup      = module.lake.workgroup.name
+  alarms         = var.alarms
+  emails         = var.alarm_emails
+  without        = var.alarms_without
+  thresholds     = var.alarm_thresholds
+  bus_arn        = var.alarm_bus_arn
+
+  functions = {
+    for key, function in local.every_function : key => {
+      name             = function.name
+      timeout_seconds  = function.timeout_seconds
+      memory_megabytes = function.memory_megabytes
+    }
+  }
 }
 
 # What other stacks need, where they can look it up.

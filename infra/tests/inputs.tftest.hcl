@@ -39,6 +39,12 @@ run "refused" {
     auth                   = { jwks_url = "http://issuer.example/keys" }
     secret_version         = -1
     secret_recovery_days   = 3
+    tracing                = "sometimes"
+    alarms                 = "loud"
+    alarm_emails           = ["nobody"]
+    alarms_without         = ["alluvium-dev/freshness"]
+    alarm_thresholds       = { freshness_seconds = -1 }
+    alarm_bus_arn          = "operations"
   }
 
   expect_failures = [
@@ -73,6 +79,12 @@ run "refused" {
     var.auth,
     var.secret_version,
     var.secret_recovery_days,
+    var.tracing,
+    var.alarms,
+    var.alarm_emails,
+    var.alarms_without,
+    var.alarm_thresholds,
+    var.alarm_bus_arn,
   ]
 }
 
@@ -88,6 +100,7 @@ run "refused_on_the_other_side" {
     stream_shards    = 201
     stream_hours     = 9000
     memory_megabytes = { query = 20000 }
+    alarm_thresholds = { timeout_percent = 100 }
   }
 
   expect_failures = [
@@ -99,6 +112,7 @@ run "refused_on_the_other_side" {
     var.stream_shards,
     var.stream_hours,
     var.memory_megabytes,
+    var.alarm_thresholds,
   ]
 }
 
@@ -106,10 +120,12 @@ run "refused_too" {
   command = plan
 
   variables {
-    stage = "dev-"
+    stage            = "dev-"
+    alarm_thresholds = { account_concurrency = 0 }
   }
 
   expect_failures = [
     var.stage,
+    var.alarm_thresholds,
   ]
 }

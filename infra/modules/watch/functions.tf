@@ -1,0 +1,63 @@
+# What every function can suffer from, and what all of them share.
+
+locals {
+  function_alarms = merge(
+    [
+      for key, function in var.functions : {
+        "${key}-errors" = {
+          section    = "function-errors"
+          says       = "The function `${key}` fails for more than five minutes."
+          namespace  = "AWS/Lambda"
+          metric     = "Errors"
+          dimensions = { FunctionName = function.name }
+          statistic  = "Sum"
+          above      = var.thresholds.function_errors
+          period     = 300
+          of         = 3
+          bad        = 2
+        }
+
+        "${key}-throttles" = {
+          section    = "function-throttles"
+          says       = "Lambda refuses to run the function `${key}` for more than five minutes."
+          namespace  = "AWS/Lambda"
+          metric     = "Throttles"
+          dimensions = { FunctionName = function.name }
+          statistic  = "Sum"
+          above      = 0
+          period     = 300
+          of         = 3
+          bad        = 2
+        }
+
+        "${key}-duration" = {
+          section    = "function-duration"
+          says       = "Invocations of the function `${key}` take more than ${var.thresholds.timeout_percent} % of the ${function.timeout_seconds} s after which they are cut off."
+          namespace  = "AWS/Lambda"
+          metric     = "Duration"
+          dimensions = { FunctionName = function.name }
+          statistic  = "Maximum"
+          above      = var.thresholds.timeout_percent * function.timeout_seconds * 10
+          period     = 300
+          of         = 3
+          bad        = 2
+        }
+      }
+    ]...
+  )
+
+  account_alarms = {
+    "concurrency" = {
+      section    = "concurrency"
+      says       = "The account's functions, these and others, take more than 80 % of the ${var.thresholds.account_concurrency} executions that may run at once."
+      namespace  = "AWS/Lambda"
+      metric     = "ClaimedAccountConcurrency"
+      dimensions = {}
+      statistic  = "Maximum"
+      above      = 0.8 * var.thresholds.account_concurrency
+      period     = 60
+      of         = 5
+      bad        = 3
+    }
+  }
+}
