@@ -127,7 +127,7 @@ module "watch" {
   delivery_name  = module.transform.delivery_name
   source_backup  = var.raw_backup_days > 0 ? "kept" : "none"
   buffer_seconds = var.buffer_seconds
-  landing        = { name = module.transform.landing.name, arn = module.transform.landing.arn }
+  landing        = module.transform.landing.name
   commit_queue   = { name = module.lake.commit_queue.name, dead_name = module.lake.commit_dead_letter_queue.name }
   hot_table      = module.serving.hot_table.name
   api_id         = module.serving.api.id

@@ -7,6 +7,7 @@ import unittest
 import made
 
 RUNBOOK = made.INFRA.parent / "docs" / "runbook.md"
+METRICS = (RUNBOOK.parent / "metrics.md").read_text()
 PARTS = ["Alarms:", "Means", "Callers see", "Look", "Mend", "Harmless"]
 
 
@@ -67,6 +68,16 @@ class Runbook(unittest.TestCase):
         for section, text in written.items():
             for name in re.findall(r"`([a-z-]+)`", re.search(r"^\*\*Alarms:\*\* (.*)$", text, re.MULTILINE)[1]):
                 self.assertEqual(named.get(name), section, f"{section} lists {name}")
+
+    @unittest.skipUnless(made.TERRAFORM and "## On AWS" in METRICS, "needs terraform, and the functions' metrics in docs/metrics.md")
+    def test_what_is_watched_and_shown_are_metrics_that_there_are(self):
+        alarms = made.values("watch.tftest.hcl", "everything", "aws_cloudwatch_metric_alarm").values()
+        [board] = made.values("watch.tftest.hcl", "everything", "aws_cloudwatch_dashboard").values()
+        shown = re.findall(r'"Alluvium","(\w+)"', board["dashboard_body"])
+        queried = [query["metric"][0] for alarm in alarms for query in alarm["metric_query"] or [] if query["metric"]]
+        watched = [metric["metric_name"] for metric in [*alarms, *queried] if metric["namespace"] == "Alluvium"]
+        self.assertTrue(shown and watched)
+        self.assertEqual(set(shown + watched) - set(re.findall(r"`(\w+)`", METRICS)), set())
 
     @unittest.skipUnless(made.TERRAFORM, "terraform (1.11 or newer) is not installed")
     def test_settings_that_it_names_exist(self):

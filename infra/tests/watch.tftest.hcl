@@ -13,7 +13,7 @@ variables {
   delivery_name  = "alluvium-test-delivery"
   source_backup  = "kept"
   buffer_seconds = 5
-  landing        = { name = "alluvium-test-landing", arn = "arn:aws:s3:::alluvium-test-landing" }
+  landing        = "alluvium-test-landing"
   commit_queue   = { name = "alluvium-test-commits", dead_name = "alluvium-test-commits-dead" }
   hot_table      = "alluvium-test-hot"
   hot_buffer     = { name = "alluvium-test-hot-buffer", dead_name = "alluvium-test-hot-buffer-dead" }
@@ -134,17 +134,26 @@ run "everything" {
   }
 
   assert {
-    condition = aws_sqs_queue.set_aside.sqs_managed_sse_enabled && toset([
-      for queue in aws_s3_bucket_notification.landing.queue : queue.filter_prefix
-    ]) == toset(["processing-failed/", "unexpected/"])
-    error_message = "Each object that is put aside leaves a note in an encrypted queue."
+    condition = jsondecode(aws_cloudwatch_event_rule.set_aside.event_pattern).detail == {
+      bucket = { name = ["alluvium-test-landing"] }
+      object = { key = [{ prefix = "processing-failed/" }, { prefix = "unexpected/" }] }
+    }
+    error_message = "What is told of are the objects that are put aside, and no backup."
+  }
+
+  assert {
+    condition = (
+      aws_sqs_queue.set_aside.sqs_managed_sse_enabled && aws_sqs_queue.set_aside.message_retention_seconds == 1209600
+      && aws_cloudwatch_event_target.set_aside.arn == aws_sqs_queue.set_aside.arn && aws_s3_bucket_notification.landing.eventbridge
+    )
+    error_message = "Each object that is put aside leaves a note in an encrypted queue, for the 14 days that SQS keeps anything at most."
   }
 
   assert {
     condition = [
       for statement in jsondecode(aws_sqs_queue_policy.set_aside.policy).Statement : statement.Condition if statement.Effect == "Allow"
-    ] == [{ StringEquals = { "aws:SourceAccount" = "123456789012" }, ArnEquals = { "aws:SourceArn" = "arn:aws:s3:::alluvium-test-landing" } }]
-    error_message = "Only the landing bucket puts notes into that queue."
+    ] == [{ ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.set_aside.arn } }]
+    error_message = "Only that rule puts notes into the queue."
   }
 
   assert {
@@ -272,7 +281,23 @@ run "off" {
   }
 
   assert {
-    condition     = !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "\"alarm\"")
+    condition     = toset(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[*].type) == toset(["text", "metric"])
     error_message = "The dashboard is there without alarms too."
   }
+}
+
+run "a_name_that_is_none" {
+  command = plan
+
+  module {
+    source = "./modules/watch"
+  }
+
+  variables {
+    without = ["stream-throtled"]
+  }
+
+  expect_failures = [
+    aws_cloudwatch_dashboard.this,
+  ]
 }

@@ -10,16 +10,18 @@
 #   when        false: not made here
 
 locals {
+  every_alarm = merge(
+    local.delivery_alarms,
+    local.commit_alarms,
+    local.hot_alarms,
+    local.api_alarms,
+    local.maintenance_alarms,
+    local.function_alarms,
+    local.account_alarms,
+  )
+
   alarms = {
-    for name, alarm in merge(
-      local.delivery_alarms,
-      local.commit_alarms,
-      local.hot_alarms,
-      local.api_alarms,
-      local.maintenance_alarms,
-      local.function_alarms,
-      local.account_alarms,
-    ) : name => alarm
+    for name, alarm in local.every_alarm : name => alarm
     if var.alarms == "on" && try(alarm.when, true) && !contains(var.without, name)
   }
 

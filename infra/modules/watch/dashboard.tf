@@ -1,7 +1,7 @@
 # One page for whoever is woken at three: first what is red, then whether anything is lost, whether it is late, and where.
 
 locals {
-  # Three panels a row; each row answers one question.
+  # Three panels a row; each row answers one question. A panel's `limit` is where its alarm goes off.
   panels = [
     # Is anything lost?
     [
@@ -37,6 +37,7 @@ locals {
     [
       {
         title = "Arrival to stored (newest records), ms"
+        limit = local.delivery_alarms["freshness"].above
         metrics = [
           ["Alluvium", "FreshnessMilliseconds", "Stage", var.stage, { stat = "Maximum", label = "slowest batch" }],
           ["Alluvium", "FreshnessMilliseconds", "Stage", var.stage, { stat = "p50", label = "half of the batches" }],
@@ -44,6 +45,7 @@ locals {
       },
       {
         title = "Arrival to committed (SQL), s"
+        limit = local.commit_alarms["commit-lag"].above
         stat  = "Maximum"
         metrics = [
           ["Alluvium", "CommitLagSeconds", "Stage", var.stage, { label = "what is committed arrived" }],
@@ -52,6 +54,7 @@ locals {
       },
       {
         title = "Behind the stream, ms"
+        limit = local.delivery_alarms["stream-behind"].above
         stat  = "Maximum"
         metrics = concat(
           [["AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", "StreamName", var.stream_name, { label = "any reader" }]],
@@ -135,6 +138,7 @@ locals {
       },
       {
         title = "Latency of the API, ms"
+        limit = local.api_alarms["api-latency"].above
         metrics = [
           ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = "p50", label = "p50" }],
           ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = "p99", label = "p99" }],
@@ -228,6 +232,14 @@ locals {
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.prefix
 
+  lifecycle {
+    # Looked at here, because there is a dashboard in any case.
+    precondition {
+      condition     = length(setsubtract(var.without, keys(local.every_alarm))) == 0
+      error_message = "alarms_without names what is no alarm: ${join(", ", setsubtract(var.without, keys(local.every_alarm)))}. There are: ${join(", ", keys(local.every_alarm))}."
+    }
+  }
+
   dashboard_body = jsonencode({
     periodOverride = "inherit"
     widgets = concat(
@@ -249,6 +261,10 @@ resource "aws_cloudwatch_dashboard" "this" {
               stat    = try(panel.stat, "Average")
               period  = 300
               metrics = panel.metrics
+
+              annotations = {
+                horizontal = [for limit in [try(panel.limit, null)] : { label = "alarm", value = limit, color = "#d62728" } if limit != null]
+              }
             }
           }
         ]

@@ -15,15 +15,12 @@ resource "aws_sqs_queue_policy" "set_aside" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "TheLandingBucketTells"
+        Sid       = "TheRuleTells"
         Effect    = "Allow"
-        Principal = { Service = "s3.amazonaws.com" }
+        Principal = { Service = "events.amazonaws.com" }
         Action    = "sqs:SendMessage"
         Resource  = aws_sqs_queue.set_aside.arn
-        Condition = {
-          StringEquals = { "aws:SourceAccount" = var.account.id }
-          ArnEquals    = { "aws:SourceArn" = var.landing.arn }
-        }
+        Condition = { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.set_aside.arn } }
       },
       {
         Sid       = "OnlyTls"
@@ -37,20 +34,29 @@ resource "aws_sqs_queue_policy" "set_aside" {
   })
 }
 
-# A bucket has one such configuration: whoever else listens to this one has to be added here.
+# Through EventBridge, and not from the bucket to the queue: S3 would send a queue a test message first, which would set the alarm off.
 resource "aws_s3_bucket_notification" "landing" {
-  bucket = var.landing.name
+  bucket      = var.landing
+  eventbridge = true
+}
 
-  dynamic "queue" {
-    for_each = ["processing-failed/", "unexpected/"]
+resource "aws_cloudwatch_event_rule" "set_aside" {
+  name        = "${var.prefix}-set-aside"
+  description = "Objects that hold records which the transform never took, or gave back."
 
-    content {
-      id            = trimsuffix(queue.value, "/")
-      queue_arn     = aws_sqs_queue.set_aside.arn
-      events        = ["s3:ObjectCreated:*"]
-      filter_prefix = queue.value
+  event_pattern = jsonencode({
+    source        = ["aws.s3"]
+    "detail-type" = ["Object Created"]
+    detail = {
+      bucket = { name = [var.landing] }
+      object = { key = [{ prefix = "processing-failed/" }, { prefix = "unexpected/" }] }
     }
-  }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "set_aside" {
+  rule = aws_cloudwatch_event_rule.set_aside.name
+  arn  = aws_sqs_queue.set_aside.arn
 
   depends_on = [aws_sqs_queue_policy.set_aside]
 }

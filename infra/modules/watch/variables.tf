@@ -49,11 +49,8 @@ variable "buffer_seconds" {
 }
 
 variable "landing" {
-  description = "The bucket of what the transform never took."
-  type = object({
-    name = string
-    arn  = string
-  })
+  description = "The name of the bucket of what the transform never took."
+  type        = string
 }
 
 variable "commit_queue" {
