@@ -9,6 +9,9 @@ data "aws_region" "current" {}
 locals {
   prefix = "${var.name}-${var.stage}"
 
+  # What its metrics are told apart by: two stacks of one stage may live in one account and region.
+  stage = var.name == "alluvium" ? var.stage : "${var.name}/${var.stage}"
+
   account = {
     id        = data.aws_caller_identity.current.account_id
     region    = data.aws_region.current.name
@@ -26,7 +29,7 @@ locals {
     tracing          = var.tracing == "on" ? "Active" : "PassThrough"
 
     environment = {
-      ALLUVIUM_STAGE     = var.stage
+      ALLUVIUM_STAGE     = local.stage
       ALLUVIUM_VERBOSITY = var.verbosity
       AWS_ENDPOINT_URL   = var.endpoint_url
     }
@@ -121,7 +124,7 @@ module "watch" {
   source = "./modules/watch"
 
   prefix         = local.prefix
-  stage          = var.stage
+  stage          = local.stage
   account        = local.account
   stream_name    = module.stream.name
   delivery_name  = module.transform.delivery_name

@@ -89,7 +89,7 @@ run "defaults" {
 
   assert {
     condition = length(setsubtract(
-      flatten([for name in keys(local.every_function) : ["${name}-errors", "${name}-throttles", "${name}-duration"]]),
+      [for name in keys(local.every_function) : "${name}-errors"],
       keys(module.watch.alarms),
     )) == 0
     error_message = "Every function is watched."
@@ -171,5 +171,20 @@ run "an_emulator" {
       function.environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
     ])
     error_message = "With endpoint_url every function calls that address."
+  }
+}
+
+run "another_name" {
+  command = apply
+
+  variables {
+    name = "shop"
+  }
+
+  assert {
+    condition = alltrue([for function in values(local.every_function) : function.environment["ALLUVIUM_STAGE"] == "shop/test"]) && strcontains(
+      module.watch.dashboard_body, "\"Alluvium\",\"LedgerDifference\",\"Stage\",\"shop/test\""
+    )
+    error_message = "Two stacks of one stage do not share their metrics."
   }
 }

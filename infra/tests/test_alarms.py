@@ -113,7 +113,11 @@ SCENARIOS = {
     "maintenance-failures": Scenario(own(MaintenanceFailures=0), own(MaintenanceFailures=[0, 1]), 1, [NOTHING]),
 }
 
-TIMEOUT_SECONDS = {"authorizer": 10, "commit": 60, "gateway": 29, "hot-writer": 60, "maintain": 900, "query": 29, "transform": 300}
+SCENARIOS["maintenance-dead"] = Scenario(waiting("maintain-failed", 0), waiting("maintain-failed", 1), 1, [NOTHING])
+# It is called once in a while: each failure counts.
+SCENARIOS["maintain-errors"] = Scenario(lambdas("maintain", "Errors", 0), lambdas("maintain", "Errors", 1), 1, [NOTHING])
+
+TIMEOUT_SECONDS = {"authorizer": 10, "commit": 60, "gateway": 29, "hot-writer": 60, "query": 29, "transform": 300}
 for function, seconds in TIMEOUT_SECONDS.items():
     SCENARIOS[f"{function}-errors"] = Scenario(lambdas(function, "Errors", 0, 0), lambdas(function, "Errors", 0, 1), 10, [NOTHING])
     SCENARIOS[f"{function}-throttles"] = Scenario(lambdas(function, "Throttles", 0), lambdas(function, "Throttles", 0, 3), 10, [NOTHING])
@@ -123,8 +127,9 @@ for function, seconds in TIMEOUT_SECONDS.items():
 
 # Those of which an hour is nothing; they have tests of their own.
 DAILY = {"audit-problems", "audit-absent"}
-# One minute of it is enough, for it means loss. Of all others one bad minute wakes nobody.
-AT_ONCE = {"ledger-deficit", "ledger-surplus", "set-aside", "commits-dead", "commit-refused", "hot-buffer-dead", "maintenance-failures"}
+# One minute of it is enough: it means loss, or comes once in a while only. Of all others one bad minute wakes nobody.
+AT_ONCE = {"ledger-deficit", "ledger-surplus", "set-aside", "commits-dead", "commit-refused", "hot-buffer-dead", "maintenance-failures",
+           "maintenance-dead", "maintain-errors"}
 
 
 def put(metrics, at, data, stage="test"):

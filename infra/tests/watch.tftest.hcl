@@ -18,9 +18,11 @@ variables {
   hot_table      = "alluvium-test-hot"
   hot_buffer     = { name = "alluvium-test-hot-buffer", dead_name = "alluvium-test-hot-buffer-dead" }
   api_id         = "api"
-  workgroup      = "alluvium-test"
-  emails         = ["night-shift@example.org", "lead@example.org"]
-  bus_arn        = "arn:aws:events:eu-west-1:210987654321:event-bus/operations"
+
+  maintenance_dead = "alluvium-test-maintain-failed"
+  workgroup        = "alluvium-test"
+  emails           = ["night-shift@example.org", "lead@example.org"]
+  bus_arn          = "arn:aws:events:eu-west-1:210987654321:event-bus/operations"
 
   functions = {
     authorizer = { name = "alluvium-test-authorizer", timeout_seconds = 10, memory_megabytes = 128 }
@@ -213,18 +215,19 @@ run "least" {
   }
 
   variables {
-    delivery_name = null
-    source_backup = "none"
-    hot_buffer    = null
-    bus_arn       = null
-    without       = ["concurrency"]
-    functions     = { transform = { name = "alluvium-test-transform", timeout_seconds = 300, memory_megabytes = 512 } }
+    delivery_name    = null
+    source_backup    = "none"
+    hot_buffer       = null
+    maintenance_dead = null
+    bus_arn          = null
+    without          = ["concurrency"]
+    functions        = { transform = { name = "alluvium-test-transform", timeout_seconds = 300, memory_megabytes = 512 } }
   }
 
   assert {
     condition = length(setintersection(keys(output.alarms), [
       "delivery-behind", "delivery-failures", "source-backup", "hot-behind", "hot-buffer-age", "hot-buffer-dead",
-      "audit-problems", "audit-absent", "maintenance-failures", "concurrency",
+      "audit-problems", "audit-absent", "maintenance-failures", "maintenance-dead", "concurrency",
     ])) == 0
     error_message = "What is not there is not watched, nor what was left out by name."
   }
@@ -237,6 +240,23 @@ run "least" {
   assert {
     condition     = length(aws_cloudwatch_event_rule.alarms) == 0
     error_message = "Without a bus nothing is sent on."
+  }
+}
+
+run "audits_now_and_then" {
+  command = apply
+
+  module {
+    source = "./modules/watch"
+  }
+
+  variables {
+    audits = "seldom"
+  }
+
+  assert {
+    condition     = !contains(keys(output.alarms), "audit-absent") && contains(keys(output.alarms), "audit-problems")
+    error_message = "Where no audit is due each day, none is missed; what one finds is told."
   }
 }
 

@@ -277,3 +277,8 @@ output "dashboard" {
   description = "The dashboard's name."
   value       = aws_cloudwatch_dashboard.this.dashboard_name
 }
+
+output "dashboard_body" {
+  description = "What the dashboard shows, as JSON."
+  value       = aws_cloudwatch_dashboard.this.dashboard_body
+}

@@ -21,7 +21,7 @@ locals {
     "audit-absent" = {
       section    = "audit-absent"
       says       = "No audit ended for 26 hours: whether anything is lost is not known."
-      when       = local.maintained
+      when       = local.maintained && var.audits == "daily"
       namespace  = "Alluvium"
       metric     = "AuditProblems"
       dimensions = local.own
@@ -42,6 +42,18 @@ locals {
       statistic  = "Sum"
       above      = 0
       period     = 3600
+    }
+
+    "maintenance-dead" = {
+      section    = "maintenance-failures"
+      says       = "Invocations of `maintain` were given up: they failed, or could not begin in time."
+      when       = var.maintenance_dead != null
+      namespace  = "AWS/SQS"
+      metric     = "ApproximateNumberOfMessagesVisible"
+      dimensions = { QueueName = var.maintenance_dead }
+      statistic  = "Maximum"
+      above      = 0
+      period     = 300
     }
   }
 }

@@ -75,6 +75,18 @@ variable "hot_buffer" {
   default = null
 }
 
+variable "audits" {
+  description = "`daily`, if `maintain` audits at least once a day; `seldom`: that there was none for a day is nothing to tell."
+  type        = string
+  default     = "daily"
+}
+
+variable "maintenance_dead" {
+  description = "The name of the queue of invocations of `maintain` that were given up; null: there is none."
+  type        = string
+  default     = null
+}
+
 variable "api_id" {
   description = "The HTTP API's id."
   type        = string
