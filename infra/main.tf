@@ -9,6 +9,9 @@ data "aws_region" "current" {}
 locals {
   prefix = "${var.name}-${var.stage}"
 
+  # What its metrics are told apart by: two stacks of one stage may live in one account and region.
+  stage = var.name == "alluvium" ? var.stage : "${var.name}/${var.stage}"
+
   account = {
     id        = data.aws_caller_identity.current.account_id
     region    = data.aws_region.current.name
@@ -23,8 +26,10 @@ locals {
     live_versions    = var.live_versions
     memory_megabytes = var.memory_megabytes
     log_days         = var.log_days
+    tracing          = var.tracing == "on" ? "Active" : "PassThrough"
 
     environment = {
+      ALLUVIUM_STAGE     = local.stage
       ALLUVIUM_VERBOSITY = var.verbosity
       AWS_ENDPOINT_URL   = var.endpoint_url
     }
@@ -128,6 +133,37 @@ module "transform" {
   default_dataset      = var.default_dataset
   hot_margin           = var.hot_margin
   pseudonym_secret_arn = var.pseudonym_secret_arn
+}
+
+module "watch" {
+  source = "./modules/watch"
+
+  prefix         = local.prefix
+  stage          = local.stage
+  account        = local.account
+  stream_name    = module.stream.name
+  delivery_name  = module.transform.delivery_name
+  source_backup  = var.raw_backup_days > 0 ? "kept" : "none"
+  buffer_seconds = var.buffer_seconds
+  landing        = module.transform.landing.name
+  commit_queue   = { name = module.lake.commit_queue.name, dead_name = module.lake.commit_dead_letter_queue.name }
+  hot_table      = module.serving.hot_table.name
+  hot_buffer     = { name = basename(module.levelling.buffer.url), dead_name = basename(module.levelling.buffer_dead_letter_queue.url) }
+  api_id         = module.serving.api.id
+  workgroup      = module.lake.workgroup.name
+  alarms         = var.alarms
+  emails         = var.alarm_emails
+  without        = var.alarms_without
+  thresholds     = var.alarm_thresholds
+  bus_arn        = var.alarm_bus_arn
+
+  functions = {
+    for key, function in local.every_function : key => {
+      name             = function.name
+      timeout_seconds  = function.timeout_seconds
+      memory_megabytes = function.memory_megabytes
+    }
+  }
 }
 
 # What other stacks need, where they can look it up.

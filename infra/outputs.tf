@@ -73,6 +73,26 @@ output "signing_secret_arn" {
   value       = module.serving.signing_secret_arn
 }
 
+output "dashboard" {
+  description = "The dashboard's name in CloudWatch."
+  value       = module.watch.dashboard
+}
+
+output "alarm_topic_arn" {
+  description = "The SNS topic that every alarm tells; null without alarms."
+  value       = module.watch.topic_arn
+}
+
+output "alarms" {
+  description = "Each alarm's ARN, by its name within the stage."
+  value       = module.watch.alarms
+}
+
+output "set_aside_queue_url" {
+  description = "The queue of notes about records that were put aside."
+  value       = module.watch.set_aside_queue_url
+}
+
 output "functions" {
   description = "Each function's name."
   value       = { for name, function in local.every_function : name => function.name }

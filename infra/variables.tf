@@ -128,6 +128,17 @@ variable "log_days" {
   }
 }
 
+variable "tracing" {
+  description = "Whether the functions send traces to X-Ray: `on` or `off`."
+  type        = string
+  default     = "on"
+
+  validation {
+    condition     = contains(["on", "off"], var.tracing)
+    error_message = "tracing must be \"on\" or \"off\"."
+  }
+}
+
 variable "on_destroy" {
   description = "What `terraform destroy` does about stored data: `refuse` while there is any, or `delete` it."
   type        = string
@@ -413,5 +424,94 @@ variable "secret_recovery_days" {
   validation {
     condition     = var.secret_recovery_days == 0 || (var.secret_recovery_days >= 7 && var.secret_recovery_days <= 30)
     error_message = "secret_recovery_days must be 0, or lie between 7 and 30."
+  }
+}
+
+# What is watched, and who is told.
+
+variable "alarms" {
+  description = "`on`: an alarm for all that tells of loss or lag. `off`: only the dashboard."
+  type        = string
+  default     = "on"
+
+  validation {
+    condition     = contains(["on", "off"], var.alarms)
+    error_message = "alarms must be \"on\" or \"off\"."
+  }
+}
+
+variable "alarm_emails" {
+  description = "Addresses that are told when an alarm goes off and when it is over. Each gets a mail first, and has to confirm."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for email in var.alarm_emails : can(regex("^[^@ ]+@[^@ ]+[.][^@ ]+$", email))])
+    error_message = "alarm_emails must be addresses, such as [\"night-shift@example.org\"]."
+  }
+}
+
+variable "alarms_without" {
+  description = "Alarms that are not made, by their names within the stage, such as `[\"stream-throttled\"]`: see docs/runbook.md."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.alarms_without : can(regex("^[a-z][a-z-]*[a-z]$", name))])
+    error_message = "alarms_without must name alarms without the stage, such as [\"stream-throttled\"]."
+  }
+}
+
+variable "alarm_thresholds" {
+  description = <<-EOT
+    Past what an alarm goes off, where that is a matter of taste. `…_seconds` of freshness and commit lag are beyond `buffer_seconds`.
+    Counts are of five minutes. `account_concurrency`: the account's limit of concurrent executions, of which 80 % may be taken.
+    `dead_letters_percent`: of the events, once there are more than `dead_letters`. `timeout_percent`: of a function's time-out.
+  EOT
+  type = object({
+    account_concurrency   = optional(number, 1000)
+    api_errors            = optional(number, 5)
+    api_milliseconds      = optional(number, 5000)
+    commit_lag_seconds    = optional(number, 600)
+    commit_queue_seconds  = optional(number, 300)
+    dead_letters          = optional(number, 10)
+    dead_letters_percent  = optional(number, 5)
+    freshness_seconds     = optional(number, 300)
+    function_errors       = optional(number, 0)
+    hot_behind_seconds    = optional(number, 300)
+    incomplete_reads      = optional(number, 0)
+    storage_failures      = optional(number, 10)
+    stream_behind_seconds = optional(number, 300)
+    stream_refused        = optional(number, 0)
+    timeout_percent       = optional(number, 80)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for threshold in values(var.alarm_thresholds) : threshold >= 0])
+    error_message = "alarm_thresholds must all be 0 or more."
+  }
+
+  validation {
+    condition = alltrue([
+      for percent in [var.alarm_thresholds.dead_letters_percent, var.alarm_thresholds.timeout_percent] : percent < 100
+    ])
+    error_message = "dead_letters_percent and timeout_percent must be below 100: nothing can be more than all."
+  }
+
+  validation {
+    condition     = var.alarm_thresholds.account_concurrency >= 1
+    error_message = "account_concurrency must be the account's limit, such as 1000; `aws lambda get-account-settings` tells it."
+  }
+}
+
+variable "alarm_bus_arn" {
+  description = "An EventBridge bus, of this or another account, that is sent every change of an alarm's state. Its policy must let this account put events."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_bus_arn == null || can(regex("^arn:[^:]+:events:[^:]+:[0-9]{12}:event-bus/.+$", var.alarm_bus_arn))
+    error_message = "alarm_bus_arn must be an event bus's ARN, such as \"arn:aws:events:eu-west-1:123456789012:event-bus/operations\"."
   }
 }

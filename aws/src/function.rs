@@ -25,6 +25,9 @@ pub use caller::caller;
 /// What the variables of settings begin with.
 const PREFIX: &str = "ALLUVIUM_";
 
+/// Which stage it is: every function has this variable, as a dimension of its metrics. It is no setting of any one.
+const STAGE: &str = "stage";
+
 /// The folder of the package that holds the schemas.
 const DATASETS: &str = "datasets";
 
@@ -51,7 +54,7 @@ pub enum StartError {
 ///
 /// Names each variable that is unknown, missing or wrong.
 pub fn settings<S: DeserializeOwned>() -> Result<S, StartError> {
-    let settings = Figment::from(Env::prefixed(PREFIX).split("__")).extract();
+    let settings = Figment::from(Env::prefixed(PREFIX).ignore(&[STAGE]).split("__")).extract();
     settings.map_err(|errors| StartError::Settings(explain(errors)))
 }
 

@@ -66,8 +66,13 @@ run "promises" {
   }
 
   assert {
-    condition     = flatten(jsondecode(output.policy).Statement[*].Action) == ["logs:CreateLogStream", "logs:PutLogEvents", "kinesis:PutRecords"]
-    error_message = "A role may write its log, and what is listed."
+    condition     = flatten(jsondecode(output.policy).Statement[*].Action) == ["logs:CreateLogStream", "logs:PutLogEvents", "kinesis:PutRecords", "xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    error_message = "A role may write its log and its traces, and what is listed."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active"
+    error_message = "Unless told otherwise, a function sends traces."
   }
 }
 
@@ -92,5 +97,30 @@ run "a_rollback" {
   assert {
     condition     = aws_lambda_alias.live.function_version == "3"
     error_message = "live_versions puts live back to the version named."
+  }
+}
+
+run "without_traces" {
+  command = apply
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    settings = {
+      architecture     = "arm64"
+      package_dir      = "no-such-folder"
+      live_versions    = {}
+      memory_megabytes = { query = 256 }
+      log_days         = 14
+      environment      = {}
+      tracing          = "PassThrough"
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "PassThrough" && !strcontains(output.policy, "xray")
+    error_message = "A function that sends no traces may not either."
   }
 }

@@ -8,39 +8,44 @@ run "refused" {
   command = plan
 
   variables {
-    stage                  = "Prod"
-    name                   = "elevenchars"
-    region                 = "Ireland"
-    endpoint_url           = "http://127.0.0.1:4566/x"
-    architecture           = "riscv"
-    datasets_dir           = "no-such-folder"
-    live_versions          = { other = "1" }
-    memory_megabytes       = { query = 64 }
-    log_days               = 31
-    on_destroy             = "maybe"
-    stream_shards          = 1.5
-    stream_hours           = 12
-    delivery               = "kafka"
-    buffer_seconds         = 901
-    buffer_megabytes       = 6
-    raw_backup_days        = -1
-    owner                  = ""
-    pseudonym_secret_arn   = "c2VjcmV0"
-    commit_seconds         = 301
-    commit_timeout_seconds = 901
-    checkpoint_every       = 0
-    undelete_days          = 0.5
-    hot_margin             = "60"
-    sql_scan_megabytes     = 9
-    sql_time               = "1d"
-    sql_result_days        = 0
-    requests_per_second    = 0
-    request_burst          = 0
-    auth                   = { jwks_url = "http://issuer.example/keys" }
-    secret_version         = -1
-    secret_recovery_days   = 3
-
+    stage                      = "Prod"
+    name                       = "elevenchars"
+    region                     = "Ireland"
+    endpoint_url               = "http://127.0.0.1:4566/x"
+    architecture               = "riscv"
+    datasets_dir               = "no-such-folder"
+    live_versions              = { other = "1" }
+    memory_megabytes           = { query = 64 }
+    log_days                   = 31
+    on_destroy                 = "maybe"
+    stream_shards              = 1.5
+    stream_hours               = 12
+    delivery                   = "kafka"
+    buffer_seconds             = 901
+    buffer_megabytes           = 6
+    raw_backup_days            = -1
+    owner                      = ""
+    pseudonym_secret_arn       = "c2VjcmV0"
+    commit_seconds             = 301
+    commit_timeout_seconds     = 901
+    checkpoint_every           = 0
+    undelete_days              = 0.5
+    hot_margin                 = "60"
+    sql_scan_megabytes         = 9
+    sql_time                   = "1d"
+    sql_result_days            = 0
+    requests_per_second        = 0
+    request_burst              = 0
+    auth                       = { jwks_url = "http://issuer.example/keys" }
+    secret_version             = -1
+    secret_recovery_days       = 3
     hot_write_units_per_second = 39
+    tracing                    = "sometimes"
+    alarms                     = "loud"
+    alarm_emails               = ["nobody"]
+    alarms_without             = ["alluvium-dev/freshness"]
+    alarm_thresholds           = { freshness_seconds = -1 }
+    alarm_bus_arn              = "operations"
   }
 
   expect_failures = [
@@ -76,6 +81,12 @@ run "refused" {
     var.auth,
     var.secret_version,
     var.secret_recovery_days,
+    var.tracing,
+    var.alarms,
+    var.alarm_emails,
+    var.alarms_without,
+    var.alarm_thresholds,
+    var.alarm_bus_arn,
   ]
 }
 
@@ -83,16 +94,16 @@ run "refused_on_the_other_side" {
   command = plan
 
   variables {
-    stage            = "a-stage-of-seventeen"
-    live_versions    = { query = "$LATEST" }
-    auth             = { cache_seconds = 7200 }
-    buffer_seconds   = -1
-    buffer_megabytes = 0.1
-    stream_shards    = 201
-    stream_hours     = 9000
-    memory_megabytes = { query = 20000 }
-
+    stage                      = "a-stage-of-seventeen"
+    live_versions              = { query = "$LATEST" }
+    auth                       = { cache_seconds = 7200 }
+    buffer_seconds             = -1
+    buffer_megabytes           = 0.1
+    stream_shards              = 201
+    stream_hours               = 9000
+    memory_megabytes           = { query = 20000 }
     hot_write_units_per_second = 40001
+    alarm_thresholds           = { timeout_percent = 100 }
   }
 
   expect_failures = [
@@ -105,6 +116,7 @@ run "refused_on_the_other_side" {
     var.stream_hours,
     var.memory_megabytes,
     var.hot_write_units_per_second,
+    var.alarm_thresholds,
   ]
 }
 
@@ -112,10 +124,12 @@ run "refused_too" {
   command = plan
 
   variables {
-    stage = "dev-"
+    stage            = "dev-"
+    alarm_thresholds = { account_concurrency = 0 }
   }
 
   expect_failures = [
     var.stage,
+    var.alarm_thresholds,
   ]
 }

@@ -33,7 +33,9 @@ run "defaults" {
       for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) : [
         for statement in jsondecode(policy).Statement : [
           # What follows the account or the bucket is named; only objects of a folder and streams of a log group are not.
+          # X-Ray has no resources that sending traces could be held to.
           for resource in statement.Resource : can(regex("^arn:aws:[a-z0-9]+:[a-z0-9-]*:[0-9]*:[^*]*[^*:/](/\\*|:\\*)?$", resource))
+          || (resource == "*" && statement.Action == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"])
         ]
       ]
     ]))
@@ -53,12 +55,12 @@ run "defaults" {
       for name, function in local.every_function :
       name => join(" ", sort(distinct([for action in flatten(jsondecode(function.policy).Statement[*].Action) : split(":", action)[0]])))
       }) == tomap({
-      authorizer = "logs secretsmanager"
-      commit     = "dynamodb logs s3 sqs"
-      gateway    = "kinesis logs"
-      hot-writer = "dynamodb logs s3 sqs"
-      query      = "athena dynamodb glue logs s3"
-      transform  = "dynamodb logs s3 secretsmanager sqs"
+      authorizer = "logs secretsmanager xray"
+      commit     = "dynamodb logs s3 sqs xray"
+      gateway    = "kinesis logs xray"
+      hot-writer = "dynamodb logs s3 sqs xray"
+      query      = "athena dynamodb glue logs s3 xray"
+      transform  = "dynamodb logs s3 secretsmanager sqs xray"
     })
     error_message = "A function's role reaches a service that it has no business with."
   }
@@ -81,6 +83,24 @@ run "defaults" {
       ]
     ]))
     error_message = "A variable whose name says secret holds something else than the secret's address."
+  }
+
+  assert {
+    condition     = alltrue([for function in values(local.every_function) : function.environment["ALLUVIUM_STAGE"] == "test"])
+    error_message = "Every function knows which stage it is: its metrics have it as a dimension."
+  }
+
+  assert {
+    condition = length(setsubtract(
+      [for name in keys(local.every_function) : "${name}-errors"],
+      keys(module.watch.alarms),
+    )) == 0
+    error_message = "Every function is watched."
+  }
+
+  assert {
+    condition     = alltrue([for name in ["ledger-deficit", "set-aside", "commits-dead", "stream-unread"] : contains(keys(module.watch.alarms), name)])
+    error_message = "Alarms are on unless switched off."
   }
 
   assert {
@@ -170,5 +190,20 @@ run "an_emulator" {
       function.environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
     ])
     error_message = "With endpoint_url every function calls that address."
+  }
+}
+
+run "another_name" {
+  command = apply
+
+  variables {
+    name = "shop"
+  }
+
+  assert {
+    condition = alltrue([for function in values(local.every_function) : function.environment["ALLUVIUM_STAGE"] == "shop/test"]) && strcontains(
+      module.watch.dashboard_body, "\"Alluvium\",\"LedgerDifference\",\"Stage\",\"shop/test\""
+    )
+    error_message = "Two stacks of one stage do not share their metrics."
   }
 }

@@ -56,6 +56,14 @@ class Terraform:
         assert done.returncode in expect, f"terraform {command}: {done.stdout[-6000:]}\n{done.stderr[-6000:]}"
         return done
 
+    def changes(self):
+        """What another apply would change, as Terraform plans it."""
+        plan = self.folder / "again.tfplan"
+        self.run("plan", f"-out={plan}")
+        shown = subprocess.run(["terraform", f"-chdir={ROOT / 'infra'}", "show", "-json", plan], env=self.environment,
+                               capture_output=True, text=True, check=True)
+        return [change for change in json.loads(shown.stdout)["resource_changes"] if change["change"]["actions"] not in (["no-op"], ["read"])]
+
     def outputs(self):
         return {name: output["value"] for name, output in json.loads(self.run("output", "-json").stdout).items()}
 

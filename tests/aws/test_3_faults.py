@@ -210,6 +210,10 @@ def test_destroy_leaves_nothing(stage):
         "secrets": client("secretsmanager").list_secrets()["SecretList"],
         "roles": [role for role in client("iam").list_roles()["Roles"] if role["RoleName"].startswith("alluvium-")],
         "parameters": client("ssm").describe_parameters()["Parameters"],
+        "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "dashboards": client("cloudwatch").list_dashboards()["DashboardEntries"],
+        "topics": client("sns").list_topics()["Topics"],
+        "rules": client("events").list_rules()["Rules"],
         "log groups": client("logs").describe_log_groups()["logGroups"],
     }
     assert {kind: found for kind, found in left.items() if found} == {}

@@ -50,6 +50,14 @@ fn settings_come_from_variables() {
 }
 
 #[test]
+fn the_stage_is_told_to_every_function_and_a_setting_of_none() {
+    let variables = [("ALLUVIUM_STAGE", "dev"), ("ALLUVIUM_HOT__TABLE", "t"), ("ALLUVIUM_HOT__MARGIN", "1h")];
+    with(&variables, |settings| assert_eq!(settings.unwrap().hot.table, "t"));
+    let variables = [("ALLUVIUM_STAGES", "dev"), ("ALLUVIUM_HOT__TABLE", "t"), ("ALLUVIUM_HOT__MARGIN", "1h")];
+    with(&variables, |settings| assert!(settings.unwrap_err().contains("ALLUVIUM_STAGES is no setting")));
+}
+
+#[test]
 fn a_text_may_look_like_a_number() {
     for value in ["69234237810729019", "0", "1a", "a b"] {
         let variables = [("ALLUVIUM_HOT__TABLE", "t"), ("ALLUVIUM_HOT__MARGIN", "1h"), ("ALLUVIUM_VERBOSITY", value)];

@@ -27,7 +27,7 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_145:SSE-S3. A key of one's own costs by request, and every writer here makes many small ones.
   #checkov:skip=CKV_AWS_18:Access logs would need a bucket more and hold owners' object names; CloudTrail's data events do better where they are wanted.
   #checkov:skip=CKV_AWS_21:Versions are kept where undelete_days says so: in the lake. Backups and results are copies that expire.
-  #checkov:skip=CKV2_AWS_62:No one listens to object events yet.
+  #checkov:skip=CKV2_AWS_62:Only what is put aside in the landing bucket is listened for: see the module watch.
   bucket        = var.name
   force_destroy = var.on_destroy == "delete"
 }

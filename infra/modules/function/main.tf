@@ -17,6 +17,12 @@ locals {
         Action   = statement.actions
         Resource = statement.resources
       }],
+      # X-Ray knows no resources that these two could be held to.
+      [for mode in [var.settings.tracing] : {
+        Effect   = "Allow"
+        Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+        Resource = ["*"]
+      } if mode == "Active"],
     )
   }
 }
@@ -53,7 +59,6 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_116:No function is invoked asynchronously: Firehose, SQS and API Gateway see each failure themselves.
   #checkov:skip=CKV_AWS_117:Everything that a function talks to is a public AWS endpoint behind IAM; a network would add a gateway's price and nothing else.
   #checkov:skip=CKV_AWS_173:No variable is a secret; the tests hold that. Lambda encrypts them with a key of its own.
-  #checkov:skip=CKV_AWS_50:X-Ray can be permitted only for all resources, which no role here is given.
   #checkov:skip=CKV_AWS_272:Zips are built and deployed by the same hands; signing them would prove nothing more.
   function_name = local.name
   description   = var.description
@@ -69,6 +74,10 @@ resource "aws_lambda_function" "this" {
   # Without the zip a plan can still be made, validated and tested; an apply then says which file it misses.
   source_code_hash = fileexists(local.package) ? filebase64sha256(local.package) : null
   publish          = true
+
+  tracing_config {
+    mode = var.settings.tracing
+  }
 
   environment {
     variables = { for key, value in merge(var.settings.environment, var.environment) : key => value if value != null }
@@ -88,6 +97,16 @@ resource "aws_lambda_alias" "live" {
 output "name" {
   description = "The function's name."
   value       = aws_lambda_function.this.function_name
+}
+
+output "timeout_seconds" {
+  description = "How long one invocation may take."
+  value       = aws_lambda_function.this.timeout
+}
+
+output "memory_megabytes" {
+  description = "Its memory, which its time is charged by."
+  value       = aws_lambda_function.this.memory_size
 }
 
 output "live_arn" {

@@ -24,13 +24,13 @@ output "parcels_arn" {
 }
 
 output "commit_queue" {
-  description = "The commit queue: `url` and `arn`."
-  value       = { url = aws_sqs_queue.commits.id, arn = aws_sqs_queue.commits.arn }
+  description = "The commit queue: `name`, `url` and `arn`."
+  value       = { name = aws_sqs_queue.commits.name, url = aws_sqs_queue.commits.id, arn = aws_sqs_queue.commits.arn }
 }
 
 output "commit_dead_letter_queue" {
-  description = "Where messages end that could not be committed: `url` and `arn`."
-  value       = { url = aws_sqs_queue.commits_dead.id, arn = aws_sqs_queue.commits_dead.arn }
+  description = "Where messages end that could not be committed: `name`, `url` and `arn`."
+  value       = { name = aws_sqs_queue.commits_dead.name, url = aws_sqs_queue.commits_dead.id, arn = aws_sqs_queue.commits_dead.arn }
 }
 
 output "database" {

@@ -3,6 +3,11 @@ output "landing" {
   value       = module.landing
 }
 
+output "delivery_name" {
+  description = "Firehose's delivery stream; null where a loop of one's own delivers."
+  value       = one(aws_kinesis_firehose_delivery_stream.this[*].name)
+}
+
 output "firehose_policy" {
   description = "What Firehose's role may do, as JSON."
   value       = aws_iam_role_policy.firehose.policy

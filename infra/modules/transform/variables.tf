@@ -26,6 +26,7 @@ variable "functions" {
     memory_megabytes = map(number)
     log_days         = number
     environment      = map(string)
+    tracing          = optional(string, "Active")
   })
 }
 
