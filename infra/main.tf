@@ -148,7 +148,7 @@ module "watch" {
   landing        = module.transform.landing.name
   commit_queue   = { name = module.lake.commit_queue.name, dead_name = module.lake.commit_dead_letter_queue.name }
   hot_table      = module.serving.hot_table.name
-  hot_buffer     = { name = basename(module.levelling.buffer.url), dead_name = basename(module.levelling.buffer_dead_letter_queue.url) }
+  hot_buffer     = { name = module.levelling.buffer.name, dead_name = module.levelling.buffer_dead_letter_queue.name }
   api_id         = module.serving.api.id
   workgroup      = module.lake.workgroup.name
   alarms         = var.alarms

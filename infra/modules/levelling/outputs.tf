@@ -1,11 +1,11 @@
 output "buffer" {
-  description = "The queue of chunks that wait: `url` and `arn`."
-  value       = { url = aws_sqs_queue.buffer.id, arn = aws_sqs_queue.buffer.arn }
+  description = "The queue of chunks that wait: `name`, `url` and `arn`."
+  value       = { name = aws_sqs_queue.buffer.name, url = aws_sqs_queue.buffer.id, arn = aws_sqs_queue.buffer.arn }
 }
 
 output "buffer_dead_letter_queue" {
-  description = "Where messages end whose chunks could not be written: `url` and `arn`."
-  value       = { url = aws_sqs_queue.buffer_dead.id, arn = aws_sqs_queue.buffer_dead.arn }
+  description = "Where messages end whose chunks could not be written: `name`, `url` and `arn`."
+  value       = { name = aws_sqs_queue.buffer_dead.name, url = aws_sqs_queue.buffer_dead.id, arn = aws_sqs_queue.buffer_dead.arn }
 }
 
 output "waiting_table" {
