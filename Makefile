@@ -109,6 +109,7 @@ infra-checked: $(INFRA_VENV)/installed
 	terraform -chdir=infra fmt -check -recursive
 	terraform -chdir=infra validate -no-color
 	terraform -chdir=infra test -no-color
+	$(INFRA_VENV)/bin/python -B -m unittest discover --quiet --start-directory infra/tests/templates
 	$(INFRA_VENV)/bin/checkov --config-file infra/.checkov.yaml | tee $(INFRA_VENV)/scan.txt
 	@! grep -q 'Parsing errors' $(INFRA_VENV)/scan.txt || { echo "checkov could not read all of infra" >&2; exit 1; }
 

@@ -115,6 +115,39 @@ module "transform" {
   pseudonym_secret_arn = var.pseudonym_secret_arn
 }
 
+module "direct" {
+  source = "./modules/direct"
+  count  = var.direct_route ? 1 : 0
+
+  prefix              = local.prefix
+  account             = local.account
+  stream              = { name = module.stream.name, arn = module.stream.arn }
+  datasets            = toset(keys(local.datasets))
+  cache_seconds       = var.auth.cache_seconds
+  requests_per_second = var.requests_per_second
+  request_burst       = var.request_burst
+  log_requests        = var.direct_route_log
+  log_days            = var.log_days
+
+  authorizer = {
+    name            = module.serving.functions.authorizer.name
+    live_invoke_arn = module.serving.functions.authorizer.live_invoke_arn
+  }
+}
+
+module "console" {
+  source = "./modules/console"
+  count  = var.console ? 1 : 0
+
+  prefix          = local.prefix
+  bucket_suffix   = local.bucket_suffix
+  account         = local.account
+  files_dir       = "${path.root}/../query/console"
+  api_url         = module.serving.api.url
+  domain          = var.console_domain
+  certificate_arn = var.console_certificate_arn
+}
+
 # What other stacks need, where they can look it up.
 
 locals {

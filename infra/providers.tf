@@ -6,8 +6,10 @@ provider "aws" {
   s3_use_path_style = var.endpoint_url != null
 
   endpoints {
+    apigateway     = var.endpoint_url
     apigatewayv2   = var.endpoint_url
     athena         = var.endpoint_url
+    cloudfront     = var.endpoint_url
     cloudwatch     = var.endpoint_url
     cloudwatchlogs = var.endpoint_url
     dynamodb       = var.endpoint_url

@@ -356,6 +356,46 @@ variable "cors_origins" {
   default     = []
 }
 
+variable "console" {
+  description = "Whether the console is served, by CloudFront from a bucket, with the API under the same address."
+  type        = bool
+  default     = false
+}
+
+variable "console_domain" {
+  description = "A domain for the console, such as `console.example.com`, with console_certificate_arn. Not set: CloudFront's own, which takes TLS before 1.2 too."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.console_domain == null || can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.console_domain))
+    error_message = "console_domain must be a domain's name, such as \"console.example.com\"."
+  }
+}
+
+variable "console_certificate_arn" {
+  description = "The certificate of console_domain in AWS Certificate Manager, in us-east-1, where CloudFront looks for them."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.console_certificate_arn == null) == (var.console_domain == null) && (var.console_certificate_arn == null || can(regex("^arn:[^:]+:acm:us-east-1:[0-9]{12}:certificate/.+$", var.console_certificate_arn)))
+    error_message = "console_certificate_arn must be the ARN of a certificate in us-east-1, and goes with console_domain."
+  }
+}
+
+variable "direct_route" {
+  description = "Whether there is a second address for writes, by which API Gateway puts them into the stream without a function: docs/aws.md."
+  type        = bool
+  default     = false
+}
+
+variable "direct_route_log" {
+  description = "Log the direct route's requests. A REST API does so by a role of the whole account, which has to be set before."
+  type        = bool
+  default     = false
+}
+
 variable "auth" {
   description = <<-EOT
     How tokens are checked. `jwks_url`: where the keys of RS256 and ES256 tokens are, not set: only HS256 with the stack's own secret.

@@ -1,3 +1,6 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 fn header() -> EnvelopeHeader {
@@ -128,6 +131,21 @@ fn a_seal_of_a_route_is_made_of_parts_whose_base64_can_be_joined() {
     }
     let of_no_dataset = [&OwnedRecord::seal_before_dataset("anna")[..], b"\x80\x80\x00{}"].concat();
     assert_eq!(OwnedRecord::open(&of_no_dataset.into()), Some(owned("anna", "{}")));
+}
+
+/// What the mapping template of API Gateway makes of hostile bodies, by `infra/tests/templates/test_direct_route.py`.
+#[test]
+fn what_the_direct_route_puts_is_its_callers_and_what_was_sent() {
+    let made = include_str!("../../../testdata/direct_route.json");
+    let made: Vec<std::collections::BTreeMap<String, String>> = serde_json::from_str(made).unwrap();
+    assert!(made.len() > 80);
+    for put in made {
+        let decoded = |name: &str| Bytes::from(STANDARD.decode(&put[name]).unwrap());
+        let (owner, dataset) = (put["owner"].clone(), put["dataset"].clone());
+        let expected = OwnedRecord { owner, dataset, record: decoded("body") };
+        assert_eq!(OwnedRecord::open(&decoded("data")).as_ref(), Some(&expected));
+        assert_eq!(expected.seal(), decoded("data"), "both write a seal alike");
+    }
 }
 
 #[test]

@@ -61,6 +61,17 @@ mock_resource "aws_athena_workgroup" {
   defaults = { arn = "arn:aws:athena:eu-west-1:123456789012:workgroup/mocked" }
 }
 
+mock_resource "aws_cloudfront_distribution" {
+  defaults = {
+    arn         = "arn:aws:cloudfront::123456789012:distribution/MOCKED"
+    domain_name = "mocked.cloudfront.net"
+  }
+}
+
+mock_resource "aws_api_gateway_rest_api" {
+  defaults = { execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:direct" }
+}
+
 mock_resource "aws_apigatewayv2_api" {
   defaults = {
     api_endpoint  = "https://mocked.execute-api.eu-west-1.amazonaws.com"

@@ -213,8 +213,10 @@ fn a_seal_of_a_route_sends_events_where_the_route_does() {
     let typed = r#"{"id":"i","source":"s","type":"t","time":"2023-11-14T00:00:00Z","value":2.5}"#;
     let records = [bare, typed, &format!("{bare}\n{typed}\nno json\n"), &format!("[{bare},{typed},7]"), "[1, 2"];
     let two_datasets = || transform(None);
-    let numbered = |records: Vec<Bytes>| batch(records.into_iter().enumerate().map(|(at, data)| record(0, at as u64, data)));
-    let output = run(&two_datasets(), &numbered(records.iter().map(|data| routed("telemetry", data.to_string())).collect()));
+    let numbered =
+        |records: Vec<Bytes>| batch(records.into_iter().enumerate().map(|(at, data)| record(0, at as u64, data)));
+    let output =
+        run(&two_datasets(), &numbered(records.iter().map(|data| routed("telemetry", data.to_string())).collect()));
     assert_eq!(texts(&rows(&output, "telemetry"), "owner"), vec!["anna"; 6]);
     let dead = rows(&output, "dead_letters");
     assert_eq!(texts(&dead, "owner"), ["anna", "anna", "anna"]);
@@ -231,7 +233,8 @@ fn what_is_refused_whole_out_of_a_seal_of_a_route_keeps_the_route() {
     let no_room = Transform { settings: no_room, ..transform(None) };
     let sealed = routed("telemetry", r#"[{"value":1.5}]"#);
     let refused = run(&no_room, &batch([record(0, 1, sealed.clone())]));
-    let original = rows(&refused, "dead_letters").column_by_name("original").unwrap().as_binary::<i32>().value(0).to_vec();
+    let original =
+        rows(&refused, "dead_letters").column_by_name("original").unwrap().as_binary::<i32>().value(0).to_vec();
     assert_eq!(original, sealed);
     let redriven = run(&transform(None), &later(again(&refused)));
     assert_eq!(texts(&rows(&redriven, "telemetry"), "owner"), ["anna"]);
@@ -242,6 +245,9 @@ fn no_envelope_under_a_seal_of_a_route_is_opened() {
     for envelope in envelopes() {
         let output = run(&transform(None), &batch([record(0, 1, routed("telemetry", envelope))]));
         let dead = rows(&output, "dead_letters");
-        assert_eq!((texts(&dead, "owner"), texts(&dead, "reason")), (vec!["anna".into()], vec!["unreadable_record".into()]));
+        assert_eq!(
+            (texts(&dead, "owner"), texts(&dead, "reason")),
+            (vec!["anna".into()], vec!["unreadable_record".into()])
+        );
     }
 }

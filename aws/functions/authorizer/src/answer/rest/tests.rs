@@ -47,7 +47,10 @@ async fn who_may_write_is_given_the_seal_of_their_records() {
             "Resource": "arn:aws:execute-api:eu-west-1:123456789012:abcdef123/direct/POST/*",
         });
         assert_eq!(said["policyDocument"], json!({"Version": "2012-10-17", "Statement": [statement]}));
-        assert_eq!((&said["context"]["owner"], &said["context"]["roles"]), (&json!("anna"), &json!("data.read data.write")));
+        assert_eq!(
+            (&said["context"]["owner"], &said["context"]["roles"]),
+            (&json!("anna"), &json!("data.read data.write"))
+        );
         let seal = said["context"]["seal"].as_str().unwrap();
         assert!(!seal.ends_with('='), "something can be put behind it");
         let record = [seal, "iYAAdGVsZW1ldHJ5", "e30="].concat();
