@@ -23,6 +23,7 @@ locals {
     live_versions    = var.live_versions
     memory_megabytes = var.memory_megabytes
     log_days         = var.log_days
+    network          = one(module.network[*].place)
 
     environment = {
       ALLUVIUM_VERBOSITY = var.verbosity
@@ -35,6 +36,17 @@ locals {
     for file in fileset(var.datasets_dir, "*.json") :
     trimsuffix(file, ".json") => keys(jsondecode(file("${var.datasets_dir}/${file}")).properties)
   }
+}
+
+module "network" {
+  source = "./modules/network"
+  count  = var.network_cidr == null ? 0 : 1
+
+  prefix         = local.prefix
+  account        = local.account
+  cidr           = var.network_cidr
+  zones          = var.network_zones
+  more_endpoints = var.network_endpoints
 }
 
 module "stream" {

@@ -13,6 +13,7 @@ provider "aws" {
     cloudwatch     = var.endpoint_url
     cloudwatchlogs = var.endpoint_url
     dynamodb       = var.endpoint_url
+    ec2            = var.endpoint_url
     firehose       = var.endpoint_url
     glue           = var.endpoint_url
     iam            = var.endpoint_url

@@ -326,6 +326,41 @@ variable "sql_result_days" {
   }
 }
 
+# The network.
+
+variable "network_cidr" {
+  description = "Put the functions into a network of their own, without a way to or from the internet, with these addresses, such as `10.90.0.0/24`. Not set: into none. Its endpoints cost by the hour: docs/aws.md."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.network_cidr == null || try(tonumber(split("/", var.network_cidr)[1]) >= 16 && tonumber(split("/", var.network_cidr)[1]) <= 24 && cidrhost(var.network_cidr, 0) == split("/", var.network_cidr)[0], false)
+    error_message = "network_cidr must be the first address of a network and a length from /16 to /24, such as \"10.90.0.0/24\"."
+  }
+}
+
+variable "network_zones" {
+  description = "Over how many availability zones the network reaches. One endpoint in each is paid for."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = contains([1, 2, 3], var.network_zones)
+    error_message = "network_zones must be 1, 2 or 3."
+  }
+}
+
+variable "network_endpoints" {
+  description = "Further services that functions reach in the network, as PrivateLink names them, such as `sns`."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for service in var.network_endpoints : can(regex("^[a-z][a-z0-9.-]*$", service))])
+    error_message = "network_endpoints must be names of services within a region, such as [\"sns\"]."
+  }
+}
+
 # The HTTP API.
 
 variable "requests_per_second" {

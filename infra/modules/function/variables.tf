@@ -14,7 +14,7 @@ variable "description" {
 }
 
 variable "settings" {
-  description = "What functions share: `architecture`, `package_dir`, `live_versions`, `memory_megabytes`, `log_days`, and `environment` for all."
+  description = "What functions share: `architecture`, `package_dir`, `live_versions`, `memory_megabytes`, `log_days`, `environment` for all, and the `network` they are in."
   type = object({
     architecture     = string
     package_dir      = string
@@ -22,6 +22,12 @@ variable "settings" {
     memory_megabytes = map(number)
     log_days         = number
     environment      = map(string)
+
+    # Null: outside of any network of ours.
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
 }
 

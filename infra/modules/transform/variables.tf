@@ -26,6 +26,12 @@ variable "functions" {
     memory_megabytes = map(number)
     log_days         = number
     environment      = map(string)
+
+    # Null: outside of any network of ours.
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
 }
 
