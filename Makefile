@@ -122,7 +122,7 @@ $(INFRA_VENV)/installed: infra/requirements.txt
 
 # The wheel of actionlint fetches its program from GitHub, which not every network lets through.
 check-workflows: $(WORKFLOWS_VENV)/installed ## Lint of the workflows of GitHub Actions.
-	$(WORKFLOWS_VENV)/bin/zizmor --quiet --offline --pedantic .github/workflows
+	$(WORKFLOWS_VENV)/bin/zizmor --quiet --offline --pedantic .github
 	@if [ -x $(WORKFLOWS_VENV)/bin/actionlint ]; then \
 		$(WORKFLOWS_VENV)/bin/actionlint .github/workflows/*.yml; \
 	else \

@@ -163,7 +163,7 @@ module "console" {
 # What other stacks need, where they can look it up.
 
 locals {
-  shared = {
+  shared = merge({
     api_url        = module.serving.api.url
     stream_name    = module.stream.name
     stream_arn     = module.stream.arn
@@ -175,7 +175,7 @@ locals {
     commits_dead   = module.lake.commit_dead_letter_queue.url
     landing        = module.transform.landing.name
     signing_secret = module.serving.signing_secret_arn
-  }
+  }, { for key, module in { direct_url = module.direct, console_url = module.console } : key => module[0].url if length(module) > 0 })
 }
 
 resource "aws_ssm_parameter" "shared" {

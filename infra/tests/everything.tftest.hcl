@@ -24,6 +24,11 @@ run "everything" {
   }
 
   assert {
+    condition     = alltrue([for key in ["direct_url", "console_url"] : contains(keys(aws_ssm_parameter.shared), key)])
+    error_message = "Other stacks look up the addresses."
+  }
+
+  assert {
     condition = alltrue(flatten([
       for statement in jsondecode(module.direct[0].policy).Statement : [for action in statement.Action : !strcontains(action, "*")]
     ]))

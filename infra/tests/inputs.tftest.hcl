@@ -39,6 +39,10 @@ run "refused" {
     auth                   = { jwks_url = "http://issuer.example/keys" }
     secret_version         = -1
     secret_recovery_days   = 3
+    network_cidr           = "10.90.0.1/24"
+    network_zones          = 4
+    network_endpoints      = ["https://sns"]
+    console_domain         = "console"
   }
 
   expect_failures = [
@@ -73,6 +77,10 @@ run "refused" {
     var.auth,
     var.secret_version,
     var.secret_recovery_days,
+    var.network_cidr,
+    var.network_zones,
+    var.network_endpoints,
+    var.console_domain,
   ]
 }
 
@@ -88,6 +96,10 @@ run "refused_on_the_other_side" {
     stream_shards    = 201
     stream_hours     = 9000
     memory_megabytes = { query = 20000 }
+    network_cidr     = "10.90.0.0/28"
+    # CloudFront looks for certificates in us-east-1 alone.
+    console_domain          = "console.example.com"
+    console_certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/mocked"
   }
 
   expect_failures = [
@@ -99,6 +111,8 @@ run "refused_on_the_other_side" {
     var.stream_shards,
     var.stream_hours,
     var.memory_megabytes,
+    var.network_cidr,
+    var.console_certificate_arn,
   ]
 }
 
