@@ -12,6 +12,7 @@ PEERS_VENV := $(TARGET)/peers-venv
 PRODUCER_VENV := $(TARGET)/producer-venv
 AWS_VENV := $(TARGET)/aws-venv
 INFRA_VENV := $(TARGET)/infra-venv
+WORKFLOWS_VENV := $(TARGET)/workflows-venv
 PACKAGE_VENV := $(TARGET)/package-venv
 PYTHON ?= python3
 DENY_VERSION := 0.20.2
@@ -35,7 +36,7 @@ ZIPS := target/package
 export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
 export CHECKPOINT_DISABLE ?= 1
 
-.PHONY: help demo build build-aws test test-interop test-console test-aws terraform-installed check check-infra infra-checked package package-arm64 package-x86_64 package-local deploy destroy rollback deny-installed advisories docs bench bench-records bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build build-aws test test-interop test-console test-aws terraform-installed check check-infra check-workflows infra-checked package package-arm64 package-x86_64 package-local plan deploy deploy-planned destroy rollback deny-installed advisories docs bench bench-records bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -109,12 +110,29 @@ infra-checked: $(INFRA_VENV)/installed
 	terraform -chdir=infra fmt -check -recursive
 	terraform -chdir=infra validate -no-color
 	terraform -chdir=infra test -no-color
+	$(INFRA_VENV)/bin/python -B -m unittest discover --quiet --start-directory infra/tests/templates
+	$(INFRA_VENV)/bin/python -B -m unittest discover --quiet --start-directory infra/tests/whole
 	$(INFRA_VENV)/bin/checkov --config-file infra/.checkov.yaml | tee $(INFRA_VENV)/scan.txt
 	@! grep -q 'Parsing errors' $(INFRA_VENV)/scan.txt || { echo "checkov could not read all of infra" >&2; exit 1; }
 
 $(INFRA_VENV)/installed: infra/requirements.txt
 	$(PYTHON) -m venv $(INFRA_VENV)
 	$(INFRA_VENV)/bin/pip install --quiet --disable-pip-version-check -r infra/requirements.txt
+	touch $@
+
+# The wheel of actionlint fetches its program from GitHub, which not every network lets through.
+check-workflows: $(WORKFLOWS_VENV)/installed ## Lint of the workflows of GitHub Actions.
+	$(WORKFLOWS_VENV)/bin/zizmor --quiet --offline --pedantic .github
+	@if [ -x $(WORKFLOWS_VENV)/bin/actionlint ]; then \
+		$(WORKFLOWS_VENV)/bin/actionlint .github/workflows/*.yml; \
+	else \
+		echo "check-workflows: actionlint cannot be had here, and was left out"; \
+	fi
+
+$(WORKFLOWS_VENV)/installed: .github/zizmor-requirements.txt .github/actionlint-requirements.txt
+	$(PYTHON) -m venv $(WORKFLOWS_VENV)
+	$(WORKFLOWS_VENV)/bin/pip install --quiet --disable-pip-version-check -r .github/zizmor-requirements.txt
+	$(WORKFLOWS_VENV)/bin/pip install --quiet --disable-pip-version-check -r .github/actionlint-requirements.txt >/dev/null 2>&1 || true
 	touch $@
 
 package: $(addprefix package-,$(ARCHITECTURES)) ## The functions' zips for ARCHITECTURES (arm64 x86_64) in target/package, with the schemas of DATASETS.
@@ -140,6 +158,12 @@ $(PACKAGE_VENV)/installed: infra/package-requirements.txt
 
 deploy: ## Make or change the stack of STAGE on AWS, from the zips of `make package`; Terraform asks first.
 	infra/stage.sh apply "$(STAGE)" $(ARGS)
+
+plan: ## Write what a deploy of STAGE would do into the file PLAN, and show it.
+	infra/stage.sh plan "$(STAGE)" -out="$(abspath $(PLAN))" $(ARGS)
+
+deploy-planned: ## Do what the file PLAN says, and nothing else.
+	PLAN="$(abspath $(PLAN))" infra/stage.sh apply "$(STAGE)" -input=false $(ARGS)
 
 destroy: ## Remove the stack of STAGE from AWS; refused while it holds data, unless its on_destroy is delete.
 	infra/stage.sh destroy "$(STAGE)" $(ARGS)

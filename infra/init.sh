@@ -2,10 +2,27 @@
 # `terraform init` that also serves a machine without a network: when the provider can be had in none of the ways that Terraform
 # itself is set up for, an unpacked mirror is looked for where such are kept. The lock file's checksum holds for it all the same.
 # Arguments go to `terraform init`.
+#
+# The state is a file in this folder unless backend.hcl is here, which says where in S3 it is kept: backend.hcl.example.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-init=(terraform init -input=false -no-color -lockfile=readonly "$@")
+init=(terraform init -input=false -no-color -lockfile=readonly)
+# Terraform takes a backend's settings from a file, but its kind only from a block; ours is this one, and goes with backend.hcl.
+override=backend_override.tf
+block='# Made by init.sh, for backend.hcl is here.
+terraform {
+  backend "s3" {}
+}'
+if [ -f backend.hcl ]; then
+    printf '%s\n' "$block" >"$override"
+    if [[ " $* " != *" -backend=false "* ]]; then
+        init+=(-backend-config=backend.hcl)
+    fi
+elif [ "$(cat "$override" 2>/dev/null)" = "$block" ]; then
+    rm "$override"
+fi
+init+=("$@")
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 if "${init[@]}" >"$said" 2>&1; then

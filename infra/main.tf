@@ -27,6 +27,7 @@ locals {
     memory_megabytes = var.memory_megabytes
     log_days         = var.log_days
     tracing          = var.tracing == "on" ? "Active" : "PassThrough"
+    network          = one(module.network[*].place)
 
     environment = {
       ALLUVIUM_STAGE     = local.stage
@@ -40,6 +41,17 @@ locals {
     for file in fileset(var.datasets_dir, "*.json") :
     trimsuffix(file, ".json") => keys(jsondecode(file("${var.datasets_dir}/${file}")).properties)
   }
+}
+
+module "network" {
+  source = "./modules/network"
+  count  = var.network_cidr == null ? 0 : 1
+
+  prefix         = local.prefix
+  account        = local.account
+  cidr           = var.network_cidr
+  zones          = var.network_zones
+  more_endpoints = var.network_endpoints
 }
 
 module "stream" {
@@ -166,10 +178,43 @@ module "watch" {
   }
 }
 
+module "direct" {
+  source = "./modules/direct"
+  count  = var.direct_route ? 1 : 0
+
+  prefix              = local.prefix
+  account             = local.account
+  stream              = { name = module.stream.name, arn = module.stream.arn }
+  datasets            = toset(keys(local.datasets))
+  cache_seconds       = var.auth.cache_seconds
+  requests_per_second = var.requests_per_second
+  request_burst       = var.request_burst
+  log_requests        = var.direct_route_log
+  log_days            = var.log_days
+
+  authorizer = {
+    name            = module.serving.functions.authorizer.name
+    live_invoke_arn = module.serving.functions.authorizer.live_invoke_arn
+  }
+}
+
+module "console" {
+  source = "./modules/console"
+  count  = var.console ? 1 : 0
+
+  prefix          = local.prefix
+  bucket_suffix   = local.bucket_suffix
+  account         = local.account
+  files_dir       = "${path.root}/../query/console"
+  api_url         = module.serving.api.url
+  domain          = var.console_domain
+  certificate_arn = var.console_certificate_arn
+}
+
 # What other stacks need, where they can look it up.
 
 locals {
-  shared = {
+  shared = merge({
     api_url        = module.serving.api.url
     stream_name    = module.stream.name
     stream_arn     = module.stream.arn
@@ -184,7 +229,7 @@ locals {
     commits_dead   = module.lake.commit_dead_letter_queue.url
     landing        = module.transform.landing.name
     signing_secret = module.serving.signing_secret_arn
-  }
+  }, { for key, module in { direct_url = module.direct, console_url = module.console } : key => module[0].url if length(module) > 0 })
 }
 
 resource "aws_ssm_parameter" "shared" {

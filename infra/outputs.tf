@@ -8,6 +8,21 @@ output "api_url" {
   value       = module.serving.api.url
 }
 
+output "console_url" {
+  description = "The console's address; null without console."
+  value       = one(module.console[*].url)
+}
+
+output "console_distribution_domain" {
+  description = "What a record of console_domain points to; null without console."
+  value       = one(module.console[*].distribution_domain)
+}
+
+output "direct_url" {
+  description = "Where events are sent that go into the stream without a function; null without direct_route."
+  value       = one(module.direct[*].url)
+}
+
 output "stream_name" {
   description = "The stream, for producers that use the Kinesis API."
   value       = module.stream.name

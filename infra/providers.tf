@@ -6,11 +6,14 @@ provider "aws" {
   s3_use_path_style = var.endpoint_url != null
 
   endpoints {
+    apigateway     = var.endpoint_url
     apigatewayv2   = var.endpoint_url
     athena         = var.endpoint_url
+    cloudfront     = var.endpoint_url
     cloudwatch     = var.endpoint_url
     cloudwatchlogs = var.endpoint_url
     dynamodb       = var.endpoint_url
+    ec2            = var.endpoint_url
     events         = var.endpoint_url
     firehose       = var.endpoint_url
     glue           = var.endpoint_url

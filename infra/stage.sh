@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes, changes or removes the stack of one stage: stage.sh apply|destroy STAGE [arguments for Terraform].
+# Makes, changes or removes the stack of one stage, or says what it would: stage.sh plan|apply|destroy STAGE [arguments for Terraform].
 #
 # Each stage has a Terraform workspace, and so a state, of its own, and its settings in stages/<stage>.tfvars if that file is there.
 set -euo pipefail
-command=${1:?apply or destroy}
+command=${1:?plan, apply or destroy}
 stage=${2:?name the stage: STAGE=dev}
 shift 2
 
@@ -19,7 +19,7 @@ if [ -n "${PACKAGE_DIR:-}" ]; then
     arguments+=(-var "package_dir=$packages")
 fi
 
-if [ "$command" = apply ]; then
+if [ "$command" != destroy ]; then
     for function in transform commit gateway query authorizer hot-writer; do
         if [ ! -f "$packages/$function.zip" ]; then
             echo "$packages/$function.zip is not there: run \`make package\` first" >&2
@@ -30,5 +30,10 @@ fi
 
 ./init.sh
 terraform workspace select -or-create "$stage" >/dev/null
+# A plan that was looked at holds its own variables: nothing else is done than what it says.
+if [ "$command" = apply ] && [ -n "${PLAN:-}" ]; then
+    arguments=()
+    set -- "$@" "$PLAN"
+fi
 # Terraform shows what it is going to do, and asks; -auto-approve among the arguments says yes beforehand.
-terraform "$command" "${arguments[@]}" "$@"
+terraform "$command" ${arguments[@]+"${arguments[@]}"} "$@"

@@ -349,6 +349,41 @@ variable "sql_result_days" {
   }
 }
 
+# The network.
+
+variable "network_cidr" {
+  description = "Put the functions into a network of their own, without a way to or from the internet, with these addresses, such as `10.90.0.0/24`. Not set: into none. Its endpoints cost by the hour: docs/aws.md."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.network_cidr == null || try(tonumber(split("/", var.network_cidr)[1]) >= 16 && tonumber(split("/", var.network_cidr)[1]) <= 24 && cidrhost(var.network_cidr, 0) == split("/", var.network_cidr)[0], false)
+    error_message = "network_cidr must be the first address of a network and a length from /16 to /24, such as \"10.90.0.0/24\"."
+  }
+}
+
+variable "network_zones" {
+  description = "Over how many availability zones the network reaches. One endpoint in each is paid for."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = contains([1, 2, 3], var.network_zones)
+    error_message = "network_zones must be 1, 2 or 3."
+  }
+}
+
+variable "network_endpoints" {
+  description = "Further services that functions reach in the network, as PrivateLink names them, such as `sns`."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for service in var.network_endpoints : can(regex("^[a-z][a-z0-9.-]*$", service))])
+    error_message = "network_endpoints must be names of services within a region, such as [\"sns\"]."
+  }
+}
+
 # The HTTP API.
 
 variable "requests_per_second" {
@@ -377,6 +412,46 @@ variable "cors_origins" {
   description = "Origins of web pages that may call the API. None: no page may."
   type        = list(string)
   default     = []
+}
+
+variable "console" {
+  description = "Whether the console is served, by CloudFront from a bucket, with the API under the same address."
+  type        = bool
+  default     = false
+}
+
+variable "console_domain" {
+  description = "A domain for the console, such as `console.example.com`, with console_certificate_arn. Not set: CloudFront's own, which takes TLS before 1.2 too."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.console_domain == null || can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.console_domain))
+    error_message = "console_domain must be a domain's name, such as \"console.example.com\"."
+  }
+}
+
+variable "console_certificate_arn" {
+  description = "The certificate of console_domain in AWS Certificate Manager, in us-east-1, where CloudFront looks for them."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.console_certificate_arn == null) == (var.console_domain == null) && (var.console_certificate_arn == null || can(regex("^arn:[^:]+:acm:us-east-1:[0-9]{12}:certificate/.+$", var.console_certificate_arn)))
+    error_message = "console_certificate_arn must be the ARN of a certificate in us-east-1, and goes with console_domain."
+  }
+}
+
+variable "direct_route" {
+  description = "Whether there is a second address for writes, by which API Gateway puts them into the stream without a function: docs/aws.md."
+  type        = bool
+  default     = false
+}
+
+variable "direct_route_log" {
+  description = "Log the direct route's requests. A REST API does so by a role of the whole account, which has to be set before."
+  type        = bool
+  default     = false
 }
 
 variable "auth" {

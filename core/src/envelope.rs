@@ -1,14 +1,15 @@
 //! The wrapping that the gateway puts around the events of one request before they go into the stream, that a redrive puts
-//! around what it sends again, and that the Kinesis API puts around a record whose sender it knows.
+//! around what it sends again, and that the Kinesis API, and a direct route of API Gateway, put around a record whose sender they know.
 //!
 //! It carries what the request's own bytes do not say: whose data it is, the dataset that the route names, and the
 //! idempotency key. A record that does not begin with [`MAGIC`] was put straight into the stream and has no envelope.
 //!
 //! ```text
 //! byte 0..4   magic  A1 4C 56 4D
-//! byte 4      version: 1; 2 when it has an origin; 3 for a record and whose it is
+//! byte 4      version: 1; 2 when it has an origin; 3 for a record and whose it is, 4 when its route named a dataset
 //! byte 5      encoding of the payload: 0 = framed elements, 1 = a record
 //! then, in version 3, one text, the owner, never empty, and the record to the end, encoding 1
+//! then, in version 4, two texts, the owner, never empty, and the dataset (empty: none), and the record to the end, encoding 1
 //! then, in versions 1 and 2, three texts, each a varint length and UTF-8 bytes: owner, dataset, idempotency key (empty: none)
 //! then        varint: the index within the request of the first element
 //! version 2   the origin. Of the first delivery: a text, the shard; a text, the sequence number in decimal digits; varints, the
@@ -19,10 +20,14 @@
 //! ```
 //!
 //! A varint is the unsigned LEB128 of Protocol Buffers' encoding guide. A text is a varint length and UTF-8 bytes. What has no origin is
-//! written as version 1, so that a release before 2 reads it; what has one is to such a release an unreadable record, and dead. So is
-//! version 3 to a release before it.
+//! written as version 1, so that a release before 2 reads it; what has one is to such a release an unreadable record, and dead. So are
+//! versions 3 and 4 to a release before them.
 //!
-//! Version 3 is a seal (AU-1): the record in it is what a client sent, whatever it is, and may hold bytes that begin like an envelope,
+//! A varint may be longer than it must, with groups of zeros at its end. Version 4 is written so: each text fills what stands before the
+//! rest to a multiple of three bytes, so that its base64 has no padding and can be put together with other base64 by whoever can only
+//! join texts, as a mapping template of API Gateway.
+//!
+//! Versions 3 and 4 are seals (AU-1): the record in it is what a client sent, whatever it is, and may hold bytes that begin like an envelope,
 //! as a user record of an aggregate does. No envelope that is found within a seal is opened, or it would name another owner. A seal lies
 //! directly in the stream, or in a [`RedrivenRecord`].
 
@@ -36,6 +41,7 @@ pub const MAGIC: [u8; 4] = [0xA1, b'L', b'V', b'M'];
 const VERSION: u8 = 1;
 const VERSION_WITH_ORIGIN: u8 = 2;
 const VERSION_OWNED: u8 = 3;
+const VERSION_ROUTED: u8 = 4;
 const FRAMED: u8 = 0;
 const RECORD: u8 = 1;
 /// The longest owner, dataset or idempotency key that an envelope holds, in bytes.
@@ -82,6 +88,8 @@ pub struct RedrivenRecord {
 pub struct OwnedRecord {
     /// Whose data it is; never empty.
     pub owner: String,
+    /// The dataset that its route named. Empty: none, each event's `type` decides.
+    pub dataset: String,
     /// Its bytes as they were sent.
     pub record: Bytes,
 }
@@ -90,7 +98,7 @@ pub struct OwnedRecord {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// A newer release wrote it.
-    #[error("envelope version {0} is newer than this release reads (1 to 3)")]
+    #[error("envelope version {0} is newer than this release reads (1 to 4)")]
     Version(u8),
     /// A payload encoding that this release does not know, or not in such a place.
     #[error("envelope encoding {0} is unknown here (known: 0, framed elements)")]
@@ -189,13 +197,39 @@ impl RedrivenRecord {
 }
 
 impl OwnedRecord {
-    /// The sealed record.
+    /// The sealed record: of version 3 without a dataset, else of version 4.
     ///
     /// # Panics
     ///
-    /// When the owner is empty or longer than [`MAX_TEXT_BYTES`].
+    /// When the owner is empty, or it or the dataset longer than [`MAX_TEXT_BYTES`].
     pub fn seal(&self) -> Bytes {
-        [&Self::seal_of(&self.owner), &self.record[..]].concat().into()
+        [&Self::seal_of_route(&self.owner, &self.dataset), &self.record[..]].concat().into()
+    }
+
+    /// What stands before the record's own bytes in every record that is sealed with this owner and dataset.
+    ///
+    /// # Panics
+    ///
+    /// As [`seal`](Self::seal).
+    pub fn seal_of_route(owner: &str, dataset: &str) -> Vec<u8> {
+        if dataset.is_empty() {
+            return Self::seal_of(owner);
+        }
+        let mut bytes = Self::seal_before_dataset(owner);
+        put_filling_text(&mut bytes, dataset);
+        bytes
+    }
+
+    /// A seal of version 4 up to its dataset. Its length is a multiple of three, and so must be that of the dataset as it is put behind.
+    ///
+    /// # Panics
+    ///
+    /// As [`seal`](Self::seal).
+    pub fn seal_before_dataset(owner: &str) -> Vec<u8> {
+        assert!(!owner.is_empty(), "a record is sealed with somebody's name");
+        let mut bytes = [&MAGIC[..], &[VERSION_ROUTED, RECORD]].concat();
+        put_filling_text(&mut bytes, owner);
+        bytes
     }
 
     /// What stands before the record's own bytes in every record that is sealed with this owner.
@@ -216,10 +250,11 @@ impl OwnedRecord {
     #[inline]
     pub fn open(record: &Bytes) -> Option<Self> {
         let payload = record.strip_prefix(&MAGIC)?;
-        if payload.starts_with(&[VERSION_OWNED]) { Self::opened(record).ok() } else { None }
+        if is_seal(payload.first()) { Self::opened(record).ok() } else { None }
     }
 
     fn opened(record: &Bytes) -> Result<Self, EnvelopeError> {
+        let is_routed = record.get(MAGIC.len()) == Some(&VERSION_ROUTED);
         let mut at = MAGIC.len() + 1;
         match record.get(at) {
             None => return Err(EnvelopeError::Damaged(at)),
@@ -231,7 +266,12 @@ impl OwnedRecord {
         if !(1..=MAX_TEXT_BYTES).contains(&owner.len()) {
             return Err(EnvelopeError::Damaged(start));
         }
-        Ok(Self { owner: owner.to_owned(), record: record.slice(at..) })
+        let start = at;
+        let dataset = if is_routed { take_text(record, &mut at)? } else { "" };
+        if dataset.len() > MAX_TEXT_BYTES {
+            return Err(EnvelopeError::Damaged(start));
+        }
+        Ok(Self { owner: owner.to_owned(), dataset: dataset.to_owned(), record: record.slice(at..) })
     }
 }
 
@@ -255,7 +295,7 @@ impl Envelope {
             value
         };
         let (version, encoding) = (byte()?, byte()?);
-        if version == VERSION_OWNED {
+        if is_seal(Some(&version)) {
             return Err(OwnedRecord::opened(record).err().unwrap_or(EnvelopeError::Sealed));
         }
         if ![VERSION, VERSION_WITH_ORIGIN].contains(&version) {
@@ -286,6 +326,10 @@ impl Envelope {
                 .then(|| take_framed(&self.payload, &mut at).expect("`open` has walked every frame"))
         })
     }
+}
+
+fn is_seal(version: Option<&u8>) -> bool {
+    matches!(version, Some(&(VERSION_OWNED | VERSION_ROUTED)))
 }
 
 fn begin(version_and_encoding: [u8; 2], header: &EnvelopeHeader, capacity: usize) -> Vec<u8> {
@@ -331,6 +375,20 @@ fn take_origin(bytes: &[u8], at: &mut usize) -> Result<Origin, EnvelopeError> {
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
     assert!(text.len() <= MAX_TEXT_BYTES, "whoever makes an envelope bounds its texts");
     put_varint(bytes, text.len() as u64);
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+/// Puts a text so that what has been written is a multiple of three bytes long afterwards: its length has zeros at its end.
+fn put_filling_text(bytes: &mut Vec<u8>, text: &str) {
+    assert!(text.len() <= MAX_TEXT_BYTES, "whoever makes an envelope bounds its texts");
+    put_varint(bytes, text.len() as u64);
+    let short_of_three = (3 - (bytes.len() + text.len()) % 3) % 3;
+    if short_of_three > 0 {
+        let end = bytes.len() - 1;
+        bytes[end] |= 0x80;
+        bytes.resize(end + short_of_three, 0x80);
+        bytes.push(0);
+    }
     bytes.extend_from_slice(text.as_bytes());
 }
 

@@ -46,6 +46,10 @@ run "refused" {
     alarms_without             = ["alluvium-dev/freshness"]
     alarm_thresholds           = { freshness_seconds = -1 }
     alarm_bus_arn              = "operations"
+    network_cidr               = "10.90.0.1/24"
+    network_zones              = 4
+    network_endpoints          = ["https://sns"]
+    console_domain             = "console"
   }
 
   expect_failures = [
@@ -87,6 +91,10 @@ run "refused" {
     var.alarms_without,
     var.alarm_thresholds,
     var.alarm_bus_arn,
+    var.network_cidr,
+    var.network_zones,
+    var.network_endpoints,
+    var.console_domain,
   ]
 }
 
@@ -104,6 +112,10 @@ run "refused_on_the_other_side" {
     memory_megabytes           = { query = 20000 }
     hot_write_units_per_second = 40001
     alarm_thresholds           = { timeout_percent = 100 }
+    network_cidr               = "10.90.0.0/28"
+    # CloudFront looks for certificates in us-east-1 alone.
+    console_domain          = "console.example.com"
+    console_certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/mocked"
   }
 
   expect_failures = [
@@ -117,6 +129,8 @@ run "refused_on_the_other_side" {
     var.memory_megabytes,
     var.hot_write_units_per_second,
     var.alarm_thresholds,
+    var.network_cidr,
+    var.console_certificate_arn,
   ]
 }
 

@@ -181,4 +181,12 @@ run "a_secret_of_ones_own" {
     condition     = aws_apigatewayv2_api.this.cors_configuration[0].allow_origins == toset(["https://console.example"])
     error_message = "The origins named, and no others, may call the API."
   }
+
+  assert {
+    condition = alltrue([
+      for header in ["link", "location", "retry-after", "alluvium-next", "alluvium-complete"] :
+      contains(aws_apigatewayv2_api.this.cors_configuration[0].expose_headers, header)
+    ])
+    error_message = "A page reads the same headers as from a node."
+  }
 }

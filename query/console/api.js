@@ -68,26 +68,34 @@ async function send(method, path, { body, signal, token = session.token } = {}) 
   }
 }
 
+/** What is said of a 403 that is no problem document: API Gateway's own, of a token that its authorizer refused for whatever reason. */
+const NOT_LET_IN = { title: "Not let in", detail: "The API does not take this token. It may have expired, or be signed with another secret, or lack the role data.read." };
+
 async function problem(response) {
-  const requestId = response.headers.get("x-request-id");
+  const requestId = response.headers.get("x-request-id") ?? response.headers.get("apigw-requestid");
   const text = await response.text();
   try {
-    return new Problem({ ...JSON.parse(text), status: response.status }, requestId);
+    const said = JSON.parse(text);
+    if (response.status === 403 && !said.type) Object.assign(said, NOT_LET_IN);
+    return new Problem({ ...said, detail: said.detail ?? said.message, status: response.status }, requestId);
   } catch {
     const title = response.statusText || `Status ${response.status}`;
     return new Problem({ status: response.status, title, detail: text.slice(0, 500) || title }, requestId);
   }
 }
 
+/** Whether the API takes the token for no good, rather than for one without a role. */
+export const isOfToken = (problem) => problem.status === 401 || (problem.status === 403 && problem.kind === "");
+
 /**
  * Calls the API and returns its JSON, or null where it answers with nothing.
- * Throws a `Problem`; a 401 also ends the session, unless the call brought a token to try.
+ * Throws a `Problem`; one of the token also ends the session, unless the call brought a token to try.
  */
 export async function call(method, path, options = {}) {
   const response = await send(method, path, options);
   if (!response.ok) {
     const failed = await problem(response);
-    if (failed.status === 401 && options.token === undefined) session.expired(failed);
+    if (isOfToken(failed) && options.token === undefined) session.expired(failed);
     throw failed;
   }
   const text = await response.text();
@@ -110,7 +118,7 @@ export async function health(signal) {
   return said;
 }
 
-/** Asks whether a token is good, by a read that finds next to nothing. A `Problem` with 401: it is not. */
+/** Asks whether a token is good, by a read that finds next to nothing. A `Problem` of the token: it is not. */
 export const tryToken = (token) => call("GET", "/v1/dead_letters?limit=1&from=-1s", { token });
 
 /** One page of a dataset's records, newest first. */
@@ -136,7 +144,7 @@ export async function follow(dataset, query, last, signal) {
   const response = await send("GET", `/v1/${encodeURIComponent(dataset)}/live?${asked}`, { signal });
   if (!response.ok) {
     const failed = await problem(response);
-    if (failed.status === 401) session.expired(failed);
+    if (isOfToken(failed)) session.expired(failed);
     throw failed;
   }
   return events(response.body.pipeThrough(new TextDecoderStream()));

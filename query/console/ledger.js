@@ -95,7 +95,7 @@ export function auditPanel(signal, show = reportOf) {
       if (!signal.aborted) place.replaceChildren(show(lastAudit));
       announce(balances(lastAudit.report) ? "The audit balances." : "The audit does not balance.");
     } catch (error) {
-      if (!signal.aborted) place.replaceChildren(failure(error));
+      if (!signal.aborted) place.replaceChildren(error.status === 404 ? absent() : failure(error));
     } finally {
       button.disabled = false;
       button.textContent = "Audit now";
@@ -103,6 +103,8 @@ export function auditPanel(signal, show = reportOf) {
   });
   return { button, place };
 }
+
+const absent = () => h("p", { class: "notice" }, "This API runs no audits: ask for one with ", h("code", {}, "alluvium audit"), ".");
 
 const balances = (report) => report.checks.every((check) => check.passed);
 

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 /** A notice of an error. `retry`, if given, is what its button does. */
 export function failure(error, retry) {
-  const isRefused = error.status === 403;
+  const isRefused = error.status === 403 && error.kind !== "";
   const title = isRefused ? "Your token does not let you see this" : (error.title ?? "That did not work");
   const request = error.requestId ? h("p", { class: "soft" }, "Request ", h("code", {}, error.requestId)) : null;
   const again = retry && !isRefused ? h("button", { type: "button", onclick: retry }, "Try again") : null;

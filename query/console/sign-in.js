@@ -1,6 +1,6 @@
 // The sign-in: a token, tried before it is taken.
 
-import { health, origin, session, tryToken } from "./api.js";
+import { health, isOfToken, origin, session, tryToken } from "./api.js";
 import { h } from "./dom.js";
 import { failure } from "./notice.js";
 
@@ -63,7 +63,7 @@ async function allowed(token) {
   try {
     await tryToken(token);
   } catch (error) {
-    if (error.status !== 403) throw error;
+    if (error.status !== 403 || isOfToken(error)) throw error;
   }
 }
 
@@ -75,7 +75,7 @@ export async function begin() {
     await allowed(session.token);
     return { node, needsToken: false };
   } catch (error) {
-    if (error.status !== 401) throw error;
+    if (!isOfToken(error)) throw error;
     return { node, needsToken: true, why: error };
   }
 }

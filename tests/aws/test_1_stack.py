@@ -26,6 +26,21 @@ def test_a_role_opens_its_own_routes_only(stage):
         assert stage.call("POST", "/v1/queries", stage.token("me", *roles), json={"sql": "select 1"}).status_code == 403
 
 
+def test_the_direct_route_lets_in_whoever_may_write(stage):
+    """What it makes of a body is tested by its template: the emulator has no integration with Kinesis, which a call that is let in meets."""
+    writer = stage.token("me", "data.write")
+    other = stage.token("me", "data.write", secret="another secret of thirty-two bytes")
+    for token, dataset, status, slug in [
+        (None, "telemetry", 401, "no-token"), ("x", "telemetry", 403, "not-permitted"), (other, "telemetry", 403, "not-permitted"),
+        (stage.token("me", "data.read"), "telemetry", 403, "not-permitted"), (writer, "nothing", 404, "no-such-route"),
+    ]:
+        answer = stage.put_directly(dataset, token, data="{}")
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+        assert answer.json()["type"] == f"/problems/{slug}" and answer.json()["status"] == status
+    assert stage.put_directly("telemetry", writer, data="<a/>", headers={"Content-Type": "text/html"}).status_code == 415
+    assert stage.put_directly("telemetry", writer, data="{}").status_code not in (401, 403, 404, 415)
+
+
 def test_wrong_requests_are_told_what_would_be_right(stage):
     both = stage.token("me", "data.read", "data.write")
     for method, path, body, status, says in [

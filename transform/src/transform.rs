@@ -126,7 +126,8 @@ impl Transform {
             let owned = OwnedRecord::open(data);
             let (data, envelopes) =
                 owned.as_ref().map_or((data, Envelopes::Opened), |owned| (&owned.record, Envelopes::Refused));
-            let mut count = |data| self.count(data, envelopes, &mut opener, &mut tape, &mut counts);
+            let routed = owned.as_ref().and_then(|owned| self.by_name.get(owned.dataset.as_str()).copied());
+            let mut count = |data| self.count(data, routed, envelopes, &mut opener, &mut tape, &mut counts);
             match aggregate::user_records(data) {
                 Ok(None) => count(data),
                 Ok(Some(user_records)) => user_records.iter().for_each(count),
@@ -137,13 +138,21 @@ impl Transform {
         plans.zip(counts).filter(|(_, count)| *count > 0).map(|(plan, count)| (self.name_of(plan), count)).collect()
     }
 
-    /// Counts the events of one record by their plan; those without one come last.
-    fn count(&self, data: &Bytes, envelopes: Envelopes, opener: &mut Opener<'_>, tape: &mut Tape, counts: &mut [u64]) {
+    /// Counts the events of one record by their plan, that of its seal first; those without one come last.
+    fn count(
+        &self,
+        data: &Bytes,
+        routed: Option<PlanIndex>,
+        envelopes: Envelopes,
+        opener: &mut Opener<'_>,
+        tape: &mut Tape,
+        counts: &mut [u64],
+    ) {
         let Ok(opened) = opener.open(data, envelopes) else {
             counts[self.plans.len()] += 1;
             return;
         };
-        let routed = self.by_name.get(opened.header().dataset.as_str()).copied();
+        let routed = self.by_name.get(opened.header().dataset.as_str()).copied().or(routed);
         for element in opened.elements() {
             let plan = routed.or_else(|| {
                 let event = read_event(element, &self.settings, tape).ok()?;

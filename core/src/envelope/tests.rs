@@ -1,3 +1,6 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 fn header() -> EnvelopeHeader {
@@ -77,7 +80,7 @@ fn an_unknown_version_or_encoding_is_named() {
 }
 
 fn owned(owner: &str, record: impl Into<Bytes>) -> OwnedRecord {
-    OwnedRecord { owner: owner.to_owned(), record: record.into() }
+    OwnedRecord { owner: owner.to_owned(), dataset: String::new(), record: record.into() }
 }
 
 #[test]
@@ -109,6 +112,52 @@ fn a_sealed_record_has_its_owner_and_its_bytes_and_is_no_envelope_of_events() {
 fn the_bytes_of_a_seal_are_as_documented() {
     let seal = owned("anna", "{}").seal();
     assert_eq!(seal, b"\xA1LVM\x03\x01\x04anna{}"[..]);
+}
+
+#[test]
+fn a_seal_of_a_route_is_made_of_parts_whose_base64_can_be_joined() {
+    for length in 1..=64 {
+        for owner in ["a", "an", "ann", "ännä", &"x".repeat(127), &"x".repeat(128), &"x".repeat(MAX_TEXT_BYTES)] {
+            let dataset = "d".repeat(length);
+            let routed = OwnedRecord { dataset: dataset.clone(), ..owned(owner, "{}") };
+            let seal = routed.seal();
+            let before = OwnedRecord::seal_before_dataset(owner);
+            assert_eq!((before.len() % 3, seal.len() % 3), (0, 2), "{owner} {dataset}");
+            assert!(seal.starts_with(&before));
+            assert_eq!(OwnedRecord::open(&seal), Some(routed));
+            assert_eq!(Envelope::open(&seal), Err(EnvelopeError::Sealed));
+            assert_eq!(RedrivenRecord::open(&seal), None);
+        }
+    }
+    let of_no_dataset = [&OwnedRecord::seal_before_dataset("anna")[..], b"\x80\x80\x00{}"].concat();
+    assert_eq!(OwnedRecord::open(&of_no_dataset.into()), Some(owned("anna", "{}")));
+}
+
+/// What the mapping template of API Gateway makes of hostile bodies, by `infra/tests/templates/test_direct_route.py`.
+#[test]
+fn what_the_direct_route_puts_is_its_callers_and_what_was_sent() {
+    let made = include_str!("../../../testdata/direct_route.json");
+    let made: Vec<std::collections::BTreeMap<String, String>> = serde_json::from_str(made).unwrap();
+    assert!(made.len() > 80);
+    for put in made {
+        let decoded = |name: &str| Bytes::from(STANDARD.decode(&put[name]).unwrap());
+        let (owner, dataset) = (put["owner"].clone(), put["dataset"].clone());
+        let expected = OwnedRecord { owner, dataset, record: decoded("body") };
+        assert_eq!(OwnedRecord::open(&decoded("data")).as_ref(), Some(&expected));
+        assert_eq!(expected.seal(), decoded("data"), "both write a seal alike");
+    }
+}
+
+#[test]
+fn the_bytes_of_a_seal_of_a_route_are_as_documented() {
+    let seal = OwnedRecord { dataset: "telemetry".to_owned(), ..owned("anna", "{}") }.seal();
+    assert_eq!(seal, b"\xA1LVM\x04\x01\x84\x00anna\x89\x80\x00telemetry{}"[..]);
+    for length in 0..seal.len() - 2 {
+        assert_eq!(OwnedRecord::open(&seal.slice(..length)), None, "cut at {length}");
+        assert!(length < MAGIC.len() || Envelope::open(&seal.slice(..length)).is_err(), "cut at {length}");
+    }
+    let long = [&OwnedRecord::seal_before_dataset("anna")[..], &[0x81, 0x08], &[b'd'; 1025]].concat();
+    assert_eq!(OwnedRecord::open(&long.into()), None);
 }
 
 #[test]

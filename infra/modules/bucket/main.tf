@@ -22,6 +22,12 @@ variable "expire_days" {
   default     = {}
 }
 
+variable "statements" {
+  description = "Further statements of the bucket's policy: who else may read or write it."
+  type        = any
+  default     = []
+}
+
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:One region: what the lake holds was acknowledged by one region's stream. Replicate it where a region's loss must not lose it.
   #checkov:skip=CKV_AWS_145:SSE-S3. A key of one's own costs by request, and every writer here makes many small ones.
@@ -73,7 +79,7 @@ resource "aws_s3_bucket_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(var.statements, [
       {
         Sid       = "OnlyTls"
         Effect    = "Deny"
@@ -90,7 +96,7 @@ resource "aws_s3_bucket_policy" "this" {
         Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
         Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } }
       },
-    ]
+    ])
   })
 
   # S3 refuses two changes of a bucket's access at the same time.
@@ -142,6 +148,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 output "name" {
   description = "The bucket's name."
   value       = aws_s3_bucket.this.id
+}
+
+output "domain" {
+  description = "Where CloudFront finds the bucket."
+  value       = aws_s3_bucket.this.bucket_regional_domain_name
 }
 
 output "arn" {

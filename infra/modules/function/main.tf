@@ -1,8 +1,15 @@
 # A Lambda function with a role of its own, a log group that ends, published versions and the alias `live`.
 
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
 locals {
   name    = "${var.prefix}-${var.name}"
   package = "${var.settings.package_dir}/${var.name}.zip"
+  arn     = "arn:${data.aws_partition.current.partition}:lambda:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:function:${local.name}"
 
   policy = {
     Version = "2012-10-17"
@@ -23,8 +30,27 @@ locals {
         Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
         Resource = ["*"]
       } if mode == "Active"],
+      [for statement in local.network_statements : statement if var.settings.network != null],
     )
   }
+}
+
+locals {
+  # Lambda joins the function to its network with the function's own role; the code in it has no business with that.
+  # AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
+  network_actions = [
+    "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+  ]
+  network_statements = [
+    { Effect = "Allow", Action = local.network_actions, Resource = ["*"] },
+    {
+      Effect    = "Deny"
+      Action    = local.network_actions
+      Resource  = ["*"]
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = [local.arn] } }
+    },
+  ]
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -57,7 +83,7 @@ resource "aws_iam_role_policy" "this" {
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:A reservation takes from the account's limit, which is 10 in a new account. What must not run more than twice is held back at its queue.
   #checkov:skip=CKV_AWS_116:No function is invoked asynchronously: Firehose, SQS and API Gateway see each failure themselves.
-  #checkov:skip=CKV_AWS_117:Everything that a function talks to is a public AWS endpoint behind IAM; a network would add a gateway's price and nothing else.
+  #checkov:skip=CKV_AWS_117:Everything that a function talks to is an AWS endpoint behind IAM; network_cidr puts functions into a network without a way out, for its price.
   #checkov:skip=CKV_AWS_173:No variable is a secret; the tests hold that. Lambda encrypts them with a key of its own.
   #checkov:skip=CKV_AWS_272:Zips are built and deployed by the same hands; signing them would prove nothing more.
   function_name = local.name
@@ -77,6 +103,15 @@ resource "aws_lambda_function" "this" {
 
   tracing_config {
     mode = var.settings.tracing
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.settings.network[*]
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
   }
 
   environment {
@@ -122,6 +157,16 @@ output "live_invoke_arn" {
 output "version" {
   description = "The version that was published last; note it for a rollback."
   value       = aws_lambda_function.this.version
+}
+
+output "own_name" {
+  description = "The function's name as its policy has it."
+  value       = local.name
+}
+
+output "network" {
+  description = "The subnets that the function is in; none: outside of any network of ours."
+  value       = flatten(aws_lambda_function.this.vpc_config[*].subnet_ids)
 }
 
 output "environment" {

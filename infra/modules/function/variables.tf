@@ -14,7 +14,7 @@ variable "description" {
 }
 
 variable "settings" {
-  description = "What functions share: `architecture`, `package_dir`, `live_versions`, `memory_megabytes`, `log_days`, `environment` for all, and `tracing`: `Active`, or `PassThrough`."
+  description = "What functions share: `architecture`, `package_dir`, `live_versions`, `memory_megabytes`, `log_days`, `environment` for all, `tracing`: `Active`, or `PassThrough`, and the `network` they are in."
   type = object({
     architecture     = string
     package_dir      = string
@@ -23,6 +23,12 @@ variable "settings" {
     log_days         = number
     environment      = map(string)
     tracing          = optional(string, "Active")
+
+    # Null: outside of any network of ours.
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
 }
 

@@ -34,7 +34,9 @@ resource "aws_apigatewayv2_api" "this" {
       allow_origins = var.cors_origins
       allow_methods = ["GET", "POST", "DELETE"]
       allow_headers = ["authorization", "content-type", "content-encoding", "idempotency-key"]
-      max_age       = 3600
+      # As a node does, and the name that API Gateway gives each request.
+      expose_headers = ["link", "location", "retry-after", "alluvium-next", "alluvium-complete", "x-request-id", "apigw-requestid"]
+      max_age        = 3600
     }
   }
 }

@@ -83,10 +83,11 @@ module "query" {
 module "authorizer" {
   source = "../function"
 
-  prefix          = var.prefix
-  name            = "authorizer"
-  description     = "Says whether a token may call a route, and whose data it is about."
-  settings        = var.functions
+  prefix      = var.prefix
+  name        = "authorizer"
+  description = "Says whether a token may call a route, and whose data it is about."
+  # The keys of an identity provider are on the internet, to which a network of ours has no way; the function sees tokens and no data.
+  settings        = merge(var.functions, { network = var.auth.jwks_url == null ? var.functions.network : null })
   timeout_seconds = 10
 
   environment = {

@@ -27,6 +27,12 @@ variable "functions" {
     log_days         = number
     environment      = map(string)
     tracing          = optional(string, "Active")
+
+    # Null: outside of any network of ours.
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
 }
 

@@ -101,8 +101,11 @@ impl<'a> Run<'a> {
     fn unsealed(&mut self, delivered: Delivered<'_>, data: &Bytes) -> Result<(), TransformError> {
         match OwnedRecord::open(data) {
             None => self.delivered(delivered, data),
-            Some(OwnedRecord { owner, record }) => {
-                self.delivered(Delivered { owner: &owner, envelopes: Envelopes::Refused, ..delivered }, &record)
+            Some(OwnedRecord { owner, dataset, record }) => {
+                let routed = self.transform.by_name.get(dataset.as_str()).copied();
+                let (owner, dataset) = (owner.as_str(), dataset.as_str());
+                let sealed = Delivered { owner, dataset, routed, envelopes: Envelopes::Refused, ..delivered };
+                self.delivered(sealed, &record)
             }
         }
     }
@@ -120,7 +123,7 @@ impl<'a> Run<'a> {
     {
         let owner = self.transform.settings.stream_owner.as_str();
         let (identity, arrival) = (&record.identity, record.arrival);
-        Delivered { identity, arrival, owner, envelopes: Envelopes::Opened, deaths: 0 }
+        Delivered { identity, arrival, owner, dataset: "", routed: None, envelopes: Envelopes::Opened, deaths: 0 }
     }
 
     fn delivered(&mut self, delivered: Delivered<'_>, data: &Bytes) -> Result<(), TransformError> {
@@ -153,7 +156,7 @@ impl<'a> Run<'a> {
             owner_index: self.sources.owner(owner),
             idempotency_key: header.idempotency_key.as_deref(),
             first_index: header.first_index,
-            routed: self.transform.by_name.get(header.dataset.as_str()).copied(),
+            routed: self.transform.by_name.get(header.dataset.as_str()).copied().or(delivered.routed),
             origin,
         };
         for (index, element) in opened.elements().enumerate() {
@@ -197,7 +200,7 @@ impl<'a> Run<'a> {
         let (Refusal::OfRecord(fault) | Refusal::OfBatch(fault)) = &refusal;
         // What is sent again whole keeps its seal; what is sent again as an event is in an envelope of its owner.
         let sealed = (delivered.envelopes == Envelopes::Refused && fault.reason.is_of_record())
-            .then(|| [&OwnedRecord::seal_of(delivered.owner), data].concat());
+            .then(|| [&OwnedRecord::seal_of_route(delivered.owner, delivered.dataset), data].concat());
         let bytes = sealed.as_deref().unwrap_or(data);
         let element = Element { index: 0, bytes, plan: None, event: None };
         match refusal {

@@ -15,6 +15,9 @@ pub(super) struct Delivered<'a> {
     pub(super) arrival: Micros,
     /// Whose data it is, unless it says so itself.
     pub(super) owner: &'a str,
+    /// The dataset that its seal names, and which that is. Empty: none.
+    pub(super) dataset: &'a str,
+    pub(super) routed: Option<PlanIndex>,
     /// Whether it may say so.
     pub(super) envelopes: Envelopes,
     /// How often what is in it has been a dead letter before.
@@ -25,7 +28,8 @@ impl<'a> Delivered<'a> {
     /// The first delivery of what is sent again.
     pub(super) fn first(origin: &'a Origin, owner: &'a str) -> Self {
         let (arrival, deaths) = (origin.arrival, origin.dead_letter.times);
-        Self { identity: &origin.record, arrival, owner, envelopes: Envelopes::Opened, deaths }
+        let (dataset, routed, envelopes) = ("", None, Envelopes::Opened);
+        Self { identity: &origin.record, arrival, owner, dataset, routed, envelopes, deaths }
     }
 }
 
@@ -52,7 +56,7 @@ impl<'a> Sender<'a> {
             owner_index,
             idempotency_key: None,
             first_index: 0,
-            routed: None,
+            routed: delivered.routed,
             origin: None,
         }
     }

@@ -20,8 +20,8 @@ async fn main() -> anyhow::Result<()> {
     function::log(&settings.verbosity)?;
     let datasets = Arc::new(function::datasets(None)?);
     let (hot, sql) = ports(&settings).await;
-    let records = records(hot, sql.clone(), datasets, Arc::new(SystemClock), &settings);
-    lambda_http::run(routes::of(records, queries_routes(sql))).await.map_err(anyhow::Error::from_boxed)
+    let records = records(hot, sql.clone(), datasets.clone(), Arc::new(SystemClock), &settings);
+    lambda_http::run(routes::of(records, &datasets, queries_routes(sql))).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// The reader of records.

@@ -3,26 +3,27 @@
 mod fitting;
 
 use alluvium_aws::function::caller;
-use alluvium_core::{Caller, Problem, Role};
+use alluvium_core::{Caller, Datasets, Problem, Role};
 use alluvium_query::Records;
 use alluvium_query::api::{RecordsApi, problem_response, records_routes};
-use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
+use axum::{Json, Router};
 use lambda_http::request::RequestContext;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// The routes that read these records, and those of `queries` for `data.admin` alone.
-pub fn of(records: Records, queries: Router) -> Router {
+/// The routes that read these records of these datasets, and those of `queries` for `data.admin` alone.
+pub fn of(records: Records, datasets: &Datasets, queries: Router) -> Router {
+    let about = health_of(datasets);
     // Every request has a caller, see `reads_own`; one that had none and named no owner would read nobody's, whose name is empty.
     let records = records_routes(RecordsApi { records, owner: Some(String::new()) })
         .route("/v1/{dataset}/live", get(no_tail))
         .route_layer(middleware::from_fn(reads_own));
     let queries = if queries.has_routes() { queries.route_layer(middleware::from_fn(admin_alone)) } else { queries };
     Router::new()
-        .route("/health", get(healthy))
+        .route("/health", get(async || Json(about)))
         .merge(records)
         .merge(queries)
         .fallback(nothing_there)
@@ -30,9 +31,10 @@ pub fn of(records: Records, queries: Router) -> Router {
         .layer(middleware::map_response(fitting::response))
 }
 
-/// The answer says that requests reach the function and that it has started: its settings and schemas can be used.
-async fn healthy() -> &'static str {
-    "ok\n"
+/// What `GET /health` says, as a node does, so that the console begins alike. An answer at all says that requests reach the function and
+/// that it has started: its settings and schemas can be used.
+fn health_of(datasets: &Datasets) -> Value {
+    json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "datasets": datasets.names(), "tokens": true})
 }
 
 /// The live tail of a node, which a function cannot have.

@@ -155,7 +155,7 @@ async fn a_seal_counts_against_no_limit() {
 async fn an_envelope_is_refused_of_known_callers_too() {
     let fixture = keyed(KinesisSettings::default());
     let envelope = EnvelopeWriter::new(&Default::default(), 0).finish();
-    let sealed = OwnedRecord { owner: "ann".to_owned(), record: Bytes::new() }.seal();
+    let sealed = OwnedRecord { owner: "ann".to_owned(), dataset: String::new(), record: Bytes::new() }.seal();
     for data in [envelope, sealed] {
         let sent = Sent::by("write", "PutRecord", &put(data));
         fixture.turned_away(sent, "InvalidArgumentException", "`Data` begins like an envelope").await;

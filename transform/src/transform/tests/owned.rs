@@ -9,7 +9,12 @@ use super::redriven::{again, corrected, later};
 use super::*;
 
 fn owned(owner: &str, record: impl Into<Bytes>) -> Bytes {
-    OwnedRecord { owner: owner.to_owned(), record: record.into() }.seal()
+    OwnedRecord { owner: owner.to_owned(), dataset: String::new(), record: record.into() }.seal()
+}
+
+/// Sealed by a route that names a dataset.
+fn routed(dataset: &str, record: impl Into<Bytes>) -> Bytes {
+    OwnedRecord { owner: "anna".to_owned(), dataset: dataset.to_owned(), record: record.into() }.seal()
 }
 
 /// The transform of a stream of one owner's.
@@ -199,5 +204,50 @@ proptest! {
                 prop_assert!(owners.iter().all(|owner| owner == "anna"), "{owners:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_seal_of_a_route_sends_events_where_the_route_does() {
+    let bare = r#"{"value":1.5}"#;
+    let typed = r#"{"id":"i","source":"s","type":"t","time":"2023-11-14T00:00:00Z","value":2.5}"#;
+    let records = [bare, typed, &format!("{bare}\n{typed}\nno json\n"), &format!("[{bare},{typed},7]"), "[1, 2"];
+    let two_datasets = || transform(None);
+    let numbered =
+        |records: Vec<Bytes>| batch(records.into_iter().enumerate().map(|(at, data)| record(0, at as u64, data)));
+    let output =
+        run(&two_datasets(), &numbered(records.iter().map(|data| routed("telemetry", data.to_string())).collect()));
+    assert_eq!(texts(&rows(&output, "telemetry"), "owner"), vec!["anna"; 6]);
+    let dead = rows(&output, "dead_letters");
+    assert_eq!(texts(&dead, "owner"), ["anna", "anna", "anna"]);
+    assert!(texts(&dead, "dataset").iter().filter(|dataset| *dataset == "telemetry").count() >= 2, "{dead:?}");
+
+    // A dataset that there is not any more is as none: the event's type or the default decides.
+    let output = run(&two_datasets(), &numbered(vec![routed("gone", bare)]));
+    assert_eq!(texts(&rows(&output, "dead_letters"), "reason"), ["no_dataset"]);
+}
+
+#[test]
+fn what_is_refused_whole_out_of_a_seal_of_a_route_keeps_the_route() {
+    let no_room = TransformSettings { batch_expanded_bytes: 0, ..TransformSettings::default() };
+    let no_room = Transform { settings: no_room, ..transform(None) };
+    let sealed = routed("telemetry", r#"[{"value":1.5}]"#);
+    let refused = run(&no_room, &batch([record(0, 1, sealed.clone())]));
+    let original =
+        rows(&refused, "dead_letters").column_by_name("original").unwrap().as_binary::<i32>().value(0).to_vec();
+    assert_eq!(original, sealed);
+    let redriven = run(&transform(None), &later(again(&refused)));
+    assert_eq!(texts(&rows(&redriven, "telemetry"), "owner"), ["anna"]);
+}
+
+#[test]
+fn no_envelope_under_a_seal_of_a_route_is_opened() {
+    for envelope in envelopes() {
+        let output = run(&transform(None), &batch([record(0, 1, routed("telemetry", envelope))]));
+        let dead = rows(&output, "dead_letters");
+        assert_eq!(
+            (texts(&dead, "owner"), texts(&dead, "reason")),
+            (vec!["anna".into()], vec!["unreadable_record".into()])
+        );
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// Made by another implementation: see `query/src/authorizer/tests/tokens.py`. Anna may read; it is good around second 10⁹.
-const TOKENS: &str = include_str!("../../../../../query/src/authorizer/tests/tokens.json");
+pub(super) const TOKENS: &str = include_str!("../../../../../query/src/authorizer/tests/tokens.json");
 
 struct Gone;
 
@@ -29,7 +29,7 @@ fn authorizer(tokens: &Value) -> Authorizer {
     Authorizer::new(AuthorizerSettings::default(), secret, Some(Arc::new(Gone)), clock).unwrap()
 }
 
-fn token(tokens: &Value, name: &str) -> String {
+pub(super) fn token(tokens: &Value, name: &str) -> String {
     let made = tokens["tokens"].as_array().unwrap().iter().find(|made| made["name"] == name).unwrap();
     format!("Bearer {}", made["token"].as_str().unwrap())
 }
@@ -76,7 +76,7 @@ fn event(route_key: &str, authorization: Option<&str>) -> Value {
     event
 }
 
-async fn ask(event: Value) -> Result<Value, Refusal> {
+pub(super) async fn ask(event: Value) -> Result<Value, Refusal> {
     let tokens: Value = serde_json::from_str(TOKENS).unwrap();
     let question: Question = serde_json::from_value(event).unwrap();
     answer(&authorizer(&tokens), &question).await.map(|answer| serde_json::to_value(answer).unwrap())

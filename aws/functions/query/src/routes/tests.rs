@@ -60,7 +60,7 @@ fn queries() -> Router {
 /// Sends an event through what Lambda would call; status and body of the function's answer.
 async fn ask(world: &World, event: Value) -> (u16, String) {
     let request: LambdaRequest = serde_json::from_value(event).unwrap();
-    let mut function = Adapter::from(of(world.records(), queries()));
+    let mut function = Adapter::from(of(world.records(), &world::datasets(), queries()));
     let answer = function.call(LambdaEvent::new(request, Context::default())).await.unwrap();
     let answer = serde_json::to_value(answer).unwrap();
     let status = answer["statusCode"].as_u64().unwrap() as u16;
@@ -156,7 +156,10 @@ async fn sql_is_for_the_admin_role_alone() {
 #[tokio::test]
 async fn health_is_open_and_everything_else_a_problem() {
     let world = World::of(&[]).await;
-    assert_eq!(ask(&world, event("GET", "/health", "", Value::Null)).await, (200, "ok\n".to_owned()));
+    let (status, body) = ask(&world, event("GET", "/health", "", Value::Null)).await;
+    let version = env!("CARGO_PKG_VERSION");
+    let as_on_a_node = json!({"status": "ok", "version": version, "datasets": ["telemetry"], "tokens": true});
+    assert_eq!((status, serde_json::from_str(&body).ok()), (200, Some(as_on_a_node)));
     let reader = says("anna", "data.read");
     for (method, path, query, answered) in [
         ("GET", "/v2", "", (404, "no-such-route")),

@@ -22,7 +22,7 @@ use crate::settings::Settings;
 const SECOND: Micros = 1_000_000;
 const NOW: Micros = 1_000_000_000 * SECOND;
 
-fn datasets() -> Datasets {
+pub fn datasets() -> Datasets {
     let schema = r#"{"properties": {"value": {"type": "number"}}}"#;
     Datasets::of([Dataset::from_schema(DatasetName::new("telemetry").unwrap(), schema).unwrap()], None).unwrap()
 }
