@@ -231,8 +231,10 @@ def price_table(_):
 def figure_table(_):
     rows = []
     for name, figure in figures().items():
-        value = f"{figure['value']:,g}" if figure.get("value", 0) < 1e5 else whole(figure["value"])
-        value = value if "value" in figure else ", ".join(f"{x}: {y:,}" for x, y in figure["points"])
+        if "points" in figure:
+            value = ", ".join(f"{x}: {y:,}" for x, y in figure["points"])
+        else:
+            value = f"{figure['value']:,g}" if figure["value"] < 1e5 else whole(figure["value"])
         rows.append([f"`{name}`", value, figure["unit"], figure["from"], "; ".join(filter(None, [figure["source"], figure.get("note")]))])
     return table(["figure", "value", "unit", "", "from"], rows)
 
@@ -252,7 +254,7 @@ def page(text, ask):
 
 
 # The chart: dollars a million events by events a second, both logarithmic.
-WIDTH, HEIGHT = 920, 520
+WIDTH, HEIGHT = 930, 545
 LEFT, RIGHT, TOP, BOTTOM = 70, 660, 50, 460
 LOWEST, HIGHEST = 0.01, 2.0
 LABEL_GAP = 17
@@ -261,7 +263,7 @@ STYLE = """
   text { fill: #24292f; }
   .grid { stroke: #d0d7de; stroke-width: 1; }
   .line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
-  .ours { stroke-width: 4; }
+  .ours { stroke-width: 6; }
   .lake { stroke-dasharray: 7 4; }
   .c0 { stroke: #0550ae; } .c1 { stroke: #8250df; } .c2 { stroke: #cf222e; } .c3 { stroke: #0550ae; }
   .c4 { stroke: #953800; } .c5 { stroke: #116329; } .c6 { stroke: #6e7781; }
@@ -308,7 +310,7 @@ def chart(ask):
     for place, end, name, classes in labels:
         out.append(f'<path class="{classes}" style="stroke-width:1.5;stroke-dasharray:none" d="M{RIGHT + 3},{end:.1f} L{RIGHT + 16},{place:.1f} h10"/>')
         out.append(f'<text x="{RIGHT + 31}" y="{place + 4:.1f}">{name.replace("&", "&amp;")}</text>')
-    out.append(f'<text x="{LEFT}" y="{HEIGHT - 4}" font-size="12">Solid: SQL and records of one source. Dashed: SQL alone.</text>')
+    out.append(f'<text x="{LEFT}" y="{HEIGHT - 12}" font-size="12">Solid: SQL and records of one source. Dashed: SQL alone.</text>')
     return "\n".join([*out, "</svg>", ""])
 
 

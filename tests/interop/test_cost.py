@@ -377,3 +377,28 @@ def test_the_page_says_what_the_program_says(tmp_path):
     assert (ROOT / "docs/cost.svg").read_text() == chart, "run `make docs`"
     written = render.BLOCK.sub("", page)
     assert not re.search(r"\$ ?[0-9]", written), "an amount that nothing holds to the program"
+    assert f"for {len(SIZES + CHANGES)} workloads" in written
+
+
+def test_what_the_page_says_of_the_means_holds():
+    """The sentences that are written by hand, each by the figures that it is about."""
+    def dearer(other, ours, rate, **flags):
+        report = told({"events-per-second": rate, "bytes": 237} | flags)
+        dollars = {bill["way"]: bill["dollars"] for bill in report["ways"]}
+        return dollars[other] / dollars[ours]
+
+    for other in ("firehose_conversion", "firehose_iceberg"):
+        assert dearer(other, "alluvium_lake_only", 1_000) < 1, "small streams are cheaper elsewhere"
+        assert dearer(other, "alluvium_lake_only", 1_000, **{"fresh-within": "15m"}) < 1, "even at equal freshness"
+        assert dearer(other, "alluvium_lake_only", 8_000) > 1.1, "from some thousand on it is the other way round"
+    assert dearer("python_transform", "alluvium", 1_000_000) < 1.02
+    for rate in render.SIZES:
+        bill = told({"events-per-second": rate, "bytes": 237})["bill"]
+        assert bill["services"]["DynamoDB"] > bill["dollars"] / 2, "docs/aws.md: the hot index is the larger part"
+    table = told({"events-per-second": 100_000, "bytes": 237})["ways"][-1]
+    on_demand = sum(line["dollars"] for line in table["lines"] if line["price"].startswith("kinesis_advantage"))
+    assert on_demand > table["dollars"] / 2, "most of a streaming table's bill is the stream on demand"
+    curve, item = chunk_bytes(Fraction(9_090) / 32), Fraction("38.6") * 9_090 / 32
+    assert Fraction(9, 100) < curve / item - 1 < Fraction(15, 100), "chunks weigh an eighth more"
+    page_kib = told({"events-per-second": 50_000, "bytes": 237})["rates"]["hot"]["read_units_of_a_page"] * 4
+    assert 0.06 < 1 - page_kib / 2_080 < 0.1, "a lookup reads a twelfth less than was measured"
