@@ -16,6 +16,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- cost: ([a-z_]+) -->\n.*?<!-- /cost -->\n", re.DOTALL)
 SIZES = [1_000, 10_000, 100_000, 1_000_000, 10_000_000]
 BYTES = 237
+# In the order of an event's path.
+SERVICES = [
+    "Kinesis Data Streams", "Data Firehose", "Lambda", "S3", "SQS", "DynamoDB", "API Gateway", "Athena", "CloudWatch", "Secrets Manager",
+]  # fmt: skip
 ALLUVIUM = "alluvium"
 
 
@@ -60,7 +64,8 @@ def table(header, rows):
 
 def sizes(said):
     reports = [said.of(size) for size in SIZES]
-    rows = [[service, *(dollars(report["bill"]["services"][service]) for report in reports)] for service in reports[0]["bill"]["services"]]
+    assert sorted(SERVICES) == sorted(reports[0]["bill"]["services"])
+    rows = [[service, *(dollars(report["bill"]["services"][service]) for report in reports)] for service in SERVICES]
     rows.append(["**all**", *(f"**{dollars(report['bill']['dollars'])}**" for report in reports)])
     rows.append(["a million events", *(f"${report['bill']['dollars_a_million_events']:.4f}" for report in reports)])
     return table(["events a second", *map(whole, SIZES)], rows)
@@ -80,7 +85,7 @@ def functions(said):
 def settings(said):
     reports = [said.of(size)["settings"] for size in SIZES]
     names = ["stream_mode", "stream_shards", "aggregation", "buffer_seconds", "buffer_megabytes", "commit_seconds", "hot_table"]
-    text = lambda value: value.replace("_", " ") if isinstance(value, str) else f"{value:g}"
+    text = lambda value: value.replace("_", " ") if isinstance(value, str) else f"{value:,g}"
     rows = [[f"`{name}`", *(text(settings[name]) for settings in reports)] for name in names]
     units = [settings["hot_table_units"] for settings in reports]
     spelt = lambda of: "" if of is None else f"{of['writes']:,} + {of['index_writes']:,} / {of['reads']:,}"
@@ -180,13 +185,13 @@ def freshness(said):
 def ingest(said):
     rows = []
     direct = said.of(1_000)["bill"]
-    names = ["API Gateway", "Kinesis Data Streams", "Data Firehose", "Lambda"]
+    names = ["API Gateway", "Kinesis Data Streams", "Data Firehose", "Lambda", "CloudWatch"]
     cells = lambda bill: [*(dollars(bill["services"][name]) for name in names), dollars(bill["dollars"])]
     rows.append(["producers, by the Kinesis API", *cells(direct)])
     for events in (1, 10, 100, 1_000):
         bill = said.of(1_000, ingest="http", events_per_request=events)["bill"]
         rows.append([f"HTTP, bodies of {events:,}", *cells(bill)])
-    return table(["1,000 events/s by", "HTTP API", "Kinesis", "Firehose", "Lambda", "all"], rows)
+    return table(["1,000 events/s by", "HTTP API", "Kinesis", "Firehose", "Lambda", "CloudWatch", "all"], rows)
 
 
 def event_sizes(said):

@@ -28,11 +28,8 @@ use crate::{Common, Outcome, output};
 /// Reckon what a stage on AWS costs in a month, the settings to choose, and the limits to raise.
 ///
 /// A bill by service from a dated table of prices for US East (N. Virginia), and figures of docs/performance.md. docs/cost.md says how it
-/// is reckoned and how far it is to be believed: nothing was checked against a bill yet.
-///
-///   alluvium cost --events-per-second 10000 --bytes 237
+/// is reckoned and how far it is to be believed: nothing was held against a bill yet.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     asked: Asked,

@@ -219,7 +219,7 @@ impl Model {
                 "commit messages of a table's log",
                 messages,
                 commits,
-                "batch_size in infra/modules/lake/commit.tf (SQS allows 10,000), fresh-within, or several stages",
+                "batch_size in infra/modules/lake/commit.tf (Lambda allows 10,000), or several stages",
             ),
             Limit::of(
                 STACK,
