@@ -100,7 +100,7 @@ def stream_records(w, packing):
     else:
         ratio = F["zstd_ratio"] if packing == "zstd" else 1
         lanes = max(1, ceil(w.rate * w.peak * line * ratio / 10**6))
-        gathered = floor(w.rate / w.producers / lanes * F["linger_ms"] / 1000)
+        gathered = floor(w.rate / w.producers / lanes * gathering(w)[0])
         events = Fraction(1) if packing == "single" else max(1, min(gathered, floor(F["aggregate_bytes"] / line)))
         compressed = packing == "zstd" and events >= max(2, F["least_aggregate"])
         size = w.bytes if events == 1 else ceil(events * line * (ratio if compressed else 1))
@@ -135,13 +135,15 @@ def kinesis(sheet, w, r, firehose_reads=True, modes=("provisioned", "on demand",
 
 
 def gathering(w):
-    """Seconds that the queue and that Firehose gather."""
+    """Seconds that a producer, the queue and Firehose gather."""
+    linger = min(Fraction(1), max(Fraction(1, 10), w.within / 10))
     commit = min(Fraction(300), max(Fraction(1), floor(w.within / 4)))
-    return commit, min(Fraction(900), max(Fraction(1), floor(w.within - 2 - commit)))
+    left = w.within - 2 - commit - (0 if w.http else linger)
+    return linger, commit, min(Fraction(900), max(Fraction(1), floor(left)))
 
 
 def transform_batches(w, r):
-    commit_seconds, buffer_seconds = gathering(w)
+    _, commit_seconds, buffer_seconds = gathering(w)
     one_commit = ((F["commit_rounds"] + w.datasets) * F["s3_ms"] + F["commit_ms"]) / 1000
     payload = lambda mb: max(mb * MB, r["bytes"]) * Fraction(4, 3) + max(mb * MB, r["bytes"]) / r["bytes"] * F["invocation_overhead_bytes"]
     rate_with = lambda mb: min(r["rate"], r["shards"] * max(1 / buffer_seconds, r["rate"] * r["bytes"] / r["shards"] / (mb * MB)))
@@ -312,7 +314,7 @@ CHANGES = [
         {"ingest": "http", "events-per-request": 17_000, "sources": 3},
         {"producers": 1}, {"producers": 700}, {"sources": 1}, {"sources": 2_000_000}, {"datasets": 7},
         {"retention": "1d"}, {"retention": "3650d", "bytes": 800}, {"hot-retention": "0s"}, {"hot-retention": "1h"}, {"hot-retention": "30d"},
-        {"fresh-within": "4s"}, {"fresh-within": "15m"}, {"peak": "1"}, {"peak": "12.5"}, {"reads-per-second": "0"},
+        {"fresh-within": "5s"}, {"fresh-within": "7s"}, {"fresh-within": "15m"}, {"peak": "1"}, {"peak": "12.5"}, {"reads-per-second": "0"},
         {"reads-per-second": "250.5"}, {"scanned-terabytes": "0"}, {"scanned-terabytes": "37.25"}, {"bytes": 1_044_480}, {"bytes": 2},
         {"events-per-second": 100_000_000, "bytes": 1_000}, {"bytes": 300_000, "events-per-second": 40},
     ]
@@ -351,7 +353,7 @@ def test_what_is_chosen_bears_the_peak(asked):
     if settings["stream_mode"] == "provisioned":
         assert settings["stream_shards"] == r["shards"]
         assert limits["Kinesis", "bytes of a shard"]["holds"] and limits["Kinesis", "records of a shard"]["holds"]
-    assert settings["buffer_seconds"] + settings["commit_seconds"] + 2 <= w.within
+    assert settings["buffer_seconds"] + settings["commit_seconds"] + 2 + Fraction(settings["linger_ms"] or 0) / 1000 <= w.within
     assert settings["buffer_megabytes"] == float(transform_batches(w, r)["buffer"])
 
 

@@ -3,11 +3,13 @@
 use super::batches::Batches;
 use super::bill::{SECONDS, down};
 use super::figures::Figures;
-use super::workload::Workload;
+use super::workload::{Ingest, Workload};
 
 /// How long things are gathered, so that SQL sees an event in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Freshness {
+    /// In a producer, for a record; nothing where requests bring the events.
+    pub linger_seconds: f64,
     /// At Firehose.
     pub buffer_seconds: f64,
     /// At the commit queue.
@@ -17,12 +19,21 @@ pub struct Freshness {
 /// A second for the transform and one for the commit: docs/aws.md, "Freshness against files".
 const WORK_SECONDS: f64 = 2.0;
 
+/// An event that waits longer in a producer is lost with it for longer: a second is enough.
+const LINGER_SECONDS: (f64, f64) = (0.1, 1.0);
+
 impl Freshness {
-    /// A quarter of what is asked for goes to the queue, the rest to Firehose: files are its, and cost more than commits.
+    /// A tenth of what is asked for goes to the producer and a quarter to the queue, the rest to Firehose: files are its, and cost more
+    /// than commits.
     pub fn of(workload: &Workload) -> Self {
         let within = workload.fresh_within.as_secs_f64();
+        let linger_seconds = match workload.ingest {
+            Ingest::Producers => (within / 10.0).clamp(LINGER_SECONDS.0, LINGER_SECONDS.1),
+            Ingest::Http => 0.0,
+        };
         let commit_seconds = down(within / 4.0).clamp(1.0, 300.0);
-        Self { buffer_seconds: down(within - WORK_SECONDS - commit_seconds).clamp(1.0, 900.0), commit_seconds }
+        let left = within - WORK_SECONDS - linger_seconds - commit_seconds;
+        Self { linger_seconds, buffer_seconds: down(left).clamp(1.0, 900.0), commit_seconds }
     }
 }
 

@@ -5,11 +5,13 @@ use serde::Serialize;
 use super::batches::Slowness;
 use super::bill::{Bill, GB, SECONDS, Service, up};
 use super::charges::{FIREHOSE_STEP, Parts, Reads};
+use super::commits::Freshness;
 use super::hot::Hot;
 use super::model::Model;
 use super::prices::Price;
 use super::records::{Aggregation, Records};
 use super::stream::{Reader, StreamMode};
+use super::workload::{Ingest, Workload};
 
 /// A way of getting events to where they can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,7 +101,8 @@ fn stored_gb(model: &Model) -> f64 {
 
 /// Plain lines, aggregated so that Firehose's 5 KB do not bite: the best that its conversion, which reads JSON only, can be given.
 fn lines(model: &Model) -> Records {
-    Records::aggregated(&model.workload, &model.figures, Aggregation::Ndjson)
+    let producing = Workload { ingest: Ingest::Producers, ..model.workload.clone() };
+    Records::aggregated(&producing, Freshness::of(&producing), &model.figures, Aggregation::Ndjson)
 }
 
 fn firehose_conversion(model: &Model) -> Bill {

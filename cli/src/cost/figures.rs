@@ -85,7 +85,7 @@ figures! {
     unsorted_bytes, compaction_core_us, commit_ms, read_questions, read_ms, read_minute_rows, gateway_us, key_filter_bytes,
     core_megabytes, transform_megabytes, commit_megabytes, gateway_megabytes, query_megabytes, authorizer_megabytes,
     commit_messages, checkpoint_every, backup_days, backup_megabytes, backup_seconds, undelete_days, hot_margin_hours,
-    log_days, aggregate_bytes, linger_ms, authorizer_cache_seconds, page_rows, target_file_bytes, maintenance_seconds,
+    log_days, aggregate_bytes, authorizer_cache_seconds, page_rows, target_file_bytes, maintenance_seconds,
     compact_files, s3_ms, ttl_hours, invocation_overhead_bytes, poller_seconds, queue_batch, dynamodb_ms, queue_ms,
     stream_ms, authorizer_ms, item_overhead_bytes, compaction_rewrites, log_bytes, metrics, metrics_a_dataset, alarms,
     dashboards, provisioned_use, least_aggregate, commit_rounds,

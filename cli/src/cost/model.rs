@@ -58,7 +58,7 @@ impl Model {
     pub fn of(workload: Workload) -> Self {
         let (figures, table) = (Figures::built_in(), PriceTable::built_in());
         let fresh = Freshness::of(&workload);
-        let records = Records::of(&workload, &figures);
+        let records = Records::of(&workload, fresh, &figures);
         let most_messages = Commits::most_messages_per_second(&workload, &figures);
         let batches = Batches::of(&workload, &records, fresh, most_messages, &figures);
         Self {

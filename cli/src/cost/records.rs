@@ -4,6 +4,7 @@ use alluvium_core::limits::{self, quotas};
 use serde::Serialize;
 
 use super::bill::{SECONDS, down, up};
+use super::commits::Freshness;
 use super::figures::Figures;
 use super::workload::{Ingest, Workload};
 
@@ -40,9 +41,9 @@ pub struct Records {
 
 impl Records {
     /// As the producers or the gateway of this workload make them.
-    pub fn of(workload: &Workload, figures: &Figures) -> Self {
+    pub fn of(workload: &Workload, fresh: Freshness, figures: &Figures) -> Self {
         match workload.ingest {
-            Ingest::Producers => Self::aggregated(workload, figures, Aggregation::NdjsonZstd),
+            Ingest::Producers => Self::aggregated(workload, fresh, figures, Aggregation::NdjsonZstd),
             Ingest::Http => Self::bodies(workload),
         }
     }
@@ -53,12 +54,12 @@ impl Records {
     }
 
     /// Events that producers gather, each for each shard, for the `linger` or until the aggregate is full.
-    pub fn aggregated(workload: &Workload, figures: &Figures, asked: Aggregation) -> Self {
+    pub fn aggregated(workload: &Workload, fresh: Freshness, figures: &Figures, asked: Aggregation) -> Self {
         let line = (workload.bytes + 1) as f64;
         let rate = workload.events_per_second as f64;
         let ratio = if asked == Aggregation::NdjsonZstd { figures.zstd_ratio.value } else { 1.0 };
         let lanes = up(rate * workload.peak * line * ratio / quotas::SHARD_BYTES.value).max(1.0);
-        let gathered = down(rate / workload.producers as f64 / lanes * figures.linger_ms.value / 1_000.0);
+        let gathered = down(rate / workload.producers as f64 / lanes * fresh.linger_seconds);
         let events = gathered.min(down(figures.aggregate_bytes.value / line)).max(1.0);
         if events == 1.0 {
             return Self::single(workload);

@@ -55,7 +55,7 @@ impl Model {
             "stream_shards": if provisioned { whole(self.records.shards) } else { 0 },
             "aggregation": self.records.aggregation,
             "aggregation_max_bytes": producers.then_some(whole(self.figures.aggregate_bytes.value)),
-            "linger_ms": producers.then_some(whole(self.figures.linger_ms.value)),
+            "linger_ms": producers.then_some(whole((self.fresh.linger_seconds * 1e3).round())),
             "buffer_seconds": whole(self.fresh.buffer_seconds),
             "buffer_megabytes": self.batches.buffer_megabytes,
             "commit_seconds": whole(self.fresh.commit_seconds),

@@ -8,6 +8,7 @@ use clap::Parser as _;
 use super::batches::Slowness;
 use super::bill::{Bill, Service, down, up};
 use super::charges::{Parts, Reads};
+use super::commits::Freshness;
 use super::compare::Way;
 use super::figures::Figures;
 use super::hot::Hot;
@@ -53,7 +54,7 @@ fn nonsense_is_refused_with_what_would_be_right() {
         ("--events-per-second 1 --bytes 9 --retention 40000d", "--retention", "at most 36500d"),
         ("--events-per-second 1 --bytes 9 --retention 7", "--retention", "24h"),
         ("--events-per-second 1 --bytes 9 --retention 7d --hot-retention 8d", "--hot-retention", "at most 7d"),
-        ("--events-per-second 1 --bytes 9 --fresh-within 3s", "--fresh-within", "at least 4s"),
+        ("--events-per-second 1 --bytes 9 --fresh-within 4s", "--fresh-within", "at least 5s"),
         ("--events-per-second 1 --bytes 9 --peak 0.5", "--peak", "from 1 to 1000"),
         ("--events-per-second 1 --bytes 9 --peak NaN", "--peak", "from 1 to 1000"),
         ("--events-per-second 1 --bytes 9 --reads-per-second=-1", "--reads-per-second", "from 0"),
@@ -148,24 +149,27 @@ fn chunks_take_the_write_units_that_were_measured() {
 #[test]
 fn producers_gather_what_the_linger_allows() {
     let figures = Figures::built_in();
-    let records = |flags: &str| Records::of(&workload(flags), &figures);
-    let few = records("--producers 100");
-    assert_eq!((few.aggregation, few.events), (Aggregation::None, 1.0), "one event in 100 ms");
-    let more = records("--producers 20");
+    let records_of = |workload: &Workload| Records::of(workload, Freshness::of(workload), &figures);
+    let records = |flags: &str| records_of(&workload(flags));
+    let few = records("--producers 1000");
+    assert_eq!((few.aggregation, few.events), (Aggregation::None, 1.0), "one event in a second");
+    let more = records("--producers 200");
     assert_eq!((more.aggregation, more.events), (Aggregation::Ndjson, 5.0), "too few for zstd to be counted");
-    let many = records("--producers 1");
+    let sooner = records("--producers 200 --fresh-within 5s");
+    assert_eq!((sooner.aggregation, sooner.events), (Aggregation::Ndjson, 2.0), "half as long");
+    let many = records("--producers 10");
     assert_eq!((many.aggregation, many.events), (Aggregation::NdjsonZstd, 100.0));
     assert_eq!(many.bytes, up(100.0 * 238.0 * 0.304));
-    let full = Records::of(&Workload { bytes: 100_000, producers: 1, peak: 1.0, ..at(1_000) }, &figures);
+    let full = records_of(&Workload { bytes: 100_000, producers: 1, ..at(1_000) });
     assert_eq!(full.events, 2.0, "of 256 KiB at most");
-    let large = Records::of(&Workload { bytes: 300_000, ..at(1_000) }, &figures);
+    let large = records_of(&Workload { bytes: 300_000, ..at(1_000) });
     assert_eq!((large.aggregation, large.events, large.bytes), (Aggregation::None, 1.0, 300_000.0));
 }
 
 #[test]
 fn a_body_is_cut_where_a_record_ends() {
     let body = Workload { bytes: 40_000, ..workload("--ingest http") };
-    let records = Records::of(&body, &Figures::built_in());
+    let records = Records::of(&body, Freshness::of(&body), &Figures::built_in());
     assert_eq!((records.aggregation, records.events), (Aggregation::Body, 25.0), "four records of a body of 4 MB");
     assert!(records.bytes <= 1024.0 * 1024.0);
 }
@@ -186,7 +190,7 @@ fn small_records_shrink_the_buffer_to_what_an_invocation_holds() {
 #[test]
 fn a_stream_on_demand_costs_less_only_for_rare_peaks() {
     assert_eq!(Model::of(at(100_000)).stream_mode, StreamMode::Provisioned);
-    assert_eq!(Model::of(Workload { peak: 60.0, ..at(100_000) }).stream_mode, StreamMode::OnDemandAdvantage);
+    assert_eq!(Model::of(Workload { peak: 60.0, ..at(1_000_000) }).stream_mode, StreamMode::OnDemandAdvantage);
     assert_eq!(Model::of(Workload { peak: 200.0, ..at(1_000) }).stream_mode, StreamMode::OnDemand);
 }
 

@@ -127,7 +127,7 @@ impl Asked {
         let hot_retention = span("--hot-retention", &self.hot_retention, Duration::ZERO, retention)
             .context("the hot index keeps events no longer than the lake")?;
         let fresh_within =
-            span("--fresh-within", &self.fresh_within, Duration::from_secs(4), Duration::from_secs(900))?;
+            span("--fresh-within", &self.fresh_within, Duration::from_secs(5), Duration::from_secs(900))?;
         let Self { events_per_second, bytes, sources, datasets, peak, ingest, producers, .. } = *self;
         let Self { events_per_request, reads_per_second, scanned_terabytes, .. } = *self;
         Ok(Workload {
