@@ -181,6 +181,7 @@ advisories: deny-installed ## Known vulnerabilities of dependencies; needs the a
 docs: build ## Write the documentation that is generated.
 	$(ALLUVIUM) config --markdown > docs/configuration.md
 	$(ALLUVIUM) config --openapi > docs/openapi.json
+	ALLUVIUM=$(abspath $(ALLUVIUM)) $(PYTHON) -B benches/cost/render.py
 
 bench: build $(VENV)/installed ## Measure end to end, and compaction, beside DuckDB on the same events in the same run.
 	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python benches/end_to_end.py

@@ -8,6 +8,7 @@ mod client;
 mod compact;
 mod config;
 mod convert;
+mod cost;
 mod credentials;
 mod dead_letters;
 #[cfg(feature = "aws")]
@@ -89,6 +90,7 @@ enum Command {
     Erase(erase::Args),
     Reports(reports::Args),
     Config(config::Args),
+    Cost(cost::Args),
     #[cfg(feature = "aws")]
     Deliver(deliver::Args),
     #[cfg(feature = "aws")]
@@ -132,6 +134,7 @@ async fn run() -> ExitCode {
         Command::Erase(args) => erase::run(&common, args).await,
         Command::Reports(args) => reports::run(&common, args).await,
         Command::Config(args) => config::run(&common, &args),
+        Command::Cost(args) => cost::run(&common, &args),
         #[cfg(feature = "aws")]
         Command::Deliver(args) => deliver::run(&common, args).await,
         #[cfg(feature = "aws")]

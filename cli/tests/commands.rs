@@ -129,11 +129,27 @@ fn every_command_has_help_worth_reading() {
         "dead-letters",
         "redrive",
         "config",
+        "cost",
     ] {
         let help = succeed(&[command, "--help"]);
         assert!(help.lines().count() > 8, "{command}: {help}");
     }
     assert_eq!(run(&["--no-such-flag"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_bill_needs_no_folder_and_refuses_nonsense() {
+    let flags = ["cost", "--events-per-second", "1000", "--bytes", "237"];
+    let report: Value = serde_json::from_str(&succeed(&[&["--json"], flags.as_slice()].concat())).unwrap();
+    let services = report["bill"]["services"].as_object().unwrap();
+    let sum: f64 = services.values().map(|dollars| dollars.as_f64().unwrap()).sum();
+    assert!((sum - report["bill"]["dollars"].as_f64().unwrap()).abs() < 0.001, "{report}");
+    let printed = succeed(&flags);
+    assert!(printed.contains("a million events") && printed.contains("Assumed, not measured"), "{printed}");
+    assert!(succeed(&[flags.as_slice(), &["--compare"]].concat()).contains("Kinesis streaming table"));
+    let refused = run(&["cost", "--events-per-second", "0", "--bytes", "237"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("at least 1"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Service limits and our own defaults, each with its source.
 
+pub mod quotas;
+
 use std::time::Duration;
 
 /// The most bytes of one stream record. Amazon Kinesis Data Streams Developer Guide, "Quotas and limits": 1 MiB by default.
