@@ -404,6 +404,16 @@ pub trait SqlEngine: Send + Sync {
     /// When the statement failed, was cancelled, or is unknown.
     async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError>;
 
+    /// A time before which no committed row of a dataset's table has its `event_time`, if that is known without a statement: of a table
+    /// without rows it is after all times.
+    ///
+    /// # Errors
+    ///
+    /// When the engine cannot be asked.
+    async fn oldest(&self, _dataset: &str) -> Result<Option<Micros>, PortError> {
+        Ok(None)
+    }
+
     /// Stops a statement that runs: its results are never read. One that has ended may be forgotten.
     ///
     /// # Errors

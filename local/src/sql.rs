@@ -8,6 +8,7 @@
 //!
 //! Everything that a statement uses is bounded by [`SqlSettings`].
 
+mod bounds;
 mod catalog;
 mod condition;
 mod delta_stats;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::Datasets;
+use alluvium_core::clock::Micros;
 use alluvium_core::ports::{Advice, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementStatus};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -324,6 +326,10 @@ impl SqlEngine for DataFusionSql {
             self.statements.lock().await.by_id.remove(statement);
         }
         page
+    }
+
+    async fn oldest(&self, dataset: &str) -> Result<Option<Micros>, PortError> {
+        self.planner.tables.oldest(dataset).await
     }
 
     async fn cancel(&self, statement: &StatementId) -> Result<(), PortError> {

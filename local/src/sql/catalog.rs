@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::dataset::{dead_letter_columns, ledger_columns};
 use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::{DatasetName, Datasets};
@@ -17,6 +18,7 @@ use datafusion::error::{DataFusionError, Result};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 
+use super::bounds::KnownBounds;
 use super::first_arrival::{Findings, FirstArrivals};
 use super::own_rows::OwnRows;
 use super::scan::RawTable;
@@ -33,6 +35,7 @@ pub(super) struct LakeTables {
     snapshots: Arc<dyn Snapshots>,
     datasets: Arc<Datasets>,
     findings: Arc<Findings>,
+    bounds: KnownBounds,
 }
 
 impl LakeTables {
@@ -42,7 +45,8 @@ impl LakeTables {
         datasets: Arc<Datasets>,
         keys_bytes: usize,
     ) -> Self {
-        Self { store, snapshots, datasets, findings: Arc::new(Findings::new(keys_bytes)) }
+        let findings = Arc::new(Findings::new(keys_bytes));
+        Self { store, snapshots, datasets, findings, bounds: KnownBounds::default() }
     }
 
     /// The names that a reader's statements know: the ledger counts everybody's events.
@@ -72,7 +76,14 @@ impl LakeTables {
         if self.datasets.get(name).is_none() {
             snapshot.columns = with_added(&snapshot.columns, &columns);
         }
-        Ok(Table::new(name, snapshot))
+        let bounds = self.bounds.of(name, &snapshot);
+        Ok(Table::new(name, snapshot, bounds))
+    }
+
+    /// A time before which no row of a table has its `event_time`, if that is known.
+    pub(super) async fn oldest(&self, name: &str) -> Result<Option<Micros>, PortError> {
+        let Some(columns) = self.columns(name) else { return Ok(None) };
+        Ok(self.read(name, columns).await?.oldest())
     }
 }
 

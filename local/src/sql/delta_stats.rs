@@ -49,9 +49,18 @@ pub(super) fn read(stats: Option<&str>, rows: usize, columns: &SchemaRef) -> Sta
     }
 }
 
+/// The least time of a column, in µs.
+pub(super) fn min_micros(bounds: &Statistics, column: usize) -> Option<i64> {
+    micros(&bounds.column_statistics.get(column)?.min_value)
+}
+
 /// The greatest time of a column, in µs.
 pub(super) fn max_micros(bounds: &Statistics, column: usize) -> Option<i64> {
-    match bounds.column_statistics.get(column)?.max_value.get_value()? {
+    micros(&bounds.column_statistics.get(column)?.max_value)
+}
+
+fn micros(bound: &Precision<ScalarValue>) -> Option<i64> {
+    match bound.get_value()? {
         ScalarValue::TimestampMicrosecond(time, _) => *time,
         _ => None,
     }

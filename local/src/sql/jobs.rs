@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::file::FileFormat;
 use alluvium_core::ports::{
     Advice, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
@@ -231,6 +232,10 @@ impl SqlEngine for QueryJobs {
             Arc::new(Job { asked, file, began: Instant::now(), state, scanned, files_bytes: AtomicU64::new(0), task }),
         );
         Ok(id)
+    }
+
+    async fn oldest(&self, dataset: &str) -> Result<Option<Micros>, PortError> {
+        self.engine.oldest(dataset).await
     }
 
     async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError> {

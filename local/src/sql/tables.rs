@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alluvium_core::clock::Micros;
 use alluvium_core::ports::PortError;
 use alluvium_lake::{ActiveFile, LakeError, LakeReader, Lease, TableSnapshot};
 use arrow::datatypes::SchemaRef;
@@ -64,16 +65,25 @@ pub(super) struct TableFile {
 }
 
 impl Table {
-    /// A table that has this snapshot.
-    pub(super) fn new(name: &str, snapshot: TableSnapshot) -> Self {
+    /// A table that has this snapshot, whose files have these bounds.
+    pub(super) fn new(name: &str, snapshot: TableSnapshot, bounds: Vec<Arc<Statistics>>) -> Self {
         let columns = snapshot.columns;
-        let mut files: Vec<_> = snapshot.files.iter().map(|file| TableFile::new(name, file, &columns)).collect();
+        let files = snapshot.files.iter().zip(bounds).map(|(file, bounds)| TableFile::new(name, file, bounds));
+        let mut files: Vec<_> = files.collect();
         let newest = columns.index_of("event_time").ok();
         files.sort_by_cached_key(|file| {
             let max = newest.and_then(|column| delta_stats::max_micros(&file.bounds, column));
             (std::cmp::Reverse(max.unwrap_or(i64::MAX)), file.path.clone())
         });
         Self { name: name.to_owned(), version: Some(snapshot.version), columns, files, _lease: snapshot.lease }
+    }
+
+    /// A time before which no row has its `event_time`; `None`: that is not known of every file.
+    pub(super) fn oldest(&self) -> Option<Micros> {
+        let column = self.columns.index_of("event_time").ok()?;
+        self.files
+            .iter()
+            .try_fold(Micros::MAX, |oldest, file| Some(oldest.min(delta_stats::min_micros(&file.bounds, column)?)))
     }
 
     /// A table that was never written to.
@@ -83,13 +93,12 @@ impl Table {
 }
 
 impl TableFile {
-    fn new(table: &str, file: &ActiveFile, columns: &SchemaRef) -> Self {
-        let rows = usize::try_from(file.rows).unwrap_or(usize::MAX);
+    fn new(table: &str, file: &ActiveFile, bounds: Arc<Statistics>) -> Self {
         Self {
             path: Path::from(format!("{table}/{}", file.path)),
             size_bytes: file.size_bytes,
-            rows,
-            bounds: Arc::new(delta_stats::read(file.stats.as_deref(), rows, columns)),
+            rows: usize::try_from(file.rows).unwrap_or(usize::MAX),
+            bounds,
         }
     }
 

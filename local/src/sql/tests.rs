@@ -80,6 +80,20 @@ async fn it_tells_the_shape_of_a_statement() {
 }
 
 #[tokio::test]
+async fn the_oldest_time_is_known_without_a_statement() {
+    let lake = MemoryLake::default();
+    let sql = lake.sql(SqlSettings::default());
+    assert_eq!(sql.oldest("telemetry").await.unwrap(), Some(Micros::MAX), "there is no row");
+    lake.add(&[event(1, "a", 9_000_000, 0), event(2, "a", 7_000_123, 0)]);
+    assert_eq!(sql.oldest("telemetry").await.unwrap(), Some(7_000_000), "the log's times are cut to milliseconds");
+    lake.add(&[event(3, "a", 8_000_000, 0)]);
+    assert_eq!(sql.oldest("telemetry").await.unwrap(), Some(7_000_000));
+    lake.add(&[event(4, "b", -1, 0)]);
+    assert_eq!(sql.oldest("telemetry").await.unwrap(), Some(-1_000));
+    assert_eq!(sql.oldest("no such dataset").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn placeholders_are_numbered_as_they_stand_in_the_text() {
     let sql = MemoryLake::default().sql(SqlSettings::default());
     let parameters = ["1", "a", "2", "b", "3"].map(str::to_owned).to_vec();

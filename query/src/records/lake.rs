@@ -21,13 +21,24 @@ pub(super) struct LakeWalk<'a> {
     /// The last row read.
     last: Option<Cursor>,
     exhausted: bool,
+    /// No row of the table is older, as far as is known.
+    oldest: Micros,
 }
 
 impl<'a> LakeWalk<'a> {
     /// A walk that begins at `newest`, or at the scope's own newest time if that is older.
     pub(super) fn new(engine: &'a dyn SqlEngine, scope: &'a Scope, newest: Micros) -> Self {
         let newest = newest.min(scope.newest);
-        Self { engine, scope, newest, last: None, exhausted: newest < scope.from }
+        Self { engine, scope, newest, last: None, exhausted: newest < scope.from, oldest: Micros::MIN }
+    }
+
+    /// Takes note of what the engine knows of the table: it need not be asked for what is not there.
+    pub(super) async fn look(&mut self) -> Result<(), QueryError> {
+        if !self.exhausted {
+            self.oldest = self.engine.oldest(&self.scope.dataset).await?.unwrap_or(Micros::MIN);
+            self.exhausted = self.oldest > self.newest;
+        }
+        Ok(())
     }
 
     /// Whether every row at this place or before it has been read.
@@ -78,7 +89,7 @@ impl<'a> LakeWalk<'a> {
         let below = (low.saturating_sub(window), low.min(newest), "desc");
         for (from, to, order) in [above, below] {
             // No event is older than all times, nor newer; and neither would be a bound.
-            if from > to || to == Micros::MIN || to == Micros::MAX {
+            if from > to || to < self.oldest || to == Micros::MIN || to == Micros::MAX {
                 continue;
             }
             let sql = format!(

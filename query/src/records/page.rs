@@ -131,6 +131,9 @@ impl Round {
         let mut answered_by = AnsweredBy::Hot;
         let mut count = needed;
         let hot_suffices = candidates.get(needed - 1).is_some_and(|last| rows.place(*last).time.0 >= boundary.at);
+        if !hot_suffices {
+            lake.look().await?;
+        }
         while !hot_suffices && !lake.exhausted() {
             answered_by = AnsweredBy::HotAndLake;
             lake.advance(count, &mut rows).await?;

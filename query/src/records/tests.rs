@@ -92,6 +92,19 @@ async fn the_last_page_of_all_asks_the_lake_once_and_for_nothing_that_is_hot() {
 }
 
 #[tokio::test]
+async fn a_lake_that_is_known_to_hold_nothing_so_old_is_not_asked() {
+    let mut world = fresh().await;
+    world.lake.tells_oldest.store(true, Ordering::Relaxed);
+    world.arrive((0..50).map(|n| event(&n.to_string(), "a", NOW - n * SECOND)).collect()).await;
+    let page = world.records.page(&request(60)).await.unwrap();
+    assert_eq!((page.answered_by, page.rows.num_rows(), page.next), (AnsweredBy::Hot, 50, None));
+    assert_eq!(world.lake.statements.lock().unwrap().len(), 0);
+    world.arrive(vec![event("old", "a", NOW - 3 * HOUR)]).await;
+    let page = world.records.page(&request(60)).await.unwrap();
+    assert_eq!((page.answered_by, page.rows.num_rows()), (AnsweredBy::HotAndLake, 51));
+}
+
+#[tokio::test]
 async fn owner_source_and_range_narrow_before_the_limit() {
     let mut world = fresh().await;
     let of = |owner: &str, source: &str, id: &str, age: Micros| Event {
@@ -300,6 +313,7 @@ async fn walk(story: &Story) {
     let mut random = StdRng::seed_from_u64(story.seed);
     let mut world = fresh().await;
     world.commit_after = story.commit_after;
+    world.lake.tells_oldest.store(random.random_bool(0.5), Ordering::Relaxed);
     let mut arrived: Vec<Event> = Vec::new();
     for _ in 0..random.random_range(1..30) {
         let events = some_events(&mut random, world.records.now(), &arrived);

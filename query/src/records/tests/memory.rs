@@ -167,6 +167,8 @@ pub(crate) struct MemoryLake {
     pub(crate) committed: Mutex<Vec<Event>>,
     /// The statements that were started.
     pub(crate) statements: Mutex<Vec<String>>,
+    /// Whether it knows how old its oldest row is.
+    pub(crate) tells_oldest: AtomicBool,
 }
 
 impl MemoryLake {
@@ -215,6 +217,11 @@ impl SqlEngine for MemoryLake {
         }
         assert_eq!(page, None);
         Ok(self.answer(&statement.0))
+    }
+
+    async fn oldest(&self, _: &str) -> Result<Option<Micros>, PortError> {
+        let oldest = || self.committed.lock().unwrap().iter().map(|row| row.time).min().unwrap_or(Micros::MAX);
+        Ok(self.tells_oldest.load(Ordering::Relaxed).then(oldest))
     }
 
     async fn cancel(&self, _: &StatementId) -> Result<(), PortError> {
