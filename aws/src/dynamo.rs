@@ -19,6 +19,7 @@ mod item;
 mod newest;
 mod put;
 mod puts;
+mod take_out;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::error::port_error;
 use crate::retry::Retries;
+
+pub use take_out::{Left, TakeOut};
 
 /// How old a put is before it is told of. Half of it is for the request, which is made again when it takes longer, and half for the table's index,
 /// which has what is written "within a fraction of a second, under normal conditions" (Amazon DynamoDB Developer Guide, "Using Global Secondary

@@ -14,6 +14,8 @@ mod error;
 pub mod function;
 pub mod kinesis;
 pub mod lambda;
+#[cfg(feature = "operate")]
+pub mod parameters;
 pub mod retry;
 pub mod s3;
 pub mod secret;
@@ -24,7 +26,7 @@ mod timer;
 
 pub use athena::{AthenaSettings, AthenaSql};
 pub use destination::{FirehoseDestination, KinesisDestination};
-pub use dynamo::{DynamoHotIndex, SETTLE};
+pub use dynamo::{DynamoHotIndex, Left, SETTLE, TakeOut};
 pub use error::port_error;
 pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;
