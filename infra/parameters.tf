@@ -13,16 +13,11 @@ locals {
       function_commit    = module.lake.functions.commit.name
       results            = module.lake.results.name
       owner              = var.owner
-      # Of the schemas in the zips, in the order of their names: of each its name, a space, the SHA-256 of its file, and a line feed. Commands that
-      # write into the tables must have the same ones.
-      schemas = sha256(join("", [
-        for name in sort(keys(local.datasets)) : "${name} ${filesha256("${var.datasets_dir}/${name}.json")}\n"
-      ]))
-      buffer_seconds  = tostring(var.buffer_seconds)
-      stream_hours    = tostring(var.stream_hours)
-      raw_backup_days = tostring(var.raw_backup_days)
-      undelete_days   = tostring(var.undelete_days)
-      sql_result_days = tostring(var.sql_result_days)
+      buffer_seconds     = tostring(var.buffer_seconds)
+      stream_hours       = tostring(var.stream_hours)
+      raw_backup_days    = tostring(var.raw_backup_days)
+      undelete_days      = tostring(var.undelete_days)
+      sql_result_days    = tostring(var.sql_result_days)
     },
     var.default_dataset == null ? {} : { default_dataset = var.default_dataset },
   )

@@ -33,8 +33,6 @@ mod settings;
 mod sql;
 #[cfg(feature = "aws")]
 mod stage;
-#[cfg(feature = "aws")]
-mod stage_lake;
 mod target;
 mod token;
 mod up;

@@ -15,7 +15,7 @@ run "every_parameter_that_commands_need" {
     condition = length(setsubtract(
       [
         "format", "api_url", "stream_name", "lake_url", "database", "workgroup", "hot_table", "commit_queue", "landing", "results", "delivery",
-        "delivery_stream", "function_transform", "function_commit", "owner", "schemas", "buffer_seconds", "stream_hours", "raw_backup_days",
+        "delivery_stream", "function_transform", "function_commit", "owner", "buffer_seconds", "stream_hours", "raw_backup_days",
         "undelete_days", "sql_result_days",
       ],
       concat(keys(aws_ssm_parameter.shared), keys(aws_ssm_parameter.operated)),
@@ -48,11 +48,6 @@ run "every_parameter_that_commands_need" {
       for parameter in values(aws_ssm_parameter.operated) : parameter.type == "String" && parameter.tier == "Standard"
     ])
     error_message = "Parameters are plain, and of the tier that costs nothing."
-  }
-
-  assert {
-    condition     = can(regex("^[0-9a-f]{64}$", aws_ssm_parameter.operated["schemas"].value))
-    error_message = "Schemas are told by a SHA-256."
   }
 }
 

@@ -1,4 +1,4 @@
-//! What `deliver` and `drain` share: a stage on AWS, or on an emulator where `AWS_ENDPOINT_URL` stands.
+//! What `deliver` and `drain` share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +8,27 @@ use alluvium_aws::{DeployedFunction, KinesisStream, LakeUrl, Retries, S3DataFile
 use alluvium_core::{Clock as _, SystemClock};
 use alluvium_local::firehose::{FirehoseSettings, Names};
 use anyhow::Context as _;
+use aws_config::SdkConfig;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+use super::settings::{self, StageName};
 
 /// The parts of a stage.
 #[derive(Debug, clap::Args)]
 pub struct StageArgs {
+    /// The stage: its parameters say what is not named otherwise.
+    #[arg(long, value_name = "STAGE")]
+    stage: Option<StageName>,
     /// The Kinesis stream.
-    #[arg(long, value_name = "NAME")]
-    stream: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "stage")]
+    stream: Option<String>,
     /// The transform function, in the version or alias that is named.
-    #[arg(long, value_name = "NAME[:QUALIFIER]")]
-    function: FunctionName,
+    #[arg(long, value_name = "NAME[:QUALIFIER]", required_unless_present = "stage")]
+    function: Option<FunctionName>,
     /// The landing bucket.
-    #[arg(long, value_name = "s3://BUCKET")]
-    landing: LakeUrl,
+    #[arg(long, value_name = "s3://BUCKET", required_unless_present = "stage")]
+    landing: Option<LakeUrl>,
     /// How long one invocation may take.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     invocation_time: Duration,
@@ -61,6 +67,30 @@ pub fn duration(text: &str) -> Result<Duration, alluvium_core::duration::Duratio
     alluvium_core::duration::parse(text)
 }
 
+/// The parts that are named, or else found in the stage's parameters.
+struct Parts {
+    stream: String,
+    function: FunctionName,
+    landing: LakeUrl,
+}
+
+impl Parts {
+    async fn of(args: &StageArgs, sdk: &SdkConfig) -> anyhow::Result<Self> {
+        let StageArgs { stage, stream, function, landing, .. } = args;
+        let (stream, function, landing) = (stream.clone(), function.clone(), landing.clone());
+        if let (Some(stream), Some(function), Some(landing)) = (&stream, &function, &landing) {
+            return Ok(Self { stream: stream.clone(), function: function.clone(), landing: landing.clone() });
+        }
+        let stage = stage.as_ref().context("name the stage with --stage, or all its parts")?;
+        let of_stage = settings::load(sdk, stage).await?;
+        Ok(Self {
+            stream: stream.unwrap_or(of_stage.stream),
+            function: function.unwrap_or(of_stage.transform),
+            landing: landing.unwrap_or(of_stage.landing),
+        })
+    }
+}
+
 /// A stage's ports.
 pub struct Stage {
     pub stream: Arc<KinesisStream>,
@@ -77,27 +107,28 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// When there is no region, or the stream cannot be asked.
+    /// When there is no region, the stage cannot be looked up, or the stream cannot be asked.
     pub async fn open(args: &StageArgs) -> anyhow::Result<Self> {
         let sdk = from_environment().await;
         let region = sdk.region().context("no region is set; set AWS_REGION")?.to_string();
+        let Parts { stream, function, landing } = Parts::of(args, &sdk).await?;
         let seed = args.seed.unwrap_or_else(|| SystemClock.now_micros().unsigned_abs());
         let kinesis = aws_sdk_kinesis::Client::new(&sdk);
-        let stream_arn = arn_of(&kinesis, &args.stream).await?;
-        let FunctionName { name, qualifier } = &args.function;
+        let stream_arn = arn_of(&kinesis, &stream).await?;
+        let FunctionName { name, qualifier } = &function;
         let s3 = config::s3(&sdk);
         Ok(Self {
-            stream: Arc::new(KinesisStream::new(kinesis, &args.stream, Retries::new(seed))),
+            stream: Arc::new(KinesisStream::new(kinesis, &stream, Retries::new(seed))),
             function: Arc::new(DeployedFunction::new(config::lambda(&sdk), name, qualifier)),
-            landing: Arc::new(S3DataFiles::new(s3.clone(), args.landing.clone())),
+            landing: Arc::new(S3DataFiles::new(s3.clone(), landing.clone())),
             settings: FirehoseSettings {
                 retries: args.retries,
                 retry_pause: args.retry_pause,
                 invocation_time: args.invocation_time,
-                ..FirehoseSettings::new(names(stream_arn, region, &args.function), seed)
+                ..FirehoseSettings::new(names(stream_arn, region, &function), seed)
             },
             s3,
-            landing_url: args.landing.clone(),
+            landing_url: landing,
         })
     }
 
