@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::settings::Settings;
 #[cfg(feature = "aws")]
-use crate::stage::lake::StageLake;
+use crate::stage::lake::{Depth, StageLake};
 use crate::target::Target;
 use crate::{Common, Outcome, node, output, sql};
 
@@ -59,6 +59,11 @@ pub struct Args {
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse, requires = "on_aws")]
     commit_within: Duration,
+    /// Look for every event, too: transform what the stream retains once more, and look in the tables for each row that comes of it. It takes
+    /// as long as it takes to read the stream and the ids of all rows since, and the stage's schemas, and its key for pseudonyms if it has one.
+    #[cfg(feature = "aws")]
+    #[arg(long, requires = "on_aws")]
+    deep: bool,
     /// Enqueue such messages again. The report and the exit code are of how things stood before.
     #[cfg(feature = "aws")]
     #[arg(long, requires = "on_aws")]
@@ -111,7 +116,8 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     #[cfg(feature = "aws")]
     if let Some(audited) = AuditedStage::of(common, &args).await? {
         let asked = AuditSettings { commit_within: args.commit_within, ..asked };
-        let report = audited.lake.audit(&audited.stream, &asked).await?;
+        let depth = if args.deep { Depth::Events } else { Depth::Records };
+        let report = audited.lake.audit(&audited.stream, &asked, depth).await?;
         let outcome = tell(common, &report)?;
         if args.repair {
             let queue = audited.queue.ok_or_else(|| anyhow::anyhow!("--repair: name the commit queue with --queue"))?;

@@ -11,6 +11,7 @@ use alluvium_core::{Clock as _, Datasets, DeliveryBatch, RecordIdentity, StreamR
 use alluvium_lake::{
     AuditReport, AuditSettings, LakeReader, RecordReader, Recover, RecoverReport, audit_shared, recover_messages,
 };
+use alluvium_local::deep::DeepAudit;
 use alluvium_local::maintenance::Maintenance;
 use alluvium_local::redrive::{Redrive, RedriveReport, preview, settings as few_rows};
 use alluvium_local::sql::{Condition, DataFusionSql, SqlSettings};
@@ -23,6 +24,18 @@ use url::Url;
 
 use crate::settings::Settings;
 use crate::{node, output};
+
+/// How long reading the ids of a table may take for a deep audit.
+const DEEP: Duration = Duration::from_secs(3_600);
+
+/// How deep an audit looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Records by identity, events and rows by count.
+    Records,
+    /// Each event too.
+    Events,
+}
 
 /// The lake of a stage, and the schemas of its tables.
 pub struct StageLake {
@@ -80,10 +93,25 @@ impl StageLake {
     /// # Errors
     ///
     /// When a table or the stream cannot be read; what does not balance is in the report, not an error.
-    pub async fn audit(&self, stream: &str, asked: &AuditSettings) -> anyhow::Result<AuditReport> {
-        let transform = Transform::new(self.datasets.clone(), node::transform_settings(&self.settings)?)?;
+    pub async fn audit(&self, stream: &str, asked: &AuditSettings, depth: Depth) -> anyhow::Result<AuditReport> {
+        let transform = || anyhow::Ok(Transform::new(self.datasets.clone(), node::transform_settings(&self.settings)?)?);
         let (reader, stream) = (self.reader(), self.stream(stream));
-        Ok(audit_shared(&reader, &self.datasets, &stream, &AsDelivered(transform), asked).await?)
+        let mut report = audit_shared(&reader, &self.datasets, &stream, &AsDelivered(transform()?), asked).await?;
+        if depth == Depth::Events {
+            let erased = self.maintenance()?.upkeep().open_erasures().await?;
+            let erased: Vec<_> = erased.into_iter().map(|erasure| erasure.target).collect();
+            let deep = DeepAudit {
+                stream: &stream,
+                transform: &transform()?,
+                sql: &self.sql(SqlSettings { time_limit: DEEP, idle_limit: DEEP, ..node::sql_settings(&self.settings) })?,
+                datasets: &self.datasets,
+                erased: &erased,
+                positions: report.shards.iter().map(|shard| (shard.shard.clone(), shard.position)).collect(),
+                now: asked.now,
+            };
+            report.checks.push(deep.check().await?);
+        }
+        Ok(report)
     }
 
     /// Enqueues paths of commit messages again.
