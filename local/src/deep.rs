@@ -15,7 +15,7 @@ use alluvium_core::ports::{Advice, PortError, ShardState, SqlEngine as _, Statem
 use alluvium_core::{DatasetName, Datasets, DeliveryBatch, SequenceNumber, ShardId, StreamRecord};
 use alluvium_lake::{Check, Target, screen_rows};
 use alluvium_transform::{Transform, firehose};
-use arrow::array::{Array as _, AsArray as _, RecordBatch};
+use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -104,7 +104,8 @@ impl DeepAudit<'_> {
     ) -> Result<(), PortError> {
         let records = records.into_iter().flat_map(firehose::user_records).collect();
         let output = self.transform.run(&DeliveryBatch { records });
-        let output = output.map_err(|error| PortError::because(Advice::Stop, "records cannot be transformed", error))?;
+        let output =
+            output.map_err(|error| PortError::because(Advice::Stop, "records cannot be transformed", error))?;
         for file in output.files {
             let table = file.path.split('/').next().unwrap_or_default();
             let damaged = |error| PortError::because(Advice::Stop, format!("rows of `{table}` cannot be read"), error);
@@ -135,11 +136,8 @@ impl DeepAudit<'_> {
                 found.left_out += 1;
                 continue;
             }
-            let expected = || Expected {
-                table: table.to_owned(),
-                id: ids.value(row).to_owned(),
-                arrival: arrivals.value(row),
-            };
+            let expected =
+                || Expected { table: table.to_owned(), id: ids.value(row).to_owned(), arrival: arrivals.value(row) };
             let known = waiting.entry(key).or_insert_with(expected);
             known.arrival = known.arrival.min(arrivals.value(row));
         }
@@ -217,21 +215,30 @@ impl Found {
         let mut problems: Vec<String> = named
             .into_iter()
             .map(|Expected { table, id, arrival }| {
-                let at = jiff::Timestamp::from_microsecond(arrival).map_or_else(|_| arrival.to_string(), |at| at.to_string());
+                let at = jiff::Timestamp::from_microsecond(arrival)
+                    .map_or_else(|_| arrival.to_string(), |at| at.to_string());
                 format!("`{table}`: the event `{id}`, which arrived {at}, is in no table.")
             })
             .collect();
         if missing > problems.len() as u64 {
             problems.push(format!("And {} more.", missing - problems.len() as u64));
         }
-        let mut notes = vec![format!("{events} events that the stream holds were made into rows again, and looked for.")];
+        let mut notes =
+            vec![format!("{events} events that the stream holds were made into rows again, and looked for.")];
         if left_out > 0 {
-            notes.push(format!("{left_out} of them need not be there: they were erased, or their dataset keeps rows for less time."));
+            notes.push(format!(
+                "{left_out} of them need not be there: they were erased, or their dataset keeps rows for less time."
+            ));
         }
         if missing > 0 {
             notes.push("An event is not found either when it was transformed with other schemas, or another key for pseudonyms, than these.".to_owned());
         }
-        Check { name: "every event that the stream holds is in a table".to_owned(), passed: missing == 0, notes, problems }
+        Check {
+            name: "every event that the stream holds is in a table".to_owned(),
+            passed: missing == 0,
+            notes,
+            problems,
+        }
     }
 }
 

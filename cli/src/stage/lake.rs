@@ -94,7 +94,8 @@ impl StageLake {
     ///
     /// When a table or the stream cannot be read; what does not balance is in the report, not an error.
     pub async fn audit(&self, stream: &str, asked: &AuditSettings, depth: Depth) -> anyhow::Result<AuditReport> {
-        let transform = || anyhow::Ok(Transform::new(self.datasets.clone(), node::transform_settings(&self.settings)?)?);
+        let transform =
+            || anyhow::Ok(Transform::new(self.datasets.clone(), node::transform_settings(&self.settings)?)?);
         let (reader, stream) = (self.reader(), self.stream(stream));
         let mut report = audit_shared(&reader, &self.datasets, &stream, &AsDelivered(transform()?), asked).await?;
         if depth == Depth::Events {
@@ -103,7 +104,11 @@ impl StageLake {
             let deep = DeepAudit {
                 stream: &stream,
                 transform: &transform()?,
-                sql: &self.sql(SqlSettings { time_limit: DEEP, idle_limit: DEEP, ..node::sql_settings(&self.settings) })?,
+                sql: &self.sql(SqlSettings {
+                    time_limit: DEEP,
+                    idle_limit: DEEP,
+                    ..node::sql_settings(&self.settings)
+                })?,
                 datasets: &self.datasets,
                 erased: &erased,
                 positions: report.shards.iter().map(|shard| (shard.shard.clone(), shard.position)).collect(),
