@@ -1,4 +1,4 @@
-"""Firehose: items 11 to 17, and 35."""
+"""Firehose: items 11 to 17, and 39."""
 
 import gzip
 import json
@@ -28,8 +28,7 @@ def batches_by_time(stage):
         time.sleep(max(0.0, 1 - (time.monotonic() - began)))
     time.sleep(180)
     calls = stage.metric("AWS/Lambda", "Invocations", {"FunctionName": stage.function("transform")}, "Sum", 900)
-    [shards] = [stage.aws("kinesis", "describe-stream-summary", "--stream-name", stage.of["stream_name"])["StreamDescriptionSummary"]["OpenShardCount"]]
-    most = 300 / max(1, int(stage.of["buffer_seconds"])) * shards
+    most = 300 / max(1, int(stage.of["buffer_seconds"])) * shards_of(stage)
     return expect(calls and max(calls) <= 1.5 * most, f"{calls} invocations in five minutes each, {most:.0f} expected at most")
 
 
@@ -42,7 +41,7 @@ def dropped_leaves_nothing(stage):
 @step(13, "Payload", no_emulator=NOT_AWS, needs="slow")
 def payload(stage):
     delivery_stream(stage)
-    shards = stage.aws("kinesis", "describe-stream-summary", "--stream-name", stage.of["stream_name"])["StreamDescriptionSummary"]["OpenShardCount"]
+    shards = shards_of(stage)
     if shards < 20:
         raise Skipped(f"it takes 20 shards, and the stream has {shards}")
     before = {found["Key"] for found in stage.objects(stage.of["landing"], "processing-failed/")}
@@ -123,19 +122,16 @@ def aggregates(stage):
     return expect(rows == 50, f"an aggregate of 50 events became {rows} rows")
 
 
-@step(35, "What Firehose has read", no_emulator="nothing counts what is read there")
+@step(39, "What Firehose has read", no_emulator="nothing counts what is read there")
 def read_counts(stage):
     name = delivery_stream(stage)
     # An hour, whole minutes, ended before what is still on its way: a buffer, its commit, and the metric's own delay.
     now = int(time.time())
     end = (now - int(stage.of["buffer_seconds"]) - 600) // 60 * 60
     begin = end - 3600
-    asked = ["--namespace", "AWS/Firehose", "--metric-name", "DataReadFromKinesisStream.Records", "--dimensions",
-             f"Name=DeliveryStreamName,Value={name}", "--statistics", "Sum", "--period", "60", "--start-time", str(begin), "--end-time", str(end)]
-    read_records = sum(point["Sum"] for point in stage.aws("cloudwatch", "get-metric-statistics", *asked)["Datapoints"])
-    put = ["--namespace", "AWS/Kinesis", "--metric-name", "IncomingRecords", "--dimensions", f"Name=StreamName,Value={stage.of['stream_name']}",
-           "--statistics", "Sum", "--period", "60", "--start-time", str(begin), "--end-time", str(end)]
-    put_records = sum(point["Sum"] for point in stage.aws("cloudwatch", "get-metric-statistics", *put)["Datapoints"])
+    hour = {"statistic": "Sum", "seconds": 3600, "period": 60, "end": end}
+    read_records = sum(stage.metric("AWS/Firehose", "DataReadFromKinesisStream.Records", {"DeliveryStreamName": name}, **hour))
+    put_records = sum(stage.metric("AWS/Kinesis", "IncomingRecords", {"StreamName": stage.of["stream_name"]}, **hour))
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin))
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
     counted = f"select coalesce(sum(received), 0) as n from ledger where arrival >= timestamp '{since}' and arrival < timestamp '{until}'"
@@ -144,6 +140,11 @@ def read_counts(stage):
     expect(abs(put_records - read_records) <= LATE * max(put_records, 50), seen)
     # A record holds one event or more, and none without any that is told from it.
     return expect(row["n"] >= (1 - LATE) * read_records, seen)
+
+
+def shards_of(stage):
+    described = stage.aws("kinesis", "describe-stream-summary", "--stream-name", stage.of["stream_name"])
+    return described["StreamDescriptionSummary"]["OpenShardCount"]
 
 
 def read(stage, key):

@@ -4,7 +4,7 @@ import re
 import time
 
 from stack import OWN_STATE
-from stage import FUNCTIONS, ROOT
+from stage import ROOT
 from steps import Skipped, expect, step
 
 
@@ -17,8 +17,8 @@ def concurrency(stage):
 @step(32, "Cold starts", no_emulator="it starts functions as processes of this machine")
 def cold_starts(stage):
     seen = {}
-    for name in FUNCTIONS:
-        asked = ["--log-group-name", f"/aws/lambda/{stage.function(name)}", "--filter-pattern", '"Init Duration"', "--max-items", "50",
+    for name in stage.functions():
+        asked = ["--log-group-name", f"/aws/lambda/{name}", "--filter-pattern", '"Init Duration"', "--max-items", "50",
                  "--start-time", str(int((time.time() - 24 * 3600) * 1000))]
         events = stage.aws("logs", "filter-log-events", *asked)["events"]
         seen[name] = max((float(found[1]) for event in events if (found := re.search(r"Init Duration: ([0-9.]+) ms", event["message"]))), default=None)

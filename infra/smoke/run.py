@@ -9,7 +9,8 @@ import argparse
 import os
 import sys
 
-import api  # noqa: F401 - each makes its steps.
+import alarms  # noqa: F401 - each makes its steps.
+import api  # noqa: F401
 import athena  # noqa: F401
 import commits  # noqa: F401
 import firehose  # noqa: F401

@@ -1,6 +1,6 @@
 """The stack: items 1 to 6."""
 
-from stage import FUNCTIONS, ROOT
+from stage import ROOT
 from steps import Skipped, expect, step
 
 OWN_STATE = "its stack is applied with a state of its own, by `make test-aws`, whose tests look at it"
@@ -46,8 +46,8 @@ def rights_suffice(stage):
         [row] = stage.sql(f"select count(*) as n from telemetry_raw where source = '{source}'", athena=True)
         expect(row["n"] == 100, f"Athena counts {row['n']} of 100")
     denied = {}
-    for name in FUNCTIONS:
-        group = f"/aws/lambda/{stage.function(name)}"
+    for name in stage.functions():
+        group = f"/aws/lambda/{name}"
         found = stage.aws("logs", "filter-log-events", "--log-group-name", group, "--filter-pattern", "AccessDenied", "--max-items", "5")
         denied[name] = len(found["events"])
     return expect(not any(denied.values()), f"lines with AccessDenied: {denied}")

@@ -16,7 +16,6 @@ from steps import Failed
 ROOT = pathlib.Path(__file__).parents[2]
 # What has no answer by then has none.
 COMMAND_SECONDS = 900
-FUNCTIONS = ("transform", "commit", "gateway", "query", "authorizer")
 
 
 class Stage:
@@ -118,9 +117,9 @@ class Stage:
                 return row["n"]
             time.sleep(3)
 
-    def metric(self, namespace, name, dimensions, statistic, seconds, period=300):
-        """A metric's values of the last seconds."""
-        now = int(time.time())
+    def metric(self, namespace, name, dimensions, statistic, seconds, period=300, end=None):
+        """A metric's values of the seconds before `end`, which is now unless said."""
+        now = end or int(time.time())
         of = [f"Name={key},Value={value}" for key, value in dimensions.items()]
         answered = self.aws("cloudwatch", "get-metric-statistics", "--namespace", namespace, "--metric-name", name, "--dimensions", *of,
                             "--statistics", statistic, "--period", str(period), "--start-time", str(now - seconds), "--end-time", str(now))
@@ -133,3 +132,8 @@ class Stage:
 
     def function(self, name):
         return f"{self.prefix}-{name}"
+
+    def functions(self):
+        """The names of all of the stage's functions."""
+        listed = self.aws("lambda", "list-functions")["Functions"]
+        return sorted(found["FunctionName"] for found in listed if found["FunctionName"].startswith(f"{self.prefix}-"))
