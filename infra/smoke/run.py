@@ -74,11 +74,12 @@ def main():
     arguments.add_argument("--alluvium", default=os.environ.get("ALLUVIUM", "alluvium"), help="the program, built with --features aws")
     arguments.add_argument("--only", type=numbers, default=set(STEPS), help="these items: 5,7-10")
     arguments.add_argument("--emulator", action="store_true", help="skip, by name, what an emulator cannot show")
+    arguments.add_argument("--positions", metavar="FILE", help="deliver from there, for a stage without Firehose where no `alluvium deliver` runs")
     for need in NEEDS:
         arguments.add_argument(f"--{need}", action="store_true", help=f"also what needs it: {NEEDS[need].split(':')[0]}")
     given = arguments.parse_args()
     try:
-        stage = Stage(given.stage, given.alluvium, given.emulator)
+        stage = Stage(given.stage, given.alluvium, given.emulator, given.positions)
     except Failed as why:
         sys.exit(f"smoke: {why}")
     sys.exit(run(stage, given.only, {need for need in NEEDS if getattr(given, need)}))

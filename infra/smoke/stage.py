@@ -19,10 +19,11 @@ COMMAND_SECONDS = 900
 
 
 class Stage:
-    def __init__(self, name, alluvium, emulator):
+    def __init__(self, name, alluvium, emulator=False, positions=None):
         self.name = name
         self.program = alluvium
         self.is_emulator = emulator
+        self.positions = positions
         self.application, self.stage = name.split("/") if "/" in name else ("alluvium", name)
         self.prefix = f"{self.application}-{self.stage}"
         path = f"/{self.application}/{self.stage}"
@@ -103,9 +104,9 @@ class Stage:
         return source
 
     def deliver(self):
-        """Does Firehose's part where there is none."""
-        if self.of["delivery"] == "external":
-            self.alluvium("deliver", "--buffer", "1s", "--until-idle", "3s")
+        """Does Firehose's part where there is none, and nobody else does: from where it is known how far that is."""
+        if self.of["delivery"] == "external" and self.positions:
+            self.alluvium("deliver", "--buffer", "1s", "--until-idle", "3s", "--positions", self.positions)
 
     def rows_of(self, source, expected, seconds=180):
         """Waits until the lake has so many rows of a source, and returns how many it has."""
