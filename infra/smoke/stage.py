@@ -48,7 +48,10 @@ class Stage:
     def aws(self, *words):
         """What AWS answers, as JSON."""
         # By the environment, so that no paging and no other format of somebody's own comes between.
-        printed = self.run("aws", *words, "--output", "json", env={**os.environ, "AWS_PAGER": ""}).stdout
+        endpoint = os.environ.get("AWS_ENDPOINT_URL")
+        # For queues the command line finds an address of its own, whatever the variable says.
+        where = ["--endpoint-url", endpoint] if endpoint else []
+        printed = self.run("aws", *words, *where, "--output", "json", env={**os.environ, "AWS_PAGER": ""}).stdout
         return json.loads(printed) if printed.strip() else {}
 
     def alluvium(self, command, *words, check=True):
