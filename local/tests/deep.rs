@@ -50,7 +50,7 @@ fn record(data: String) -> PutRecord {
 /// With ids of their own and without, and some that are dead.
 fn records() -> Vec<PutRecord> {
     let event = |number: usize| {
-        let id = if number % 2 == 0 { format!(r#""id":"e{number}","#) } else { String::new() };
+        let id = if number.is_multiple_of(2) { format!(r#""id":"e{number}","#) } else { String::new() };
         record(format!(r#"{{{id}"source":"s{}","type":"telemetry","value":{number}.5}}"#, number % 7))
     };
     (0..EVENTS).map(event).chain((0..BAD).map(|number| record(format!("no event {number}")))).collect()
