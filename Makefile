@@ -36,7 +36,7 @@ ZIPS := target/package
 export TF_DATA_DIR ?= $(abspath $(TARGET))/infra
 export CHECKPOINT_DISABLE ?= 1
 
-.PHONY: help demo build build-aws test test-interop test-console test-aws terraform-installed check check-infra check-workflows infra-checked package package-arm64 package-x86_64 package-local plan deploy deploy-planned destroy rollback deny-installed advisories docs bench bench-records bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
+.PHONY: help demo build build-aws test test-interop test-console test-aws terraform-installed check check-infra check-workflows infra-checked package package-arm64 package-x86_64 package-local plan deploy deploy-planned destroy rollback smoke deny-installed advisories docs bench bench-records bench-peers bench-producer bench-handler bench-cold-start crash fuzz fuzz-installed nightly clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -167,6 +167,9 @@ deploy-planned: ## Do what the file PLAN says, and nothing else.
 
 destroy: ## Remove the stack of STAGE from AWS; refused while it holds data, unless its on_destroy is delete.
 	infra/stage.sh destroy "$(STAGE)" $(ARGS)
+
+smoke: build-aws ## Run docs/aws-checklist.md against STAGE, which is deployed; SMOKE="--slow --only 5,7-10" says more.
+	$(PYTHON) -B infra/smoke/run.py --stage "$(STAGE)" --alluvium $(abspath $(ALLUVIUM)) $(SMOKE)
 
 rollback: ## Put FUNCTION of STAGE back to VERSION, until the next deploy.
 	infra/stage.sh apply "$(STAGE)" -var 'live_versions={$(FUNCTION)="$(VERSION)"}' $(ARGS)

@@ -15,6 +15,8 @@ pub mod function;
 pub mod kinesis;
 pub mod lambda;
 pub mod levelled;
+#[cfg(feature = "operate")]
+pub mod parameters;
 pub mod retry;
 pub mod s3;
 pub mod secret;
@@ -25,7 +27,7 @@ mod timer;
 
 pub use athena::{AthenaSettings, AthenaSql};
 pub use destination::{FirehoseDestination, KinesisDestination};
-pub use dynamo::{DynamoHotIndex, DynamoNotes, SETTLE};
+pub use dynamo::{DynamoHotIndex, DynamoNotes, Left, SETTLE, TakeOut};
 pub use error::port_error;
 pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;

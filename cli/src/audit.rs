@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::settings::Settings;
+#[cfg(feature = "aws")]
+use crate::stage::lake::{Depth, StageLake};
 use crate::target::Target;
 use crate::{Common, Outcome, node, output, sql};
 
@@ -47,7 +49,7 @@ pub struct Args {
     asked: Asked,
     /// A stage's lake, instead of a folder; together with its stream. Best asked when the commit queue is empty.
     #[cfg(feature = "aws")]
-    #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"], requires = "stream")]
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"], requires = "stream", group = "on_aws")]
     lake: Option<alluvium_aws::LakeUrl>,
     /// The stage's Kinesis stream.
     #[cfg(feature = "aws")]
@@ -55,15 +57,20 @@ pub struct Args {
     stream: Option<String>,
     /// How long a stored commit message may wait before it is wrong that its batch is in no table.
     #[cfg(feature = "aws")]
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse, requires = "lake")]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse, requires = "on_aws")]
     commit_within: Duration,
+    /// Look for every event, too: transform what the stream retains once more, and look in the tables for each row that comes of it. It takes
+    /// as long as it takes to read the stream and the ids of all rows since, and the stage's schemas, and its key for pseudonyms if it has one.
+    #[cfg(feature = "aws")]
+    #[arg(long, requires = "on_aws")]
+    deep: bool,
     /// Enqueue such messages again. The report and the exit code are of how things stood before.
     #[cfg(feature = "aws")]
-    #[arg(long, requires_all = ["lake", "queue"])]
+    #[arg(long, requires = "on_aws")]
     repair: bool,
-    /// The stage's commit queue.
+    /// The commit queue of the stage whose lake is named with --lake.
     #[cfg(feature = "aws")]
-    #[arg(long, value_name = "URL", requires = "repair")]
+    #[arg(long, value_name = "URL", requires_all = ["repair", "lake"])]
     queue: Option<String>,
 }
 
@@ -105,18 +112,20 @@ fn since(text: &str, now: Micros) -> anyhow::Result<Micros> {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let settings = args.target.settings(common)?;
     let asked = args.asked.settings(SystemClock.now_micros())?;
     #[cfg(feature = "aws")]
-    if let (Some(lake), Some(stream)) = (&args.lake, &args.stream) {
+    if let Some(audited) = AuditedStage::of(common, &args).await? {
         let asked = AuditSettings { commit_within: args.commit_within, ..asked };
-        let report = crate::stage_lake::audit(&settings, lake, stream, &asked).await?;
+        let depth = if args.deep { Depth::Events } else { Depth::Records };
+        let report = audited.lake.audit(&audited.stream, &asked, depth).await?;
         let outcome = tell(common, &report)?;
-        if let Some(queue) = &args.queue {
-            crate::stage_lake::enqueue(queue, report.overdue()).await?;
+        if args.repair {
+            let queue = audited.queue.ok_or_else(|| anyhow::anyhow!("--repair: name the commit queue with --queue"))?;
+            audited.lake.enqueue(&queue, report.overdue()).await?;
         }
         return Ok(outcome);
     }
+    let settings = args.target.settings(common)?;
     let report: AuditReport = match args.target.node(&settings)? {
         Some(node) => {
             let Asked { since, dataset } = args.asked;
@@ -127,6 +136,27 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         None => audit_folder(&settings, &asked).await?,
     };
     tell(common, &report)
+}
+
+/// The parts of a stage that are audited.
+#[cfg(feature = "aws")]
+struct AuditedStage {
+    lake: StageLake,
+    stream: String,
+    queue: Option<String>,
+}
+
+#[cfg(feature = "aws")]
+impl AuditedStage {
+    async fn of(common: &Common, args: &Args) -> anyhow::Result<Option<Self>> {
+        if let Some(on) = args.target.stage(common).await? {
+            let (stream, queue) = (on.stage.stream.clone(), on.stage.commit_queue.clone());
+            return Ok(Some(Self { lake: on.lake()?, stream, queue: Some(queue) }));
+        }
+        let (Some(lake), Some(stream)) = (&args.lake, &args.stream) else { return Ok(None) };
+        let lake = StageLake::at(&args.target.settings(common)?, lake).await?;
+        Ok(Some(Self { lake, stream: stream.clone(), queue: args.queue.clone() }))
+    }
 }
 
 fn tell(common: &Common, report: &AuditReport) -> anyhow::Result<Outcome> {

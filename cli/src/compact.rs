@@ -20,6 +20,9 @@ use crate::{Common, Outcome, node, output};
 /// A node does this by itself; this does it now, as far as there is anything to gain. Readers and writers may go on. With a node
 /// running on the folder it does the work; else the folder is opened here. Files that were replaced stay until they are vacuumed,
 /// so a reader in the middle of a scan ends it.
+///
+/// With --stage the stage's tables are compacted from here, beside whoever commits. Every byte that is rewritten is read from the bucket and
+/// written to it; best run where the bucket is near.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -37,6 +40,10 @@ pub struct Asked {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    #[cfg(feature = "aws")]
+    if let Some(on) = args.target.stage(common).await? {
+        return tell(common, &on.lake()?.maintenance()?.compact(args.table.as_deref()).await?);
+    }
     let settings = args.target.settings(common)?;
     let rounds: Vec<Compaction> = match args.target.node(&settings)? {
         Some(node) => {
@@ -48,10 +55,14 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
             maintenance(&folder, &settings)?.compact(args.table.as_deref()).await?
         }
     };
+    tell(common, &rounds)
+}
+
+fn tell(common: &Common, rounds: &[Compaction]) -> anyhow::Result<Outcome> {
     if common.json {
-        output::json(&serde_json::to_value(&rounds)?);
+        output::json(&serde_json::to_value(rounds)?);
     } else {
-        print(&rounds);
+        print(rounds);
     }
     Ok(Outcome::Done)
 }

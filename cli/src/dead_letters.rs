@@ -50,7 +50,7 @@ impl Args {
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = args.target.settings(common)?;
-    let found = sql::ask(&args.target, &settings, &args.statement()).await?;
+    let found = sql::ask(common, &args.target, &settings, &args.statement()).await?;
     if common.json {
         output::ndjson(&found)?;
     } else if found.iter().all(|rows| rows.num_rows() == 0) {

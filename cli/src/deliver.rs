@@ -9,7 +9,7 @@ use alluvium_local::disk::RealDisk;
 use alluvium_local::firehose::{Firehose, FirehoseProgress, FirehoseReport, FirehoseSettings, Positions};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::stage::{Stage, StageArgs, duration, stop_on_signal};
+use crate::stage::delivery::{Stage, StageArgs, duration, stop_on_signal};
 use crate::{Common, Outcome, observe, output};
 
 /// Hand a Kinesis stream's records to the deployed transform, as Amazon Data Firehose does.

@@ -3,7 +3,7 @@
 use alluvium_local::firehose::ERROR_PREFIX;
 use alluvium_local::firehose::drain::{Drain, DrainReport};
 
-use crate::stage::{Stage, StageArgs};
+use crate::stage::delivery::{Stage, StageArgs};
 use crate::{Common, Outcome, observe, output};
 
 /// Hand what lies under `processing-failed/` in the landing bucket over again, and move it to `drained/`.

@@ -6,6 +6,8 @@ use alluvium_local::erasure::EraseRequest;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
+#[cfg(feature = "aws")]
+use crate::stage::{OnStage, erasure::StageEraser};
 use crate::target::Target;
 use crate::{Common, Outcome, node, output};
 
@@ -18,6 +20,10 @@ use crate::{Common, Outcome, node, output};
 /// With a node running on the folder it does the work; else the folder is opened here as `up` does, for a dry run too. Interrupted, it
 /// goes on when a node runs or the command is given again. The report holds no personal data; what is stored of an open erasure names the owner, and
 /// of a closed one nobody.
+///
+/// On a stage (--stage) the rows leave the tables, the hot index and the results of statements; copies that it keeps beside are named, with
+/// their ends. Nothing goes on there by itself: give --list now and then until the erasure is closed, which takes rows out that were delivered
+/// late.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -59,15 +65,23 @@ impl Asked {
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let Args { target, asked, list } = args;
-    let settings = target.settings(common)?;
     let dry_run = asked.dry_run;
+    #[cfg(feature = "aws")]
+    if let Some(on) = target.stage(common).await? {
+        return tell(common, &of_stage(&on, (!list).then_some(asked)).await?, list, dry_run);
+    }
+    let settings = target.settings(common)?;
     let reports = match target.node(&settings)? {
         Some(node) if list => node.get("/admin/erasures", &[]).await?,
         Some(node) => vec![node.post_json("/admin/erasures", &asked).await?],
         None => of_folder(&settings, (!list).then_some(asked)).await?,
     };
+    tell(common, &reports, list, dry_run)
+}
+
+fn tell(common: &Common, reports: &[ErasureReport], list: bool, dry_run: bool) -> anyhow::Result<Outcome> {
     if common.json {
-        let value = serde_json::to_value(&reports)?;
+        let value = serde_json::to_value(reports)?;
         output::json(if list { &value } else { &value[0] });
         return Ok(Outcome::Done);
     }
@@ -76,6 +90,17 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     }
     reports.iter().for_each(|report| print(report, dry_run));
     Ok(Outcome::Done)
+}
+
+/// Works on a stage; `None`: only goes on with those that are open, and shows all.
+#[cfg(feature = "aws")]
+async fn of_stage(on: &OnStage, asked: Option<Asked>) -> anyhow::Result<Vec<ErasureReport>> {
+    let eraser = StageEraser::open(on)?;
+    Ok(match asked {
+        None => eraser.look_after().await?,
+        Some(asked) if asked.dry_run => vec![eraser.preview(asked.request()).await?],
+        Some(asked) => vec![eraser.erase(asked.request()).await?],
+    })
 }
 
 /// Works with a pipeline of its own, which delivers and commits what the log holds; `None`: only goes on with those that are open, and shows all.

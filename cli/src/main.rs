@@ -34,8 +34,6 @@ mod settings;
 mod sql;
 #[cfg(feature = "aws")]
 mod stage;
-#[cfg(feature = "aws")]
-mod stage_lake;
 mod target;
 mod token;
 mod up;
@@ -125,12 +123,12 @@ async fn run() -> ExitCode {
         Command::Schema(args) => schema::run(&common, &args),
         Command::Sql(args) => sql::run(&common, args).await,
         Command::Records(args) => records::run(&common, args).await,
-        Command::Audit(args) => audit::run(&common, args).await,
+        Command::Audit(args) => Box::pin(audit::run(&common, args)).await,
         Command::Compact(args) => compact::run(&common, args).await,
         Command::Vacuum(args) => vacuum::run(&common, args).await,
         Command::Recover(args) => recover::run(&common, args).await,
         Command::DeadLetters(args) => dead_letters::run(&common, args).await,
-        Command::Redrive(args) => redrive::run(&common, args).await,
+        Command::Redrive(args) => Box::pin(redrive::run(&common, args)).await,
         Command::Erase(args) => erase::run(&common, args).await,
         Command::Reports(args) => reports::run(&common, args).await,
         Command::Config(args) => config::run(&common, &args),

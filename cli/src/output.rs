@@ -43,6 +43,14 @@ pub fn line(line: impl std::fmt::Display) {
     text(&format!("{line}\n"));
 }
 
+/// Tells a person at a terminal what takes long.
+#[cfg(feature = "aws")]
+pub fn note(text: impl std::fmt::Display) {
+    if interactive() {
+        eprintln!("{text}");
+    }
+}
+
 /// Prints a value as one JSON document.
 pub fn json(value: &impl Serialize) {
     line(serde_json::to_string_pretty(value).expect("what the program prints has text for keys"));

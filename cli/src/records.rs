@@ -20,7 +20,8 @@ use crate::{Common, Outcome, node, output, sql};
 /// Read the newest records of a source, newest first, hot index and lake joined.
 ///
 /// With a node running on the folder the question goes through it, and answers hold events a second after they were
-/// acknowledged; else the folder is opened here, and what only the log holds is not there until `up` has run again.
+/// acknowledged; else the folder is opened here, and what only the log holds is not there until `up` has run again. With --stage it
+/// goes to the stage's API, with the token in ALLUVIUM_TOKEN.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The dataset.
@@ -74,17 +75,25 @@ impl Args {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
-    let settings = args.target.settings(common)?;
     let query = args.query()?;
+    #[cfg(feature = "aws")]
+    if let Some(on) = args.target.stage(common).await? {
+        return tell(common, &on.api()?.get(&format!("/v1/{}", args.dataset), &query).await?);
+    }
+    let settings = args.target.settings(common)?;
     let page: Value = match args.target.node(&settings)? {
         Some(node) => node.get(&format!("/v1/{}", args.dataset), &query).await?,
         None => ask_folder(&settings, &args.dataset, &query).await?,
     };
+    tell(common, &page)
+}
+
+fn tell(common: &Common, page: &Value) -> anyhow::Result<Outcome> {
     if common.json {
-        output::json(&page);
-        return Ok(Outcome::Done);
+        output::json(page);
+    } else {
+        print(page);
     }
-    print(&page);
     Ok(Outcome::Done)
 }
 

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
 #[cfg(feature = "aws")]
-use crate::stage_lake::Rebuild;
+use crate::stage::lake::{Rebuild, StageLake};
 use crate::target::Target;
 use crate::{Common, Outcome, audit, output, sql};
 
 /// Rebuild lost commit messages from the footers of the data files that wait for them.
 ///
 /// A batch whose files are stored and whose commit message is gone comes into no table. Each of its files says in its footer what
-/// the message said. With --lake this looks for such files, and for each batch whose files are all there it stores the message,
+/// the message said. With --stage or --lake this looks for such files, and for each batch whose files are all there it stores the message,
 /// unless one is there, and enqueues its path; so it does with the path of one that has been there for longer than --older-than. It
 /// may be repeated, and run beside committers. A batch without a data file, because it had no event that became a row or a dead
 /// letter, leaves nothing to find.
@@ -36,9 +36,10 @@ pub struct Args {
     target: Target,
     /// A stage's lake, instead of a folder.
     #[cfg(feature = "aws")]
-    #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"])]
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"], group = "on_aws")]
     lake: Option<alluvium_aws::LakeUrl>,
-    /// The stage's commit queue. Without it messages are stored, and `recover` with it or `audit --repair` enqueues them.
+    /// The commit queue of the stage whose lake is named with --lake. Without it messages are stored, and `recover` with it or `audit
+    /// --repair` enqueues them.
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "URL", requires = "lake")]
     queue: Option<String>,
@@ -60,13 +61,13 @@ pub struct Asked {
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     #[cfg(feature = "aws")]
-    if let Some(lake) = &args.lake {
-        let rebuild = match &args.queue {
+    if let Some((lake, queue)) = lake_of(common, &args).await? {
+        let rebuild = match &queue {
             _ if args.dry_run => Rebuild::DryRun,
             None => Rebuild::Store,
             Some(queue) => Rebuild::Enqueue(queue),
         };
-        return Ok(tell(common, &crate::stage_lake::recover(lake, rebuild, args.asked.older_than).await?));
+        return Ok(tell(common, &lake.recover(rebuild, args.asked.older_than).await?));
     }
     let settings = args.target.settings(common)?;
     let report: RecoverReport = match args.target.node(&settings)? {
@@ -77,6 +78,16 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         None => report_of_folder(&settings, &args.asked).await?,
     };
     Ok(tell(common, &report))
+}
+
+/// The lake of a stage and its commit queue, if either is named.
+#[cfg(feature = "aws")]
+async fn lake_of(common: &Common, args: &Args) -> anyhow::Result<Option<(StageLake, Option<String>)>> {
+    if let Some(on) = args.target.stage(common).await? {
+        return Ok(Some((on.lake()?, Some(on.stage.commit_queue))));
+    }
+    let Some(lake) = &args.lake else { return Ok(None) };
+    Ok(Some((StageLake::at(&args.target.settings(common)?, lake).await?, args.queue.clone())))
 }
 
 async fn report_of_folder(settings: &Settings, asked: &Asked) -> anyhow::Result<RecoverReport> {

@@ -26,6 +26,9 @@ use crate::{Common, Outcome, node, output, sql};
 /// With --failed, the records of objects that Firehose has put under `processing-failed/` are sent, copied here from wherever they lie.
 /// Sending an object again makes no event twice. (`alluvium drain` hands them to the stage that they came from.)
 ///
+/// With --stage they are chosen from the stage's lake, put into its stream, and marked in the lake; the stage delivers and commits them as
+/// it does everything. Deploy the schemas that mend them first.
+///
 /// A node reads its schemas when it starts: after a change, restart it first. With a node running on the folder it does the work;
 /// else the folder is opened here as `up` does, and what was sent is in the tables when the command ends.
 #[derive(Debug, clap::Args)]
@@ -55,6 +58,17 @@ pub struct Asked {
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    #[cfg(feature = "aws")]
+    if let Some(condition) = &args.condition
+        && let Some(on) = args.target.stage(common).await?
+    {
+        let lake = on.lake()?;
+        let report = match args.dry_run {
+            true => lake.preview_redrive(condition).await?,
+            false => lake.redrive(&on.stage.stream, condition).await?,
+        };
+        return tell(common, &report, args.dry_run);
+    }
     let settings = args.target.settings(common)?;
     let node = args.target.node(&settings)?;
     let Some(condition) = &args.condition else {
@@ -68,12 +82,16 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
         None if args.dry_run => preview_of_folder(&settings, condition).await?,
         None => redrive_folder(&settings, condition).await?,
     };
+    tell(common, &report, args.dry_run)
+}
+
+fn tell(common: &Common, report: &RedriveReport, dry_run: bool) -> anyhow::Result<Outcome> {
     if common.json {
-        let mut value = serde_json::to_value(&report)?;
-        value["dry_run"] = Value::Bool(args.dry_run);
+        let mut value = serde_json::to_value(report)?;
+        value["dry_run"] = Value::Bool(dry_run);
         output::json(&value);
     } else {
-        print(&report, args.dry_run);
+        print(report, dry_run);
     }
     Ok(if report.unsendable() == 0 { Outcome::Done } else { Outcome::Failed })
 }

@@ -18,6 +18,8 @@ use crate::settings::{self, Flags};
 use crate::{Common, Outcome, credentials, node, output};
 
 #[cfg(feature = "aws")]
+use crate::stage::StageName;
+#[cfg(feature = "aws")]
 use produce::Travels;
 pub use produce::{Sent, Way, produce};
 
@@ -32,6 +34,10 @@ pub struct Destination {
     /// Send to the node that runs on this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "to")]
     pub data: Option<PathBuf>,
+    /// Send to the Kinesis stream of this stage on AWS.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "STAGE", conflicts_with_all = ["to", "data"])]
+    pub stage: Option<StageName>,
     /// The dataset that a node is told; without it, `telemetry`. A stream is told none: there an event's `type` says it.
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
@@ -153,6 +159,15 @@ impl Destination {
         Ok(Way::of_bodies(destination, &url, self.concurrency.unwrap_or(8)))
     }
 
+    /// The stream of the stage, if one is named.
+    #[cfg(feature = "aws")]
+    async fn place_of_stage(&self) -> anyhow::Result<Option<Place>> {
+        let Some(stage) = &self.stage else { return Ok(None) };
+        let aws = alluvium_aws::config::from_environment().await;
+        let stream = crate::stage::settings::load(&aws, stage).await?.stream;
+        Ok(Some(Place::Stream(Service::Kinesis, stream)))
+    }
+
     #[cfg(not(feature = "aws"))]
     async fn to_stream(&self, _: &Common, _: Service, _: &str) -> anyhow::Result<Way> {
         anyhow::bail!("this program was built without AWS; `make build-aws` builds one with it")
@@ -200,7 +215,11 @@ pub async fn send<I>(common: &Common, to: &Destination, bodies: I, total: Option
 where
     I: Iterator<Item = Result<EventBody, IngestError>> + Send + 'static,
 {
-    let way = match &to.to {
+    #[cfg(feature = "aws")]
+    let of_stage = to.place_of_stage().await?;
+    #[cfg(not(feature = "aws"))]
+    let of_stage = None;
+    let way = match to.to.as_ref().or(of_stage.as_ref()) {
         Some(Place::Stream(service, name)) => to.to_stream(common, *service, name).await?,
         Some(Place::Node(url)) => to.to_node(common, Some(url))?,
         None => to.to_node(common, None)?,

@@ -10,6 +10,8 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use crate::settings::Settings;
+#[cfg(feature = "aws")]
+use crate::stage::lake::StageLake;
 use crate::target::Target;
 use crate::{Common, Outcome, node, output};
 
@@ -24,26 +26,39 @@ const MOST_SHOWN: usize = 1000;
 ///
 /// A field of an object is `place.room`, one of an item `parts[1]['n']`; `unnest(parts)` makes a row of each item.
 ///
-/// With a node running on the folder the statement goes through it; else the folder is opened here.
+/// With a node running on the folder the statement goes through it; else the folder is opened here. With --stage the tables are read from
+/// the stage's bucket, here and by the same engine, unless --athena is given.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     target: Target,
     /// A stage's lake, instead of a folder.
     #[cfg(feature = "aws")]
-    #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"])]
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", conflicts_with_all = ["data", "url"], group = "on_aws")]
     lake: Option<alluvium_aws::LakeUrl>,
+    /// Have the stage's Athena run the statement, in its dialect and at its price, instead of reading the bucket from here.
+    #[cfg(feature = "aws")]
+    #[arg(long, requires = "stage")]
+    athena: bool,
     /// One read-only statement, such as `select source, count(*) from telemetry group by source`.
     statement: String,
 }
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
+    #[cfg(feature = "aws")]
+    if args.athena
+        && let Some(on) = args.target.stage(common).await?
+    {
+        // A page is read at a time, and all of them for a machine.
+        let most = if common.json { usize::MAX } else { MOST_SHOWN };
+        return print(common, &crate::stage::athena::ask(&on, &args.statement, most).await?);
+    }
     let settings = args.target.settings(common)?;
     #[cfg(feature = "aws")]
     if let Some(lake) = &args.lake {
-        return print(common, &crate::stage_lake::ask(&settings, lake, &args.statement).await?);
+        return print(common, &StageLake::at(&settings, lake).await?.ask(&args.statement).await?);
     }
-    print(common, &ask(&args.target, &settings, &args.statement).await?)
+    print(common, &ask(common, &args.target, &settings, &args.statement).await?)
 }
 
 fn print(common: &Common, batches: &[RecordBatch]) -> anyhow::Result<Outcome> {
@@ -55,12 +70,22 @@ fn print(common: &Common, batches: &[RecordBatch]) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Asks the node of a target, else its folder.
+/// Asks the stage of a target, else its node, else its folder.
 ///
 /// # Errors
 ///
-/// When there is neither, or the statement is refused.
-pub async fn ask(target: &Target, settings: &Settings, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
+/// When there is none, or the statement is refused.
+#[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "a stage alone needs all of them"))]
+pub async fn ask(
+    common: &Common,
+    target: &Target,
+    settings: &Settings,
+    statement: &str,
+) -> anyhow::Result<Vec<RecordBatch>> {
+    #[cfg(feature = "aws")]
+    if let Some(on) = target.stage(common).await? {
+        return on.lake()?.ask(statement).await;
+    }
     match target.node(settings)? {
         Some(node) => node.sql(statement).await,
         None => ask_folder(settings, statement).await,

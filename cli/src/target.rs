@@ -1,9 +1,11 @@
-//! Whom a command asks: the node at a URL, the node that runs on a data folder, or the folder itself.
+//! Whom a command asks: the node at a URL, the node that runs on a data folder, the folder itself, or a stage.
 
 use std::path::PathBuf;
 
 use crate::client::Client;
 use crate::settings::{self, Flags, Settings};
+#[cfg(feature = "aws")]
+use crate::stage::{OnStage, StageName};
 use crate::{Common, credentials, node};
 
 /// The flags that say so.
@@ -15,6 +17,11 @@ pub struct Target {
     /// The node to ask, instead of a folder: `http://127.0.0.1:7171`.
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     url: Option<String>,
+    /// A stage on AWS, instead of a folder, such as `dev`: what it is made of is looked up in its SSM parameters, with the region and
+    /// the credentials that the AWS SDKs find.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "STAGE", conflicts_with_all = ["data", "url"], group = "on_aws")]
+    stage: Option<StageName>,
 }
 
 impl Target {
@@ -28,12 +35,29 @@ impl Target {
         Ok(settings::load(common.config.as_deref(), &flags)?.settings)
     }
 
+    /// The stage to work on, if one is named.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be looked up.
+    #[cfg(feature = "aws")]
+    pub async fn stage(&self, common: &Common) -> anyhow::Result<Option<OnStage>> {
+        match &self.stage {
+            Some(stage) => OnStage::open(common, stage).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The node to ask; `None`: none runs on the folder, which is to be opened.
     ///
     /// # Errors
     ///
-    /// When the token to show it cannot be read, or the HTTP client cannot be set up.
+    /// When a stage is named, the token to show it cannot be read, or the HTTP client cannot be set up.
     pub fn node(&self, settings: &Settings) -> anyhow::Result<Option<Client>> {
+        #[cfg(feature = "aws")]
+        if let Some(stage) = &self.stage {
+            anyhow::bail!("--stage {stage}: this command works on a folder or a node alone");
+        }
         if let Some(url) = &self.url {
             return Client::new(url, credentials::token(None)?.as_deref()).map(Some);
         }

@@ -14,7 +14,8 @@ use crate::{Common, Outcome, compact, output};
 /// Delete files that nobody needs any more: those that compaction and retention took out of the tables 30 days ago, and what
 /// crashes left.
 ///
-/// A node does this by itself; this does it now. What is being read is left alone, and so is what the audit still looks at.
+/// A node does this by itself; this does it now. What is being read is left alone, and so is what the audit still looks at. Of a stage
+/// (--stage) nobody knows what Athena and others are reading: leave --older-than at its default there.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -62,8 +63,12 @@ impl Asked {
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let Args { target, asked } = args;
-    let settings = target.settings(common)?;
     let removed_for = asked.removed_for()?;
+    #[cfg(feature = "aws")]
+    if let Some(on) = target.stage(common).await? {
+        return tell(common, &on.lake()?.maintenance()?.vacuum(asked.table(), asked.mode(), removed_for).await?);
+    }
+    let settings = target.settings(common)?;
     let report: VacuumReport = match target.node(&settings)? {
         Some(node) => {
             let mut query = vec![("dry_run", asked.dry_run.to_string())];
@@ -76,10 +81,14 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
             compact::maintenance(&folder, &settings)?.vacuum(asked.table(), asked.mode(), removed_for).await?
         }
     };
+    tell(common, &report)
+}
+
+fn tell(common: &Common, report: &VacuumReport) -> anyhow::Result<Outcome> {
     if common.json {
-        output::json(&serde_json::to_value(&report)?);
+        output::json(&serde_json::to_value(report)?);
     } else {
-        print(&report);
+        print(report);
     }
     Ok(Outcome::Done)
 }

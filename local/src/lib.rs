@@ -7,12 +7,14 @@
 //!
 //! On a schedule: [`reports`] runs statements for windows of time, and keeps what comes of them as files ([`export`]).
 //!
-//! On demand: [`redrive`] sends dead letters again, and [`erasure`] takes an owner's rows out of everything.
+//! On demand: [`redrive`] sends dead letters again, [`erasure`] takes an owner's rows out of everything, and [`deep`] looks for every event of
+//! the stream in the tables.
 //!
 //! Beside it, for a stack on AWS services: [`firehose`] delivers from a stream to a function as Amazon Data Firehose does.
 
 pub mod arrivals;
 pub mod committer;
+pub mod deep;
 pub mod delivery;
 pub mod disk;
 pub mod erasure;

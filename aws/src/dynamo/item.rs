@@ -45,6 +45,8 @@ pub(super) const EXPIRES_AT: &str = "expires_at";
 const BLOCK: &str = "block";
 const ROWS: &str = "rows";
 const SINCE: &str = "since";
+/// What stands in the place of a bucket in the partition key of a mark.
+const COMPLETE: &str = "complete";
 pub(super) const VERSION: &str = "version";
 
 /// The layout that is written, and the only one there has been.
@@ -61,7 +63,7 @@ pub(super) fn bucket_key(dataset: &str, bucket: u16) -> String {
 
 /// The partition key and the sort key of a dataset's mark.
 pub(super) fn mark_key(dataset: &str) -> [String; 2] {
-    [format!("{dataset}#complete"), SINCE.to_owned()]
+    [format!("{dataset}#{COMPLETE}"), SINCE.to_owned()]
 }
 
 pub(super) fn number(value: impl ToString) -> AttributeValue {
@@ -156,6 +158,31 @@ pub(super) fn chunk(dataset: &str, bucket: u16, mut item: Item) -> Result<HotChu
         })
     })()
     .map_err(in_chunk)
+}
+
+/// The dataset and the bucket of an item that is a chunk; `None`: it is a mark.
+///
+/// # Errors
+///
+/// When it is neither.
+pub(super) fn place(item: &Item) -> Result<Option<(String, u16)>, PortError> {
+    let (dataset, bucket) = text(item, PK)?.split_once('#').ok_or_else(|| damaged(PK, "a dataset and a bucket"))?;
+    if bucket == COMPLETE {
+        return Ok(None);
+    }
+    let bucket = bucket.parse().map_err(|_| damaged(PK, "a dataset and a bucket"))?;
+    Ok(Some((dataset.to_owned(), bucket)))
+}
+
+/// A chunk's item with the rows of this one, and what does not hang on them as it was.
+pub(super) fn with_rows(item: Item, chunk: &HotChunk) -> Item {
+    let rows = [
+        (ROWS, number(chunk.rows)),
+        (MIN_TIME, number(chunk.min_time)),
+        (MAX_TIME, number(chunk.max_time)),
+        (BLOCK, AttributeValue::B(Blob::from_maybe_shared(chunk.block.clone()))),
+    ];
+    item.into_iter().chain(rows.map(|(name, value)| (name.to_owned(), value))).collect()
 }
 
 /// The time bucket, the batch and the part that [`HotChunk::sort_key`] was made of.

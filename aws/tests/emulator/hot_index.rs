@@ -1,13 +1,14 @@
 //! The hot index in the emulator's DynamoDB.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use alluvium_aws::{DynamoHotIndex, Retries, SETTLE};
+use alluvium_aws::{DynamoHotIndex, Left, Retries, SETTLE, TakeOut};
 use alluvium_core::clock::Micros;
 use alluvium_core::contract::hot_index::{self as contract, everything};
-use alluvium_core::hot::{BUCKETS, HotQuery, PutPosition, PutQuery, TIME_BUCKET_MICROS};
+use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, PutPosition, PutQuery, TIME_BUCKET_MICROS};
 use alluvium_core::ports::{Advice, HotIndex as _};
-use alluvium_core::{ManualClock, SystemClock};
+use alluvium_core::{BatchIdentity, ManualClock, SystemClock};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
@@ -167,4 +168,70 @@ async fn what_was_put_just_now_is_told_once_it_has_settled() {
     let rest = puts(some.up_to, 120).await;
     assert_eq!((rest.chunks.len(), rest.more), (10, false));
     assert_eq!(puts(rest.up_to, 120).await.chunks, []);
+}
+
+/// Leaves chunks with a time before 0 as they are, takes one row out of those of batch 1 and leaves nothing of the others.
+fn left_of(chunk: &HotChunk, one: &BatchIdentity) -> Left {
+    match chunk.batch == *one {
+        _ if chunk.min_time < 0 => Left::All,
+        true => Left::Without(1, Some(HotChunk { rows: 2, min_time: 7, block: vec![9].into(), ..chunk.clone() })),
+        false => Left::Without(3, None),
+    }
+}
+
+#[tokio::test]
+async fn rows_are_taken_out_of_chunks_and_what_is_left_stays_where_it_was_put() {
+    let (client, table) = new_table().await;
+    let index = index(client.clone(), &table);
+    index.set_complete_since("out", 5).await.unwrap();
+    let kept = contract::chunk("out", 3, 7, (-5, -1));
+    let narrowed = contract::chunk("out", 3, 1, (5, 9));
+    // Several pages of 1 MB.
+    let gone = (10..20).map(|batch| {
+        let mut chunk = contract::chunk("out", 4, batch, (1, 2));
+        chunk.block = vec![0; LARGE_BYTES].into();
+        chunk
+    });
+    index.put([kept.clone(), narrowed.clone()].into_iter().chain(gone).collect()).await.unwrap();
+    let of_before = client
+        .update_item()
+        .table_name(&table)
+        .key("pk", AttributeValue::S("out#3".into()))
+        .key("sk", AttributeValue::S(narrowed.sort_key()));
+    of_before.update_expression("REMOVE #put").expression_attribute_names("#put", "put").send().await.unwrap();
+    let batch = narrowed.batch.clone();
+    assert_eq!(index.take_out(TakeOut::Count, |chunk| Ok(left_of(chunk, &batch))).await.unwrap(), 31);
+    assert_eq!(index.newest(everything("out")).await.unwrap().len(), 11, "counting changes nothing");
+    let puts = async || {
+        let query = PutQuery { dataset: "out".to_owned(), bucket: None, from: PutPosition::at(0), most: 99, now: 0 };
+        index.puts(query).await.unwrap().chunks
+    };
+    let before = puts().await;
+    assert_eq!(index.take_out(TakeOut::Remove, |chunk| Ok(left_of(chunk, &batch))).await.unwrap(), 31);
+    let left = index.newest(everything("out")).await.unwrap();
+    assert_eq!(left, [HotChunk { rows: 2, min_time: 7, block: vec![9].into(), ..narrowed }]);
+    let after = puts().await;
+    assert_eq!(after.len(), 1);
+    assert!(before.contains(&after[0]) && after[0].1 == kept, "{after:?}");
+    assert_eq!(index.complete_since("out").await.unwrap(), Some(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_is_put_again_meanwhile_is_looked_at_again() {
+    let (client, table) = new_table().await;
+    let index = index(client.clone(), &table);
+    let chunk = contract::chunk("again", 3, 1, (5, 9));
+    index.put(vec![chunk.clone()]).await.unwrap();
+    let (looked, puts_again) = (AtomicU32::new(0), chunk.clone());
+    let taken = index.take_out(TakeOut::Remove, |_| {
+        if looked.fetch_add(1, Ordering::Relaxed) == 0 {
+            let (index, again) = (index.clone(), puts_again.clone());
+            // Between what was read and what is written: the batch is delivered once more.
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(index.put(vec![again]))).unwrap();
+        }
+        Ok(Left::Without(3, None))
+    });
+    assert_eq!(taken.await.unwrap(), 3, "and counted once");
+    assert_eq!(looked.load(Ordering::Relaxed), 2);
+    assert_eq!(index.newest(everything("again")).await.unwrap(), []);
 }

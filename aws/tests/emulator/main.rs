@@ -12,6 +12,7 @@ mod hot_index;
 mod kinesis;
 mod lambda;
 mod levelled;
+mod parameters;
 mod s3;
 mod secret;
 mod sql_engine;

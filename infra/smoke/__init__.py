@@ -1,0 +1,1 @@
+"""The checklist of docs/aws-checklist.md as steps that run: see run.py."""
