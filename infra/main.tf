@@ -115,6 +115,22 @@ module "transform" {
   pseudonym_secret_arn = var.pseudonym_secret_arn
 }
 
+module "maintain" {
+  source = "./modules/maintain"
+
+  prefix    = local.prefix
+  functions = local.functions
+  settings  = var.maintain
+
+  lake = {
+    url        = module.lake.lake_url
+    bucket_arn = module.lake.bucket.arn
+    folder_arn = module.lake.folder_arn
+    tables     = module.lake.tables
+    commit_lag = module.lake.commit_lag
+  }
+}
+
 # What other stacks need, where they can look it up.
 
 locals {

@@ -13,13 +13,13 @@ run "defaults" {
   command = apply
 
   assert {
-    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,query,transform"
-    error_message = "The stack has five functions: authorizer, commit, gateway, query and transform."
+    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,maintain,query,transform"
+    error_message = "The stack has six functions: authorizer, commit, gateway, maintain, query and transform."
   }
 
   assert {
     condition = alltrue(flatten([
-      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) : [
+      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy, module.maintain.schedules_policy]) : [
         for statement in jsondecode(policy).Statement : [
           for action in statement.Action : !strcontains(action, "*")
         ]
@@ -30,7 +30,7 @@ run "defaults" {
 
   assert {
     condition = alltrue(flatten([
-      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) : [
+      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy, module.maintain.schedules_policy]) : [
         for statement in jsondecode(policy).Statement : [
           # What follows the account or the bucket is named; only objects of a folder and streams of a log group are not.
           for resource in statement.Resource : can(regex("^arn:aws:[a-z0-9]+:[a-z0-9-]*:[0-9]*:[^*]*[^*:/](/\\*|:\\*)?$", resource))
@@ -42,7 +42,7 @@ run "defaults" {
 
   assert {
     condition = alltrue([
-      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) :
+      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy, module.maintain.schedules_policy]) :
       length(jsondecode(policy).Statement) >= 2
     ])
     error_message = "A role can do nothing but log, so the tests of its rights above prove nothing."
@@ -56,6 +56,7 @@ run "defaults" {
       authorizer = "logs secretsmanager"
       commit     = "dynamodb logs s3 sqs"
       gateway    = "kinesis logs"
+      maintain   = "logs s3 sqs"
       query      = "athena dynamodb glue logs s3"
       transform  = "dynamodb logs s3 secretsmanager sqs"
     })
@@ -64,10 +65,12 @@ run "defaults" {
 
   assert {
     condition = alltrue([
-      for action in flatten([for function in values(local.every_function) : jsondecode(function.policy).Statement[*].Action]) :
+      for action in flatten([
+        for name, function in local.every_function : jsondecode(function.policy).Statement[*].Action if name != "maintain"
+      ]) :
       !strcontains(action, "Delete") || action == "sqs:DeleteMessage"
     ])
-    error_message = "A function deletes nothing but the queue's messages that it has taken."
+    error_message = "A function other than maintain deletes nothing but the queue's messages that it has taken."
   }
 
   assert {
