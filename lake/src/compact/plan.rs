@@ -150,20 +150,26 @@ pub(super) fn choose<'a>(
     }
     let mut too_many_small = false;
     for candidate in &small {
-        if chosen.contains(candidate) {
+        let beside = || small.iter().filter(|other| other.bytes_in(&candidate.days) > 0);
+        if chosen.contains(candidate) || beside().count() < MOST_SMALL {
             continue;
         }
-        let beside = small.iter().filter(|other| other.bytes_in(&candidate.days) > 0);
-        if beside.clone().count() >= MOST_SMALL {
+        // The file itself is first, for all the others share a date with it: so any two of these become fewer, or share fewer dates.
+        let others = beside().filter(|other| other != &candidate);
+        let joins = others.clone().any(|other| chosen.contains(other));
+        let mut left = room;
+        let more = std::iter::once(candidate).chain(others.filter(|other| !chosen.contains(other)));
+        let more = more.enumerate().filter(|(number, other)| {
+            let size = other.file.size_bytes;
+            // Two in any case, or nothing would ever be gained.
+            let fits = size <= left || chosen.is_empty() && *number < 2;
+            left = left.saturating_sub(if fits { size } else { 0 });
+            fits
+        });
+        let more: Vec<_> = more.map(|(_, other)| (*other).clone()).collect();
+        if more.len() >= 2 || joins && !more.is_empty() {
             too_many_small = true;
-            let more = beside.filter(|other| !chosen.contains(other));
-            // Two at the least, or nothing would be gained. The smallest come first.
-            let more = more.enumerate().filter(|(number, other)| {
-                let fits = *number < 2 || other.file.size_bytes <= room;
-                room = room.saturating_sub(if fits { other.file.size_bytes } else { 0 });
-                fits
-            });
-            let more: Vec<_> = more.map(|(_, other)| (*other).clone()).collect();
+            room = left;
             chosen.extend(more);
         }
     }

@@ -113,6 +113,18 @@ fn a_round_takes_no_more_compacted_bytes_than_new_ones_and_two_of_many_small_one
     };
     assert_eq!(take(&many, 6 * MIB), ["monday-0.parquet", "monday-1.parquet", "monday-2.parquet"]);
     assert_eq!(take(&many, 1), ["monday-0.parquet", "monday-1.parquet"], "or nothing would be gained");
+    let week = file("week.parquet", 11 * MIB, ["2026-01-05", "2026-01-11"]);
+    let days: Vec<_> = (5..12)
+        .map(|day| {
+            file(
+                &format!("day-{day:02}.parquet"),
+                5 * MIB,
+                [&format!("2026-01-{day:02}"), &format!("2026-01-{day:02}")],
+            )
+        })
+        .collect();
+    let scattered = [&[week][..], &days].concat();
+    assert_eq!(take(&scattered, 17 * MIB), ["week.parquet", "day-05.parquet"], "files that share no date gain nothing");
     let with_new = [&[new(1, 3 * MIB, MONDAY), new(2, 3 * MIB, MONDAY)][..], &many[..4]].concat();
     assert_eq!(take(&with_new, 6 * MIB).len(), 5, "of 1, 2, 3 and 4 MiB, the first three");
 }
