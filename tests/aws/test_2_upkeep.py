@@ -109,12 +109,16 @@ def test_maintenance_beside_ingest_loses_nothing_and_doubles_nothing(stage):
 
 
 def test_the_audit_by_schedule_balances_and_is_kept(stage):
+    # The ledger copies what maintenance did with the next batch.
+    send_by_http(stage, stage.token("plant", "data.write"), events(BATCHES * OF, 1))
+    stage.deliver()
+    stage.committed()
     answer = maintain(stage, "audit")
     assert (answer["balances"], answer["problems"]) == (True, [])
     kept = last_audit(stage)
     assert kept["balances"] is True and all(check["passed"] for check in kept["checks"])
     [telemetry] = [dataset for dataset in kept["datasets"] if dataset["dataset"] == "telemetry"]
-    assert telemetry["duplicates"] >= (BATCHES - 1) * AGAIN
+    assert telemetry["duplicates"] == (BATCHES - 1) * AGAIN
     # Folders that begin with `_` are no tables.
     assert {table["table"] for table in kept["tables"]} >= {"ledger", "telemetry"}
     assert not any(table["table"].startswith("_") for table in kept["tables"])
