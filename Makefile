@@ -26,7 +26,7 @@ FUZZ_TOOLCHAIN ?= nightly
 FUZZ_WORK := $(abspath $(TARGET))/fuzz
 FUZZ_BUILD ?= $(FUZZ_WORK)/build
 
-FUNCTIONS := $(addprefix --package alluvium-lambda-,transform commit gateway query authorizer hot-writer)
+FUNCTIONS := $(addprefix --package alluvium-lambda-,transform commit gateway query authorizer hot-writer maintain)
 ARCHITECTURES ?= arm64 x86_64
 DATASETS ?= datasets
 # Where Terraform looks for zips, whatever CARGO_TARGET_DIR says.

@@ -161,13 +161,16 @@ module "watch" {
   commit_queue   = { name = module.lake.commit_queue.name, dead_name = module.lake.commit_dead_letter_queue.name }
   hot_table      = module.serving.hot_table.name
   hot_buffer     = { name = module.levelling.buffer.name, dead_name = module.levelling.buffer_dead_letter_queue.name }
-  api_id         = module.serving.api.id
-  workgroup      = module.lake.workgroup.name
-  alarms         = var.alarms
-  emails         = var.alarm_emails
-  without        = var.alarms_without
-  thresholds     = var.alarm_thresholds
-  bus_arn        = var.alarm_bus_arn
+  # A cron expression may mean any day: no alarm then tells that there was no audit.
+  audits           = var.maintain.enabled && can(regex("^rate\\((1 day|1 hour|[1-9][0-9]* minutes?|([2-9]|1[0-9]|2[0-4]) hours)\\)$", var.maintain.audit)) ? "daily" : "seldom"
+  maintenance_dead = module.maintain.failed_queue.name
+  api_id           = module.serving.api.id
+  workgroup        = module.lake.workgroup.name
+  alarms           = var.alarms
+  emails           = var.alarm_emails
+  without          = var.alarms_without
+  thresholds       = var.alarm_thresholds
+  bus_arn          = var.alarm_bus_arn
 
   functions = {
     for key, function in local.every_function : key => {
@@ -209,6 +212,22 @@ module "console" {
   api_url         = module.serving.api.url
   domain          = var.console_domain
   certificate_arn = var.console_certificate_arn
+}
+
+module "maintain" {
+  source = "./modules/maintain"
+
+  prefix    = local.prefix
+  functions = local.functions
+  settings  = var.maintain
+
+  lake = {
+    url        = module.lake.lake_url
+    bucket_arn = module.lake.bucket.arn
+    folder_arn = module.lake.folder_arn
+    tables     = module.lake.tables
+    commit_lag = module.lake.commit_lag
+  }
 }
 
 # What other stacks need, where they can look it up.

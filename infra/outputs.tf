@@ -83,6 +83,11 @@ output "commit_dead_letter_queue_url" {
   value       = module.lake.commit_dead_letter_queue.url
 }
 
+output "maintain_failed_queue_url" {
+  description = "Where invocations of the maintenance end that failed."
+  value       = module.maintain.failed_queue.url
+}
+
 output "signing_secret_arn" {
   description = "Where the secret is that HS256 tokens are signed with."
   value       = module.serving.signing_secret_arn
@@ -119,5 +124,5 @@ output "versions" {
 }
 
 locals {
-  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions, module.levelling.functions)
+  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions, module.levelling.functions, module.maintain.functions)
 }

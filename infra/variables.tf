@@ -87,9 +87,9 @@ variable "live_versions" {
   validation {
     condition = alltrue([
       for name, version in var.live_versions :
-      contains(["transform", "commit", "gateway", "query", "authorizer", "hot-writer"], name) && can(regex("^[1-9][0-9]*$", version))
+      contains(["transform", "commit", "gateway", "query", "authorizer", "hot-writer", "maintain"], name) && can(regex("^[1-9][0-9]*$", version))
     ])
-    error_message = "live_versions must map transform, commit, gateway, query, authorizer or hot-writer to a version's number, such as { transform = \"12\" }."
+    error_message = "live_versions must map transform, commit, gateway, query, authorizer, hot-writer or maintain to a version's number, such as { transform = \"12\" }."
   }
 }
 
@@ -102,6 +102,7 @@ variable "memory_megabytes" {
     query      = optional(number, 512)
     authorizer = optional(number, 128)
     hot-writer = optional(number, 256)
+    maintain   = optional(number, 2048)
   })
   default = {}
 
@@ -381,6 +382,87 @@ variable "network_endpoints" {
   validation {
     condition     = alltrue([for service in var.network_endpoints : can(regex("^[a-z][a-z0-9.-]*$", service))])
     error_message = "network_endpoints must be names of services within a region, such as [\"sns\"]."
+  }
+}
+
+# Maintenance.
+
+variable "maintain" {
+  description = <<-EOT
+    How the lake is maintained. `enabled`: false keeps the schedules and has them call nothing. `compact`, `retain`, `vacuum`, `audit`: how
+    often, as EventBridge Scheduler writes it, `rate(…)` or `cron(…)` in UTC; an empty text: never. `compact_within`: after so long a
+    compaction begins no further round, so that it is done before the next one comes.
+    `compact_files`: with so many new files a table is compacted. `round_megabytes`: so much of new files a round takes, and as much of
+    compacted ones; it has to end in the function's time, and its rows must have room on its disk. `sort_megabytes`: so much of rows is
+    sorted in memory, the rest waits on the disk, `disk_megabytes`. `timeout_seconds`: what the function may take, 900 at the most.
+    `dead_letter_retention`: how long dead letters are kept, such as "90d"; not set: for ever.
+    `reserved_concurrency`: 1 has invocations wait for each other. -1: they may meet, which harms nothing and is work done twice. An
+    account must keep 100 unreserved, so one with a limit of 10 or 100 cannot reserve.
+  EOT
+  type = object({
+    enabled               = optional(bool, true)
+    compact               = optional(string, "rate(5 minutes)")
+    compact_within        = optional(string, "4m")
+    retain                = optional(string, "rate(1 hour)")
+    vacuum                = optional(string, "rate(1 day)")
+    audit                 = optional(string, "rate(1 day)")
+    compact_files         = optional(number, 16)
+    round_megabytes       = optional(number, 256)
+    sort_megabytes        = optional(number, 96)
+    disk_megabytes        = optional(number, 4096)
+    timeout_seconds       = optional(number, 900)
+    dead_letter_retention = optional(string)
+    reserved_concurrency  = optional(number, -1)
+  })
+  default = {}
+
+  validation {
+    condition = alltrue([
+      for expression in [var.maintain.compact, var.maintain.retain, var.maintain.vacuum, var.maintain.audit] :
+      expression == "" || can(regex("^(rate\\([1-9][0-9]* (minute|minutes|hour|hours|day|days)\\)|cron\\([^()]+\\))$", expression))
+    ])
+    error_message = "maintain's compact, retain, vacuum and audit must each be rate(…) or cron(…), such as \"rate(5 minutes)\", or empty for never."
+  }
+
+  validation {
+    condition     = can(regex("^[1-9][0-9]*(s|m)$", var.maintain.compact_within))
+    error_message = "maintain.compact_within must be a whole number and a unit, such as \"4m\"."
+  }
+
+  validation {
+    condition     = var.maintain.compact_files >= 2 && floor(var.maintain.compact_files) == var.maintain.compact_files
+    error_message = "maintain.compact_files must be a whole number of at least 2: one file cannot become fewer."
+  }
+
+  validation {
+    condition     = var.maintain.round_megabytes >= 16 && var.maintain.round_megabytes <= 2048 && floor(var.maintain.round_megabytes) == var.maintain.round_megabytes
+    error_message = "maintain.round_megabytes must be a whole number from 16 to 2048."
+  }
+
+  validation {
+    # Files are read whole, the filters of keys are held, and files are put in parts: that takes the rest.
+    condition     = var.maintain.sort_megabytes >= 16 && floor(var.maintain.sort_megabytes) == var.maintain.sort_megabytes && var.maintain.sort_megabytes * 8 <= var.memory_megabytes.maintain
+    error_message = "maintain.sort_megabytes must be a whole number of at least 16, and at most an eighth of memory_megabytes.maintain."
+  }
+
+  validation {
+    condition     = var.maintain.disk_megabytes >= 512 && var.maintain.disk_megabytes <= 10240 && var.maintain.disk_megabytes >= 8 * var.maintain.round_megabytes
+    error_message = "maintain.disk_megabytes must lie between 512 and 10240, and be at least eight times maintain.round_megabytes: rows wait there uncompressed."
+  }
+
+  validation {
+    condition     = var.maintain.timeout_seconds >= 120 && var.maintain.timeout_seconds <= 900
+    error_message = "maintain.timeout_seconds must lie between 120 and 900, the most that Lambda gives."
+  }
+
+  validation {
+    condition     = var.maintain.dead_letter_retention == null || can(regex("^[1-9][0-9]*(h|d)$", var.maintain.dead_letter_retention))
+    error_message = "maintain.dead_letter_retention must be a whole number and a unit, such as \"90d\"."
+  }
+
+  validation {
+    condition     = contains([-1, 1], var.maintain.reserved_concurrency)
+    error_message = "maintain.reserved_concurrency must be 1, or -1 for none."
   }
 }
 

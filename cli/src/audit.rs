@@ -7,12 +7,13 @@ use std::time::Duration;
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::{PortError, ShardState, Stream as _};
 use alluvium_core::{Clock as _, Datasets, DeliveryBatch, SequenceNumber, ShardId, ShardRange, SystemClock, duration};
-use alluvium_lake::{AuditReport, AuditSettings, DatasetAudit, DayAudit, LakeError, LakeReader, StreamCounts};
+use alluvium_lake::{
+    AuditReport, AuditSettings, DatasetAudit, DayAudit, LakeError, LakeReader, StoreIndex, StreamCounts,
+};
 use alluvium_local::disk::RealDisk;
 use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::Log;
 use alluvium_local::pipeline::Pipeline;
-use alluvium_local::store::StoreIndex;
 use alluvium_query::api::parse_time;
 use alluvium_transform::Transform;
 use object_store::ObjectStore;

@@ -147,3 +147,122 @@ run "refused_too" {
     var.alarm_thresholds,
   ]
 }
+
+# Each of its own, for the rule about memory waits for memory_megabytes to be right.
+
+run "refused_maintenance_schedule" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    maintain = { compact = "every 5 minutes" }
+  }
+
+  expect_failures = [
+    var.maintain,
+  ]
+}
+
+run "refused_maintenance_within" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    maintain = { compact_within = "soon" }
+  }
+
+  expect_failures = [
+    var.maintain,
+  ]
+}
+
+run "refused_maintenance_files" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    maintain = { compact_files = 1 }
+  }
+
+  expect_failures = [
+    var.maintain,
+  ]
+}
+
+run "refused_maintenance_round" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    maintain = { round_megabytes = 4096, disk_megabytes = 10240 }
+  }
+
+  expect_failures = [
+    var.maintain,
+  ]
+}
+
+run "refused_maintenance_memory" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    maintain = { sort_megabytes = 512 }
+  }
+
+  expect_failures = [
+    var.maintain,
+  ]
+}
+
+run "refused_maintenance_disk" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    maintain = { round_megabytes = 1024 }
+  }
+
+  expect_failures = [
+    var.maintain,
+  ]
+}
+
+run "refused_maintenance_time" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    maintain = { timeout_seconds = 901 }
+  }
+
+  expect_failures = [
+    var.maintain,
+  ]
+}
+
+run "refused_maintenance_retention" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    maintain = { dead_letter_retention = "for ever" }
+  }
+
+  expect_failures = [
+    var.maintain,
+  ]
+}
+
+run "refused_maintenance_concurrency" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    maintain = { reserved_concurrency = 0 }
+  }
+
+  expect_failures = [
+    var.maintain,
+  ]
+}

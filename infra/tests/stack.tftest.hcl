@@ -13,13 +13,13 @@ run "defaults" {
   command = apply
 
   assert {
-    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,hot-writer,query,transform"
-    error_message = "The stack has six functions: authorizer, commit, gateway, hot-writer, query and transform."
+    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,hot-writer,maintain,query,transform"
+    error_message = "The stack has seven functions: authorizer, commit, gateway, hot-writer, maintain, query and transform."
   }
 
   assert {
     condition = alltrue(flatten([
-      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) : [
+      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy, module.maintain.schedules_policy]) : [
         for statement in jsondecode(policy).Statement : [
           for action in statement.Action : !strcontains(action, "*")
         ]
@@ -30,7 +30,7 @@ run "defaults" {
 
   assert {
     condition = alltrue(flatten([
-      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) : [
+      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy, module.maintain.schedules_policy]) : [
         for statement in jsondecode(policy).Statement : [
           # What follows the account or the bucket is named; only objects of a folder and streams of a log group are not.
           # X-Ray has no resources that sending traces could be held to.
@@ -44,7 +44,7 @@ run "defaults" {
 
   assert {
     condition = alltrue([
-      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy]) :
+      for policy in concat([for function in values(local.every_function) : function.policy], [module.transform.firehose_policy, module.maintain.schedules_policy]) :
       length(jsondecode(policy).Statement) >= 2
     ])
     error_message = "A role can do nothing but log, so the tests of its rights above prove nothing."
@@ -59,6 +59,7 @@ run "defaults" {
       commit     = "dynamodb logs s3 sqs xray"
       gateway    = "kinesis logs xray"
       hot-writer = "dynamodb logs s3 sqs xray"
+      maintain   = "logs s3 sqs xray"
       query      = "athena dynamodb glue logs s3 xray"
       transform  = "dynamodb logs s3 secretsmanager sqs xray"
     })
@@ -67,12 +68,14 @@ run "defaults" {
 
   assert {
     condition = alltrue([
-      for action in flatten([for function in values(local.every_function) : jsondecode(function.policy).Statement[*].Action]) :
+      for action in flatten([
+        for name, function in local.every_function : jsondecode(function.policy).Statement[*].Action if name != "maintain"
+      ]) :
       !strcontains(action, "Delete") || contains(["sqs:DeleteMessage", "dynamodb:DeleteItem"], action)
       ]) && [
       for name, function in local.every_function : name if strcontains(function.policy, "dynamodb:DeleteItem")
     ] == ["hot-writer"]
-    error_message = "A function deletes nothing but the queue's messages that it has taken, and the hot-writer its notes."
+    error_message = "A function other than maintain deletes nothing but the queue's messages that it has taken, and the hot-writer its notes."
   }
 
   assert {

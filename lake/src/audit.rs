@@ -14,6 +14,7 @@ mod messages;
 mod redrives;
 mod report;
 mod rows;
+mod stored;
 mod stream;
 mod sweep;
 
@@ -31,6 +32,7 @@ pub use identities::RecordReader;
 pub use report::{
     AuditReport, Check, DatasetAudit, DayAudit, SelectedAudit, ShardAudit, TableAudit, UncommittedMessage,
 };
+pub use stored::audit_stored;
 pub use stream::StreamCounts;
 
 use crate::error::{LakeError, Result};
@@ -44,6 +46,14 @@ use rows::Differ;
 
 /// How many ledger files are read at a time.
 const READ_AHEAD: usize = 16;
+
+// What the checks say should be so that more than one audit makes.
+const LEDGER: &str = "every ledger entry balances, and each is there once";
+const ROWS: &str = "the tables' rows are those of the ledger, less what maintenance took out";
+const FILES: &str = "every data file is there with its size";
+const ERASURES: &str = "every erasure is done, and closed in its time";
+const INDEX: &str = "the object index tells of each data file what the table's log does";
+const MESSAGES: &str = "every commit message that is stored is committed in time";
 
 /// How an audit is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +114,7 @@ pub async fn audit(
         "the ledger covers every record up to the position, once",
         "the ledger has every event that the stream holds",
     );
-    checks.push(indexed.into_check("the object index tells of each data file what the table's log does"));
+    checks.push(indexed.into_check(INDEX));
     Ok(examined.report(settings, shards, uncommitted, checks))
 }
 
@@ -142,7 +152,7 @@ pub async fn audit_shared(
         "every record that the stream holds is in one batch",
         "the batches are made of the records that the stream holds, and have their events",
     );
-    checks.push(overdue.into_check("every commit message that is stored is committed in time"));
+    checks.push(overdue.into_check(MESSAGES));
     Ok(examined.report(settings, shards, uncommitted, checks))
 }
 
@@ -260,12 +270,12 @@ struct Checks {
 impl Checks {
     fn finish(self, coverage: &str, stream: &str) -> Vec<Check> {
         vec![
-            self.ledger.into_check("every ledger entry balances, and each is there once"),
-            self.rows.into_check("the tables' rows are those of the ledger, less what maintenance took out"),
-            self.files.into_check("every data file is there with its size"),
+            self.ledger.into_check(LEDGER),
+            self.rows.into_check(ROWS),
+            self.files.into_check(FILES),
             self.coverage.into_check(coverage),
             self.stream.into_check(stream),
-            self.erasures.into_check("every erasure is done, and closed in its time"),
+            self.erasures.into_check(ERASURES),
             self.redrives.into_check("as many events came again as dead letters were sent again"),
         ]
     }

@@ -1,6 +1,6 @@
 //! Compaction: the small files that batches leave become few large ones, sorted, without duplicates.
 //!
-//! A round takes the new files of a table, with the small compacted ones of the same dates that are worth it (the module `plan`),
+//! A round takes new files of a table, with the small compacted ones of the same dates that are worth it (the module `plan`),
 //! sorts their rows by `event_date` and the dataset's order, and writes files that are cut at dates. Of each event key the first
 //! arrival stays (LK-3): the earliest `ingest_time`, then the earliest `event_time`, in whatever file and on whatever date; which
 //! is the row that the de-duplicated view shows before (LK-2). Files that the round does not take are asked by their key filters
@@ -34,6 +34,7 @@ use crate::log::TableLog;
 use crate::reader::ActiveFile;
 use crate::rewrite::{Known, NewFile, Rewrite};
 use crate::upkeep::{Upkeep, blocking};
+use crate::vacuum::Counted;
 use sorter::{Merge, Sorter};
 
 pub(crate) use keys::numbers as numbers_of_keys;
@@ -52,7 +53,7 @@ const PORTION: usize = 16 * 1024;
 pub struct CompactSettings {
     /// What a compacted file is to have, in bytes. Default: 128 MiB.
     pub target_bytes: u64,
-    /// How many bytes of new files one round takes. Default: 1 GiB.
+    /// How many bytes of new files one round takes, and as many of compacted ones beside them. Default: 1 GiB.
     pub round_bytes: u64,
     /// About how many bytes of rows are sorted in memory at a time; what is more is spilled to disk. Default: 96 MiB.
     pub memory_bytes: usize,
@@ -139,13 +140,25 @@ impl Upkeep {
     /// winning. The rounds before are committed.
     pub async fn compact(&self, table: &str, least_files: usize) -> LakeResult<Vec<Compaction>> {
         let mut rounds = Vec::new();
+        while let Some(round) = self.compact_round(table, least_files).await? {
+            rounds.push(round);
+        }
+        Ok(rounds)
+    }
+
+    /// One round of [`compact`](Self::compact); `None`: there is nothing to gain.
+    ///
+    /// # Errors
+    ///
+    /// As `compact`.
+    pub async fn compact_round(&self, table: &str, least_files: usize) -> LakeResult<Option<Compaction>> {
         let mut contention = Contention::default();
         loop {
             let state = self.newest(table).await?;
             let files = state.files()?;
             let mut chosen = plan::choose(&files, &self.settings.compact, least_files);
             if chosen.is_empty() {
-                return Ok(rounds);
+                return Ok(None);
             }
             let ended = loop {
                 let others: Vec<_> = files.iter().filter(|file| !is_new(file) && !chosen.contains(file)).collect();
@@ -161,13 +174,24 @@ impl Upkeep {
                 }
             };
             match ended {
-                Some(round) => {
-                    contention = Contention::default();
-                    rounds.push(round);
-                }
+                Some(round) => return Ok(Some(round)),
                 None => contention.wait(table).await?,
             }
         }
+    }
+
+    /// The files of a table that rounds would take: the new ones, or else the many small ones. None: there is nothing to gain.
+    pub(crate) async fn to_compact(&self, table: &str, least_files: usize) -> LakeResult<Counted> {
+        let files = self.newest(table).await?.files()?;
+        let chosen = plan::choose(&files, &self.settings.compact, least_files);
+        if chosen.is_empty() {
+            return Ok(Counted::default());
+        }
+        let (new, rest): (Vec<_>, Vec<_>) = files.iter().partition(|file| is_new(file));
+        let waiting =
+            if new.is_empty() { rest.into_iter().filter(|file| chosen.contains(file)).collect() } else { new };
+        let bytes = waiting.iter().map(|file| file.size_bytes).sum();
+        Ok(Counted { files: waiting.len() as u64, bytes })
     }
 
     /// One round over these files, beside the other compacted ones of the table.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use alluvium_core::IndexEntry;
+use alluvium_core::clock::Micros;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -23,10 +24,18 @@ impl Upkeep {
     ///
     /// When there is no such table, a file is missing or damaged, or the store or the index fails.
     pub async fn index_table(&self, table: &str) -> Result<usize> {
+        self.index_table_until(table, Micros::MAX).await
+    }
+
+    /// As [`index_table`](Self::index_table), but no file is begun when that time has come: the rest is for the next time.
+    pub(crate) async fn index_table_until(&self, table: &str, until: Micros) -> Result<usize> {
         let known = self.newest(table).await?;
         let indexed = self.indexed(table).await?;
         let (mut made, mut count) = (Vec::new(), 0);
         for file in known.files()?.into_iter().filter(|file| !indexed.contains(&file.path)) {
+            if self.clock.now_micros() >= until {
+                break;
+            }
             let bytes = known.log().get_present(&file.path).await?;
             let contents = blocking(table, move || contents(bytes)).await?;
             let contents =

@@ -3,7 +3,7 @@
 //! Each dataset has a table, `dead_letters` and `ledger` are two more. One committer alone writes them with [`Lake`], in the order of
 //! the stream and one cycle after the other; several write them with [`SharedLake`], in whatever order a queue delivers.
 //! [`Upkeep`] compacts them, takes out what is too old, and deletes what nobody needs. [`LakeReader`] reads them, in any process;
-//! [`audit`] and [`audit_shared`] recompute what they say. The format is in `docs/formats/lake.md`.
+//! [`audit`], [`audit_shared`] and [`audit_stored`] recompute what they say. The format is in `docs/formats/lake.md`.
 //!
 //! Invariants held here: **LK-1** a set of record identities enters a table once, however often its message arrives. **IN-1** the
 //! position moves past a record only when every table has what it left; without positions, a message is dealt with only when
@@ -41,14 +41,16 @@ mod settings;
 mod shared;
 mod sorted;
 mod state;
+mod store_index;
 mod table;
+mod turn;
 mod upkeep;
 mod vacuum;
 mod writer;
 
 pub use audit::{
     AuditReport, AuditSettings, Check, DatasetAudit, DayAudit, RecordReader, SelectedAudit, ShardAudit, StreamCounts,
-    TableAudit, UncommittedMessage, audit, audit_shared,
+    TableAudit, UncommittedMessage, audit, audit_shared, audit_stored,
 };
 pub use compact::{CompactSettings, Compaction};
 pub use erase::{
@@ -63,7 +65,9 @@ pub use redrive::DeadLetterKeys;
 pub use retain::{Expiry, RetainSettings};
 pub use settings::LakeSettings;
 pub use shared::{Outcome, SharedCommit, SharedLake, SharedOpening};
+pub use store_index::StoreIndex;
 pub use table::TableCommit;
+pub use turn::{Left, Turn};
 pub use upkeep::{Upkeep, UpkeepSettings};
 pub use vacuum::{Counted, VacuumMode, Vacuumed};
 pub use writer::{CommitReport, Lake};

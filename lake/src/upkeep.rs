@@ -61,6 +61,14 @@ impl Upkeep {
         Self { reader, datasets, format, index, clock, spill, settings }
     }
 
+    /// The tables that it maintains, by name: those of the datasets, `dead_letters` and `ledger`.
+    pub fn tables(&self) -> Vec<String> {
+        let mut tables: Vec<_> = self.datasets.iter().map(|dataset| dataset.name.to_string()).collect();
+        tables.extend([DatasetName::dead_letters(), DatasetName::ledger()].map(|name| name.to_string()));
+        tables.sort();
+        tables
+    }
+
     /// The columns of a table that is not the ledger.
     pub(crate) fn columns(&self, table: &str) -> Result<SchemaRef> {
         if table == DatasetName::dead_letters().as_str() {

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alluvium_core::{Clock, DatasetName, Datasets};
-use alluvium_lake::{Compaction, Counted, LakeError, LakeReader, Upkeep, UpkeepSettings, VacuumMode, Vacuumed};
+use alluvium_lake::{
+    Compaction, Counted, LakeError, LakeReader, StoreIndex, Upkeep, UpkeepSettings, VacuumMode, Vacuumed,
+};
 use alluvium_transform::DataFiles;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::erasure::Eraser;
-use crate::store::StoreIndex;
 
 /// Maintains the tables of one lake, one piece of work at a time.
 pub struct Maintenance {
     upkeep: Upkeep,
-    datasets: Arc<Datasets>,
     settings: MaintenanceSettings,
     busy: Mutex<()>,
 }
@@ -72,8 +72,8 @@ impl Maintenance {
     ) -> Self {
         let format = Arc::new(DataFiles::new(datasets.clone()));
         let index = Arc::new(StoreIndex::new(store));
-        let upkeep = Upkeep::new(reader, datasets.clone(), format, index, clock, spill, settings.upkeep.clone());
-        Self { upkeep, datasets, settings, busy: Mutex::default() }
+        let upkeep = Upkeep::new(reader, datasets, format, index, clock, spill, settings.upkeep.clone());
+        Self { upkeep, settings, busy: Mutex::default() }
     }
 
     /// What maintains the tables, for other work on them.
@@ -84,14 +84,6 @@ impl Maintenance {
     /// Waits until no maintenance is under way; none begins until what it returns is dropped.
     pub(crate) async fn alone(&self) -> MutexGuard<'_, ()> {
         self.busy.lock().await
-    }
-
-    /// The tables, by name.
-    fn tables(&self) -> Vec<String> {
-        let mut tables: Vec<_> = self.datasets.iter().map(|dataset| dataset.name.to_string()).collect();
-        tables.extend([DatasetName::dead_letters(), DatasetName::ledger()].map(|name| name.to_string()));
-        tables.sort();
-        tables
     }
 
     /// Compacts one table, or all, as far as there is anything to gain; waits for work that is under way. Returns the rounds, table
@@ -106,7 +98,7 @@ impl Maintenance {
             return self.compact_table(table, LEAST_FILES).await;
         }
         let mut rounds = Vec::new();
-        for table in self.tables() {
+        for table in self.upkeep.tables() {
             rounds.extend(of_a_table(self.compact_table(&table, LEAST_FILES).await).transpose()?.unwrap_or_default());
         }
         Ok(rounds)
@@ -130,7 +122,7 @@ impl Maintenance {
             return Ok(VacuumReport { tables, messages: Counted::default() });
         }
         let mut tables = Vec::new();
-        for table in self.tables() {
+        for table in self.upkeep.tables() {
             tables.extend(of_a_table(self.vacuum_table(&table, mode, removed_for).await).transpose()?);
         }
         Ok(VacuumReport { tables, messages: self.upkeep.vacuum_messages(mode).await? })
@@ -215,7 +207,7 @@ impl Maintenance {
             tokio::time::sleep(self.settings.every).await;
             let _busy = self.busy.lock().await;
             let vacuum = vacuumed.elapsed() >= self.settings.vacuum_every;
-            for table in self.tables() {
+            for table in self.upkeep.tables() {
                 match self.look_after(&table, vacuum).await {
                     Ok(()) => drop(failed.remove(&table)),
                     Err(error) => {

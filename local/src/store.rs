@@ -6,7 +6,6 @@
 //! bytes go to a file in a staging folder, are synced, get their name by a link or rename, and the folder is synced.
 
 mod data_files;
-mod object_index;
 mod staging;
 mod upload;
 
@@ -27,7 +26,6 @@ use object_store::{
 };
 
 pub use data_files::StoreFiles;
-pub use object_index::StoreIndex;
 
 use crate::disk::Disk;
 use staging::{Publish, Staging};

@@ -13,8 +13,8 @@ use std::time::Duration;
 use alluvium_core::ports::{PortError, Stream as _};
 use alluvium_core::{Datasets, ManualClock, PutBatch, PutRecord, SequenceNumber, ShardId, ShardRange};
 use alluvium_lake::{
-    AuditReport, AuditSettings, LakeReader, LakeSettings, StreamCounts, TableAudit, Upkeep, UpkeepSettings, VacuumMode,
-    audit,
+    AuditReport, AuditSettings, LakeReader, LakeSettings, StoreIndex, StreamCounts, TableAudit, Upkeep, UpkeepSettings,
+    VacuumMode, audit,
 };
 use alluvium_local::committer::CommitterSettings;
 use alluvium_local::delivery::DeliverySettings;
@@ -23,7 +23,6 @@ use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::LogSettings;
 use alluvium_local::maintenance::MaintenanceSettings;
 use alluvium_local::pipeline::{Pipeline, PipelineSettings};
-use alluvium_local::store::StoreIndex;
 use alluvium_transform::{DataFiles, TransformSettings};
 use async_trait::async_trait;
 

@@ -206,6 +206,7 @@ def test_destroy_leaves_nothing(stage):
         "buckets": client("s3").list_buckets()["Buckets"],
         "tables": client("dynamodb").list_tables()["TableNames"],
         "queues": client("sqs").list_queues().get("QueueUrls", []),
+        "schedules": client("scheduler").list_schedules()["Schedules"],
         "streams": client("kinesis").list_streams()["StreamNames"],
         "functions": client("lambda").list_functions()["Functions"],
         "apis": client("apigatewayv2").get_apis()["Items"],

@@ -49,3 +49,15 @@ variable "statements" {
     resources = list(string)
   }))
 }
+
+variable "disk_megabytes" {
+  description = "The disk at /tmp, 512 to 10240."
+  type        = number
+  default     = 512
+}
+
+variable "reserved_concurrency" {
+  description = "So many invocations at a time are kept for it, and no more may run. -1: none are, and any number may."
+  type        = number
+  default     = -1
+}

@@ -66,3 +66,13 @@ output "commit_lag" {
   description = "How long a commit message can wait at most before it is set aside."
   value       = "${local.tries * local.hidden_seconds}s"
 }
+
+output "folder_arn" {
+  description = "The folder of the lake within its bucket, for a policy: without a slash at its end."
+  value       = "${module.bucket.arn}/${local.folder}"
+}
+
+output "tables" {
+  description = "The tables' folders, by name."
+  value       = sort(values(local.tables_all))
+}

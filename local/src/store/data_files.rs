@@ -26,7 +26,7 @@ fn parse(path: &str) -> Result<Path, PortError> {
     parsed.map_err(|error| PortError::because(Advice::Stop, format!("`{path}` is no path of an object"), error))
 }
 
-pub(super) fn failed(doing: &str, path: &Path) -> impl FnOnce(Error) -> PortError + use<> {
+fn failed(doing: &str, path: &Path) -> impl FnOnce(Error) -> PortError + use<> {
     let what = format!("cannot {doing} {path}");
     move |error| {
         let advice = match error {

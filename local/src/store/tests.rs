@@ -214,3 +214,10 @@ async fn a_folder_removed_behind_its_back_is_made_again() {
     create(&store, "table/b", b"x").await.unwrap();
     assert_eq!(listed(&store).await, ["table/b"]);
 }
+
+#[tokio::test]
+async fn the_object_index_over_it_keeps_its_contract() {
+    let bench = Bench::new();
+    let index = alluvium_lake::StoreIndex::new(Arc::new(bench.open()));
+    alluvium_core::contract::object_index::all(&index).await;
+}

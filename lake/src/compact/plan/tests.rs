@@ -82,6 +82,54 @@ fn a_round_takes_no_more_than_it_may_and_the_oldest_first() {
 }
 
 #[test]
+fn when_more_wait_than_a_round_takes_the_date_with_most_files_comes_first() {
+    let week = ["2026-01-01", "2026-01-07"];
+    let files = [
+        new(1, 2 * MIB, week),
+        new(2, 2 * MIB, TUESDAY),
+        new(3, 2 * MIB, MONDAY),
+        new(4, 2 * MIB, TUESDAY),
+        new(5, 2 * MIB, ["2026-02-01", "2026-02-01"]),
+    ];
+    let take = |round_bytes| -> Vec<&str> {
+        let settings = CompactSettings { round_bytes, ..CompactSettings::default() };
+        choose(&files, &settings, 2).into_iter().map(|file| &file.path[30..32]).collect()
+    };
+    assert_eq!(take(5 * MIB), ["01", "02"], "those of Tuesday, in the order of their commits");
+    assert_eq!(take(8 * MIB), ["01", "02", "04", "05"], "then the newest of the dates with as many of the rest");
+    assert_eq!(take(10 * MIB).len(), 5);
+    let silent = ActiveFile { stats: None, ..files[4].clone() };
+    let many: Vec<_> = (0..1_000).map(|n| new(n, MIB, MONDAY)).chain([silent]).collect();
+    let settings = CompactSettings { round_bytes: 5 * MIB, ..CompactSettings::default() };
+    assert_eq!(choose(&many, &settings, 2).len(), 5, "one that has any dates has Monday's too");
+}
+
+#[test]
+fn a_round_takes_no_more_compacted_bytes_than_new_ones_and_two_of_many_small_ones_at_the_least() {
+    let many: Vec<_> = (0..10).map(|n| file(&format!("monday-{n}.parquet"), (n + 1) * MIB, MONDAY)).collect();
+    let take = |files: &[ActiveFile], round_bytes| {
+        let settings = CompactSettings { round_bytes, ..CompactSettings::default() };
+        choose(files, &settings, 2).into_iter().map(|file| file.path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(take(&many, 6 * MIB), ["monday-0.parquet", "monday-1.parquet", "monday-2.parquet"]);
+    assert_eq!(take(&many, 1), ["monday-0.parquet", "monday-1.parquet"], "or nothing would be gained");
+    let week = file("week.parquet", 11 * MIB, ["2026-01-05", "2026-01-11"]);
+    let days: Vec<_> = (5..12)
+        .map(|day| {
+            file(
+                &format!("day-{day:02}.parquet"),
+                5 * MIB,
+                [&format!("2026-01-{day:02}"), &format!("2026-01-{day:02}")],
+            )
+        })
+        .collect();
+    let scattered = [&[week][..], &days].concat();
+    assert_eq!(take(&scattered, 17 * MIB), ["week.parquet", "day-05.parquet"], "files that share no date gain nothing");
+    let with_new = [&[new(1, 3 * MIB, MONDAY), new(2, 3 * MIB, MONDAY)][..], &many[..4]].concat();
+    assert_eq!(take(&with_new, 6 * MIB).len(), 5, "of 1, 2, 3 and 4 MiB, the first three");
+}
+
+#[test]
 fn a_file_that_does_not_say_its_dates_may_have_any() {
     let silent = ActiveFile { stats: Some(r#"{"numRecords":1}"#.to_owned()), ..new(1, MIB, MONDAY) };
     assert_eq!(days_of(&silent), i32::MIN..=i32::MAX);

@@ -9,7 +9,9 @@ use alluvium_core::{
     BatchIdentity, CommitMessage, DataFileEntry, DataFileFormat as _, Dataset, Datasets, LedgerEntry, ManualClock,
     RecordIdentity, ShardId, ShardRange,
 };
-use alluvium_lake::{Counted, Lake, LakeReader, LakeSettings, Upkeep, UpkeepSettings, VacuumMode, Vacuumed};
+use alluvium_lake::{
+    Counted, Lake, LakeReader, LakeSettings, StoreIndex, Upkeep, UpkeepSettings, VacuumMode, Vacuumed,
+};
 use alluvium_transform::DataFiles;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -17,7 +19,6 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::super::{DataFusionSql, SqlSettings};
 use super::lake::{Event, batch_of, datasets, events};
-use crate::store::StoreIndex;
 
 const TABLE: &str = "telemetry";
 

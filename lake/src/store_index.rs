@@ -1,15 +1,13 @@
-//! The object index as small objects beside the lake's tables: `_index/<table>/<file>.index`.
+//! The object index as small objects beside the lake's tables: `_index/<table>/<file>.index` (ADR 25).
 
 use std::sync::Arc;
 
 use alluvium_core::IndexEntry;
-use alluvium_core::ports::{ObjectIndex, PortError};
+use alluvium_core::ports::{Advice, ObjectIndex, PortError};
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _};
-
-use super::data_files::failed;
 
 const FOLDER: &str = "_index";
 const ENDING: &str = ".index";
@@ -38,6 +36,17 @@ impl StoreIndex {
         Ok(IndexEntry::decode(&bytes)
             .inspect_err(|error| tracing::warn!(%path, %error, "an index entry is left out"))
             .ok())
+    }
+}
+
+fn failed(doing: &str, path: &Path) -> impl FnOnce(Error) -> PortError + use<> {
+    let what = format!("cannot {doing} {path}");
+    move |error| {
+        let advice = match error {
+            Error::Generic { .. } | Error::JoinError { .. } => Advice::Retry,
+            _ => Advice::Stop,
+        };
+        PortError::because(advice, what, error)
     }
 }
 
@@ -98,21 +107,18 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use alluvium_core::contract::object_index as contract;
+    use object_store::memory::InMemory;
 
     use super::*;
-    use crate::disk::RealDisk;
-    use crate::store::SyncedStore;
 
     #[tokio::test]
     async fn it_keeps_the_contract() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(SyncedStore::open(Arc::new(RealDisk), folder.path()).unwrap());
-        contract::all(&StoreIndex::new(store)).await;
+        contract::all(&StoreIndex::new(Arc::new(InMemory::new()))).await;
     }
 
     #[tokio::test]
     async fn a_damaged_entry_counts_as_missing() {
-        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         store.put(&place("readings", "a.parquet"), "something else".into()).await.unwrap();
         assert_eq!(StoreIndex::new(store).entries("readings", None, 10).await.unwrap(), []);
     }

@@ -1,0 +1,63 @@
+//! What an invocation adds to the stage's metrics, under the names that they have on AWS.
+
+use alluvium_lake::{Compaction, Expiry, Vacuumed};
+
+/// The sums of one invocation; what it does not measure is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// `CompactedBytes`: bytes of the files that compaction replaced.
+    pub compacted_bytes: Option<u64>,
+    /// `DuplicatesRemoved`: rows that were not the first arrival of their event key.
+    pub duplicates_removed: Option<u64>,
+    /// `RowsExpired`: rows that left because they were past their retention.
+    pub rows_expired: Option<u64>,
+    /// `VacuumedBytes`: bytes of files that were deleted.
+    pub vacuumed_bytes: Option<u64>,
+    /// `AuditProblems`: sentences about what does not balance.
+    pub audit_problems: Option<u64>,
+    /// `AuditLedgerDifference`: events and rows for which the ledger does not account.
+    pub audit_ledger_difference: Option<u64>,
+    /// `MaintenanceFailures`: pieces of work that failed.
+    pub failures: u64,
+}
+
+impl Measured {
+    /// Of rounds of compaction.
+    pub fn compacted(rounds: &[Compaction]) -> Self {
+        Self {
+            compacted_bytes: Some(rounds.iter().map(|round| round.bytes_before).sum()),
+            duplicates_removed: Some(rounds.iter().map(|round| round.duplicates).sum()),
+            ..Self::default()
+        }
+    }
+
+    /// Of retention.
+    pub fn expired(tables: &[Expiry]) -> Self {
+        Self { rows_expired: Some(tables.iter().map(|table| table.rows).sum()), ..Self::default() }
+    }
+
+    /// Of vacuum.
+    pub fn vacuumed(tables: &[Vacuumed]) -> Self {
+        let bytes = |of: &Vacuumed| {
+            let Vacuumed { removed, orphans, key_filters, log_entries, .. } = of;
+            removed.bytes + orphans.bytes + key_filters.bytes + log_entries.bytes
+        };
+        Self { vacuumed_bytes: Some(tables.iter().map(bytes).sum()), ..Self::default() }
+    }
+
+    /// Logs them.
+    pub fn tell(&self, stage: &str, task: &str) {
+        tracing::info!(
+            Stage = stage,
+            task,
+            CompactedBytes = self.compacted_bytes,
+            DuplicatesRemoved = self.duplicates_removed,
+            RowsExpired = self.rows_expired,
+            VacuumedBytes = self.vacuumed_bytes,
+            AuditProblems = self.audit_problems,
+            AuditLedgerDifference = self.audit_ledger_difference,
+            MaintenanceFailures = self.failures,
+            "measured"
+        );
+    }
+}

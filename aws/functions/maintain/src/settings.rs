@@ -1,0 +1,80 @@
+//! The function's settings.
+
+use std::time::Duration;
+
+use alluvium_aws::LakeUrl;
+use alluvium_aws::function::DEFAULT_VERBOSITY;
+use alluvium_lake::{AuditSettings, CompactSettings, RetainSettings, UpkeepSettings};
+use serde::Deserialize;
+
+/// Every setting. Those that `alluvium up` has too mean what they mean in `docs/configuration.md`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[serde(default = "verbosity")]
+    pub verbosity: String,
+    /// The deployment, for whoever reads lines of several.
+    #[serde(default = "stage")]
+    pub stage: String,
+    /// The lake's root: the tables lie under it.
+    pub lake: LakeUrl,
+    #[serde(default)]
+    pub commit: Commit,
+    #[serde(default)]
+    pub maintain: Maintain,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Commit {
+    /// How long a commit message may wait in the queue; the audit finds fault with one that waits for longer.
+    #[serde(with = "alluvium_core::duration::text")]
+    pub lag: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Maintain {
+    pub compact_files: usize,
+    pub target_bytes: u64,
+    pub round_bytes: u64,
+    pub memory_bytes: usize,
+    #[serde(with = "alluvium_core::duration::optional")]
+    pub dead_letter_retention: Option<Duration>,
+}
+
+impl Default for Commit {
+    fn default() -> Self {
+        Self { lag: AuditSettings::COMMIT_WITHIN }
+    }
+}
+
+impl Default for Maintain {
+    fn default() -> Self {
+        let CompactSettings { target_bytes, memory_bytes, .. } = CompactSettings::default();
+        // A quarter of a node's round, for it has to end in a function's time, on a function's disk.
+        Self { compact_files: 16, target_bytes, round_bytes: 256 << 20, memory_bytes, dead_letter_retention: None }
+    }
+}
+
+fn verbosity() -> String {
+    DEFAULT_VERBOSITY.to_owned()
+}
+
+fn stage() -> String {
+    "local".to_owned()
+}
+
+impl Maintain {
+    /// How the tables are maintained.
+    pub fn upkeep(&self) -> UpkeepSettings {
+        UpkeepSettings {
+            compact: CompactSettings {
+                target_bytes: self.target_bytes,
+                round_bytes: self.round_bytes,
+                memory_bytes: self.memory_bytes,
+            },
+            retain: RetainSettings { dead_letters: self.dead_letter_retention },
+        }
+    }
+}

@@ -1,0 +1,158 @@
+"""Maintenance by the deployed function, beside ingest: nothing is lost, nothing comes twice, and the audits balance."""
+
+import collections
+import concurrent.futures
+import json
+import threading
+import time
+import uuid
+
+import boto3
+from botocore.config import Config
+
+from emulator import REGION
+from stage import until
+from test_2_path import send_by_http
+
+BATCHES = 6
+OF = 300
+AGAIN = 40
+
+
+def lambdas(stage):
+    """A client that waits for a function as long as it may run, and invokes once."""
+    config = Config(read_timeout=900, retries={"total_max_attempts": 1})
+    return boto3.client("lambda", endpoint_url=stage.emulator.endpoint, region_name=REGION, config=config,
+                        aws_access_key_id="test", aws_secret_access_key="test")
+
+
+def invoke(stage, event):
+    """What the function answers, and whether that is an error."""
+    answer = lambdas(stage).invoke(FunctionName=stage.out["functions"]["maintain"], Qualifier="live", Payload=json.dumps(event))
+    return json.loads(answer["Payload"].read()), "FunctionError" in answer
+
+
+def maintain(stage, task, **rest):
+    answer, failed = invoke(stage, {"task": task, **rest})
+    assert not failed and answer["task"] == task, answer
+    return answer
+
+
+def events(first, count):
+    return [{"id": f"upkeep:{n}", "source": f"upkeep-{n % 5}", "type": "reading",
+             "time": f"2026-02-{n % 9 + 1:02}T12:00:00Z", "data": {"value": n}} for n in range(first, first + count)]
+
+
+def objects(stage, prefix):
+    bucket, _, folder = stage.out["lake_url"].removeprefix("s3://").partition("/")
+    return stage.objects(bucket, f"{folder}/{prefix}")
+
+
+def last_audit(stage):
+    bucket, _, folder = stage.out["lake_url"].removeprefix("s3://").partition("/")
+    found = stage.emulator.client("s3").get_object(Bucket=bucket, Key=f"{folder}/_audit/last.json")
+    return json.loads(found["Body"].read())
+
+
+def test_a_backlog_is_compacted_and_every_reading_is_still_there(stage):
+    before = stage.rows("telemetry")
+    files = len(stage.table("telemetry").file_uris())
+    answer = maintain(stage, "compact")
+    assert answer["left"] == []
+    rounds = [round for round in answer["done"] if round["table"] == "telemetry"]
+    assert sum(round["files_before"] for round in rounds) >= files
+    after = stage.rows("telemetry")
+    assert len(stage.table("telemetry").file_uris()) < files
+    ids = lambda table: collections.Counter(zip(table["source"].to_pylist(), table["event_id"].to_pylist(), table["owner"].to_pylist()))
+    assert set(ids(after)) == set(ids(before)) and max(ids(after).values()) == 1, "each event key is there once"
+    assert maintain(stage, "compact")["done"] == [], "there is nothing more to gain"
+
+
+def test_maintenance_beside_ingest_loses_nothing_and_doubles_nothing(stage):
+    writer = stage.token("plant", "data.write")
+    done = threading.Event()
+
+    def ingest():
+        try:
+            for batch in range(BATCHES):
+                # The last of the batch before are sent again, as a producer does that missed an answer.
+                first = max(0, batch * OF - AGAIN)
+                send_by_http(stage, writer, events(first, (batch + 1) * OF - first))
+                stage.deliver()
+        finally:
+            done.set()
+
+    def keep_up(tasks):
+        counts = collections.Counter()
+        while True:
+            last = done.is_set()
+            for task in tasks:
+                answer = maintain(stage, task)
+                counts[task] += len(answer.get("done", []))
+                assert answer.get("problems", []) == [], answer
+            if last:
+                return counts
+
+    with concurrent.futures.ThreadPoolExecutor(3) as threads:
+        working = [threads.submit(ingest), threads.submit(keep_up, ["compact", "retain"]),
+                   threads.submit(keep_up, ["compact", "vacuum", "audit"])]
+        _, one, two = [work.result() for work in working]
+    assert one["compact"] + two["compact"] > 0, "the tables were compacted while events came in"
+
+    stage.committed()
+    until(lambda: maintain(stage, "compact")["done"] == [], "compaction comes to its end")
+    table = stage.rows("telemetry").to_pylist()
+    found = sorted((row["value"], row["source"], row["event_id"]) for row in table if row["event_id"].startswith("upkeep:"))
+    assert found == sorted((float(n), f"upkeep-{n % 5}", f"upkeep:{n}") for n in range(BATCHES * OF))
+    report = stage.audit()
+    assert all(check["passed"] for check in report["checks"]), report
+
+
+def test_the_audit_by_schedule_balances_and_is_kept(stage):
+    # The ledger copies what maintenance did with the next batch.
+    send_by_http(stage, stage.token("plant", "data.write"), events(BATCHES * OF, 1))
+    stage.deliver()
+    stage.committed()
+    answer = maintain(stage, "audit")
+    assert (answer["balances"], answer["problems"]) == (True, [])
+    kept = last_audit(stage)
+    assert kept["balances"] is True and all(check["passed"] for check in kept["checks"])
+    [telemetry] = [dataset for dataset in kept["datasets"] if dataset["dataset"] == "telemetry"]
+    assert telemetry["duplicates"] == (BATCHES - 1) * AGAIN
+    # Folders that begin with `_` are no tables.
+    assert {table["table"] for table in kept["tables"]} >= {"ledger", "telemetry"}
+    assert not any(table["table"].startswith("_") for table in kept["tables"])
+
+
+def test_vacuum_deletes_nothing_that_is_younger_than_its_time(stage):
+    before = [key for key in objects(stage, "") if not key.endswith(".index")]
+    answer = maintain(stage, "vacuum")
+    assert all(table["removed"]["files"] == table["orphans"]["files"] == 0 for table in answer["done"]), answer
+    assert set(before) <= set(objects(stage, ""))
+    # The object index is completed by it: an entry for each file, in the lake itself.
+    active = {uri.rsplit("/", 1)[1] for uri in stage.table("telemetry").file_uris()}
+    entries = {key.rsplit("/", 1)[1].removesuffix(".index") for key in objects(stage, "_index/telemetry/")}
+    assert active <= entries
+
+
+def test_a_wrong_event_is_told_what_would_be_right(stage):
+    for event, says in [({"task": "tidy"}, "retain, vacuum or audit"), ({"task": "compact", "dataset": "nothing"}, "telemetry")]:
+        answer, failed = invoke(stage, event)
+        assert failed and says in answer["errorMessage"], answer
+
+
+def test_a_schedule_calls_the_function_with_its_task(stage):
+    """As Terraform made them, but that this one comes once and now."""
+    scheduler = stage.emulator.client("scheduler")
+    group = f"{stage.out['functions']['maintain']}"
+    made = scheduler.get_schedule(GroupName=group, Name=group.replace("maintain", "audit"))
+    assert made["State"] == "DISABLED", "the tests call the function themselves"
+    before = last_audit(stage)["at"]
+    now = time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime())
+    name = f"once-{uuid.uuid4().hex[:8]}"
+    scheduler.create_schedule(GroupName=group, Name=name, ScheduleExpression=now, FlexibleTimeWindow={"Mode": "OFF"},
+                              Target={key: made["Target"][key] for key in ("Arn", "RoleArn", "Input")})
+    try:
+        until(lambda: last_audit(stage)["at"] > before, "the schedule has had the lake audited")
+    finally:
+        scheduler.delete_schedule(GroupName=group, Name=name)
