@@ -25,6 +25,12 @@ pub use caller::caller;
 /// What the variables of settings begin with.
 const PREFIX: &str = "ALLUVIUM_";
 
+/// The variable that names the stage. It is no setting: every function has it, and only what it reports bears it.
+const STAGE: &str = "ALLUVIUM_STAGE";
+
+/// The stage of a function that nobody told of one.
+const NO_STAGE: &str = "local";
+
 /// The folder of the package that holds the schemas.
 const DATASETS: &str = "datasets";
 
@@ -51,8 +57,14 @@ pub enum StartError {
 ///
 /// Names each variable that is unknown, missing or wrong.
 pub fn settings<S: DeserializeOwned>() -> Result<S, StartError> {
-    let settings = Figment::from(Env::prefixed(PREFIX).split("__")).extract();
+    let stage = STAGE.strip_prefix(PREFIX).expect("it begins as every variable does");
+    let settings = Figment::from(Env::prefixed(PREFIX).ignore(&[stage]).split("__")).extract();
     settings.map_err(|errors| StartError::Settings(explain(errors)))
+}
+
+/// The stage whose function this is, for [`Metrics`](crate::Metrics).
+pub fn stage() -> String {
+    Env::var(STAGE).filter(|stage| !stage.is_empty()).unwrap_or_else(|| NO_STAGE.to_owned())
 }
 
 /// The error for the setting `key`, such as `hot.margin`, whose value is of the right kind and cannot be used all the same.

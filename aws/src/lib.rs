@@ -14,6 +14,7 @@ mod error;
 pub mod function;
 pub mod kinesis;
 pub mod lambda;
+pub mod metrics;
 pub mod retry;
 pub mod s3;
 pub mod secret;
@@ -21,6 +22,7 @@ pub mod sqs;
 #[cfg(feature = "store")]
 pub mod store;
 mod timer;
+pub mod trace;
 
 pub use athena::{AthenaSettings, AthenaSql};
 pub use destination::{FirehoseDestination, KinesisDestination};
@@ -28,6 +30,7 @@ pub use dynamo::{DynamoHotIndex, SETTLE};
 pub use error::port_error;
 pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;
+pub use metrics::Metrics;
 pub use retry::Retries;
 pub use s3::{LakeUrl, S3DataFiles};
 pub use secret::Secret;
