@@ -11,6 +11,7 @@ pub mod config;
 mod destination;
 mod dynamo;
 mod error;
+mod fields;
 pub mod function;
 pub mod kinesis;
 pub mod lambda;

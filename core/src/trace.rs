@@ -15,6 +15,11 @@ use serde::{Deserialize, Serialize};
 /// The most traces that are followed out of one batch: the first ones, by record. Our own.
 pub const BATCH_TRACES: usize = 8;
 
+/// The target of spans that are steps of a request's or a batch's way: an entry point may show what each took. At `debug`, so that a log
+/// has none of them. A field `of` becomes part of the step's name, such as the table of a commit; one that is called `fault` and true says
+/// that the step failed.
+pub const STEP: &str = "alluvium::step";
+
 /// Bytes of the text.
 const TEXT_BYTES: usize = 55;
 
