@@ -30,14 +30,14 @@ use crate::trace::{Daemon, INVOCATION, Steps};
 /// What the variables of settings begin with.
 const PREFIX: &str = "ALLUVIUM_";
 
-/// The variable that names the stage. It is no setting: every function has it, and only what it reports bears it.
-const STAGE: &str = "ALLUVIUM_STAGE";
-
-/// The stage of a function that nobody told of one.
-const NO_STAGE: &str = "local";
+/// Which stage it is: every function has this variable, as a dimension of its metrics. It is no setting of any one.
+const STAGE: &str = "stage";
 
 /// The folder of the package that holds the schemas.
 const DATASETS: &str = "datasets";
+
+/// The stage of a function that nobody told of one.
+const NO_STAGE: &str = "local";
 
 /// What is logged when no setting says so.
 pub const DEFAULT_VERBOSITY: &str = "info";
@@ -62,14 +62,13 @@ pub enum StartError {
 ///
 /// Names each variable that is unknown, missing or wrong.
 pub fn settings<S: DeserializeOwned>() -> Result<S, StartError> {
-    let stage = STAGE.strip_prefix(PREFIX).expect("it begins as every variable does");
-    let settings = Figment::from(Env::prefixed(PREFIX).ignore(&[stage]).split("__")).extract();
+    let settings = Figment::from(Env::prefixed(PREFIX).ignore(&[STAGE]).split("__")).extract();
     settings.map_err(|errors| StartError::Settings(explain(errors)))
 }
 
 /// The stage whose function this is, for [`Metrics`](crate::Metrics).
 pub fn stage() -> String {
-    Env::var(STAGE).filter(|stage| !stage.is_empty()).unwrap_or_else(|| NO_STAGE.to_owned())
+    Env::var(&variable(STAGE)).filter(|stage| !stage.is_empty()).unwrap_or_else(|| NO_STAGE.to_owned())
 }
 
 /// The error for the setting `key`, such as `hot.margin`, whose value is of the right kind and cannot be used all the same.

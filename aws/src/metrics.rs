@@ -27,7 +27,7 @@ use alluvium_core::clock::Micros;
 use lambda_runtime::Context;
 use serde_json::{Map, Value, json};
 
-use crate::trace::TraceHeader;
+use crate::trace::{self, TraceHeader};
 
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "Alluvium";
@@ -64,6 +64,12 @@ struct Measure {
 enum Values {
     Sum(i64),
     Each(Vec<f64>),
+}
+
+/// Adds to a number of the invocation under way, for those who do not have its [`Metrics`]: an adapter deep within. Outside of an
+/// invocation it does nothing.
+pub fn note(name: &'static str, things: u64) {
+    trace::with_current(|_, invocation| invocation.note(name, things));
 }
 
 /// Reports to the whole and to one value of a dimension; see [`Metrics::with`].
@@ -118,6 +124,19 @@ impl Metrics {
         self
     }
 
+    /// A request was answered with this status.
+    pub fn request(&mut self, status: u16) -> &mut Self {
+        let class = match status {
+            200..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            500..600 => "5xx",
+            _ => OTHER,
+        };
+        self.with("Status", class).count("Requests", 1);
+        self
+    }
+
     /// Reports what belongs to a value of a dimension, such as a dataset. It counts for the whole too.
     pub fn with(&mut self, dimension: &'static str, value: &str) -> Part<'_> {
         let of_dimension = || self.parts.keys().filter(|(other, _)| *other == dimension);
@@ -125,6 +144,16 @@ impl Metrics {
         let value = if is_known || of_dimension().count() < MOST_VALUES { value } else { OTHER };
         let part = self.parts.entry((dimension, value.to_owned())).or_default();
         Part { whole: &mut self.whole, part }
+    }
+
+    /// Takes in what was noted for the invocation under way, see [`note`].
+    pub fn take_noted(&mut self) -> &mut Self {
+        trace::with_current(|_, invocation| {
+            for (name, things) in invocation.take_noted() {
+                self.count(name, things);
+            }
+        });
+        self
     }
 
     /// The lines, as of this time; none when nothing was reported.
@@ -137,8 +166,10 @@ impl Metrics {
         .collect()
     }
 
-    /// Writes the lines to standard output, where Lambda takes them up. A line that cannot be written is lost, and does no other harm.
-    pub fn flush(self, at: Micros) {
+    /// Writes the lines to standard output, where Lambda takes them up, what was noted included. A line that cannot be written is lost,
+    /// and does no other harm.
+    pub fn flush(mut self, at: Micros) {
+        self.take_noted();
         let mut out = std::io::stdout().lock();
         for line in self.lines(at) {
             let _ = out.write_all(format!("{line}\n").as_bytes());

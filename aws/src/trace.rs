@@ -35,10 +35,10 @@ pub use daemon::Daemon;
 pub use header::TraceHeader;
 pub use steps::Steps;
 
+pub(crate) use invocation::Invocation;
 pub(crate) use steps::{INVOCATION, invocation_of};
 
 use document::Document;
-use invocation::Invocation;
 
 /// What a request is followed by: the first invocation that works on its records has the request's own segment before it, each further
 /// one the segment of the invocation before.
@@ -93,7 +93,7 @@ fn segment_of(stage: Stage, parent: &TraceParent, batch: &str) -> String {
     document::id_of(&format!("{stage:?} {parent} {batch}"))
 }
 
-fn with_current(tell: impl FnOnce(&Steps, &Invocation)) {
+pub(crate) fn with_current(tell: impl FnOnce(&Steps, &Invocation)) {
     Span::current().with_subscriber(|(id, subscriber)| {
         let steps = subscriber.downcast_ref::<Steps>();
         let span = subscriber.downcast_ref::<Registry>().and_then(|registry| registry.span(id));

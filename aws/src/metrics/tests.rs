@@ -139,3 +139,16 @@ fn a_dimension_has_no_more_values_than_may_be_paid_for() {
     );
     assert_eq!((lines.len(), &lines[0]["Events"]), (1 + MOST_VALUES + 1 + 1, &json!(151)));
 }
+
+#[test]
+fn a_request_is_counted_by_the_class_of_its_status() {
+    let mut metrics = Metrics::new("dev");
+    for status in [200, 202, 304, 404, 500, 599, 99, 600] {
+        metrics.request(status);
+    }
+    let lines = lines(&metrics);
+    let of = |class: &str| lines.iter().find(|line| line["Status"] == class).map(|line| line["Requests"].clone());
+    let counted: Vec<_> = ["2xx", "3xx", "4xx", "5xx", "other"].into_iter().map(of).collect();
+    assert_eq!(counted, [2, 1, 1, 2, 2].map(|requests| Some(json!(requests))));
+    assert_eq!(lines[0]["Requests"], 8);
+}

@@ -1,5 +1,6 @@
 //! One invocation, as its spans know it.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use alluvium_core::clock::Micros;
@@ -19,11 +20,13 @@ pub(crate) struct Invocation {
     begun: Micros,
     /// Those that have ended.
     steps: Mutex<Vec<Document>>,
+    /// What was noted for its metrics.
+    noted: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Invocation {
     pub(super) fn new(request_id: String, header: Option<TraceHeader>, begun: Micros) -> Self {
-        Self { request_id, header, begun, steps: Mutex::default() }
+        Self { request_id, header, begun, steps: Mutex::default(), noted: Mutex::default() }
     }
 
     /// Lambda's id of it, by which its log and Lambda's own lines are told.
@@ -33,6 +36,16 @@ impl Invocation {
 
     pub(crate) fn header(&self) -> Option<&TraceHeader> {
         self.header.as_ref()
+    }
+
+    /// Adds to a number that its metrics are to have.
+    pub(crate) fn note(&self, name: &'static str, things: u64) {
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += things;
+    }
+
+    /// What was noted since this was last asked.
+    pub(crate) fn take_noted(&self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn ended(&self, step: Document) {

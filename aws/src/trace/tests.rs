@@ -221,3 +221,23 @@ async fn the_runtime_says_whose_invocation_it_is_whatever_the_verbosity() {
         assert_eq!(world.documents()[0]["name"], "store");
     }
 }
+
+#[test]
+fn what_is_noted_deep_within_is_in_the_metrics_of_its_invocation_alone() {
+    let world = World::at("info");
+    tracing::dispatcher::with_default(&world.subscriber, || {
+        crate::metrics::note("HotThrottled", 1);
+        let of = |chunks| {
+            invocation_span("request-1", None).in_scope(|| {
+                let step = tracing::debug_span!(target: STEP, "store hot");
+                step.in_scope(|| crate::metrics::note("HotThrottled", chunks));
+                crate::metrics::note("HotThrottled", 1);
+                let mut metrics = crate::Metrics::new("dev");
+                let lines = metrics.take_noted().lines(BEGUN);
+                assert_eq!(metrics.take_noted().lines(BEGUN), lines, "taken once");
+                serde_json::from_str::<Value>(&lines[0]).unwrap()["HotThrottled"].clone()
+            })
+        };
+        assert_eq!((of(7), of(2)), (json!(8), json!(3)));
+    });
+}
