@@ -12,6 +12,7 @@ import pytest
 import metrics
 from emulator import Emulator
 from function import Daemon, Function
+from stage import ROOT
 
 SENT = [{"source": "kitchen", "value": 21.5}, {"source": "kitchen", "value": 22.5}, {"source": "cellar"}]
 REQUEST = "1-5759e988-bd862e3fe1be46a994272793"
@@ -145,6 +146,12 @@ def test_every_metric_line_is_by_the_specification(path):
         assert said.metrics, said.name
         for line in said.metrics:
             metrics.check(line)
+
+
+def test_every_metric_is_documented(path):
+    documented = (ROOT / "docs/metrics.md").read_text()
+    names = {name for said in functions(path) for (name, *_) in said.values}
+    assert [name for name in sorted(names) if f"`{name}`" not in documented] == []
 
 
 def test_metrics_are_what_was_sent_and_became_of_it(path):
