@@ -85,8 +85,8 @@ impl Handler {
         report::received(metrics, batch);
         let oldest = batch.records.iter().map(|record| record.arrival).min();
         let begun = Instant::now();
-        let step = debug_span!(target: STEP, "transform", records = batch.records.len());
-        let output = step.in_scope(|| self.transform.run_invocation(&invocation))?;
+        let output = debug_span!(target: STEP, "transform", records = batch.records.len())
+            .in_scope(|| self.transform.run_invocation(&invocation))?;
         metrics.millis("TransformMilliseconds", begun.elapsed());
         let storing =
             UntilDeadline { retries: &self.retries, deadline: deadline - SPARE, chunks: output.chunks.len() as u64 };
