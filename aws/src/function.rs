@@ -4,23 +4,28 @@
 //! unknown one is refused by name, and so is one that is missing or of the wrong kind.
 
 mod caller;
+mod lines;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use alluvium_core::Datasets;
 use alluvium_core::dataset::DatasetsError;
+use alluvium_core::{Datasets, SystemClock};
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::Env;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use tracing::Level;
-use tracing_subscriber::filter::filter_fn;
+use tracing::{Dispatch, Level};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 pub use caller::caller;
+
+use crate::trace::{Daemon, INVOCATION, Steps};
 
 /// What the variables of settings begin with.
 const PREFIX: &str = "ALLUVIUM_";
@@ -30,6 +35,9 @@ const STAGE: &str = "stage";
 
 /// The folder of the package that holds the schemas.
 const DATASETS: &str = "datasets";
+
+/// The stage of a function that nobody told of one.
+const NO_STAGE: &str = "local";
 
 /// What is logged when no setting says so.
 pub const DEFAULT_VERBOSITY: &str = "info";
@@ -58,6 +66,11 @@ pub fn settings<S: DeserializeOwned>() -> Result<S, StartError> {
     settings.map_err(|errors| StartError::Settings(explain(errors)))
 }
 
+/// The stage whose function this is, for [`Metrics`](crate::Metrics).
+pub fn stage() -> String {
+    Env::var(&variable(STAGE)).filter(|stage| !stage.is_empty()).unwrap_or_else(|| NO_STAGE.to_owned())
+}
+
 /// The error for the setting `key`, such as `hot.margin`, whose value is of the right kind and cannot be used all the same.
 pub fn wrong_setting(key: &str, problem: impl std::fmt::Display) -> StartError {
     StartError::Settings(format!("{}: {problem}", variable(key)))
@@ -76,23 +89,42 @@ pub fn datasets(default_dataset: Option<&str>) -> Result<Datasets, StartError> {
 /// Crates that would log whole events at `trace`, tokens and bodies in them.
 const TALKATIVE: [&str; 3] = ["aws_smithy_runtime", "lambda_http", "lambda_runtime"];
 
-/// Begins to log: JSON, a line each, to standard output. `verbosity` is a level or a filter such as `info,alluvium_aws=debug`. What
-/// would show an event is never logged, whatever it says.
+/// Begins to log, to standard output, and to trace, as [`subscriber`] does.
 ///
 /// # Errors
 ///
-/// When it is neither.
+/// When `verbosity` cannot be used.
 pub fn log(verbosity: &str) -> Result<(), StartError> {
+    let daemon = Env::var("AWS_XRAY_DAEMON_ADDRESS").and_then(|address| Daemon::at(&address));
+    let name = Env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "alluvium".to_owned());
+    let subscriber = subscriber(verbosity, Steps::new(&name, daemon, Arc::new(SystemClock)), std::io::stdout)?;
+    // In a test, another one may have begun before.
+    let _ = subscriber.try_init();
+    Ok(())
+}
+
+/// What takes a function's log, JSON, a line each, and its steps. `verbosity` is a level or a filter such as `info,alluvium_aws=debug`. What
+/// would show an event is never logged, whatever it says; whose invocation a line is of always is.
+///
+/// # Errors
+///
+/// When `verbosity` is neither.
+pub fn subscriber<W>(verbosity: &str, steps: Steps, out: W) -> Result<Dispatch, StartError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_new(verbosity).map_err(|error| {
         wrong_setting("verbosity", format!("{error}; expected `info` or `info,alluvium_aws=debug`"))
     })?;
     let shows_no_event = filter_fn(|line| {
         *line.level() <= Level::INFO || !TALKATIVE.iter().any(|talkative| line.target().starts_with(talkative))
     });
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_filter(shows_no_event);
-    // In a test, another one may have begun before.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
-    Ok(())
+    let invocations = format!("{INVOCATION}=info").parse().expect("a module and a level are a directive");
+    let lines = tracing_subscriber::fmt::layer().event_format(lines::Lines).with_writer(out);
+    let registry = tracing_subscriber::registry()
+        .with(steps.with_filter(filter_fn(Steps::wants)))
+        .with(lines.with_filter(shows_no_event.and(filter.add_directive(invocations))));
+    Ok(registry.into())
 }
 
 /// Reads a text that looks like a number all the same: figment takes a variable's `12345` for one.

@@ -31,6 +31,8 @@ use alluvium_core::ports::{CommitQueue, DataFiles, HotIndex, PortError};
 use async_trait::async_trait;
 use futures::future::try_join_all;
 
+use crate::metrics;
+
 pub use drain::{Drain, Drained};
 pub use pace::Pace;
 pub use parcel::FOLDER;
@@ -119,8 +121,9 @@ impl HotIndex for LevelledHotIndex {
         let parcels = Parcel::pack(refused);
         let count = parcels.len();
         try_join_all(parcels.into_iter().map(|parcel| self.take(parcel))).await?;
+        metrics::note("HotThrottled", throttled as u64);
+        metrics::note("HotLevelled", throttled as u64);
         tracing::warn!(
-            HotThrottled = throttled,
             HotLevelled = throttled,
             parcels = count,
             "the hot index is throttled; chunks wait in the buffer"

@@ -11,12 +11,14 @@ pub mod config;
 mod destination;
 mod dynamo;
 mod error;
+mod fields;
 pub mod function;
 pub mod kinesis;
 pub mod lambda;
 pub mod levelled;
 #[cfg(feature = "operate")]
 pub mod parameters;
+pub mod metrics;
 pub mod retry;
 pub mod s3;
 pub mod secret;
@@ -24,6 +26,7 @@ pub mod sqs;
 #[cfg(feature = "store")]
 pub mod store;
 mod timer;
+pub mod trace;
 
 pub use athena::{AthenaSettings, AthenaSql};
 pub use destination::{FirehoseDestination, KinesisDestination};
@@ -32,6 +35,7 @@ pub use error::port_error;
 pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;
 pub use levelled::LevelledHotIndex;
+pub use metrics::Metrics;
 pub use retry::Retries;
 pub use s3::{LakeUrl, S3DataFiles};
 pub use secret::Secret;

@@ -5,9 +5,11 @@ use std::time::Duration;
 use alluvium_core::ports::{CommitQueue, Delivery, PortError};
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
 use tokio::time::Instant;
 
 use crate::error::port_error;
+use crate::trace;
 
 /// The most messages of one call. Amazon Simple Queue Service API Reference, `ReceiveMessage`.
 const CALL_MESSAGES: usize = 10;
@@ -17,7 +19,8 @@ const LONG_POLL: Duration = Duration::from_secs(10);
 /// A wait too long for the clock is as good as this one.
 const NO_END: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A standard queue: it delivers at least once, in no order, and is never full.
+/// A standard queue: it delivers at least once, in no order, and is never full. What an invocation enqueues bears its trace (AWS X-Ray
+/// Developer Guide, "Amazon SQS and AWS X-Ray"), so that X-Ray links the invocation that takes it to this one.
 #[derive(Debug, Clone)]
 pub struct SqsCommitQueue {
     client: Client,
@@ -59,7 +62,13 @@ impl SqsCommitQueue {
 #[async_trait]
 impl CommitQueue for SqsCommitQueue {
     async fn enqueue(&self, path: &str) -> Result<(), PortError> {
-        let sent = self.client.send_message().queue_url(&self.url).message_body(path).send().await;
+        let send = self.client.send_message().queue_url(&self.url).message_body(path);
+        let header = trace::header().and_then(|header| text_attribute(header.to_string()));
+        let sent = match header {
+            Some(header) => send.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, header),
+            None => send,
+        };
+        let sent = sent.send().await;
         sent.map(drop).map_err(|error| port_error(format!("cannot enqueue `{path}` in {}", self.url), error))
     }
 
@@ -96,4 +105,8 @@ impl CommitQueue for SqsCommitQueue {
         let deleted = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt).send().await;
         deleted.map(drop).map_err(|error| port_error(format!("cannot remove a message of {}", self.url), error))
     }
+}
+
+fn text_attribute(text: String) -> Option<MessageSystemAttributeValue> {
+    MessageSystemAttributeValue::builder().data_type("String").string_value(text).build().ok()
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::BatchIdentity;
 use crate::ledger::{LedgerEntry, ShardRange};
+use crate::trace::{BATCH_TRACES, TraceParent};
 
 /// The folder, beside the tables, that holds commit messages.
 pub const MESSAGES_FOLDER: &str = "_commits";
@@ -40,6 +41,10 @@ pub struct CommitMessage {
     pub files: Vec<DataFileEntry>,
     /// What became of the events, one entry per dataset that received any, by dataset.
     pub ledger: Vec<LedgerEntry>,
+    /// Sampled traces of requests whose records are in the batch, the first [`BATCH_TRACES`] of them; a release that does not know
+    /// them passes them over, and nothing depends on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<TraceParent>,
 }
 
 /// Bytes that are no commit message.
@@ -61,7 +66,14 @@ impl CommitMessage {
         files: Vec<DataFileEntry>,
         ledger: Vec<LedgerEntry>,
     ) -> Self {
-        Self { version: VERSION, batch, covers, files, ledger }
+        Self { version: VERSION, batch, covers, files, ledger, traces: Vec::new() }
+    }
+
+    /// The same message, of a batch that holds records of these requests; more than [`BATCH_TRACES`] are left out.
+    #[must_use]
+    pub fn with_traces(mut self, traces: impl IntoIterator<Item = TraceParent>) -> Self {
+        self.traces = traces.into_iter().take(BATCH_TRACES).collect();
+        self
     }
 
     /// Where it is stored, under the lake's root.
@@ -91,3 +103,6 @@ impl CommitMessage {
         Ok(serde_json::from_slice(bytes)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

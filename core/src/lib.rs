@@ -41,6 +41,7 @@ pub mod ports;
 pub mod problem;
 pub mod record;
 pub mod report;
+pub mod trace;
 
 pub use caller::{Caller, EVERYBODY, OtherOwner, Role, Roles, Whose};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -56,3 +57,4 @@ pub use origin::{DeadLetterId, Origin};
 pub use problem::Problem;
 pub use record::{DeliveryBatch, PutBatch, PutRecord, StreamRecord};
 pub use report::{Report, ReportName, Window, Windows};
+pub use trace::TraceParent;

@@ -46,7 +46,8 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 /// How much of it, in bodies of the largest size.
 const DISCARD_BODIES: usize = 4;
 
-/// What a request is answered with when all of its events are in the stream: the body of a 202.
+/// What a request is answered with when all of its events are in the stream: the body of a 202. The response has it among its
+/// extensions too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Acceptance {
     /// The dataset that the route named.
@@ -154,7 +155,11 @@ impl Gateway {
     async fn answer(&self, dataset: &str, request: Request) -> Response {
         let (parts, mut body) = request.into_parts();
         let response = match self.receive(dataset, &parts, &mut body).await {
-            Ok(acceptance) => (StatusCode::ACCEPTED, Json(acceptance)).into_response(),
+            Ok(acceptance) => {
+                let mut response = (StatusCode::ACCEPTED, Json(&acceptance)).into_response();
+                response.extensions_mut().insert(acceptance);
+                response
+            }
             Err(rejection) => {
                 if rejection.leaves_body_unread() {
                     let limit = DISCARD_BODIES * self.shared.settings.body_bytes;

@@ -64,7 +64,7 @@ pub use recovery::{LakeRecovery, SetAside};
 pub use redrive::DeadLetterKeys;
 pub use retain::{Expiry, RetainSettings};
 pub use settings::LakeSettings;
-pub use shared::{Outcome, SharedCommit, SharedLake, SharedOpening};
+pub use shared::{CommittedBatch, Outcome, SharedCommit, SharedLake, SharedOpening};
 pub use store_index::StoreIndex;
 pub use table::TableCommit;
 pub use turn::{Left, Turn};

@@ -22,15 +22,17 @@ use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::ledger_columns;
+use alluvium_core::trace::STEP;
 use alluvium_core::{Clock, CommitMessage, DataFileFormat, DatasetName, Datasets};
 use futures::future::try_join_all;
 use object_store::ObjectStore;
 use serde::Serialize;
+use tracing::Instrument as _;
 use url::Url;
 
 pub(crate) use messages::read_all;
 pub(crate) use round::notes;
-pub use round::{Outcome, SharedCommit};
+pub use round::{CommittedBatch, Outcome, SharedCommit};
 
 use crate::ages::{MOST_IDLE, micros};
 use crate::columns;
@@ -204,14 +206,20 @@ impl SharedLake {
         for (name, table) in &mut self.tables {
             let plan = |table: &Table| Ok(batch::plan(round.batches(), table, now));
             let files: Vec<_> = round.batches().iter().filter_map(|batch| batch.file_for(name)).collect();
-            let appended = table.append(&mut self.screener, &files, plan, now).await?;
+            let append = table.append(&mut self.screener, &files, plan, now);
+            // A table that gets no file has nothing to be waited for.
+            let appended = match files.len() {
+                0 => append.await?,
+                files => append.instrument(tracing::debug_span!(target: STEP, "commit", of = name, files)).await?,
+            };
             if let Some(appended) = appended {
                 round.appended(name, &appended);
             }
         }
         // Once more: whoever looks last, of several that end at about the same time, sees the parts of all, and copies them.
         self.catch_up(now).await?;
-        round.copied(self.ledger.append(copying::plan, &mut self.tables, now).await?);
+        let step = tracing::debug_span!(target: STEP, "commit", of = "ledger");
+        round.copied(self.ledger.append(copying::plan, &mut self.tables, now).instrument(step).await?);
         for table in self.tables.values_mut().chain([&mut self.ledger.table]) {
             table.checkpoint_if_due_to_all(self.settings.checkpoint_every.get()).await;
         }

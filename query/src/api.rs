@@ -132,6 +132,13 @@ fn after_request(request: RecordsRequest, after: After) -> AfterRequest {
     AfterRequest { dataset, owner, source, after, limit, columns }
 }
 
+/// Among the extensions of every answer with records, for who counts answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completeness {
+    /// As the answer says it: whether no record can be missing.
+    pub complete: bool,
+}
+
 /// Records, and what there is to say of them.
 struct Answer {
     rows: RecordBatch,
@@ -160,7 +167,9 @@ impl Answer {
         };
         let Self { next, parameter, complete, .. } = self;
         let beside = Beside { next: next.as_deref(), parameter, complete: Some(*complete), query };
-        Ok(format.response(body, &beside).expect("a cursor is base64url"))
+        let mut response = format.response(body, &beside).expect("a cursor is base64url");
+        response.extensions_mut().insert(Completeness { complete: *complete });
+        Ok(response)
     }
 }
 

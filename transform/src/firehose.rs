@@ -152,7 +152,7 @@ impl Invocation {
         Ok(Self { batch: DeliveryBatch { records }, unreadable, response })
     }
 
-    /// The records, in the order of the event, without their partition keys. One that has no bytes holds what was sent instead:
+    /// The records, in the order of the event, without their partition keys but for those that are traces. One that has no bytes holds what was sent instead:
     /// [`Transform::run_invocation`](crate::Transform::run_invocation) knows, [`Transform::run`](crate::Transform::run) does
     /// not.
     pub fn batch(&self) -> &DeliveryBatch {

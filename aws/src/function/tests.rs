@@ -58,6 +58,16 @@ fn the_stage_is_told_to_every_function_and_a_setting_of_none() {
 }
 
 #[test]
+fn the_stage_is_no_setting_and_local_without_the_variable() {
+    let variables = [("ALLUVIUM_HOT__TABLE", "t"), ("ALLUVIUM_HOT__MARGIN", "1h"), ("ALLUVIUM_STAGE", "dev")];
+    with(&variables, |settings| {
+        assert!(settings.is_ok(), "{settings:?}");
+        assert_eq!(stage(), "dev");
+    });
+    with(&variables[..2], |_| assert_eq!(stage(), "local"));
+}
+
+#[test]
 fn a_text_may_look_like_a_number() {
     for value in ["69234237810729019", "0", "1a", "a b"] {
         let variables = [("ALLUVIUM_HOT__TABLE", "t"), ("ALLUVIUM_HOT__MARGIN", "1h"), ("ALLUVIUM_VERBOSITY", value)];

@@ -2,7 +2,8 @@
 
 use alluvium_core::envelope::{EnvelopeHeader, EnvelopeWriter};
 use alluvium_core::identity::idempotent_event_id;
-use alluvium_core::{PutBatch, PutRecord};
+use alluvium_core::record::hash_key;
+use alluvium_core::{PutBatch, PutRecord, TraceParent};
 
 use super::rejection::Rejection;
 use super::settings::GatewaySettings;
@@ -25,6 +26,8 @@ pub(crate) struct Framed {
 pub(crate) struct Framing {
     framed: Framed,
     header: EnvelopeHeader,
+    /// The request's trace, if it is sampled.
+    trace: Option<TraceParent>,
     /// The one that is not full yet.
     envelope: Option<EnvelopeWriter>,
     record_bytes: usize,
@@ -33,7 +36,12 @@ pub(crate) struct Framing {
 impl Framing {
     /// Begins. `header` is that of every envelope, but for its first index.
     pub(crate) fn new(header: EnvelopeHeader, record_bytes: usize) -> Self {
-        Self { framed: Framed::default(), header, envelope: None, record_bytes }
+        Self { framed: Framed::default(), header, trace: None, envelope: None, record_bytes }
+    }
+
+    /// Of a request that is traced.
+    pub(crate) fn traced(self, trace: Option<TraceParent>) -> Self {
+        Self { trace, ..self }
     }
 
     /// Adds the event of this index within all that is sent, which is greater than that of the one before. `expected_bytes` is about what
@@ -74,25 +82,28 @@ impl Framing {
     fn close(&mut self) {
         let Some(envelope) = self.envelope.take() else { return };
         self.framed.events_by_record.push(envelope.elements());
-        self.framed.batch.records.push(PutRecord {
-            partition_key: partition_key(&self.header),
-            explicit_hash_key: None,
-            data: envelope.finish(),
-        });
+        let key = partition_key(&self.header);
+        // A trace takes the key's place, and the key still chooses the shard.
+        let (partition_key, explicit_hash_key) = match &self.trace {
+            None => (key, None),
+            Some(trace) => (trace.to_string(), Some(hash_key(&key))),
+        };
+        self.framed.batch.records.push(PutRecord { partition_key, explicit_hash_key, data: envelope.finish() });
     }
 }
 
 /// Wraps the events of a request into envelopes, each up to the setting `record_bytes` or holding one event.
 ///
-/// `body_bytes` bounds what the events take together.
+/// `body_bytes` bounds what the events take together. Where the request is traced, its records bear the trace.
 pub(super) fn frame(
     elements: Elements<'_>,
     header: EnvelopeHeader,
+    trace: Option<TraceParent>,
     body_bytes: usize,
     settings: &GatewaySettings,
 ) -> Result<Framed, Rejection> {
     let mut left = body_bytes;
-    let mut framing = Framing::new(header, settings.record_bytes);
+    let mut framing = Framing::new(header, settings.record_bytes).traced(trace);
     for (index, element) in elements.enumerate() {
         let element = element?;
         if index == settings.events {

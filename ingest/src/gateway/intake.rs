@@ -1,13 +1,16 @@
 //! Taking one request in: from its head and body to the acceptance.
 
+use alluvium_core::TraceParent;
 use alluvium_core::envelope::EnvelopeHeader;
 use alluvium_core::ports::{Advice, PutVerdict, Refusal};
+use alluvium_core::trace::STEP;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 
 use super::body::{self, Encoding};
 use super::budget::Reservation;
@@ -31,6 +34,8 @@ const INLINE_BYTES: usize = 1024 * 1024;
 /// What a request's head says about its body.
 struct Head {
     envelope: EnvelopeHeader,
+    /// Whoever knows the request's trace puts it into its extensions, if it is sampled.
+    trace: Option<TraceParent>,
     encoding: Option<Encoding>,
     kind: BodyKind,
     /// The headers of a CloudEvent in binary mode.
@@ -79,6 +84,7 @@ impl Gateway {
                 idempotency_key: idempotency_key(headers)?,
                 first_index: 0,
             },
+            trace: parts.extensions.get().copied(),
             encoding: text(headers, CONTENT_ENCODING)?.map_or(Ok(None), Encoding::of_header)?,
             kind: match content_type {
                 _ if binary_mode => BodyKind::One,
@@ -116,7 +122,10 @@ impl Gateway {
     async fn append(&self, framed: Framed) -> Result<Receipt, Rejection> {
         let request_time = self.shared.settings.request_time;
         let events = framed.events;
-        let verdicts = match timeout(request_time, self.shared.stream.append(framed.batch)).await {
+        let records = framed.batch.records.len();
+        let step = tracing::debug_span!(target: STEP, "put records", records, events);
+        let append = self.shared.stream.append(framed.batch).instrument(step);
+        let verdicts = match timeout(request_time, append).await {
             Err(_) => return Err(Rejection::StreamTooSlow(request_time)),
             Ok(Err(error)) if error.advice == Advice::BackOff => return Err(Rejection::Full { stored: 0, events }),
             Ok(Err(error)) => {
@@ -178,7 +187,7 @@ fn expand_and_frame(
     let plain = plain.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&plain);
     reservation.grow(plain.len())?;
     let elements = Elements::of(plain, head.kind.layout(plain), settings.json_depth);
-    frame(elements, head.envelope, plain.len(), settings)
+    frame(elements, head.envelope, head.trace, plain.len(), settings)
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Rejection> {

@@ -92,6 +92,22 @@ fn zstd_frame(body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_traced_request_leaves_its_trace_as_the_partition_key_and_goes_to_the_same_shard() {
+    let stream = Arc::new(MemoryStream::default());
+    let trace = alluvium_core::TraceParent::new(0x5759_e988_bd86, 0x5399_5c3f).unwrap();
+    let once = || post_to("/v1/telemetry").header("idempotency-key", "once");
+    for request in [once(), once().extension(trace)] {
+        let request = request.body(r#"{"value":1}"#.into()).unwrap();
+        ask(&gateway(&stream, small()), request).await.acceptance();
+    }
+    let records = stream.records();
+    let [plain, traced] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!(traced.partition_key, trace.to_string());
+    assert_eq!(traced.explicit_hash_key, Some(alluvium_core::record::hash_key(&plain.partition_key)));
+    assert_eq!(traced.data, plain.data, "no byte of the record is another");
+}
+
+#[tokio::test]
 async fn what_can_be_delimited_is_accepted_and_kept_as_it_was_sent() {
     type Case<'a> = (&'a str, &'a [u8], &'a [&'a [u8]]);
     let cases: [Case<'_>; 14] = [

@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{CommitMessage, DataFileEntry, DatasetName, LedgerEntry};
+use alluvium_core::{CommitMessage, DataFileEntry, DatasetName, LedgerEntry, TraceParent};
 use deltalake_core::kernel::{Action, Transaction};
 
+use super::CommittedBatch;
 use crate::app_id::AppId;
 use crate::commit::{BatchNote, Commit};
 use crate::error::Result;
@@ -24,6 +25,7 @@ pub(super) struct Batch {
     pub(super) identity: IdentityBits,
     pub(super) note: BatchNote,
     parts: BTreeMap<String, Part>,
+    traces: Vec<TraceParent>,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +55,19 @@ impl Batch {
         }
         let mut files: Vec<_> = message.files.iter().map(|file| file.path.clone()).collect();
         files.sort_unstable();
-        Ok(Self { identity, note: BatchNote { batch: message.batch.clone(), files }, parts })
+        let note = BatchNote { batch: message.batch.clone(), files };
+        Ok(Self { identity, note, parts, traces: message.traces.clone() })
+    }
+
+    /// What is said of it when it is in.
+    pub(super) fn committed(&self) -> CommittedBatch {
+        let entries = || self.parts.values().flat_map(|part| &part.entries);
+        CommittedBatch {
+            batch: self.note.batch.clone(),
+            events: entries().map(|entry| entry.received).sum(),
+            arrival: entries().map(|entry| entry.arrival).max().unwrap_or_default(),
+            traces: self.traces.clone(),
+        }
     }
 
     /// Its file for a table.

@@ -3,8 +3,8 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use alluvium_core::CommitMessage;
 use alluvium_core::clock::Micros;
+use alluvium_core::{BatchIdentity, CommitMessage, TraceParent};
 use futures::StreamExt as _;
 
 use super::batch::Batch;
@@ -37,6 +37,19 @@ impl Outcome {
     }
 }
 
+/// A batch that a call brought in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedBatch {
+    /// The batch.
+    pub batch: BatchIdentity,
+    /// Its events, by its ledger: every one that it received, whatever became of it.
+    pub events: u64,
+    /// The arrival of its newest record.
+    pub arrival: Micros,
+    /// Traces of requests whose records are in it.
+    pub traces: Vec<TraceParent>,
+}
+
 /// What one call of [`SharedLake::commit`](super::SharedLake::commit) did.
 #[derive(Debug)]
 #[must_use = "it says which messages must come again"]
@@ -45,6 +58,8 @@ pub struct SharedCommit {
     pub outcomes: Vec<Outcome>,
     /// What kept the call from its end; `None`: every message that is not refused is dealt with.
     pub failure: Option<LakeError>,
+    /// The batches that are in by this call, those included that others had left half done.
+    pub batches: Vec<CommittedBatch>,
     /// The commits of the datasets' tables and `dead_letters`, in the order in which they were made.
     pub tables: Vec<TableCommit>,
     /// The version of the ledger that ended the call; `None`: there was nothing to copy.
@@ -214,9 +229,13 @@ impl Round {
             Verdict::First(batch) if self.written.contains(&batch) => Outcome::Committed,
             Verdict::First(_) | Verdict::Repeated(_) => Outcome::AlreadyIn,
         };
+        let batches =
+            self.batches.iter().filter(|batch| self.written.contains(&batch.identity) && is_done(batch.identity));
+        let batches = batches.map(Batch::committed).collect();
         let outcomes = self.verdicts.into_iter().map(outcome).collect();
         SharedCommit {
             outcomes,
+            batches,
             failure: failure.or(self.unread),
             tables: self.tables,
             ledger_version: self.ledger.map(|commit| commit.version),

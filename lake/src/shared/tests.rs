@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use alluvium_core::{ManualClock, SystemClock};
+use alluvium_core::{ManualClock, SystemClock, TraceParent};
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -38,6 +38,26 @@ async fn opening_an_empty_store_makes_every_table_once() {
     let message = Queue::default().deliver(&store, &[(0, 2, 2)]).await;
     assert_eq!(told(&lake.commit(&[message]).await), ["committed"]);
     assert_eq!(open_shared(&store).await.unwrap().1.empty, [NOTES, DEAD]);
+}
+
+#[tokio::test]
+async fn a_commit_says_which_batches_it_brought_in() {
+    let store = memory();
+    let mut queue = Queue::default();
+    let (mut lake, _) = open_shared(&store).await.unwrap();
+    let request = TraceParent::new(1, 2).unwrap();
+    let one = queue.deliver(&store, &[(0, 1, 3)]).await.with_traces([request]);
+    let two = queue.deliver(&store, &[(1, 1, 2)]).await;
+    let said = |message: &CommitMessage| CommittedBatch {
+        batch: message.batch.clone(),
+        events: message.ledger.iter().map(|entry| entry.received).sum(),
+        arrival: message.ledger[0].arrival,
+        traces: message.traces.clone(),
+    };
+    let commit = lake.commit(&[one.clone(), two.clone(), one.clone()]).await;
+    assert_eq!(commit.batches, [said(&one), said(&two)]);
+    assert!(commit.batches.iter().all(|batch| batch.events > 0) && commit.batches[0].traces == [request]);
+    assert_eq!(lake.commit(&[two]).await.batches, [], "it was in");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! From the event's JSON to records: one pass that finds them, then base64 decoded where it stands.
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{RecordIdentity, SequenceNumber, ShardId, StreamRecord};
+use alluvium_core::{RecordIdentity, SequenceNumber, ShardId, StreamRecord, TraceParent};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
@@ -115,8 +115,7 @@ fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
         reading.records.push(StreamRecord {
             identity,
             arrival: arrival.unwrap_or(Micros::MIN),
-            // It has chosen the shard, which is all that it is for.
-            partition_key: String::new(),
+            partition_key: trace(event, &said),
             data: Bytes::new(),
         });
         reading.ids.push(id.clone());
@@ -130,6 +129,13 @@ fn records(cursor: &mut Cursor<'_>) -> Result<Reading, InvocationError> {
         timeless.into_iter().for_each(|index| reading.records[index].arrival = latest);
     }
     Ok(reading)
+}
+
+/// The partition key when it is a trace; else nothing, for it has chosen the shard, which is all that it was for.
+#[inline]
+fn trace(event: &[u8], said: &Said) -> String {
+    let key = said.text(Member::PartitionKey).map(|key| bytes(event, key));
+    key.and_then(TraceParent::read).map_or_else(String::new, |trace| trace.to_string())
 }
 
 /// What an id stands for. It is given back as it was sent, so it must be JSON.

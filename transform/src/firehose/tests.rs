@@ -91,6 +91,33 @@ fn the_event_of_the_developer_guide_is_read_and_answered() {
 }
 
 #[test]
+fn a_partition_key_that_is_a_trace_goes_on_to_the_commit_message() {
+    const TRACES: [&str; 2] = [
+        "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ];
+    let keyed = |(number, key): (usize, &str)| {
+        let mut record = record(&number.to_string(), r#"{"source":"a","value":1}"#);
+        record["kinesisRecordMetadata"] = json!({
+            "shardId": "shardId-000000000000", "partitionKey": key, "approximateArrivalTimestamp": ARRIVAL_MS,
+            "sequenceNumber": number.to_string(), "subsequenceNumber": 0,
+        });
+        record
+    };
+    let keys = [TRACES[0], "a", TRACES[1], TRACES[0], "", "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-00"];
+    let invocation = read(event(keys.into_iter().enumerate().map(keyed)));
+    let kept: Vec<_> = invocation.batch().records.iter().map(|record| record.partition_key.as_str()).collect();
+    assert_eq!(kept, [TRACES[0], "", TRACES[1], TRACES[0], "", ""]);
+    let traced = run(&invocation);
+    let traces: Vec<_> = traced.message.traces.iter().map(ToString::to_string).collect();
+    assert_eq!(traces, TRACES);
+    // Nothing else depends on it: not what is stored, nor by which identity.
+    let untraced = run(&read(event(std::iter::repeat_n("a", keys.len()).enumerate().map(keyed))));
+    assert_eq!((untraced.files, untraced.chunks), (traced.files, traced.chunks));
+    assert_eq!(untraced.message.with_traces(traced.message.traces.clone()), traced.message);
+}
+
+#[test]
 fn data_is_decoded_where_it_stands() {
     let event = event([record("1", r#"{"value":1}"#), record("2", "")]);
     let inside = event.as_ptr_range();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use alluvium_core::envelope::{Envelope, OwnedRecord, RedrivenRecord};
-use alluvium_core::{DeliveryBatch, LedgerEntry, ReasonCode, ShardRange, StreamRecord};
+use alluvium_core::trace::BATCH_TRACES;
+use alluvium_core::{DeliveryBatch, LedgerEntry, ReasonCode, ShardRange, StreamRecord, TraceParent};
 use bytes::Bytes;
 
 use super::output::Output;
@@ -378,7 +379,8 @@ impl<'a> Run<'a> {
         }
         let covers = covers(&batch.records);
         let ledger = self.ledger(&covers);
-        self.output.finish(covers, ledger)
+        let output = self.output.finish(covers, ledger)?;
+        Ok(BatchOutput { message: output.message.with_traces(traces(&batch.records)), ..output })
     }
 
     fn ledger(&self, covers: &[ShardRange]) -> Vec<LedgerEntry> {
@@ -403,6 +405,20 @@ impl<'a> Run<'a> {
         debug_assert!(ledger.iter().all(LedgerEntry::balances), "TR-2");
         ledger
     }
+}
+
+/// The traces that records bear, each once, in their order; no more than a commit message takes.
+fn traces(records: &[StreamRecord]) -> Vec<TraceParent> {
+    let mut traces = Vec::new();
+    for trace in records.iter().filter_map(|record| TraceParent::read(record.partition_key.as_bytes())) {
+        if !traces.contains(&trace) {
+            traces.push(trace);
+        }
+        if traces.len() == BATCH_TRACES {
+            break;
+        }
+    }
+    traces
 }
 
 /// The runs of records that a batch covers, by shard. Records that were put directly are of none.

@@ -1,8 +1,11 @@
 //! One invocation: the messages committed together, and each that is not dealt with named for the queue.
 
+mod report;
+
 use std::sync::Arc;
 
-use alluvium_aws::DynamoHotIndex;
+use alluvium_aws::trace::{STEP, Stage, follow};
+use alluvium_aws::{DynamoHotIndex, Metrics};
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::PortError;
 use alluvium_core::{Clock, Datasets};
@@ -12,6 +15,8 @@ use async_trait::async_trait;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug_span};
 use url::Url;
 
 /// What invocations work on.
@@ -69,24 +74,31 @@ enum OpenError {
 }
 
 impl Handler {
-    /// Commits what the messages name.
-    pub async fn handle(&self, event: SqsEvent) -> Handled {
+    /// Commits what the messages name. `metrics` gets what there is to report.
+    pub async fn handle(&self, event: SqsEvent, metrics: &mut Metrics) -> Handled {
+        report::received(metrics, event.records.len());
         let paths: Vec<String> = event.records.iter().map(|message| message.body.clone().unwrap_or_default()).collect();
         let mut lake = self.lake.lock().await;
         // Taken out, so that an invocation that is cut off leaves none behind that may be half advanced.
         let opened = match lake.take() {
             Some(opened) => Ok(opened),
-            None => self.open().await,
+            None => self.open().instrument(debug_span!(target: STEP, "open lake")).await,
         };
         let mut opened = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::error!(%error, "the lake cannot be opened; every message comes again");
+                metrics.count("CommitFailures", 1);
                 return Handled { response: again(&event.records), refused: Vec::new() };
             }
         };
+        let begun = Instant::now();
         let commit = opened.commit_paths(&paths).await;
-        log(&commit);
+        metrics.millis("CommitMilliseconds", begun.elapsed());
+        report::committed(metrics, &commit, self.clock.now_micros());
+        let requests =
+            commit.batches.iter().flat_map(|batch| batch.traces.iter().map(|request| (request, batch.batch.as_str())));
+        follow(Stage::Commit, requests);
         if commit.failure.is_none() {
             *lake = Some(opened);
         }
@@ -141,24 +153,6 @@ fn again(messages: &[SqsMessage]) -> SqsBatchResponse {
         })
         .collect();
     response
-}
-
-fn log(commit: &SharedCommit) {
-    for table in &commit.tables {
-        tracing::info!(
-            table = table.table,
-            version = table.version,
-            files = table.files,
-            rows = table.rows,
-            "committed"
-        );
-    }
-    if let Some(version) = commit.ledger_version {
-        tracing::info!(version, entries = commit.ledger_entries, waiting = commit.waiting, "the ledger is written");
-    }
-    if let Some(error) = &commit.failure {
-        tracing::error!(%error, "a commit did not end; its messages come again");
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_aws::{DynamoHotIndex, Retries, SqsCommitQueue, config, function, store};
+use alluvium_aws::{DynamoHotIndex, Metrics, Retries, SqsCommitQueue, config, function, store};
 use alluvium_core::{Clock, SystemClock};
 use alluvium_lake::LakeSettings;
 use aws_config::SdkConfig;
@@ -28,9 +28,12 @@ async fn main() -> anyhow::Result<()> {
     function::log(&settings.verbosity)?;
     let aws = config::from_environment().await;
     let handler = handler(&settings, &aws)?;
+    let stage = function::stage();
     let queue = SqsCommitQueue::new(aws_sdk_sqs::Client::new(&aws), &settings.commit.queue);
     let invoked = async |event: LambdaEvent<SqsEvent>| {
-        let handled = handler.handle(event.payload).await;
+        let mut metrics = Metrics::of(&stage, &event.context);
+        let handled = handler.handle(event.payload, &mut metrics).await;
+        metrics.flush(SystemClock.now_micros());
         for receipt in &handled.refused {
             if let Err(error) = queue.postpone(receipt, REFUSED_AGAIN).await {
                 tracing::warn!(%error, "a refused message comes again only after the queue's own time");

@@ -11,6 +11,7 @@ use alluvium_core::ports::Stream;
 use alluvium_core::{Clock as _, SystemClock};
 use alluvium_ingest::Gateway;
 
+use routes::Observer;
 use settings::Settings;
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,7 +20,8 @@ async fn main() -> anyhow::Result<()> {
     function::log(&settings.verbosity)?;
     let datasets = Arc::new(function::datasets(None)?);
     let gateway = Gateway::new(stream(&settings).await, datasets, settings.gateway())?;
-    lambda_http::run(routes::of(gateway)).await.map_err(anyhow::Error::from_boxed)
+    let observer = Observer { stage: function::stage().into(), clock: Arc::new(SystemClock) };
+    lambda_http::run(routes::of(gateway, observer)).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// The stream that the settings name.

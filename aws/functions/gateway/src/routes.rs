@@ -1,5 +1,7 @@
 //! The gateway's routes behind API Gateway: each request has the writer that the authorizer names (AU-1).
 
+mod observed;
+
 use alluvium_aws::function::caller;
 use alluvium_core::{Problem, Role};
 use alluvium_ingest::ProblemAnswer;
@@ -11,9 +13,12 @@ use axum::response::{IntoResponse as _, Response};
 use lambda_http::request::RequestContext;
 use serde_json::Value;
 
+pub use observed::Observer;
+
 /// The routes of this gateway.
-pub fn of(gateway: Gateway) -> Router {
-    router(gateway).layer(middleware::from_fn(identified)).fallback(nothing_there)
+pub fn of(gateway: Gateway, observer: Observer) -> Router {
+    let routes = router(gateway).layer(middleware::from_fn(identified)).fallback(nothing_there);
+    routes.layer(middleware::from_fn_with_state(observer, observed::request))
 }
 
 async fn identified(mut request: Request, next: Next) -> Response {

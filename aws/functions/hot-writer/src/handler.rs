@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alluvium_aws::Metrics;
 use alluvium_aws::levelled::{Drain, Drained};
 use alluvium_core::Clock;
 use alluvium_core::ports::{Advice, PortError};
@@ -54,9 +55,9 @@ pub struct Handled {
 
 impl Handler {
     /// Drains what the messages name, until `deadline`.
-    pub async fn handle(&self, event: SqsEvent, deadline: Instant) -> Handled {
+    pub async fn handle(&self, event: SqsEvent, deadline: Instant, metrics: &mut Metrics) -> Handled {
         let deadline = deadline.checked_sub(SPARE).unwrap_or(deadline);
-        let behind = event.records.iter().filter_map(sent_ms).min().map_or(0, |oldest| self.seconds_since(oldest));
+        let behind = event.records.iter().filter_map(sent_ms).min().map_or(Duration::ZERO, |oldest| self.since(oldest));
         let mut drained = Drained::default();
         let mut left = Vec::new();
         for message in event.records {
@@ -76,9 +77,10 @@ impl Handler {
                 }
             }
         }
+        metrics.count("HotDrained", drained.chunks as u64).seconds("HotBehindSeconds", behind);
         tracing::info!(
-            HotDrained = drained.chunks,
-            HotBehindSeconds = behind,
+            chunks = drained.chunks,
+            behind_seconds = behind.as_secs(),
             expired = drained.expired,
             left = left.len(),
             "the buffer is drained"
@@ -86,8 +88,9 @@ impl Handler {
         handled(left)
     }
 
-    fn seconds_since(&self, epoch_ms: i64) -> u64 {
-        u64::try_from((self.clock.now_micros() / 1_000).saturating_sub(epoch_ms) / 1_000).unwrap_or_default()
+    fn since(&self, epoch_ms: i64) -> Duration {
+        let ms = (self.clock.now_micros() / 1_000).saturating_sub(epoch_ms);
+        Duration::from_millis(u64::try_from(ms).unwrap_or_default())
     }
 }
 

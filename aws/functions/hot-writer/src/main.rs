@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_aws::levelled::{Drain, Pace};
-use alluvium_aws::{DynamoHotIndex, DynamoNotes, Retries, S3DataFiles, SqsCommitQueue, config, function};
+use alluvium_aws::{DynamoHotIndex, DynamoNotes, Metrics, Retries, S3DataFiles, SqsCommitQueue, config, function};
 use alluvium_core::{Clock, SystemClock};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -39,7 +39,10 @@ async fn main() -> anyhow::Result<()> {
         clock: clock.clone(),
     };
     let invoked = async |event: LambdaEvent<SqsEvent>| {
-        let handled = handler.handle(event.payload, deadline(&*clock, event.context.deadline)).await;
+        let mut metrics = Metrics::of(function::stage(), &event.context);
+        let deadline = deadline(&*clock, event.context.deadline);
+        let handled = handler.handle(event.payload, deadline, &mut metrics).await;
+        metrics.flush(clock.now_micros());
         for (receipt, wait) in &handled.again {
             if let Err(error) = buffer.postpone(receipt, *wait).await {
                 tracing::warn!(%error, "a message comes again only after the queue's own time");

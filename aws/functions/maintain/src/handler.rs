@@ -184,7 +184,7 @@ impl Handler {
     }
 
     fn measure(&self, measured: Measured, task: &str) {
-        measured.tell(&self.settings.stage, task);
+        measured.metrics(&self.settings.stage).flush(self.clock.now_micros());
     }
 
     /// Logs and measures how a turn ended, and says what the invocation answers.

@@ -1,5 +1,6 @@
 //! What an invocation adds to the stage's metrics, under the names that they have on AWS.
 
+use alluvium_aws::Metrics;
 use alluvium_lake::{Compaction, Expiry, Vacuumed};
 
 /// The sums of one invocation; what it does not measure is `None`.
@@ -45,19 +46,22 @@ impl Measured {
         Self { vacuumed_bytes: Some(tables.iter().map(bytes).sum()), ..Self::default() }
     }
 
-    /// Logs them.
-    pub fn tell(&self, stage: &str, task: &str) {
-        tracing::info!(
-            Stage = stage,
-            task,
-            CompactedBytes = self.compacted_bytes,
-            DuplicatesRemoved = self.duplicates_removed,
-            RowsExpired = self.rows_expired,
-            VacuumedBytes = self.vacuumed_bytes,
-            AuditProblems = self.audit_problems,
-            AuditLedgerDifference = self.audit_ledger_difference,
-            MaintenanceFailures = self.failures,
-            "measured"
-        );
+    /// As metrics of a stage.
+    pub fn metrics(&self, stage: &str) -> Metrics {
+        let mut metrics = Metrics::new(stage);
+        for (name, bytes) in [("CompactedBytes", self.compacted_bytes), ("VacuumedBytes", self.vacuumed_bytes)] {
+            bytes.map(|bytes| metrics.bytes(name, bytes));
+        }
+        let counts = [
+            ("DuplicatesRemoved", self.duplicates_removed),
+            ("RowsExpired", self.rows_expired),
+            ("AuditProblems", self.audit_problems),
+            ("AuditLedgerDifference", self.audit_ledger_difference),
+            ("MaintenanceFailures", Some(self.failures)),
+        ];
+        for (name, count) in counts {
+            count.map(|count| metrics.count(name, count));
+        }
+        metrics
     }
 }

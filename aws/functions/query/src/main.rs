@@ -12,6 +12,7 @@ use alluvium_core::{Clock, Datasets, SystemClock};
 use alluvium_query::api::queries_routes;
 use alluvium_query::{CommitLag, Records};
 
+use routes::Observer;
 use settings::{Settings, Sql};
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,7 +22,8 @@ async fn main() -> anyhow::Result<()> {
     let datasets = Arc::new(function::datasets(None)?);
     let (hot, sql) = ports(&settings).await;
     let records = records(hot, sql.clone(), datasets.clone(), Arc::new(SystemClock), &settings);
-    lambda_http::run(routes::of(records, &datasets, queries_routes(sql))).await.map_err(anyhow::Error::from_boxed)
+    let observer = Observer { stage: function::stage().into(), clock: Arc::new(SystemClock) };
+    lambda_http::run(routes::of(records, &datasets, queries_routes(sql), observer)).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// The reader of records.

@@ -1,6 +1,7 @@
 //! The routes behind API Gateway: each request reads what its caller may see (AU-1).
 
 mod fitting;
+mod observed;
 
 use alluvium_aws::function::caller;
 use alluvium_core::{Caller, Datasets, Problem, Role};
@@ -14,8 +15,10 @@ use axum::{Json, Router};
 use lambda_http::request::RequestContext;
 use serde_json::{Value, json};
 
+pub use observed::Observer;
+
 /// The routes that read these records of these datasets, and those of `queries` for `data.admin` alone.
-pub fn of(records: Records, datasets: &Datasets, queries: Router) -> Router {
+pub fn of(records: Records, datasets: &Datasets, queries: Router, observer: Observer) -> Router {
     let about = health_of(datasets);
     // Every request has a caller, see `reads_own`; one that had none and named no owner would read nobody's, whose name is empty.
     let records = records_routes(RecordsApi { records, owner: Some(String::new()) })
@@ -29,6 +32,7 @@ pub fn of(records: Records, datasets: &Datasets, queries: Router) -> Router {
         .fallback(nothing_there)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::map_response(fitting::response))
+        .layer(middleware::from_fn_with_state(observer, observed::request))
 }
 
 /// What `GET /health` says, as a node does, so that the console begins alike. An answer at all says that requests reach the function and

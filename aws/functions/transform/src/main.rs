@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use alluvium_aws::retry::Retries;
 use alluvium_aws::secret::{self, Plain};
-use alluvium_aws::{DynamoHotIndex, DynamoNotes, LevelledHotIndex, S3DataFiles, SqsCommitQueue, config, function};
+use alluvium_aws::{DynamoHotIndex, DynamoNotes, LevelledHotIndex, Metrics, S3DataFiles, SqsCommitQueue, config, function};
 use alluvium_core::ports::HotIndex;
 use alluvium_core::{Clock, SystemClock};
 use alluvium_transform::{PseudonymKey, Transform};
@@ -27,12 +27,15 @@ async fn main() -> anyhow::Result<()> {
     let settings: Settings = function::settings()?;
     function::log(&settings.verbosity)?;
     let handler = handler(&settings).await?;
+    let stage = function::stage();
     let invoked = async |event: LambdaEvent<Box<RawValue>>| {
         let deadline = deadline(&SystemClock, event.context.deadline);
         // Its text is taken as it is: no copy of up to 6 MB.
         let payload = Box::<str>::from(event.payload).into_string().into_bytes();
-        let answer = handler.handle(payload, deadline).await?;
-        let answer = String::from_utf8(answer).expect("a response quotes texts of an event that is UTF-8");
+        let mut metrics = Metrics::of(&stage, &event.context);
+        let answer = handler.handle(payload, deadline, &mut metrics).await;
+        metrics.flush(SystemClock.now_micros());
+        let answer = String::from_utf8(answer?).expect("a response quotes texts of an event that is UTF-8");
         Ok::<_, HandlerError>(RawValue::from_string(answer).expect("a response is JSON"))
     };
     lambda_runtime::run(service_fn(&invoked)).await.map_err(anyhow::Error::from_boxed)
@@ -58,6 +61,7 @@ async fn handler(settings: &Settings) -> anyhow::Result<Handler> {
         files,
         queue: Arc::new(SqsCommitQueue::new(aws_sdk_sqs::Client::new(&aws), &settings.commit.queue)),
         retries,
+        clock: Arc::new(SystemClock),
     })
 }
 

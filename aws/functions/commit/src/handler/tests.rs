@@ -8,6 +8,7 @@ use alluvium_core::identity::content_hash;
 use alluvium_core::ports::Advice;
 use alluvium_core::{
     BatchIdentity, CommitMessage, DataFileEntry, LedgerEntry, ManualClock, RecordIdentity, ShardId, ShardRange,
+    TraceParent,
 };
 use alluvium_lake::LakeReader;
 use object_store::ObjectStoreExt as _;
@@ -16,6 +17,10 @@ use object_store::path::Path;
 use serde_json::json;
 
 use super::*;
+
+mod observed;
+
+const ARRIVAL: Micros = 1_769_860_800_000_000;
 
 /// Marks; refuses to set any while it is told to.
 #[derive(Default)]
@@ -44,11 +49,13 @@ impl Marks for TestMarks {
 struct World {
     store: Arc<dyn ObjectStore>,
     hot: Arc<TestMarks>,
+    /// Those of the requests whose records the messages are of.
+    traces: Vec<TraceParent>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { store: Arc::new(InMemory::new()), hot: Arc::default() }
+        Self { store: Arc::new(InMemory::new()), hot: Arc::default(), traces: Vec::new() }
     }
 
     fn handler(&self) -> Handler {
@@ -57,7 +64,7 @@ impl World {
             root: root(),
             datasets: Arc::new(Datasets::load(None, None).unwrap()),
             hot: self.hot.clone(),
-            clock: Arc::new(ManualClock::at(1_769_860_800_000_000)),
+            clock: Arc::new(ManualClock::at(ARRIVAL + 90_500_000)),
             settings: LakeSettings::default(),
             lake: Mutex::default(),
         }
@@ -79,7 +86,7 @@ impl World {
             bytes: 100,
             dead_by_reason: BTreeMap::new(),
             redriven: Some(0),
-            arrival: 1_769_860_800_000_000,
+            arrival: ARRIVAL,
             covers: covers.clone(),
         };
         let file = DataFileEntry {
@@ -90,7 +97,7 @@ impl World {
             stats: r#"{"numRecords":2}"#.to_owned(),
             schema: "0".to_owned(),
         };
-        let message = CommitMessage::new(batch, covers, vec![file], vec![entry]);
+        let message = CommitMessage::new(batch, covers, vec![file], vec![entry]).with_traces(self.traces.clone());
         self.put(&message.path(), message.encode().to_vec()).await;
         message.path()
     }
@@ -131,9 +138,13 @@ async fn a_message_is_dealt_with_however_often_it_comes() {
     let world = World::new();
     let handler = world.handler();
     let (one, two) = (world.message(1).await, world.message(2).await);
-    assert_eq!(answer(&handler.handle(event(&[&one, &two, &one])).await), [""; 0]);
-    assert_eq!(answer(&handler.handle(event(&[&two])).await), [""; 0]);
-    assert_eq!(answer(&world.handler().handle(event(&[&one, &two])).await), [""; 0], "a new instance knows as much");
+    assert_eq!(answer(&handler.handle(event(&[&one, &two, &one]), &mut Metrics::new("test")).await), [""; 0]);
+    assert_eq!(answer(&handler.handle(event(&[&two]), &mut Metrics::new("test")).await), [""; 0]);
+    assert_eq!(
+        answer(&world.handler().handle(event(&[&one, &two]), &mut Metrics::new("test")).await),
+        [""; 0],
+        "a new instance knows as much"
+    );
     assert_eq!(world.rows().await, 4);
 }
 
@@ -143,7 +154,7 @@ async fn a_poison_message_holds_up_no_other() {
     let good = world.message(1).await;
     world.put("_commits/torn.json", b"{\"version\":1,".to_vec()).await;
     let paths = ["_commits/none.json", &good, "_commits/torn.json", "", "../../etc/passwd"];
-    let handled = world.handler().handle(event(&paths)).await;
+    let handled = world.handler().handle(event(&paths), &mut Metrics::new("test")).await;
     assert_eq!(answer(&handled), ["message-0", "message-2", "message-3", "message-4"]);
     assert_eq!(handled.refused, ["receipt-0", "receipt-2", "receipt-3", "receipt-4"]);
     assert_eq!(world.rows().await, 2);
@@ -157,12 +168,12 @@ async fn a_poison_message_holds_up_no_other() {
 async fn the_hot_index_is_complete_for_datasets_that_are_new_and_for_no_other() {
     let world = World::new();
     let one = world.message(1).await;
-    world.handler().handle(event(&[&one])).await;
+    world.handler().handle(event(&[&one]), &mut Metrics::new("test")).await;
     assert!(world.hot.of("telemetry") && world.hot.of("data"));
     assert!(!world.hot.of("dead_letters"), "it has no dead letter, and reads would not look further");
     // A table of chunks that was lost: the lake has rows that the new one never had.
     world.hot.set.lock().unwrap().clear();
-    world.handler().handle(event(&[&one])).await;
+    world.handler().handle(event(&[&one]), &mut Metrics::new("test")).await;
     assert!(!world.hot.of("telemetry") && world.hot.of("data"));
 }
 
@@ -172,11 +183,11 @@ async fn nothing_is_committed_before_the_hot_index_knows_of_a_new_dataset() {
     let handler = world.handler();
     let one = world.message(1).await;
     world.hot.away.store(true, Ordering::SeqCst);
-    let handled = handler.handle(event(&[&one])).await;
+    let handled = handler.handle(event(&[&one]), &mut Metrics::new("test")).await;
     assert_eq!(answer(&handled), ["message-0"]);
     assert_eq!(handled.refused, [""; 0], "it comes again in the queue's own time");
     assert_eq!(world.rows().await, 0);
     world.hot.away.store(false, Ordering::SeqCst);
-    assert_eq!(answer(&handler.handle(event(&[&one])).await), [""; 0]);
+    assert_eq!(answer(&handler.handle(event(&[&one]), &mut Metrics::new("test")).await), [""; 0]);
     assert_eq!((world.rows().await, world.hot.of("telemetry")), (2, true));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alluvium_core::envelope::Envelope;
 use alluvium_core::ports::{PortError, PutVerdict, ReadPage, ShardState, Stream};
-use alluvium_core::{Datasets, PutBatch, SequenceNumber, ShardId};
+use alluvium_core::{Datasets, ManualClock, PutBatch, PutRecord, SequenceNumber, ShardId};
 use alluvium_ingest::GatewaySettings;
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod traced;
+
 /// `{"value":1}`, compressed by Python's gzip.
 const GZIPPED: [u8; 31] = [
     31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 86, 42, 75, 204, 41, 77, 85, 178, 50, 172, 5, 0, 210, 226, 209, 239, 11, 0,
@@ -25,7 +27,7 @@ const GZIPPED: [u8; 31] = [
 
 /// A stream that stores everything.
 #[derive(Default)]
-struct Kept(Mutex<Vec<Envelope>>);
+struct Kept(Mutex<Vec<Envelope>>, Mutex<Vec<PutRecord>>);
 
 #[async_trait]
 impl Stream for Kept {
@@ -33,6 +35,7 @@ impl Stream for Kept {
         let mut kept = self.0.lock().unwrap();
         let stored = batch.records.into_iter().map(|record| {
             kept.push(Envelope::open(&record.data).unwrap());
+            self.1.lock().unwrap().push(record);
             let sequence = SequenceNumber::from(kept.len() as u64);
             PutVerdict::Stored { shard: ShardId::numbered(0), sequence }
         });
@@ -89,11 +92,17 @@ fn post(body: &str) -> Value {
 
 /// Sends an event through what Lambda would call; the function's answer as JSON.
 async fn ask(stream: &Arc<Kept>, event: Value) -> Value {
+    ask_within(stream, event, Context::default()).await
+}
+
+/// The same in an invocation that has this context.
+async fn ask_within(stream: &Arc<Kept>, event: Value, context: Context) -> Value {
     let datasets = Arc::new(Datasets::load(None, None).unwrap());
     let settings = GatewaySettings { body_bytes: 4096, ..GatewaySettings::default() };
     let gateway = Gateway::new(stream.clone(), datasets, settings).unwrap();
     let request: LambdaRequest = serde_json::from_value(event).unwrap();
-    let answer = Adapter::from(of(gateway)).call(LambdaEvent::new(request, Context::default())).await.unwrap();
+    let observer = Observer { stage: "test".into(), clock: Arc::new(ManualClock::default()) };
+    let answer = Adapter::from(of(gateway, observer)).call(LambdaEvent::new(request, context)).await.unwrap();
     serde_json::to_value(answer).unwrap()
 }
 

@@ -40,8 +40,8 @@ async fn what_is_not_drained_comes_again_the_later_the_more_often_it_came() {
     let clock = Arc::new(ManualClock::at(1_769_860_800_000_000));
     let handler = Handler { drain: paths.clone(), clock };
     let end = Instant::now() + Duration::from_secs(60);
-    let handled =
-        handler.handle(event(&[("throttled", 1), ("good", 1), ("damaged", 7), ("throttled", 500)]), end).await;
+    let messages = event(&[("throttled", 1), ("good", 1), ("damaged", 7), ("throttled", 500)]);
+    let handled = handler.handle(messages, end, &mut Metrics::new("test")).await;
     let failed: Vec<_> =
         handled.response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
     assert_eq!(failed, ["id of throttled", "id of damaged", "id of throttled"]);
@@ -55,8 +55,11 @@ async fn what_is_not_drained_comes_again_the_later_the_more_often_it_came() {
 #[tokio::test]
 async fn an_event_of_drained_messages_names_none() {
     let handler = Handler { drain: Arc::<Paths>::default(), clock: Arc::new(ManualClock::at(1_769_860_830_500_000)) };
-    assert_eq!(handler.seconds_since(1_769_860_800_000), 30);
-    assert_eq!(handler.seconds_since(1_769_860_900_000), 0, "a clock that is behind");
-    let handled = handler.handle(event(&[("good", 1)]), Instant::now()).await;
+    assert_eq!(handler.since(1_769_860_900_000), Duration::ZERO, "a clock that is behind");
+    let mut metrics = Metrics::new("test");
+    let handled = handler.handle(event(&[("good", 1)]), Instant::now(), &mut metrics).await;
+    let [line] = &metrics.lines(0)[..] else { panic!("{metrics:?}") };
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["HotDrained"], &line["HotBehindSeconds"]), (&json!(3), &json!([30.5])));
     assert!(handled.response.batch_item_failures.is_empty() && handled.again.is_empty());
 }

@@ -2,6 +2,9 @@
 
 mod world;
 
+use std::sync::Arc;
+
+use alluvium_core::ManualClock;
 use axum::routing::post;
 use lambda_http::lambda_runtime::{Context, LambdaEvent};
 use lambda_http::request::LambdaRequest;
@@ -60,7 +63,8 @@ fn queries() -> Router {
 /// Sends an event through what Lambda would call; status and body of the function's answer.
 async fn ask(world: &World, event: Value) -> (u16, String) {
     let request: LambdaRequest = serde_json::from_value(event).unwrap();
-    let mut function = Adapter::from(of(world.records(), &world::datasets(), queries()));
+    let observer = Observer { stage: "test".into(), clock: Arc::new(ManualClock::default()) };
+    let mut function = Adapter::from(of(world.records(), &world::datasets(), queries(), observer));
     let answer = function.call(LambdaEvent::new(request, Context::default())).await.unwrap();
     let answer = serde_json::to_value(answer).unwrap();
     let status = answer["statusCode"].as_u64().unwrap() as u16;

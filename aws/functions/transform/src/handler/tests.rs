@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use alluvium_core::Datasets;
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{Advice, Delivery, Put};
+use alluvium_core::{Datasets, ManualClock};
 use alluvium_transform::TransformSettings;
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -15,10 +15,16 @@ use bytes::Bytes;
 
 use super::*;
 
+mod observed;
+
+const ARRIVAL_MS: i64 = 1_769_860_800_000;
+
 /// All stores in one: what was put, in order; the first calls fail, as many as it is told.
 #[derive(Default)]
 struct Stores {
     put: Mutex<Vec<String>>,
+    /// The last object.
+    object: Mutex<Bytes>,
     failing: AtomicUsize,
     advice: Option<Advice>,
 }
@@ -39,8 +45,10 @@ impl Stores {
 
 #[async_trait]
 impl DataFiles for Stores {
-    async fn put_if_absent(&self, path: &str, _: Bytes) -> Result<Put, PortError> {
-        self.note(path).map(|()| Put::Written)
+    async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<Put, PortError> {
+        self.note(path)?;
+        *self.object.lock().unwrap() = bytes;
+        Ok(Put::Written)
     }
 
     async fn get(&self, _: &str) -> Result<Bytes, PortError> {
@@ -110,17 +118,23 @@ fn handler(stores: &Arc<Stores>) -> Handler {
         hot: stores.clone(),
         queue: stores.clone(),
         retries: Retries::new(1),
+        clock: Arc::new(ManualClock::at(ARRIVAL_MS * 1000 + 2_500_000)),
     }
 }
 
 fn event(records: &[&str]) -> Vec<u8> {
+    keyed_event("a", records)
+}
+
+/// An event whose records have this partition key.
+fn keyed_event(key: &str, records: &[&str]) -> Vec<u8> {
     let records = records.iter().enumerate().map(|(number, data)| {
         serde_json::json!({
             "recordId": format!("4960000000000000000000000000000000000000000000000000000{number}"),
-            "approximateArrivalTimestamp": 1_769_860_800_000_i64,
+            "approximateArrivalTimestamp": ARRIVAL_MS,
             "data": STANDARD.encode(data),
             "kinesisRecordMetadata": {
-                "shardId": "shardId-000000000000", "partitionKey": "a", "approximateArrivalTimestamp": 1_769_860_800_000_i64,
+                "shardId": "shardId-000000000000", "partitionKey": key, "approximateArrivalTimestamp": ARRIVAL_MS,
                 "sequenceNumber": format!("4960000000000000000000000000000000000000000000000000000{number}"),
                 "subsequenceNumber": 0,
             },
@@ -140,7 +154,10 @@ fn soon() -> Instant {
 #[tokio::test]
 async fn every_record_is_dropped_once_all_is_stored_and_enqueued() {
     let stores = Arc::new(Stores::default());
-    let answer = handler(&stores).handle(event(&[r#"{"source":"a","value":1}"#, "not json"]), soon()).await.unwrap();
+    let answer = handler(&stores)
+        .handle(event(&[r#"{"source":"a","value":1}"#, "not json"]), soon(), &mut Metrics::new("test"))
+        .await
+        .unwrap();
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
     let results: Vec<_> = answer["records"].as_array().unwrap().iter().map(|record| &record["result"]).collect();
     assert_eq!(results, ["Dropped", "Dropped"], "a bad event is a dead letter, not a failed record");
@@ -154,34 +171,40 @@ async fn every_record_is_dropped_once_all_is_stored_and_enqueued() {
 async fn a_repeated_invocation_leaves_the_same_objects() {
     let (first, second) = (Arc::new(Stores::default()), Arc::new(Stores::default()));
     let records = [r#"{"source":"a","value":1}"#, r#"{"value":"no source"}"#];
-    handler(&first).handle(event(&records), soon()).await.unwrap();
-    handler(&second).handle(event(&records), soon()).await.unwrap();
+    handler(&first).handle(event(&records), soon(), &mut Metrics::new("test")).await.unwrap();
+    handler(&second).handle(event(&records), soon(), &mut Metrics::new("test")).await.unwrap();
     assert_eq!(first.put(), second.put());
 }
 
 #[tokio::test]
 async fn storage_that_comes_back_is_waited_for() {
     let stores = Arc::new(Stores { failing: AtomicUsize::new(2), ..Stores::default() });
-    handler(&stores).handle(event(&[r#"{"source":"a","value":1}"#]), soon()).await.unwrap();
+    handler(&stores).handle(event(&[r#"{"source":"a","value":1}"#]), soon(), &mut Metrics::new("test")).await.unwrap();
     assert_eq!(stores.put().len(), 4);
 }
 
 #[tokio::test]
 async fn what_cannot_be_stored_fails_the_invocation() {
     let stores = Arc::new(Stores { failing: AtomicUsize::new(1), advice: Some(Advice::Stop), ..Stores::default() });
-    let error = handler(&stores).handle(event(&[r#"{"source":"a","value":1}"#]), soon()).await.unwrap_err();
+    let error = handler(&stores)
+        .handle(event(&[r#"{"source":"a","value":1}"#]), soon(), &mut Metrics::new("test"))
+        .await
+        .unwrap_err();
     assert_eq!(Diagnostic::from(error).error_type, "Alluvium.Storage");
     assert_eq!(stores.put(), [""; 0], "no message names what is not there");
     // No time left: given up at once, in time for an answer.
     let stores = Arc::new(Stores { failing: AtomicUsize::new(usize::MAX), ..Stores::default() });
-    let error = handler(&stores).handle(event(&[r#"{"source":"a","value":1}"#]), Instant::now() + SPARE).await;
+    let error = handler(&stores)
+        .handle(event(&[r#"{"source":"a","value":1}"#]), Instant::now() + SPARE, &mut Metrics::new("test"))
+        .await;
     assert!(matches!(error, Err(HandlerError::Storage(_))), "{error:?}");
 }
 
 #[tokio::test]
 async fn an_event_that_cannot_be_answered_fails_the_invocation() {
     let stores = Arc::new(Stores::default());
-    let error = handler(&stores).handle(b"{\"records\":[{}]}".to_vec(), soon()).await.unwrap_err();
+    let error =
+        handler(&stores).handle(b"{\"records\":[{}]}".to_vec(), soon(), &mut Metrics::new("test")).await.unwrap_err();
     assert!(error.to_string().contains("no `recordId`"), "{error}");
     assert_eq!(Diagnostic::from(error).error_type, "Alluvium.Invocation");
 }
