@@ -22,7 +22,7 @@ pub mod sqs;
 pub mod store;
 mod timer;
 
-pub use athena::{AthenaSettings, AthenaSql};
+pub use athena::{AthenaFiles, AthenaSettings, AthenaSql};
 pub use destination::{FirehoseDestination, KinesisDestination};
 pub use dynamo::{DynamoHotIndex, SETTLE};
 pub use error::port_error;

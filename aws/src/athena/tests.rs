@@ -13,6 +13,7 @@ fn engine() -> AthenaSql {
         .build();
     let settings = AthenaSettings {
         workgroup: "prefix".to_owned(),
+        results: Some("s3://results/api".parse().unwrap()),
         database: "lake".to_owned(),
         time_limit: Duration::from_secs(1),
     };

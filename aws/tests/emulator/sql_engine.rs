@@ -27,7 +27,12 @@ async fn engine() -> AthenaSql {
     let location = ResultConfiguration::builder().output_location(format!("s3://{results}/")).build();
     let configuration = WorkGroupConfiguration::builder().result_configuration(location).build();
     client.create_work_group().name(&workgroup).configuration(configuration).send().await.unwrap();
-    let settings = AthenaSettings { workgroup, database: "default".to_owned(), time_limit: Duration::from_secs(20) };
+    let settings = AthenaSettings {
+        workgroup,
+        results: Some(format!("s3://{results}/api").parse().unwrap()),
+        database: "default".to_owned(),
+        time_limit: Duration::from_secs(20),
+    };
     AthenaSql::new(client, settings, Retries::new(1))
 }
 
@@ -82,6 +87,7 @@ async fn a_workgroup_that_is_not_there_is_named() {
     let client = Client::new(&config().await);
     let settings = AthenaSettings {
         workgroup: "no-such-workgroup".to_owned(),
+        results: None,
         database: "default".to_owned(),
         time_limit: Duration::from_secs(1),
     };

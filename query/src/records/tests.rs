@@ -3,6 +3,7 @@
 mod after;
 pub(crate) mod conditions;
 pub(crate) mod memory;
+pub(crate) mod slow;
 pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,11 +6,12 @@ mod settings;
 
 use std::sync::Arc;
 
-use alluvium_aws::{AthenaSettings, AthenaSql, DynamoHotIndex, Retries, config, function};
+use alluvium_aws::{AthenaFiles, AthenaSettings, AthenaSql, DynamoHotIndex, Retries, config, function};
+use alluvium_core::file::ResultFiles;
 use alluvium_core::ports::{HotIndex, SqlEngine};
 use alluvium_core::{Clock, Datasets, SystemClock};
-use alluvium_query::api::queries_routes;
-use alluvium_query::{CommitLag, Records};
+use alluvium_query::api::{queries_routes, queries_routes_with_files};
+use alluvium_query::{CommitLag, Links, Records};
 
 use settings::{Settings, Sql};
 
@@ -19,9 +20,14 @@ async fn main() -> anyhow::Result<()> {
     let settings: Settings = function::settings()?;
     function::log(&settings.verbosity)?;
     let datasets = Arc::new(function::datasets(None)?);
-    let (hot, sql) = ports(&settings).await;
+    let Ports { hot, sql, files } = ports(&settings).await;
     let records = records(hot, sql.clone(), datasets, Arc::new(SystemClock), &settings);
-    lambda_http::run(routes::of(records, queries_routes(sql))).await.map_err(anyhow::Error::from_boxed)
+    let queries = match files {
+        // S3 signs what leads to them.
+        Some(files) => queries_routes_with_files(sql, files, Links::new(None)),
+        None => queries_routes(sql),
+    };
+    lambda_http::run(routes::of(records, queries)).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// The reader of records.
@@ -39,11 +45,17 @@ fn records(
 ) -> Records {
     let lag = Arc::new(CommitLag::default());
     lag.set(settings.commit.lag);
-    Records::new(hot, sql, datasets, clock, lag).with_hot_margin(settings.hot.margin)
+    Records::new(hot, sql, datasets, clock, lag).with_hot_margin(settings.hot.margin).with_patience(settings.sql.time)
+}
+
+struct Ports {
+    hot: Arc<dyn HotIndex>,
+    sql: Arc<dyn SqlEngine>,
+    files: Option<Arc<dyn ResultFiles>>,
 }
 
 /// The hot index and the engine that the settings name.
-async fn ports(settings: &Settings) -> (Arc<dyn HotIndex>, Arc<dyn SqlEngine>) {
+async fn ports(settings: &Settings) -> Ports {
     let aws = config::from_environment().await;
     let retries = Retries::new(SystemClock.now_micros().unsigned_abs());
     let hot = DynamoHotIndex::new(
@@ -52,8 +64,10 @@ async fn ports(settings: &Settings) -> (Arc<dyn HotIndex>, Arc<dyn SqlEngine>) {
         Arc::new(SystemClock),
         retries.clone(),
     );
-    let Sql { workgroup, database, time } = settings.sql.clone();
-    let athena = AthenaSettings { workgroup, database, time_limit: time };
-    let sql = AthenaSql::new(aws_sdk_athena::Client::new(&aws), athena, retries);
-    (Arc::new(hot), Arc::new(sql))
+    let Sql { workgroup, database, results, time } = settings.sql.clone();
+    let kept_apart = results.is_some();
+    let athena = AthenaSettings { workgroup, results, database, time_limit: time };
+    let sql = Arc::new(AthenaSql::new(aws_sdk_athena::Client::new(&aws), athena, retries));
+    let files = kept_apart.then(|| Arc::new(AthenaFiles::new(sql.clone(), config::s3(&aws))) as Arc<dyn ResultFiles>);
+    Ports { hot: Arc::new(hot), sql, files }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alluvium_aws::LakeUrl;
 use alluvium_aws::function::DEFAULT_VERBOSITY;
 use alluvium_query::records::DEFAULT_HOT_MARGIN;
 use serde::Deserialize;
@@ -50,7 +51,10 @@ pub struct Sql {
     pub database: String,
     /// The workgroup that statements run in.
     pub workgroup: String,
-    /// How long a statement for a read of records may take.
+    /// Where results lie, each owner's apart; without it where the workgroup says, and then there are no whole results to be had.
+    #[serde(default)]
+    pub results: Option<LakeUrl>,
+    /// How long a read of records waits for the lake: after that it is answered with where to ask again.
     #[serde(default = "time", with = "alluvium_core::duration::text")]
     pub time: Duration,
 }
