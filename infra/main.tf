@@ -71,13 +71,15 @@ module "serving" {
   stream    = { name = module.stream.name, arn = module.stream.arn }
 
   lake = {
-    bucket_arn     = module.lake.bucket.arn
-    data_files_arn = module.lake.data_files_arn
-    results_arn    = module.lake.results.arn
-    catalog_arns   = module.lake.catalog_arns
-    database       = module.lake.database
-    workgroup      = module.lake.workgroup.name
-    workgroup_arn  = module.lake.workgroup.arn
+    bucket_arn         = module.lake.bucket.arn
+    data_files_arn     = module.lake.data_files_arn
+    results_bucket_arn = module.lake.results.arn
+    results_arn        = module.lake.api.results_arn
+    results_url        = module.lake.api.results_url
+    catalog_arns       = module.lake.catalog_arns
+    database           = module.lake.database
+    workgroup          = module.lake.api.workgroup
+    workgroup_arn      = module.lake.api.workgroup_arn
   }
 
   commit_lag           = module.lake.commit_lag

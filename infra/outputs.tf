@@ -34,7 +34,7 @@ output "database" {
 }
 
 output "workgroup" {
-  description = "The Athena workgroup."
+  description = "The Athena workgroup of analysts."
   value       = module.lake.workgroup.name
 }
 

@@ -305,7 +305,7 @@ variable "sql_scan_megabytes" {
 }
 
 variable "sql_time" {
-  description = "How long a statement that the query function runs for a read of records may take."
+  description = "How long a read of records waits for the lake; one that takes longer is answered with 202 and where to ask again."
   type        = string
   default     = "20s"
 

@@ -129,7 +129,7 @@ run "promises" {
     condition = (
       aws_athena_workgroup.this.configuration[0].enforce_workgroup_configuration
       && aws_athena_workgroup.this.configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == "SSE_S3"
-      && aws_athena_workgroup.this.configuration[0].result_configuration[0].output_location == "s3://${module.results.name}/"
+      && aws_athena_workgroup.this.configuration[0].result_configuration[0].output_location == "s3://${module.results.name}/sql/"
     )
     error_message = "Results are encrypted, in the bucket of their own, whatever a client asks for."
   }
@@ -137,6 +137,15 @@ run "promises" {
   assert {
     condition     = aws_athena_workgroup.this.configuration[0].engine_version[0].selected_engine_version == "Athena engine version 3"
     error_message = "The engine is the one that reads Delta tables."
+  }
+
+  assert {
+    condition = (
+      !aws_athena_workgroup.api.configuration[0].enforce_workgroup_configuration
+      && aws_athena_workgroup.api.configuration[0].bytes_scanned_cutoff_per_query == 52428800
+      && output.api.results_url == "s3://${module.results.name}/api"
+    )
+    error_message = "The API says of each statement where its results lie, apart from analysts', and is held to the same limit."
   }
 
   assert {

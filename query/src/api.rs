@@ -108,7 +108,8 @@ async fn read(api: &RecordsApi, dataset: String, parts: &Parts) -> Response {
     let answer = async {
         let Query(pairs) = Query::<Pairs>::try_from_uri(&parts.uri)
             .map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
-        let Asked { mut request, after, fields, format } = parameters::read(dataset.clone(), &pairs, api.records.begin(&dataset))?;
+        let Asked { mut request, after, fields, format } =
+            parameters::read(dataset.clone(), &pairs, api.records.begin(&dataset))?;
         request.owner = api.reads(parts.extensions.get(), request.owner.as_deref())?;
         if let Some(fields) = fields {
             request.columns = Some(names::columns(&fields, api.records.columns(&request.dataset)?.as_ref())?);

@@ -25,7 +25,8 @@ pub async fn signed_get(
     let signing =
         PresigningConfig::expires_in(lifetime).map_err(|error| PortError::because(Advice::Stop, what(), error))?;
     let get = client.get_object().bucket(bucket).key(key);
-    let get = get.response_content_disposition(format!("attachment; filename=\"{name}\"")).response_content_type(media_type);
+    let get =
+        get.response_content_disposition(format!("attachment; filename=\"{name}\"")).response_content_type(media_type);
     let signed = get.presigned(signing).await.map_err(|error| port_error(what(), error))?;
     Ok(signed.uri().to_owned())
 }

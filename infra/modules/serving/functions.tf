@@ -41,6 +41,7 @@ module "query" {
     ALLUVIUM_COMMIT__LAG    = var.commit_lag
     ALLUVIUM_SQL__DATABASE  = var.lake.database
     ALLUVIUM_SQL__WORKGROUP = var.lake.workgroup
+    ALLUVIUM_SQL__RESULTS   = var.lake.results_url
     ALLUVIUM_SQL__TIME      = var.sql_time
   }
 
@@ -62,7 +63,7 @@ module "query" {
     {
       # Athena reads the tables, and reads and writes results, with the rights of whoever asks.
       actions   = ["s3:GetBucketLocation", "s3:ListBucket"]
-      resources = [var.lake.bucket_arn, var.lake.results_arn]
+      resources = [var.lake.bucket_arn, var.lake.results_bucket_arn]
     },
     {
       actions   = ["s3:GetObject"]
@@ -70,7 +71,7 @@ module "query" {
     },
     {
       actions   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-      resources = ["${var.lake.results_arn}/*"]
+      resources = [var.lake.results_arn]
     },
   ]
 }

@@ -24,15 +24,17 @@ variable "stream" {
 }
 
 variable "lake" {
-  description = "What the query function asks: the lake's bucket, the results' bucket, the catalogue, the database and the workgroup."
+  description = "What the query function asks: the lake's bucket, where its statements' results lie, the catalogue, the database and the workgroup."
   type = object({
-    bucket_arn     = string
-    data_files_arn = string
-    results_arn    = string
-    catalog_arns   = list(string)
-    database       = string
-    workgroup      = string
-    workgroup_arn  = string
+    bucket_arn         = string
+    data_files_arn     = string
+    results_bucket_arn = string
+    results_arn        = string
+    results_url        = string
+    catalog_arns       = list(string)
+    database           = string
+    workgroup          = string
+    workgroup_arn      = string
   })
 }
 
@@ -52,7 +54,7 @@ variable "hot_margin" {
 }
 
 variable "sql_time" {
-  description = "How long a statement for a read of records may take."
+  description = "How long a read of records waits for the lake."
   type        = string
 }
 

@@ -310,7 +310,9 @@ struct Elsewhere;
 impl ResultFiles for Elsewhere {
     async fn place(&self, statement: &StatementId, format: FileFormat) -> Result<FilePlace, PortError> {
         Ok(match format {
-            FileFormat::Csv => FilePlace::At(format!("https://bucket.s3.amazonaws.com/{}.csv?X-Amz-Expires=900", statement.0)),
+            FileFormat::Csv => {
+                FilePlace::At(format!("https://bucket.s3.amazonaws.com/{}.csv?X-Amz-Expires=900", statement.0))
+            }
             FileFormat::Parquet => FilePlace::Nowhere("there is CSV alone".to_owned()),
         })
     }

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use alluvium_core::ports::{
-    PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
-};
+use alluvium_core::ports::{PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus};
 use async_trait::async_trait;
 
 use super::memory::MemoryLake;
