@@ -56,6 +56,7 @@ module "lake" {
   commit_seconds         = var.commit_seconds
   commit_timeout_seconds = var.commit_timeout_seconds
   checkpoint_every       = var.checkpoint_every
+  announce_commits       = var.announce_commits
   hot_table              = module.serving.hot_table
   on_destroy             = var.on_destroy
   undelete_days          = var.undelete_days

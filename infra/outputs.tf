@@ -53,6 +53,11 @@ output "commit_dead_letter_queue_url" {
   value       = module.lake.commit_dead_letter_queue.url
 }
 
+output "commit_topic_arn" {
+  description = "The SNS topic that is told of commits; null unless announce_commits is set."
+  value       = module.lake.commit_topic_arn
+}
+
 output "signing_secret_arn" {
   description = "Where the secret is that HS256 tokens are signed with."
   value       = module.serving.signing_secret_arn

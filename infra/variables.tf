@@ -304,6 +304,12 @@ variable "sql_scan_megabytes" {
   }
 }
 
+variable "announce_commits" {
+  description = "Whether an SNS topic is told of each commit: docs/formats/commits.md. $0.50 a million messages, one for each dataset and invocation."
+  type        = bool
+  default     = false
+}
+
 variable "sql_time" {
   description = "How long a read of records waits for the lake; one that takes longer is answered with 202 and where to ask again."
   type        = string

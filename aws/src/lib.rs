@@ -1,6 +1,6 @@
 //! AWS: the ports over the SDKs, and what the Lambda functions share.
 //!
-//! The stream is Kinesis, data files and commit messages lie in S3, their paths go through SQS, the hot index is a DynamoDB table,
+//! The stream is Kinesis, data files and commit messages lie in S3, their paths go through SQS, commits are told of by SNS, the hot index is a DynamoDB table,
 //! and SQL is Athena's. A producer may send to Kinesis, and to Firehose put directly. The functions in `functions/` are entry points: they read their settings and join these ports with a
 //! stage. Nothing here links Delta or a query engine.
 //!
@@ -17,6 +17,7 @@ pub mod lambda;
 pub mod retry;
 pub mod s3;
 pub mod secret;
+pub mod sns;
 pub mod sqs;
 #[cfg(feature = "store")]
 pub mod store;
@@ -31,4 +32,5 @@ pub use lambda::DeployedFunction;
 pub use retry::Retries;
 pub use s3::{LakeUrl, S3DataFiles};
 pub use secret::Secret;
+pub use sns::SnsTopic;
 pub use sqs::SqsCommitQueue;

@@ -12,6 +12,7 @@ variables {
   commit_seconds         = 2
   commit_timeout_seconds = 60
   checkpoint_every       = 100
+  announce_commits       = false
   hot_table              = { name = "hot", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/hot" }
   on_destroy             = "refuse"
   undelete_days          = 7
@@ -164,5 +165,42 @@ run "promises" {
   assert {
     condition     = aws_athena_named_query.view["telemetry"].query == file("../testdata/sql/view_telemetry.sql")
     error_message = "A view is the one that tests/interop/test_athena.py holds to Athena's dialect: the common columns, the dataset's own, extra; each event key once, its first arrival."
+  }
+
+  assert {
+    condition     = length(aws_sns_topic.commits) == 0 && !strcontains(module.commit.policy, "sns:")
+    error_message = "Without announce_commits nobody is told of commits."
+  }
+}
+
+run "commits_told" {
+  command = apply
+
+  module {
+    source = "./modules/lake"
+  }
+
+  variables {
+    announce_commits = true
+  }
+
+  assert {
+    condition     = aws_sns_topic.commits[0].kms_master_key_id == "alias/aws/sns"
+    error_message = "The topic is encrypted."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(module.commit.policy).Statement : statement.Resource if contains(statement.Action, "sns:Publish")
+    ] == [[aws_sns_topic.commits[0].arn]]
+    error_message = "The commit function publishes to this topic alone."
+  }
+
+  assert {
+    condition = (
+      module.commit.environment["ALLUVIUM_COMMIT__TOPIC"] == aws_sns_topic.commits[0].arn
+      && output.commit_topic_arn == aws_sns_topic.commits[0].arn
+    )
+    error_message = "The function and who subscribes know the topic."
   }
 }

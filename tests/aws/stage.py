@@ -40,7 +40,7 @@ class Terraform:
         self.variables.write_text(json.dumps({
             "stage": "bench", "region": emulator.environment()["AWS_REGION"], "endpoint_url": emulator.endpoint,
             "architecture": "x86_64", "package_dir": PACKAGES, "delivery": "external", "on_destroy": "delete",
-            "default_dataset": "telemetry", "stream_shards": 2, "commit_seconds": 1, "secret_recovery_days": 0,
+            "default_dataset": "telemetry", "stream_shards": 2, "commit_seconds": 1, "secret_recovery_days": 0, "announce_commits": True,
             "verbosity": "info,alluvium=debug",
         }))
         subprocess.run([ROOT / "infra/init.sh", "-backend=false"], env=self.environment, check=True)

@@ -201,6 +201,7 @@ def test_destroy_leaves_nothing(stage):
     left = {
         "buckets": client("s3").list_buckets()["Buckets"],
         "tables": client("dynamodb").list_tables()["TableNames"],
+        "topics": client("sns").list_topics()["Topics"],
         "queues": client("sqs").list_queues().get("QueueUrls", []),
         "streams": client("kinesis").list_streams()["StreamNames"],
         "functions": client("lambda").list_functions()["Functions"],

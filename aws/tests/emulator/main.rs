@@ -13,5 +13,6 @@ mod kinesis;
 mod lambda;
 mod s3;
 mod secret;
+mod sns;
 mod sql_engine;
 mod sqs;

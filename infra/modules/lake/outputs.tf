@@ -28,6 +28,11 @@ output "commit_dead_letter_queue" {
   value       = { url = aws_sqs_queue.commits_dead.id, arn = aws_sqs_queue.commits_dead.arn }
 }
 
+output "commit_topic_arn" {
+  description = "The topic that is told of commits; null: there is none."
+  value       = one(aws_sns_topic.commits[*].arn)
+}
+
 output "database" {
   description = "The database in the Glue catalogue."
   value       = aws_glue_catalog_database.this.name

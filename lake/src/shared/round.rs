@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use alluvium_core::CommitMessage;
+use alluvium_core::{BatchPart, CommitMessage};
 use alluvium_core::clock::Micros;
 use futures::StreamExt as _;
 
@@ -43,6 +43,8 @@ impl Outcome {
 pub struct SharedCommit {
     /// What became of each message, in the order in which they were given.
     pub outcomes: Vec<Outcome>,
+    /// What the batch of each message brings to which dataset, in the same order; of one that could not be read nothing.
+    pub parts: Vec<Vec<BatchPart>>,
     /// What kept the call from its end; `None`: every message that is not refused is dealt with.
     pub failure: Option<LakeError>,
     /// The commits of the datasets' tables and `dead_letters`, in the order in which they were made.
@@ -61,6 +63,8 @@ pub struct SharedCommit {
 pub(super) struct Round {
     /// In the order of the messages.
     verdicts: Vec<Verdict>,
+    /// In the same order.
+    parts: Vec<Vec<BatchPart>>,
     /// One for each identity, but for those that are in already.
     batches: Vec<Batch>,
     /// The batches of which a part was written.
@@ -88,6 +92,7 @@ impl Round {
     ) -> Self {
         let mut round = Self {
             verdicts: Vec::new(),
+            parts: Vec::new(),
             batches: Vec::new(),
             written: HashSet::new(),
             unread: None,
@@ -96,6 +101,7 @@ impl Round {
         };
         let mut seen = HashSet::new();
         for message in messages {
+            round.parts.push(message.as_ref().map_or_else(|_| Vec::new(), |message| BatchPart::of(message.borrow())));
             let batch = message.and_then(|message| {
                 let batch = Batch::of(message.borrow())?;
                 match named(message.borrow()).find(|table| !tables.contains_key(*table)) {
@@ -217,6 +223,7 @@ impl Round {
         let outcomes = self.verdicts.into_iter().map(outcome).collect();
         SharedCommit {
             outcomes,
+            parts: self.parts,
             failure: failure.or(self.unread),
             tables: self.tables,
             ledger_version: self.ledger.map(|commit| commit.version),

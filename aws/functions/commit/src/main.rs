@@ -7,7 +7,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_aws::{DynamoHotIndex, Retries, SqsCommitQueue, config, function, store};
+use alluvium_aws::{DynamoHotIndex, Retries, SnsTopic, SqsCommitQueue, config, function, store};
 use alluvium_core::{Clock, SystemClock};
 use alluvium_lake::LakeSettings;
 use aws_config::SdkConfig;
@@ -15,7 +15,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{LambdaEvent, service_fn};
 use tokio::sync::Mutex;
 
-use handler::Handler;
+use handler::{Announcer, Handler};
 use settings::Settings;
 
 /// How soon a message that was refused is tried again. It is not weather, so there is nothing to wait for: what cannot be read
@@ -55,6 +55,9 @@ fn handler(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Handler> {
             clock.clone(),
             retries,
         )),
+        announcer: settings.commit.topic.as_ref().map(|topic| {
+            Arc::new(SnsTopic::new(aws_sdk_sns::Client::new(aws), topic)) as Arc<dyn Announcer>
+        }),
         clock,
         settings: LakeSettings { checkpoint_every: settings.commit.checkpoint_every },
         lake: Mutex::default(),
