@@ -37,6 +37,22 @@ locals {
   }
 }
 
+# What asks Athena: the lake, where the answers lie, the catalogue and the workgroup.
+
+locals {
+  asked = {
+    bucket_arn         = module.lake.bucket.arn
+    data_files_arn     = module.lake.data_files_arn
+    results_bucket_arn = module.lake.results.arn
+    results_arn        = module.lake.api.results_arn
+    results_url        = module.lake.api.results_url
+    catalog_arns       = module.lake.catalog_arns
+    database           = module.lake.database
+    workgroup          = module.lake.api.workgroup
+    workgroup_arn      = module.lake.api.workgroup_arn
+  }
+}
+
 module "stream" {
   source = "./modules/stream"
 
@@ -71,17 +87,8 @@ module "serving" {
   functions = local.functions
   stream    = { name = module.stream.name, arn = module.stream.arn }
 
-  lake = {
-    bucket_arn         = module.lake.bucket.arn
-    data_files_arn     = module.lake.data_files_arn
-    results_bucket_arn = module.lake.results.arn
-    results_arn        = module.lake.api.results_arn
-    results_url        = module.lake.api.results_url
-    catalog_arns       = module.lake.catalog_arns
-    database           = module.lake.database
-    workgroup          = module.lake.api.workgroup
-    workgroup_arn      = module.lake.api.workgroup_arn
-  }
+  lake    = local.asked
+  reports = module.reports.results
 
   commit_lag           = module.lake.commit_lag
   on_destroy           = var.on_destroy
@@ -93,6 +100,20 @@ module "serving" {
   auth                 = var.auth
   secret_version       = var.secret_version
   secret_recovery_days = var.secret_recovery_days
+}
+
+module "reports" {
+  source = "./modules/reports"
+
+  prefix         = local.prefix
+  bucket_suffix  = local.bucket_suffix
+  account        = local.account
+  functions      = local.functions
+  reports        = [for file in fileset(var.reports_dir, "*.sql") : trimsuffix(file, ".sql")]
+  report_minutes = var.report_minutes
+  report_days    = var.report_days
+  on_destroy     = var.on_destroy
+  lake           = local.asked
 }
 
 module "transform" {

@@ -53,6 +53,11 @@ output "commit_dead_letter_queue_url" {
   value       = module.lake.commit_dead_letter_queue.url
 }
 
+output "reports_bucket" {
+  description = "The bucket of the results of reports."
+  value       = module.reports.results.bucket
+}
+
 output "commit_topic_arn" {
   description = "The SNS topic that is told of commits; null unless announce_commits is set."
   value       = module.lake.commit_topic_arn
@@ -74,5 +79,5 @@ output "versions" {
 }
 
 locals {
-  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions)
+  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions, module.reports.functions)
 }

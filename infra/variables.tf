@@ -87,9 +87,9 @@ variable "live_versions" {
   validation {
     condition = alltrue([
       for name, version in var.live_versions :
-      contains(["transform", "commit", "gateway", "query", "authorizer"], name) && can(regex("^[1-9][0-9]*$", version))
+      contains(["transform", "commit", "gateway", "query", "authorizer", "report"], name) && can(regex("^[1-9][0-9]*$", version))
     ])
-    error_message = "live_versions must map transform, commit, gateway, query or authorizer to a version's number, such as { transform = \"12\" }."
+    error_message = "live_versions must map transform, commit, gateway, query, authorizer or report to a version's number, such as { transform = \"12\" }."
   }
 }
 
@@ -101,6 +101,7 @@ variable "memory_megabytes" {
     gateway    = optional(number, 256)
     query      = optional(number, 512)
     authorizer = optional(number, 128)
+    report     = optional(number, 1024)
   })
   default = {}
 
@@ -407,5 +408,33 @@ variable "secret_recovery_days" {
   validation {
     condition     = var.secret_recovery_days == 0 || (var.secret_recovery_days >= 7 && var.secret_recovery_days <= 30)
     error_message = "secret_recovery_days must be 0, or lie between 7 and 30."
+  }
+}
+
+variable "reports_dir" {
+  description = "The folder of the reports, which `make package` put into the function's zip: docs/reports.md."
+  type        = string
+  default     = "../reports"
+}
+
+variable "report_minutes" {
+  description = "How often it is looked whether a report is due."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.report_minutes >= 1 && var.report_minutes <= 60 && floor(var.report_minutes) == var.report_minutes
+    error_message = "report_minutes must be a whole number from 1 to 60."
+  }
+}
+
+variable "report_days" {
+  description = "How long results of reports are kept."
+  type        = number
+  default     = 400
+
+  validation {
+    condition     = var.report_days >= 1 && floor(var.report_days) == var.report_days
+    error_message = "report_days must be a whole number, 1 at least."
   }
 }

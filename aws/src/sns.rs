@@ -1,8 +1,8 @@
 //! What commits brought, told by SNS to whoever subscribes.
 
+use alluvium_core::CommitAnnouncement;
 use alluvium_core::announcement::Attribute;
 use alluvium_core::ports::{Advice, PortError};
-use alluvium_core::CommitAnnouncement;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 
@@ -28,8 +28,8 @@ impl SnsTopic {
     /// When the topic did not take it; the SDK has tried again by then.
     pub async fn publish(&self, announcement: &CommitAnnouncement) -> Result<(), PortError> {
         let what = || format!("cannot publish a commit of `{}` to {}", announcement.dataset, self.arn);
-        let body = serde_json::to_string(announcement)
-            .map_err(|error| PortError::because(Advice::Stop, what(), error))?;
+        let body =
+            serde_json::to_string(announcement).map_err(|error| PortError::because(Advice::Stop, what(), error))?;
         let mut publish = self.client.publish().topic_arn(&self.arn).message(body);
         for (name, value) in announcement.attributes() {
             let (kind, text) = match value {
@@ -37,7 +37,8 @@ impl SnsTopic {
                 Attribute::Number(number) => ("Number", number.to_string()),
             };
             let value = MessageAttributeValue::builder().data_type(kind).string_value(text).build();
-            publish = publish.message_attributes(name, value.map_err(|error| PortError::because(Advice::Stop, what(), error))?);
+            publish = publish
+                .message_attributes(name, value.map_err(|error| PortError::because(Advice::Stop, what(), error))?);
         }
         publish.send().await.map(drop).map_err(|error| port_error(what(), error))
     }

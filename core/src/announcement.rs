@@ -132,7 +132,9 @@ impl CommitAnnouncement {
 
     /// What a filter can go by without reading the message: names and values, numbers apart from texts.
     pub fn attributes(&self) -> Vec<(&'static str, Attribute)> {
-        let day = |date: Date| Attribute::Number(i64::from(date.year()) * 10_000 + i64::from(date.month()) * 100 + i64::from(date.day()));
+        let day = |date: Date| {
+            Attribute::Number(i64::from(date.year()) * 10_000 + i64::from(date.month()) * 100 + i64::from(date.day()))
+        };
         let number = |count: u64| Attribute::Number(i64::try_from(count).unwrap_or(i64::MAX));
         let mut attributes = vec![
             ("dataset", Attribute::Text(self.dataset.clone())),

@@ -28,6 +28,8 @@ pub mod dataset;
 pub mod destination;
 pub mod duration;
 pub mod envelope;
+#[cfg(feature = "export")]
+pub mod export;
 pub mod file;
 pub mod footer;
 pub mod hot;

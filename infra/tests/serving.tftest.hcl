@@ -18,6 +18,13 @@ variables {
   secret_version       = 1
   secret_recovery_days = 7
 
+  reports = {
+    url         = "s3://reports/results"
+    bucket_arn  = "arn:aws:s3:::reports"
+    objects_arn = "arn:aws:s3:::reports/results/*"
+    days        = 400
+  }
+
   lake = {
     bucket_arn         = "arn:aws:s3:::lake"
     data_files_arn     = "arn:aws:s3:::lake/lake/*"
@@ -116,7 +123,7 @@ run "promises" {
       for key, route in aws_apigatewayv2_route.this :
       route.authorization_type == (key == "GET /health" ? "NONE" : "CUSTOM")
       && (key == "GET /health" || route.authorizer_id == aws_apigatewayv2_authorizer.this.id)
-    ]) && length(aws_apigatewayv2_route.this) == 12
+    ]) && length(aws_apigatewayv2_route.this) == 15
     error_message = "Every route but GET /health asks the authorizer."
   }
 

@@ -13,8 +13,8 @@ run "defaults" {
   command = apply
 
   assert {
-    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,query,transform"
-    error_message = "The stack has five functions: authorizer, commit, gateway, query and transform."
+    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,query,report,transform"
+    error_message = "The stack has six functions: authorizer, commit, gateway, query, report and transform."
   }
 
   assert {
@@ -57,6 +57,7 @@ run "defaults" {
       commit     = "dynamodb logs s3 sqs"
       gateway    = "kinesis logs"
       query      = "athena dynamodb glue logs s3"
+      report     = "athena glue logs s3"
       transform  = "dynamodb logs s3 secretsmanager sqs"
     })
     error_message = "A function's role reaches a service that it has no business with."

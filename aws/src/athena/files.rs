@@ -39,7 +39,9 @@ impl ResultFiles for AthenaFiles {
             return Ok(FilePlace::Nowhere(why.to_owned()));
         };
         let name = format!("{}.csv", statement.0);
-        signed_get(&self.s3, (bucket, key), &name, FileFormat::Csv.media_type(), URL_LIFETIME).await.map(FilePlace::At)
+        signed_get(&self.s3, (bucket, key, None), &name, FileFormat::Csv.media_type(), URL_LIFETIME)
+            .await
+            .map(FilePlace::At)
     }
 
     async fn open(&self, statement: &StatementId, _: FileFormat) -> Result<Box<dyn OpenFile>, PortError> {

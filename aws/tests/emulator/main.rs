@@ -11,6 +11,7 @@ mod endpoint;
 mod hot_index;
 mod kinesis;
 mod lambda;
+mod reports;
 mod s3;
 mod secret;
 mod sns;

@@ -81,7 +81,11 @@ async fn a_filter_lets_the_right_ones_through() {
     let publisher = SnsTopic::new(sns, &topic);
     // What the page says of its filter: telemetry that has rows of November 2026 or later.
     let wanted = [told("telemetry", 5, 0, 1), told("telemetry", 6, 1, 30)];
-    let others = [told("data", 7, 0, 28), told("telemetry", 0, 3, 28), CommitAnnouncement { last_date: Some(jiff::civil::date(2026, 10, 31)), ..told("telemetry", 8, 0, 28) }];
+    let others = [
+        told("data", 7, 0, 28),
+        told("telemetry", 0, 3, 28),
+        CommitAnnouncement { last_date: Some(jiff::civil::date(2026, 10, 31)), ..told("telemetry", 8, 0, 28) },
+    ];
     for announcement in wanted.iter().chain(&others) {
         publisher.publish(announcement).await.unwrap();
     }

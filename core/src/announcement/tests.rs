@@ -11,8 +11,7 @@ use crate::identity::{RecordIdentity, SequenceNumber, ShardId};
 use crate::ledger::LedgerEntry;
 
 fn batch(number: u64) -> BatchIdentity {
-    let record =
-        RecordIdentity { shard: ShardId::numbered(0), sequence: SequenceNumber::from(number), subsequence: 0 };
+    let record = RecordIdentity { shard: ShardId::numbered(0), sequence: SequenceNumber::from(number), subsequence: 0 };
     BatchIdentity::of([&record])
 }
 
@@ -75,8 +74,14 @@ fn a_filter_has_numbers_to_compare() {
     let told = CommitAnnouncement::of(parts, |_| None, 0);
     let attributes: Vec<Vec<_>> = told.iter().map(CommitAnnouncement::attributes).collect();
     let number = Attribute::Number;
-    assert_eq!(attributes[0], [("dataset", Attribute::Text("data".to_owned())), ("rows", number(0)), ("dead", number(1))]);
-    assert_eq!(attributes[2][1..], [("rows", number(2)), ("dead", number(1)), ("first_day", number(9_990_102)), ("last_day", number(20_261_128))]);
+    assert_eq!(
+        attributes[0],
+        [("dataset", Attribute::Text("data".to_owned())), ("rows", number(0)), ("dead", number(1))]
+    );
+    assert_eq!(
+        attributes[2][1..],
+        [("rows", number(2)), ("dead", number(1)), ("first_day", number(9_990_102)), ("last_day", number(20_261_128))]
+    );
 }
 
 #[test]
@@ -87,10 +92,12 @@ fn a_batch_of_which_nothing_stays_tells_nothing() {
 
 #[test]
 fn a_file_whose_statistics_do_not_say_has_no_dates() {
-    let without: [Value; 4] = [json!({}), json!(null), json!({"minValues": {"event_date": 3}, "maxValues": {}}), json!("x")];
+    let without: [Value; 4] =
+        [json!({}), json!(null), json!({"minValues": {"event_date": 3}, "maxValues": {}}), json!("x")];
     for stats in without {
         assert_eq!(file("telemetry", 1, &stats.to_string()).dates(), None, "{stats}");
     }
-    let stats = json!({"minValues": {"event_date": "2026-01-31"}, "maxValues": {"event_date": "2026-02-01"}}).to_string();
+    let stats =
+        json!({"minValues": {"event_date": "2026-01-31"}, "maxValues": {"event_date": "2026-02-01"}}).to_string();
     assert_eq!(file("telemetry", 1, &stats).dates(), Some((date(2026, 1, 31), date(2026, 2, 1))));
 }

@@ -18,6 +18,9 @@ locals {
     "GET /v1/queries/{id}/results.csv"     = "query"
     "GET /v1/queries/{id}/results.parquet" = "query"
     "DELETE /v1/queries/{id}"              = "query"
+    "GET /v1/reports"                      = "query"
+    "GET /v1/reports/{name}"               = "query"
+    "GET /v1/reports/{name}/{file}"        = "query"
     "GET /health"                          = "query"
   }
 

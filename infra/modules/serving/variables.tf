@@ -38,6 +38,16 @@ variable "lake" {
   })
 }
 
+variable "reports" {
+  description = "The results of reports: their root as `url`, `bucket_arn` and `objects_arn` for a policy, and for how many `days` they are kept."
+  type = object({
+    url         = string
+    bucket_arn  = string
+    objects_arn = string
+    days        = number
+  })
+}
+
 variable "commit_lag" {
   description = "How long a commit message can wait at most: what a read cannot know to be in the lake."
   type        = string

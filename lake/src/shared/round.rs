@@ -3,8 +3,8 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use alluvium_core::{BatchPart, CommitMessage};
 use alluvium_core::clock::Micros;
+use alluvium_core::{BatchPart, CommitMessage};
 use futures::StreamExt as _;
 
 use super::batch::Batch;

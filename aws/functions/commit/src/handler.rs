@@ -127,7 +127,8 @@ impl Handler {
     async fn announce(&self, messages: &[SqsMessage], commit: &SharedCommit) -> usize {
         let Some(announcer) = &self.announcer else { return 0 };
         let parts = messages.iter().zip(&commit.outcomes).zip(&commit.parts).filter(|((message, outcome), _)| {
-            matches!(outcome, Outcome::Committed) || matches!(outcome, Outcome::AlreadyIn) && is_delivered_again(message)
+            matches!(outcome, Outcome::Committed)
+                || matches!(outcome, Outcome::AlreadyIn) && is_delivered_again(message)
         });
         let parts = parts.flat_map(|(_, parts)| parts.clone());
         let version = |table: &str| commit.tables.iter().find(|made| made.table == table).map(|made| made.version);

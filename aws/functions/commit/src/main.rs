@@ -55,9 +55,11 @@ fn handler(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Handler> {
             clock.clone(),
             retries,
         )),
-        announcer: settings.commit.topic.as_ref().map(|topic| {
-            Arc::new(SnsTopic::new(aws_sdk_sns::Client::new(aws), topic)) as Arc<dyn Announcer>
-        }),
+        announcer: settings
+            .commit
+            .topic
+            .as_ref()
+            .map(|topic| Arc::new(SnsTopic::new(aws_sdk_sns::Client::new(aws), topic)) as Arc<dyn Announcer>),
         clock,
         settings: LakeSettings { checkpoint_every: settings.commit.checkpoint_every },
         lake: Mutex::default(),

@@ -6,11 +6,11 @@ mod settings;
 
 use std::sync::Arc;
 
-use alluvium_aws::{AthenaFiles, AthenaSettings, AthenaSql, DynamoHotIndex, Retries, config, function};
+use alluvium_aws::{AthenaFiles, AthenaSettings, AthenaSql, DynamoHotIndex, Retries, S3Reports, config, function};
 use alluvium_core::file::ResultFiles;
 use alluvium_core::ports::{HotIndex, SqlEngine};
 use alluvium_core::{Clock, Datasets, SystemClock};
-use alluvium_query::api::{queries_routes, queries_routes_with_files};
+use alluvium_query::api::{ReportsApi, queries_routes, queries_routes_with_files, reports_routes};
 use alluvium_query::{CommitLag, Links, Records};
 
 use settings::{Settings, Sql};
@@ -20,14 +20,21 @@ async fn main() -> anyhow::Result<()> {
     let settings: Settings = function::settings()?;
     function::log(&settings.verbosity)?;
     let datasets = Arc::new(function::datasets(None)?);
-    let Ports { hot, sql, files } = ports(&settings).await;
+    let Ports { hot, sql, files, reports } = ports(&settings).await;
     let records = records(hot, sql.clone(), datasets, Arc::new(SystemClock), &settings);
     let queries = match files {
         // S3 signs what leads to them.
         Some(files) => queries_routes_with_files(sql, files, Links::new(None)),
         None => queries_routes(sql),
     };
-    lambda_http::run(routes::of(records, queries)).await.map_err(anyhow::Error::from_boxed)
+    // What they answer is everybody's, as with statements.
+    let admins = match reports {
+        Some(results) => {
+            queries.merge(reports_routes(Arc::new(ReportsApi { results: Arc::new(results), links: Links::new(None) })))
+        }
+        None => queries,
+    };
+    lambda_http::run(routes::of(records, admins)).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// The reader of records.
@@ -52,6 +59,7 @@ struct Ports {
     hot: Arc<dyn HotIndex>,
     sql: Arc<dyn SqlEngine>,
     files: Option<Arc<dyn ResultFiles>>,
+    reports: Option<S3Reports>,
 }
 
 /// The hot index and the engine that the settings name.
@@ -69,5 +77,9 @@ async fn ports(settings: &Settings) -> Ports {
     let athena = AthenaSettings { workgroup, results, database, time_limit: time };
     let sql = Arc::new(AthenaSql::new(aws_sdk_athena::Client::new(&aws), athena, retries));
     let files = kept_apart.then(|| Arc::new(AthenaFiles::new(sql.clone(), config::s3(&aws))) as Arc<dyn ResultFiles>);
-    Ports { hot: Arc::new(hot), sql, files }
+    let reports = settings
+        .reports
+        .as_ref()
+        .map(|reports| S3Reports::new(config::s3(&aws), reports.bucket.clone(), Arc::new(SystemClock), reports.kept));
+    Ports { hot: Arc::new(hot), sql, files, reports }
 }

@@ -14,17 +14,17 @@ use axum::routing::get;
 use lambda_http::request::RequestContext;
 use serde_json::Value;
 
-/// The routes that read these records, and those of `queries` for `data.admin` alone.
-pub fn of(records: Records, queries: Router) -> Router {
+/// The routes that read these records, and those of statements and reports for `data.admin` alone.
+pub fn of(records: Records, admins: Router) -> Router {
     // Every request has a caller, see `reads_own`; one that had none and named no owner would read nobody's, whose name is empty.
     let records = records_routes(RecordsApi { records, owner: Some(String::new()) })
         .route("/v1/{dataset}/live", get(no_tail))
         .route_layer(middleware::from_fn(reads_own));
-    let queries = if queries.has_routes() { queries.route_layer(middleware::from_fn(admin_alone)) } else { queries };
+    let admins = if admins.has_routes() { admins.route_layer(middleware::from_fn(admin_alone)) } else { admins };
     Router::new()
         .route("/health", get(healthy))
         .merge(records)
-        .merge(queries)
+        .merge(admins)
         .fallback(nothing_there)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::map_response(fitting::response))
@@ -57,7 +57,7 @@ async fn reads_own(mut request: Request, next: Next) -> Response {
 
 /// Lets a caller run SQL, which sees everybody's data.
 async fn admin_alone(mut request: Request, next: Next) -> Response {
-    let detail = "SQL sees everybody's data, so it needs the role `data.admin`; \
+    let detail = "SQL and reports see everybody's data, so they need the role `data.admin`; \
                   `GET /v1/{dataset}` reads your own records with `data.read`";
     match permitted(&request, Role::Admin, detail.to_owned()) {
         Ok(caller) => {

@@ -15,6 +15,9 @@ pub struct Settings {
     pub verbosity: String,
     pub hot: Hot,
     pub sql: Sql,
+    /// Where the results of reports are; without it there are no reports.
+    #[serde(default)]
+    pub reports: Option<Reports>,
     #[serde(default)]
     pub commit: Commit,
 }
@@ -44,6 +47,16 @@ pub struct Hot {
     pub margin: Duration,
 }
 
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    /// The root of the results of reports.
+    pub bucket: LakeUrl,
+    /// After how long the bucket removes a result.
+    #[serde(default = "reports_kept", with = "alluvium_core::duration::text")]
+    pub kept: Duration,
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sql {
@@ -65,6 +78,10 @@ fn verbosity() -> String {
 
 fn margin() -> Duration {
     DEFAULT_HOT_MARGIN
+}
+
+fn reports_kept() -> Duration {
+    Duration::from_secs(400 * 86_400)
 }
 
 /// The function is stopped after 29 seconds.

@@ -55,7 +55,10 @@ fn requests() -> Vec<(&'static str, RecordsRequest)> {
         ("one source of one owner", of("nyc_taxi")),
         ("a range of time", RecordsRequest { from, to, ..request(5) }),
         ("the page after another", RecordsRequest { cursor, from, ..request(4) }),
-        ("a name with quotes, and none of SQL's words in it is one", of("it's -- \"a\" ; drop table telemetry_raw \\ ü ?")),
+        (
+            "a name with quotes, and none of SQL's words in it is one",
+            of("it's -- \"a\" ; drop table telemetry_raw \\ ü ?"),
+        ),
         ("from before the calendar", RecordsRequest { from: Some(Micros::MIN + 1), to, ..request(2) }),
         ("up to after it", RecordsRequest { from, to: Some(Micros::MAX - 1), ..request(2) }),
         ("dead letters", RecordsRequest { dataset: "dead_letters".to_owned(), from, to, ..request(2) }),
