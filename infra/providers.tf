@@ -11,6 +11,7 @@ provider "aws" {
     cloudwatch     = var.endpoint_url
     cloudwatchlogs = var.endpoint_url
     dynamodb       = var.endpoint_url
+    eventbridge    = var.endpoint_url
     firehose       = var.endpoint_url
     glue           = var.endpoint_url
     iam            = var.endpoint_url
@@ -19,6 +20,7 @@ provider "aws" {
     lambda         = var.endpoint_url
     s3             = var.endpoint_url
     secretsmanager = var.endpoint_url
+    sns            = var.endpoint_url
     sqs            = var.endpoint_url
     ssm            = var.endpoint_url
     sts            = var.endpoint_url
