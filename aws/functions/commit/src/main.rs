@@ -36,6 +36,9 @@ async fn main() -> anyhow::Result<()> {
                 tracing::warn!(%error, "a refused message comes again only after the queue's own time");
             }
         }
+        if handled.untold > 0 {
+            tracing::error!(count = handled.untold, "commits stand and could not be told of");
+        }
         Ok::<SqsBatchResponse, lambda_runtime::Error>(handled.response)
     };
     lambda_runtime::run(service_fn(&invoked)).await.map_err(anyhow::Error::from_boxed)
