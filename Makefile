@@ -26,9 +26,10 @@ FUZZ_TOOLCHAIN ?= nightly
 FUZZ_WORK := $(abspath $(TARGET))/fuzz
 FUZZ_BUILD ?= $(FUZZ_WORK)/build
 
-FUNCTIONS := $(addprefix --package alluvium-lambda-,transform commit gateway query authorizer hot-writer maintain)
+FUNCTIONS := $(addprefix --package alluvium-lambda-,transform commit gateway query authorizer hot-writer maintain report)
 ARCHITECTURES ?= arm64 x86_64
 DATASETS ?= datasets
+REPORTS ?= reports
 # Where Terraform looks for zips, whatever CARGO_TARGET_DIR says.
 ZIPS := target/package
 
@@ -135,7 +136,7 @@ $(WORKFLOWS_VENV)/installed: .github/zizmor-requirements.txt .github/actionlint-
 	$(WORKFLOWS_VENV)/bin/pip install --quiet --disable-pip-version-check -r .github/actionlint-requirements.txt >/dev/null 2>&1 || true
 	touch $@
 
-package: $(addprefix package-,$(ARCHITECTURES)) ## The functions' zips for ARCHITECTURES (arm64 x86_64) in target/package, with the schemas of DATASETS.
+package: $(addprefix package-,$(ARCHITECTURES)) ## The functions' zips for ARCHITECTURES (arm64 x86_64) in target/package, with the schemas of DATASETS and the reports of REPORTS.
 
 package-arm64: TRIPLE := aarch64-unknown-linux-gnu
 package-x86_64: TRIPLE := x86_64-unknown-linux-gnu
@@ -146,10 +147,10 @@ package-arm64 package-x86_64: package-%: $(PACKAGE_VENV)/installed
 			"with \`make package ARCHITECTURES=...\` the other architecture alone is packaged" >&2; exit 1; }
 	PATH=$(abspath $(PACKAGE_VENV))/bin:$$PATH cargo-lambda lambda build --profile lambda --locked \
 		--target $(TRIPLE).2.34 --skip-target-check --lambda-dir $(TARGET)/functions-$* $(FUNCTIONS)
-	$(PYTHON) -B infra/package.py --architecture $* --binaries $(TARGET)/functions-$* --datasets $(DATASETS) --out $(ZIPS)/$*
+	$(PYTHON) -B infra/package.py --architecture $* --binaries $(TARGET)/functions-$* --datasets $(DATASETS) --reports $(REPORTS) --out $(ZIPS)/$*
 
 package-local: build-aws ## Zips for an emulator on this machine, from a debug build, in target/package-local.
-	$(PYTHON) -B infra/package.py --local --binaries $(TARGET)/debug --datasets $(DATASETS) --out $(ZIPS)-local
+	$(PYTHON) -B infra/package.py --local --binaries $(TARGET)/debug --datasets $(DATASETS) --reports $(REPORTS) --out $(ZIPS)-local
 
 $(PACKAGE_VENV)/installed: infra/package-requirements.txt
 	$(PYTHON) -m venv $(PACKAGE_VENV)

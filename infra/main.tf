@@ -54,6 +54,22 @@ module "network" {
   more_endpoints = var.network_endpoints
 }
 
+# What asks Athena: the lake, where the answers lie, the catalogue and the workgroup.
+
+locals {
+  asked = {
+    bucket_arn         = module.lake.bucket.arn
+    data_files_arn     = module.lake.data_files_arn
+    results_bucket_arn = module.lake.results.arn
+    results_arn        = module.lake.api.results_arn
+    results_url        = module.lake.api.results_url
+    catalog_arns       = module.lake.catalog_arns
+    database           = module.lake.database
+    workgroup          = module.lake.api.workgroup
+    workgroup_arn      = module.lake.api.workgroup_arn
+  }
+}
+
 module "stream" {
   source = "./modules/stream"
 
@@ -73,6 +89,7 @@ module "lake" {
   commit_seconds         = var.commit_seconds
   commit_timeout_seconds = var.commit_timeout_seconds
   checkpoint_every       = var.checkpoint_every
+  announce_commits       = var.announce_commits
   hot_table              = module.serving.hot_table
   on_destroy             = var.on_destroy
   undelete_days          = var.undelete_days
@@ -87,15 +104,8 @@ module "serving" {
   functions = local.functions
   stream    = { name = module.stream.name, arn = module.stream.arn }
 
-  lake = {
-    bucket_arn     = module.lake.bucket.arn
-    data_files_arn = module.lake.data_files_arn
-    results_arn    = module.lake.results.arn
-    catalog_arns   = module.lake.catalog_arns
-    database       = module.lake.database
-    workgroup      = module.lake.workgroup.name
-    workgroup_arn  = module.lake.workgroup.arn
-  }
+  lake    = local.asked
+  reports = module.reports.results
 
   commit_lag           = module.lake.commit_lag
   waiting_table        = module.levelling.waiting_table
@@ -120,6 +130,20 @@ module "levelling" {
   hot_table              = module.serving.hot_table
   write_units_per_second = var.hot_write_units_per_second
   on_destroy             = var.on_destroy
+}
+
+module "reports" {
+  source = "./modules/reports"
+
+  prefix         = local.prefix
+  bucket_suffix  = local.bucket_suffix
+  account        = local.account
+  functions      = local.functions
+  reports        = [for file in fileset(var.reports_dir, "*.sql") : trimsuffix(file, ".sql")]
+  report_minutes = var.report_minutes
+  report_days    = var.report_days
+  on_destroy     = var.on_destroy
+  lake           = local.asked
 }
 
 module "transform" {

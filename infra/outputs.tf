@@ -49,7 +49,7 @@ output "database" {
 }
 
 output "workgroup" {
-  description = "The Athena workgroup."
+  description = "The Athena workgroup of analysts."
   value       = module.lake.workgroup.name
 }
 
@@ -88,6 +88,16 @@ output "maintain_failed_queue_url" {
   value       = module.maintain.failed_queue.url
 }
 
+output "reports_bucket" {
+  description = "The bucket of the results of reports."
+  value       = module.reports.results.bucket
+}
+
+output "commit_topic_arn" {
+  description = "The SNS topic that is told of commits; null unless announce_commits is set."
+  value       = module.lake.commit_topic_arn
+}
+
 output "signing_secret_arn" {
   description = "Where the secret is that HS256 tokens are signed with."
   value       = module.serving.signing_secret_arn
@@ -124,5 +134,5 @@ output "versions" {
 }
 
 locals {
-  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions, module.levelling.functions, module.maintain.functions)
+  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions, module.levelling.functions, module.maintain.functions, module.reports.functions)
 }

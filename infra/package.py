@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Zips the functions for Lambda: `package.py --architecture arm64 --binaries FOLDER --out FOLDER`.
 
-Each zip holds what ../infra/README.md promises: `bootstrap`, the binary `alluvium-lambda-<function>`, and `datasets/*.json`. The same
-binary and schemas give the same bytes, so that a function that did not change is not deployed again. Before anything is written
+Each zip holds what ../infra/README.md promises: `bootstrap`, the binary `alluvium-lambda-<function>`, `datasets/*.json`, and for `report`
+`reports/*.sql`. The same binary, schemas and reports give the same bytes, so that a function that did not change is not deployed again. Before anything is written
 each binary is held to what it will meet there: the architecture, Amazon Linux 2023's glibc and libraries, and for the transform
 a size. With `--local` the zips are for an emulator on this machine, from binaries of any profile: copies are stripped, no limit holds.
 
@@ -20,7 +20,9 @@ import zipfile
 import elf
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FUNCTIONS = ["transform", "commit", "gateway", "query", "authorizer", "hot-writer", "maintain"]
+FUNCTIONS = ["transform", "commit", "gateway", "query", "authorizer", "hot-writer", "maintain", "report"]
+# Which of them have the reports in their zip.
+REPORTING = {"report"}
 # Amazon Linux 2023's, under which `provided.al2023` runs.
 GLIBC = (2, 34)
 # Of all that a binary may link to, what that image is sure to have: glibc's own and the compiler's.
@@ -54,9 +56,9 @@ def version(numbers):
     return ".".join(map(str, numbers))
 
 
-def write_zip(path, binary, schemas, level):
+def write_zip(path, binary, beside, level):
     """Writes a zip whose bytes depend on the contents alone: times, order and modes are fixed."""
-    files = [("bootstrap", binary, 0o755)] + [(f"datasets/{schema.name}", schema.read_bytes(), 0o644) for schema in schemas]
+    files = [("bootstrap", binary, 0o755)] + [(f"{folder}/{file.name}", file.read_bytes(), 0o644) for folder, file in beside]
     unfinished = path.with_suffix(".tmp")
     with zipfile.ZipFile(unfinished, "w") as out:
         for name, data, mode in files:
@@ -84,7 +86,8 @@ def stripped(path):
 def package(arguments):
     """Writes the zips and says how large they are. Returns what is wrong, as sentences: what cannot run there keeps all zips from being
     written, a size its own."""
-    schemas = sorted(arguments.datasets.glob("*.json"))
+    schemas = [("datasets", file) for file in sorted(arguments.datasets.glob("*.json"))]
+    reports = [("reports", file) for file in sorted(arguments.reports.glob("*.sql"))]
     if not schemas:
         return [f"{arguments.datasets} holds no schema; name the folder of your datasets"]
     paths = {function: binary_of(arguments.binaries, function) for function in FUNCTIONS}
@@ -103,7 +106,7 @@ def package(arguments):
     print(f"{'function':<12}{'binary, bytes':>15}{'zip, bytes':>13}{'glibc':>8}")
     for function, binary in binaries.items():
         path = arguments.out / f"{function}.zip"
-        size = write_zip(path, binary, schemas, level)
+        size = write_zip(path, binary, schemas + (reports if function in REPORTING else []), level)
         print(f"{function:<12}{len(binary):>15,}{size:>13,}{version(elf.read(binary).glibc):>8}")
         most = MOST_BYTES.get(function, MOST_BYTES_OF_ANY)
         if size >= most and not arguments.local:
@@ -118,6 +121,7 @@ def main():
     parser.add_argument("--binaries", type=pathlib.Path, required=True, help="the folder of alluvium-lambda-*")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="where the zips go: Terraform's package_dir")
     parser.add_argument("--datasets", type=pathlib.Path, default=ROOT / "datasets", help="the folder of the schemas")
+    parser.add_argument("--reports", type=pathlib.Path, default=ROOT / "reports", help="the folder of the reports; it may be empty")
     built_for = parser.add_mutually_exclusive_group(required=True)
     built_for.add_argument("--architecture", choices=["arm64", "x86_64"], help="what the binaries must be built for")
     built_for.add_argument("--local", action="store_true", help="for an emulator on this machine: strip, and hold to no limit")

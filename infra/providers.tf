@@ -14,7 +14,7 @@ provider "aws" {
     cloudwatchlogs = var.endpoint_url
     dynamodb       = var.endpoint_url
     ec2            = var.endpoint_url
-    events         = var.endpoint_url
+    eventbridge    = var.endpoint_url
     firehose       = var.endpoint_url
     glue           = var.endpoint_url
     iam            = var.endpoint_url

@@ -87,9 +87,9 @@ variable "live_versions" {
   validation {
     condition = alltrue([
       for name, version in var.live_versions :
-      contains(["transform", "commit", "gateway", "query", "authorizer", "hot-writer", "maintain"], name) && can(regex("^[1-9][0-9]*$", version))
+      contains(["transform", "commit", "gateway", "query", "authorizer", "hot-writer", "maintain", "report"], name) && can(regex("^[1-9][0-9]*$", version))
     ])
-    error_message = "live_versions must map transform, commit, gateway, query, authorizer, hot-writer or maintain to a version's number, such as { transform = \"12\" }."
+    error_message = "live_versions must map transform, commit, gateway, query, authorizer, hot-writer, maintain or report to a version's number, such as { transform = \"12\" }."
   }
 }
 
@@ -103,6 +103,7 @@ variable "memory_megabytes" {
     authorizer = optional(number, 128)
     hot-writer = optional(number, 256)
     maintain   = optional(number, 2048)
+    report     = optional(number, 1024)
   })
   default = {}
 
@@ -328,8 +329,14 @@ variable "sql_scan_megabytes" {
   }
 }
 
+variable "announce_commits" {
+  description = "Whether an SNS topic is told of each commit: docs/formats/commits.md. $0.50 a million messages, one for each dataset and invocation."
+  type        = bool
+  default     = false
+}
+
 variable "sql_time" {
-  description = "How long a statement that the query function runs for a read of records may take."
+  description = "How long a read of records waits for the lake; one that takes longer is answered with 202 and where to ask again."
   type        = string
   default     = "20s"
 
@@ -670,5 +677,33 @@ variable "alarm_bus_arn" {
   validation {
     condition     = var.alarm_bus_arn == null || can(regex("^arn:[^:]+:events:[^:]+:[0-9]{12}:event-bus/.+$", var.alarm_bus_arn))
     error_message = "alarm_bus_arn must be an event bus's ARN, such as \"arn:aws:events:eu-west-1:123456789012:event-bus/operations\"."
+  }
+}
+
+variable "reports_dir" {
+  description = "The folder of the reports, which `make package` put into the function's zip: docs/reports.md."
+  type        = string
+  default     = "../reports"
+}
+
+variable "report_minutes" {
+  description = "How often it is looked whether a report is due."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.report_minutes >= 1 && var.report_minutes <= 60 && floor(var.report_minutes) == var.report_minutes
+    error_message = "report_minutes must be a whole number from 1 to 60."
+  }
+}
+
+variable "report_days" {
+  description = "How long results of reports are kept."
+  type        = number
+  default     = 400
+
+  validation {
+    condition     = var.report_days >= 1 && floor(var.report_days) == var.report_days
+    error_message = "report_days must be a whole number, 1 at least."
   }
 }

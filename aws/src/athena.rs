@@ -10,16 +10,22 @@
 //!
 //! **Parameters** are texts by the port's contract, and Athena takes a SQL expression for each: they are sent quoted.
 //!
+//! **Results lie apart by owner** where the settings say where: under `<results>/<key of the owner>/`, with a name that Athena makes up for
+//! each statement. A statement whose results lie anywhere else is unknown here, whoever asks for it (AU-1). What nobody in particular started, as
+//! a read of records does, lies under `<results>/records/`, which is no owner's.
+//!
 //! **Starts are idempotent**: with a token of the caller's, Athena answers with the statement that the token started, or refuses
 //! it for another; without one the SDK makes one up, so that its own retries start nothing twice.
 
 mod decode;
+mod files;
+mod place;
 
 use std::time::Duration;
 
 use alluvium_core::identity::content_hash;
 use alluvium_core::ports::{
-    Advice, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
+    Advice, OwnerKey, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
 };
 use async_trait::async_trait;
 use aws_sdk_athena::Client;
@@ -28,8 +34,11 @@ use aws_sdk_athena::operation::start_query_execution::builders::StartQueryExecut
 use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, ResultSet};
 use tokio::time::Instant;
 
+pub use files::AthenaFiles;
+
 use crate::error::port_error;
 use crate::retry::Retries;
+use crate::s3::LakeUrl;
 
 /// The most rows of one page. Amazon Athena API Reference, `GetQueryResults`.
 const PAGE_ROWS: i32 = 1_000;
@@ -44,8 +53,11 @@ const INVALID_REQUEST: &str = "InvalidRequestException";
 /// Where and how long statements run.
 #[derive(Debug, Clone)]
 pub struct AthenaSettings {
-    /// The workgroup. It must say where results lie.
+    /// The workgroup. It must say where results lie, unless `results` does.
     pub workgroup: String,
+    /// Where results lie, those of each owner apart; `None`: where the workgroup says, and all together. The workgroup must leave it to
+    /// its clients.
+    pub results: Option<LakeUrl>,
     /// The database that a table is looked for in when the statement names none.
     pub database: String,
     /// How long [`SqlEngine::results`] waits for a statement to end before it stops it.
@@ -67,6 +79,8 @@ impl AthenaSql {
     }
 
     fn start_request(&self, statement: Statement) -> StartQueryExecutionFluentBuilder {
+        let token = statement.token.as_deref().map(|token| request_token(token, statement.owner.as_deref()));
+        let place = self.settings.results.as_ref().map(|results| place::of(results, statement.owner.as_deref()));
         let parameters: Vec<String> = statement.parameters.iter().map(|parameter| quoted(parameter)).collect();
         self.client
             .start_query_execution()
@@ -75,13 +89,24 @@ impl AthenaSql {
             .query_execution_context(QueryExecutionContext::builder().database(&self.settings.database).build())
             // An empty list is refused.
             .set_execution_parameters(Some(parameters).filter(|parameters| !parameters.is_empty()))
-            .set_client_request_token(statement.token.as_deref().map(request_token))
+            .set_client_request_token(token)
+            .set_result_configuration(place)
     }
 
     async fn execution(&self, statement: &StatementId) -> Result<QueryExecution, PortError> {
         let asked = self.client.get_query_execution().query_execution_id(&statement.0).send().await;
         let asked = asked.map_err(|error| failed(format!("asking for the statement `{}`", statement.0), error))?;
-        asked.query_execution.ok_or_else(|| unknown(statement))
+        let execution = asked.query_execution.ok_or_else(|| unknown(statement))?;
+        // Others run statements too, in this workgroup or another one.
+        if self.settings.results.is_some() && self.owner(&execution).is_none() {
+            return Err(unknown(statement));
+        }
+        Ok(execution)
+    }
+
+    /// Whose a statement is; `None`: it is not of this engine, or results are not kept apart.
+    fn owner(&self, execution: &QueryExecution) -> Option<OwnerKey> {
+        place::owner(self.settings.results.as_ref()?, place::of_result(execution)?)
     }
 
     /// Waits for a statement to succeed. One that takes too long is stopped.
@@ -130,14 +155,16 @@ impl SqlEngine for AthenaSql {
         Ok(StatementStatus {
             state: state(&execution),
             reader: None,
+            owner: self.owner(&execution),
             scanned_bytes: scanned.and_then(|bytes| u64::try_from(bytes).ok()),
             elapsed: elapsed.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
         })
     }
 
     async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {
-        if page.is_none() {
-            self.succeeded(statement).await?;
+        match page {
+            None => self.succeeded(statement).await?,
+            Some(_) => drop(self.execution(statement).await?),
         }
         let asked = self.client.get_query_results().query_execution_id(&statement.0).max_results(PAGE_ROWS);
         let answered = asked.set_next_token(page.map(str::to_owned)).send().await;
@@ -149,6 +176,7 @@ impl SqlEngine for AthenaSql {
     }
 
     async fn cancel(&self, statement: &StatementId) -> Result<(), PortError> {
+        self.execution(statement).await?;
         let stopped = self.client.stop_query_execution().query_execution_id(&statement.0).send().await;
         stopped.map_err(|error| failed(format!("stopping the statement `{}`", statement.0), error)).map(|_| ())
     }
@@ -159,9 +187,13 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A caller's token as Athena takes it: of 32 to 128 characters. Amazon Athena API Reference, `StartQueryExecution`.
-fn request_token(token: &str) -> String {
-    format!("alluvium-{}", content_hash(token.as_bytes()))
+/// A caller's token as Athena takes it: of 32 to 128 characters. Amazon Athena API Reference, `StartQueryExecution`. Two owners' are never the
+/// same.
+fn request_token(token: &str, owner: Option<&str>) -> String {
+    match owner {
+        None => format!("alluvium-{}", content_hash(token.as_bytes())),
+        Some(owner) => format!("alluvium-{}-{}", content_hash(token.as_bytes()), OwnerKey::of(owner).as_str()),
+    }
 }
 
 fn state(execution: &QueryExecution) -> StatementState {

@@ -82,8 +82,17 @@ pub fn wrong_setting(key: &str, problem: impl std::fmt::Display) -> StartError {
 ///
 /// When the package has no such folder, or a schema in it cannot be used.
 pub fn datasets(default_dataset: Option<&str>) -> Result<Datasets, StartError> {
+    Ok(Datasets::load(Some(&package_folder(DATASETS)?), default_dataset)?)
+}
+
+/// A folder of the function's package. It need not be there.
+///
+/// # Errors
+///
+/// Where no function runs.
+pub fn package_folder(name: &str) -> Result<PathBuf, StartError> {
     let root = Env::var("LAMBDA_TASK_ROOT").ok_or(StartError::NoPackage)?;
-    Ok(Datasets::load(Some(&PathBuf::from(root).join(DATASETS)), default_dataset)?)
+    Ok(PathBuf::from(root).join(name))
 }
 
 /// Crates that would log whole events at `trace`, tokens and bodies in them.

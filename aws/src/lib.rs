@@ -1,6 +1,6 @@
 //! AWS: the ports over the SDKs, and what the Lambda functions share.
 //!
-//! The stream is Kinesis, data files and commit messages lie in S3, their paths go through SQS, the hot index is a DynamoDB table,
+//! The stream is Kinesis, data files and commit messages lie in S3, their paths go through SQS, commits are told of by SNS, the hot index is a DynamoDB table,
 //! and SQL is Athena's. A producer may send to Kinesis, and to Firehose put directly. The functions in `functions/` are entry points: they read their settings and join these ports with a
 //! stage. Nothing here links Delta or a query engine.
 //!
@@ -16,19 +16,21 @@ pub mod function;
 pub mod kinesis;
 pub mod lambda;
 pub mod levelled;
+pub mod metrics;
 #[cfg(feature = "operate")]
 pub mod parameters;
-pub mod metrics;
+pub mod reports;
 pub mod retry;
 pub mod s3;
 pub mod secret;
+pub mod sns;
 pub mod sqs;
 #[cfg(feature = "store")]
 pub mod store;
 mod timer;
 pub mod trace;
 
-pub use athena::{AthenaSettings, AthenaSql};
+pub use athena::{AthenaFiles, AthenaSettings, AthenaSql};
 pub use destination::{FirehoseDestination, KinesisDestination};
 pub use dynamo::{DynamoHotIndex, DynamoNotes, Left, SETTLE, TakeOut};
 pub use error::port_error;
@@ -36,7 +38,9 @@ pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;
 pub use levelled::LevelledHotIndex;
 pub use metrics::Metrics;
+pub use reports::S3Reports;
 pub use retry::Retries;
 pub use s3::{LakeUrl, S3DataFiles};
 pub use secret::Secret;
+pub use sns::SnsTopic;
 pub use sqs::SqsCommitQueue;

@@ -8,10 +8,20 @@ use alluvium_core::Problem;
 use anyhow::Context as _;
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
+use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+/// How soon it is asked again for what is under way.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The answer that a read takes longer than a request may.
+#[derive(Deserialize)]
+struct UnderWay {
+    location: String,
+}
 
 /// Talks to one node.
 pub struct Client {
@@ -60,14 +70,23 @@ impl Client {
         Ok(batches)
     }
 
-    /// Reads a JSON document.
+    /// Reads a JSON document. Where the answer is that the read is under way, asks again until it is there.
     ///
     /// # Errors
     ///
     /// When the node cannot be reached, refuses, or answers something else.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
-        let url = reqwest::Url::parse_with_params(&self.url(path), query)?;
-        let bytes = self.ask(self.http.get(url)).await?;
+        let mut url = reqwest::Url::parse_with_params(&self.url(path), query)?;
+        let bytes = loop {
+            let (status, bytes) = self.answer(self.http.get(url)).await?;
+            if status != StatusCode::ACCEPTED {
+                break bytes;
+            }
+            let UnderWay { location } = serde_json::from_slice(&bytes)
+                .with_context(|| format!("{} does not say where to ask again", self.base))?;
+            url = reqwest::Url::parse(&self.url(&location))?;
+            tokio::time::sleep(AGAIN).await;
+        };
         serde_json::from_slice(&bytes).with_context(|| format!("{} answered something else than expected", self.base))
     }
 
@@ -106,6 +125,10 @@ impl Client {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> anyhow::Result<bytes::Bytes> {
+        self.answer(request).await.map(|(_, bytes)| bytes)
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(StatusCode, bytes::Bytes)> {
         let answer = request
             .send()
             .await
@@ -113,7 +136,7 @@ impl Client {
         let status = answer.status();
         let bytes = answer.bytes().await?;
         if status.is_success() {
-            return Ok(bytes);
+            return Ok((status, bytes));
         }
         let how = "; `alluvium token` makes one, ALLUVIUM_TOKEN or --data DIR hands it over";
         match serde_json::from_slice::<Problem>(&bytes) {

@@ -1,7 +1,9 @@
 //! The commit message: what the transform stored, and what a committer needs to add it to the tables.
 
 use bytes::Bytes;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::identity::BatchIdentity;
 use crate::ledger::{LedgerEntry, ShardRange};
@@ -27,6 +29,15 @@ pub struct DataFileEntry {
     pub stats: String,
     /// The fingerprint of the dataset's columns that it was written with.
     pub schema: String,
+}
+
+impl DataFileEntry {
+    /// The first and the last date of its rows, by its statistics; `None`: they do not say.
+    pub fn dates(&self) -> Option<(Date, Date)> {
+        let stats: Value = serde_json::from_str(&self.stats).ok()?;
+        let date = |end: &str| stats.get(end)?.get("event_date")?.as_str()?.parse().ok();
+        Some((date("minValues")?, date("maxValues")?))
+    }
 }
 
 /// Everything that one delivery batch left in the store: a small JSON object beside the data files. The queue carries its path.

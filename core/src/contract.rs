@@ -8,6 +8,7 @@ pub mod data_files;
 pub mod destination;
 pub mod hot_index;
 pub mod object_index;
+pub mod report_results;
 pub mod sql_engine;
 pub mod sql_planner;
 pub mod stream;

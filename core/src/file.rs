@@ -1,5 +1,7 @@
 //! Rows as whole files, for people and their tools to download.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -53,9 +55,32 @@ pub trait OpenFile: Send + Sync {
     async fn read(&self, offset: u64) -> Result<Bytes, PortError>;
 }
 
+/// Where a whole file is to be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilePlace {
+    /// Here: it is opened and sent.
+    Here,
+    /// At this URL, which needs no token and is good for [`URL_LIFETIME`].
+    At(String),
+    /// Nowhere: why, and what to do instead.
+    Nowhere(String),
+}
+
+/// For how long the URL of a file is good.
+pub const URL_LIFETIME: Duration = Duration::from_secs(15 * 60);
+
 /// Whole results of statements as files.
 #[async_trait]
 pub trait ResultFiles: std::fmt::Debug + Send + Sync {
+    /// Where the result of a statement that has succeeded is to be had in a format.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such statement, or it cannot be asked for.
+    async fn place(&self, _statement: &StatementId, _format: FileFormat) -> Result<FilePlace, PortError> {
+        Ok(FilePlace::Here)
+    }
+
     /// The result of a statement that has succeeded, in a format.
     ///
     /// # Errors

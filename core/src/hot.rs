@@ -32,6 +32,18 @@ pub fn bucket_of(owner: &str, source: &str, buckets: u16) -> u16 {
     u16::from_be_bytes([digest[0], digest[1]]) % buckets
 }
 
+/// What a chunk is known by to hold rows of an owner's source: few of others have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SourceMark(pub u16);
+
+impl SourceMark {
+    /// The mark of an owner's source.
+    pub fn of(owner: &str, source: &str) -> Self {
+        let checksum = crc32c::crc32c_append(crc32c::crc32c(&[owner.as_bytes(), &[0]].concat()), source.as_bytes());
+        Self((checksum ^ (checksum >> 16)) as u16)
+    }
+}
+
 /// The time bucket that an event time lies in: its start.
 pub fn time_bucket_of(event_time: Micros) -> Micros {
     // The first bucket of all would begin before the first time there is.
@@ -86,6 +98,8 @@ pub struct HotQuery {
     pub dataset: String,
     /// The bucket to look in; `None`: all.
     pub bucket: Option<u16>,
+    /// Chunks that are known to have no row of this source may be left out; `None`: rows of all are wanted.
+    pub source: Option<SourceMark>,
     /// The oldest event time wanted, included.
     pub from: Micros,
     /// The newest event time wanted, included.

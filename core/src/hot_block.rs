@@ -28,11 +28,12 @@ mod write;
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{AsArray as _, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 
+use crate::hot::SourceMark;
 use content::{Content, Unread};
 use read::{Budget, read_column};
 use write::Columns;
@@ -164,6 +165,25 @@ impl HotBlockWriter {
 pub fn read_block(block: &[u8], limit_bytes: usize) -> Result<RecordBatch, HotBlockError> {
     let rows = HotBlockReader::new(limit_bytes).read_with(block, &[])?;
     Ok(rows.expect("of all rows there are as many as the block has"))
+}
+
+/// The owners and sources that a block has rows of, each once where its rows come by both; `None`: it cannot be read.
+///
+/// `limit_bytes` caps what the block may expand to.
+pub fn sources_of(block: &[u8], limit_bytes: usize) -> Option<Vec<SourceMark>> {
+    let rows = HotBlockReader::of_columns(limit_bytes, &["owner", "source"]).read_with(block, &[]).ok()??;
+    let text = |name: &str| rows.column_by_name(name)?.as_string_opt::<i32>().cloned();
+    let (owners, sources) = (text("owner")?, text("source")?);
+    let mut marks = Vec::new();
+    let mut last = None;
+    for row in 0..rows.num_rows() {
+        let pair = (owners.value(row), sources.value(row));
+        if last != Some(pair) {
+            marks.push(SourceMark::of(pair.0, pair.1));
+            last = Some(pair);
+        }
+    }
+    Some(marks)
 }
 
 /// Reads blocks; keeps its buffer and the columns' description from one to the next.

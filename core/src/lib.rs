@@ -14,6 +14,7 @@
 //! - **RP-1** a window of a report has one result, however often it is made and wherever that is interrupted.
 //! - **AU-1** nobody reads or writes without the role for it, and a plain reader sees only the data of the owner in the token.
 
+pub mod announcement;
 pub mod arrivals;
 pub mod caller;
 pub mod cell;
@@ -27,6 +28,8 @@ pub mod dataset;
 pub mod destination;
 pub mod duration;
 pub mod envelope;
+#[cfg(feature = "export")]
+pub mod export;
 pub mod file;
 pub mod footer;
 pub mod hot;
@@ -43,6 +46,7 @@ pub mod record;
 pub mod report;
 pub mod trace;
 
+pub use announcement::{BatchPart, CommitAnnouncement};
 pub use caller::{Caller, EVERYBODY, OtherOwner, Role, Roles, Whose};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use commit::{CommitMessage, DataFileEntry};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::clock::Micros;
 use crate::hot::{BUCKETS, HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts, Waiting};
-use crate::identity::{SequenceNumber, ShardId};
+use crate::identity::{SequenceNumber, ShardId, content_hash};
 use crate::object_index::IndexEntry;
 use crate::record::{PutBatch, StreamRecord};
 
@@ -335,12 +335,35 @@ pub struct Statement {
     /// Whose rows it sees, and none of anybody else's (AU-1); `None`: everybody's. An engine that cannot leave the others out refuses
     /// a statement that has one.
     pub reader: Option<String>,
+    /// Who starts it, where that is known: an engine that keeps results apart by owner puts its own there.
+    pub owner: Option<String>,
 }
 
 impl Statement {
     /// A statement without parameters and without a token, which sees everybody's rows.
     pub fn new(sql: impl Into<String>) -> Self {
         Self { sql: sql.into(), ..Self::default() }
+    }
+}
+
+/// Stands for an owner where the name itself shall not be written: a hash of it, as 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OwnerKey(String);
+
+impl OwnerKey {
+    /// The key of this owner.
+    pub fn of(owner: &str) -> Self {
+        Self(content_hash(owner.as_bytes()))
+    }
+
+    /// Reads one back; any text is one, if of nobody.
+    pub fn read(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -351,6 +374,9 @@ pub struct StatementStatus {
     pub state: StatementState,
     /// The statement's reader.
     pub reader: Option<String>,
+    /// The [`OwnerKey`] of who started it, and nobody else may know of it; `None`: the engine does not keep statements of several owners
+    /// apart.
+    pub owner: Option<OwnerKey>,
     /// How many bytes of the lake it has read; `None`: the engine does not count them.
     pub scanned_bytes: Option<u64>,
     /// How long it has run; `None`: not known, or not yet.

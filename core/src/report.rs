@@ -20,6 +20,7 @@
 //! `$from` and `$to` stand for the window's start and its end, which is the next one's start. They become times as every engine of ours takes
 //! them, rather than a `?` each: a `?` is text to an engine, and Athena compares no time with a text.
 
+mod due;
 mod file;
 mod name;
 mod results;
@@ -28,6 +29,7 @@ mod window;
 
 use std::time::Duration;
 
+pub use due::{Timing, pause_after};
 pub use file::ReportError;
 pub use name::{ReportName, ReportNameError};
 pub use results::{FileFacts, ReportFailure, ReportResult, ReportResults, ReportStatus, ResultsPage};
@@ -76,13 +78,17 @@ impl Report {
 
     /// When a window is due: at its end and the delay behind it, in µs since 1970.
     pub fn due(&self, window: Window) -> i64 {
-        window.end.saturating_add(micros(self.delay))
+        self.timing().due(window)
+    }
+
+    /// When it is run.
+    pub fn timing(&self) -> Timing {
+        Timing { windows: self.windows, delay: self.delay }
     }
 
     /// The newest window that is due at this time.
     pub fn newest_due(&self, now: i64) -> Window {
-        let ended = now.saturating_sub(micros(self.delay));
-        self.windows.before(self.windows.at(ended))
+        self.timing().newest_due(now)
     }
 }
 

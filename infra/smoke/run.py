@@ -16,8 +16,10 @@ import commits  # noqa: F401
 import direct  # noqa: F401
 import firehose  # noqa: F401
 import levelling  # noqa: F401
+import maintenance  # noqa: F401
 import network  # noqa: F401
 import quotas  # noqa: F401
+import results  # noqa: F401
 import stack  # noqa: F401
 from stage import Stage
 from steps import STEPS, Failed, Skipped

@@ -8,10 +8,11 @@ variables {
   prefix                 = "alluvium-test"
   bucket_suffix          = "123456789012-eu-west-1"
   account                = { id = "123456789012", region = "eu-west-1", partition = "aws" }
-  datasets               = { telemetry = ["unit", "value"] }
+  datasets               = { telemetry = ["battery", "firmware", "lat", "lon", "status", "unit", "value"] }
   commit_seconds         = 2
   commit_timeout_seconds = 60
   checkpoint_every       = 100
+  announce_commits       = false
   hot_table              = { name = "hot", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/hot" }
   on_destroy             = "refuse"
   undelete_days          = 7
@@ -129,7 +130,7 @@ run "promises" {
     condition = (
       aws_athena_workgroup.this.configuration[0].enforce_workgroup_configuration
       && aws_athena_workgroup.this.configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == "SSE_S3"
-      && aws_athena_workgroup.this.configuration[0].result_configuration[0].output_location == "s3://${module.results.name}/"
+      && aws_athena_workgroup.this.configuration[0].result_configuration[0].output_location == "s3://${module.results.name}/sql/"
     )
     error_message = "Results are encrypted, in the bucket of their own, whatever a client asks for."
   }
@@ -137,6 +138,15 @@ run "promises" {
   assert {
     condition     = aws_athena_workgroup.this.configuration[0].engine_version[0].selected_engine_version == "Athena engine version 3"
     error_message = "The engine is the one that reads Delta tables."
+  }
+
+  assert {
+    condition = (
+      !aws_athena_workgroup.api.configuration[0].enforce_workgroup_configuration
+      && aws_athena_workgroup.api.configuration[0].bytes_scanned_cutoff_per_query == 52428800
+      && output.api.results_url == "s3://${module.results.name}/api"
+    )
+    error_message = "The API says of each statement where its results lie, apart from analysts', and is held to the same limit."
   }
 
   assert {
@@ -153,12 +163,44 @@ run "promises" {
   }
 
   assert {
-    condition     = strcontains(aws_athena_named_query.view["telemetry"].query, "\"owner\", \"unit\", \"value\", \"extra\"")
-    error_message = "A view has the common columns, the dataset's own, and extra."
+    condition     = aws_athena_named_query.view["telemetry"].query == file("../testdata/sql/view_telemetry.sql")
+    error_message = "A view is the one that tests/interop/test_athena.py holds to Athena's dialect: the common columns, the dataset's own, extra; each event key once, its first arrival."
   }
 
   assert {
-    condition     = strcontains(aws_athena_named_query.view["telemetry"].query, "PARTITION BY owner, source, event_id ORDER BY ingest_time, event_time")
-    error_message = "A view shows each event key once: its first arrival."
+    condition     = length(aws_sns_topic.commits) == 0 && !strcontains(module.commit.policy, "sns:")
+    error_message = "Without announce_commits nobody is told of commits."
+  }
+}
+
+run "commits_told" {
+  command = apply
+
+  module {
+    source = "./modules/lake"
+  }
+
+  variables {
+    announce_commits = true
+  }
+
+  assert {
+    condition     = aws_sns_topic.commits[0].kms_master_key_id == "alias/aws/sns"
+    error_message = "The topic is encrypted."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(module.commit.policy).Statement : statement.Resource if contains(statement.Action, "sns:Publish")
+    ] == [[aws_sns_topic.commits[0].arn]]
+    error_message = "The commit function publishes to this topic alone."
+  }
+
+  assert {
+    condition = (
+      module.commit.environment["ALLUVIUM_COMMIT__TOPIC"] == aws_sns_topic.commits[0].arn
+      && output.commit_topic_arn == aws_sns_topic.commits[0].arn
+    )
+    error_message = "The function and who subscribes know the topic."
   }
 }

@@ -19,14 +19,23 @@ variables {
   secret_version       = 1
   secret_recovery_days = 7
 
+  reports = {
+    url         = "s3://reports/results"
+    bucket_arn  = "arn:aws:s3:::reports"
+    objects_arn = "arn:aws:s3:::reports/results/*"
+    days        = 400
+  }
+
   lake = {
-    bucket_arn     = "arn:aws:s3:::lake"
-    data_files_arn = "arn:aws:s3:::lake/lake/*"
-    results_arn    = "arn:aws:s3:::results"
-    catalog_arns   = ["arn:aws:glue:eu-west-1:123456789012:catalog"]
-    database       = "alluvium_test"
-    workgroup      = "alluvium-test"
-    workgroup_arn  = "arn:aws:athena:eu-west-1:123456789012:workgroup/alluvium-test"
+    bucket_arn         = "arn:aws:s3:::lake"
+    data_files_arn     = "arn:aws:s3:::lake/lake/*"
+    results_bucket_arn = "arn:aws:s3:::results"
+    results_arn        = "arn:aws:s3:::results/api/*"
+    results_url        = "s3://results/api"
+    catalog_arns       = ["arn:aws:glue:eu-west-1:123456789012:catalog"]
+    database           = "alluvium_test"
+    workgroup          = "alluvium-test-api"
+    workgroup_arn      = "arn:aws:athena:eu-west-1:123456789012:workgroup/alluvium-test-api"
   }
 
   functions = {
@@ -115,7 +124,7 @@ run "promises" {
       for key, route in aws_apigatewayv2_route.this :
       route.authorization_type == (key == "GET /health" ? "NONE" : "CUSTOM")
       && (key == "GET /health" || route.authorizer_id == aws_apigatewayv2_authorizer.this.id)
-    ]) && length(aws_apigatewayv2_route.this) == 10
+    ]) && length(aws_apigatewayv2_route.this) == 15
     error_message = "Every route but GET /health asks the authorizer."
   }
 
@@ -146,6 +155,16 @@ run "promises" {
       && !can(regex("(?i)authorization|querystring|sourceIp|authorizer\\.owner", aws_apigatewayv2_stage.this.access_log_settings[0].format))
     )
     error_message = "The request log ends, and holds no token, address, owner or query."
+  }
+
+  assert {
+    condition = [
+      for resource in flatten([
+        for statement in jsondecode(module.query.policy).Statement : statement.Resource
+        if contains(statement.Action, "s3:PutObject")
+      ]) : resource
+    ] == ["arn:aws:s3:::results/api/*"]
+    error_message = "The query function writes the results of its own statements, and nothing of analysts'."
   }
 
   assert {

@@ -13,8 +13,8 @@ run "defaults" {
   command = apply
 
   assert {
-    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,hot-writer,maintain,query,transform"
-    error_message = "The stack has seven functions: authorizer, commit, gateway, hot-writer, maintain, query and transform."
+    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,hot-writer,maintain,query,report,transform"
+    error_message = "The stack has eight functions: authorizer, commit, gateway, hot-writer, maintain, query, report and transform."
   }
 
   assert {
@@ -61,6 +61,7 @@ run "defaults" {
       hot-writer = "dynamodb logs s3 sqs xray"
       maintain   = "logs s3 sqs xray"
       query      = "athena dynamodb glue logs s3 xray"
+      report     = "athena glue logs s3 xray"
       transform  = "dynamodb logs s3 secretsmanager sqs xray"
     })
     error_message = "A function's role reaches a service that it has no business with."

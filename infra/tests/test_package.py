@@ -68,9 +68,11 @@ class Packages(unittest.TestCase):
         self.assertEqual((code, said), (0, ""))
         self.assertEqual({path.name for path in self.out.iterdir()}, {f"{function}.zip" for function in package.FUNCTIONS})
         schemas = sorted(f"datasets/{path.name}" for path in (package.ROOT / "datasets").glob("*.json"))
+        reports = sorted(f"reports/{path.name}" for path in (package.ROOT / "reports").glob("*.sql"))
+        self.assertTrue(reports)
         for path in self.out.iterdir():
             with zipfile.ZipFile(path) as found:
-                self.assertEqual(found.namelist(), ["bootstrap", *schemas])
+                self.assertEqual(found.namelist(), ["bootstrap", *schemas, *(reports if path.stem == "report" else [])])
                 self.assertEqual(found.read("bootstrap"), program())
                 self.assertEqual(found.infolist()[0].external_attr >> 16, 0o100755)
 

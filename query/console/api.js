@@ -121,10 +121,18 @@ export async function health(signal) {
 /** Asks whether a token is good, by a read that finds next to nothing. A `Problem` of the token: it is not. */
 export const tryToken = (token) => call("GET", "/v1/dead_letters?limit=1&from=-1s", { token });
 
-/** One page of a dataset's records, newest first. */
-export function records(dataset, parameters, signal) {
+/** How soon it is asked again for a read that is under way. */
+const AGAIN_MS = 1000;
+
+/** One page of a dataset's records, newest first. A read that takes longer than a request may is asked for until it is there. */
+export async function records(dataset, parameters, signal) {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return call("GET", `/v1/${encodeURIComponent(dataset)}?${new URLSearchParams(given)}`, { signal });
+  let page = await call("GET", `/v1/${encodeURIComponent(dataset)}?${new URLSearchParams(given)}`, { signal });
+  while (page.state === "running") {
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    page = await call("GET", page.location, { signal });
+  }
+  return page;
 }
 
 /** `{reports}`: each with its newest results. */

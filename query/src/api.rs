@@ -28,6 +28,7 @@ mod parameters;
 mod queries;
 mod reports;
 mod sql;
+mod under_way;
 
 use std::sync::Arc;
 
@@ -107,7 +108,8 @@ async fn read(api: &RecordsApi, dataset: String, parts: &Parts) -> Response {
     let answer = async {
         let Query(pairs) = Query::<Pairs>::try_from_uri(&parts.uri)
             .map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
-        let Asked { mut request, after, fields, format } = parameters::read(dataset, &pairs, api.records.now())?;
+        let Asked { mut request, after, fields, format } =
+            parameters::read(dataset.clone(), &pairs, api.records.begin(&dataset))?;
         request.owner = api.reads(parts.extensions.get(), request.owner.as_deref())?;
         if let Some(fields) = fields {
             request.columns = Some(names::columns(&fields, api.records.columns(&request.dataset)?.as_ref())?);
@@ -119,6 +121,9 @@ async fn read(api: &RecordsApi, dataset: String, parts: &Parts) -> Response {
         answer.response(format.unwrap_or_else(|| Format::accepted(&parts.headers)), parts.uri.query())
     };
     answer.await.unwrap_or_else(|error| {
+        if let QueryError::UnderWay(reading) = &error {
+            return under_way::response(&parts.uri, reading);
+        }
         let problem = error.problem();
         if problem.status >= 500 {
             tracing::error!(%error, "a read of records failed");

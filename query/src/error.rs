@@ -6,6 +6,8 @@ use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::{OtherOwner, Problem};
 use arrow::error::ArrowError;
 
+use crate::records::Reading;
+
 /// A read that was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -37,6 +39,9 @@ pub enum QueryError {
     /// Rows do not have the columns that they should.
     #[error("rows cannot be put together: {0}")]
     Rows(#[from] ArrowError),
+    /// The page takes longer than a request may wait. Its statements go on: the same request with this reading has what they found.
+    #[error("the read is under way; ask again")]
+    UnderWay(Reading),
     /// The page needs more rows read than one request may.
     #[error("one page needs more than {0} rows read; name a `source`, or a shorter range with `from` and `to`")]
     TooMuch(usize),
@@ -54,6 +59,7 @@ impl QueryError {
             Self::UnknownDataset { .. } => Problem::new(404, "unknown-dataset", detail),
             Self::Parameter { .. } => Problem::new(400, "bad-parameter", detail),
             Self::OtherOwner(_) => Problem::new(403, "other-owner", detail),
+            Self::UnderWay(_) => Problem::new(503, "read-under-way", detail).retry_after(1),
             Self::TooMuch(_) => Problem::new(422, "query-too-large", detail),
             Self::Port(error) => match error.advice {
                 Advice::Stop => Problem::new(500, "query-failed", detail),

@@ -24,6 +24,11 @@
 //! bytes gives, are one row, always. Arrivals at different event times are one row when they lie within [`DUPLICATE_WINDOW`] of
 //! the page that either is on (up to [`DUPLICATE_ROWS`] rows on each side). Further apart, both are returned, each at its own
 //! time. The first arrival itself is never hidden.
+//!
+//! **Slow reads.** Where [`Records::with_patience`] says how long a request may wait for the lake, a page that takes longer is
+//! [`QueryError::UnderWay`], and its statements go on. The same request with the [`Reading`] of that error has the time and the boundary of the
+//! first, so its statements are the same, and each is started under a token of both: the engine answers with the one that it runs already. So
+//! every request gets further than the one before, and nothing is kept here.
 
 mod after;
 mod boundary;
@@ -33,6 +38,7 @@ mod hot;
 mod lake;
 mod page;
 mod projection;
+mod reading;
 mod rows;
 
 use std::sync::Arc;
@@ -51,6 +57,7 @@ use crate::error::QueryError;
 pub use after::{After, AfterPage, AfterRequest};
 pub use cursor::{AfterCursor, Cursor, CursorError};
 use projection::Projection;
+pub use reading::{MOST_READING, Reading};
 
 /// How many rows a page has when the request does not say.
 pub const DEFAULT_LIMIT: usize = 100;
@@ -89,6 +96,8 @@ pub struct RecordsRequest {
     pub cursor: Option<Cursor>,
     /// Only these of the table's columns, in this order; `None`: all.
     pub columns: Option<Vec<String>>,
+    /// The read that this request goes on with; `None`: it begins one.
+    pub reading: Option<Reading>,
 }
 
 /// One page of records.
@@ -138,6 +147,8 @@ pub struct Records {
     clock: Arc<dyn Clock>,
     lag: Arc<CommitLag>,
     hot_margin: Duration,
+    /// How long a request waits for the lake; `None`: for as long as the engine lets it.
+    patience: Option<Duration>,
 }
 
 impl std::fmt::Debug for Records {
@@ -161,7 +172,7 @@ impl Records {
         clock: Arc<dyn Clock>,
         lag: Arc<CommitLag>,
     ) -> Self {
-        Self { hot, sql, datasets, clock, lag, hot_margin: DEFAULT_HOT_MARGIN }
+        Self { hot, sql, datasets, clock, lag, hot_margin: DEFAULT_HOT_MARGIN, patience: None }
     }
 
     /// The same reader of an index whose chunks outlive their retention by `margin`: the least that any chunk in it was written
@@ -169,6 +180,17 @@ impl Records {
     #[must_use]
     pub fn with_hot_margin(self, margin: Duration) -> Self {
         Self { hot_margin: margin, ..self }
+    }
+
+    /// The same reader, whose requests wait for the lake no longer than this. Its engine must know a statement by its token.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
+    /// A read of this dataset that begins now.
+    pub fn begin(&self, dataset: &str) -> Reading {
+        Reading { dataset: dataset.to_owned(), as_of: self.now() }
     }
 
     /// The time now, as this reader's clock has it.
@@ -196,6 +218,10 @@ impl Records {
         let limit = limit(request.limit)?;
         if let Some(cursor) = &request.cursor {
             given_out_for("cursor", &cursor.dataset, &request.dataset)?;
+        }
+        if let Some(reading) = &request.reading {
+            given_out_for("reading", &reading.dataset, &request.dataset)?;
+            reading.check(self.now(), self.hot_margin)?;
         }
         let Some(wanted) = &request.columns else { return page::read(self, request, &dataset, limit).await };
         let projection = Projection::new(&dataset.columns, wanted)?;

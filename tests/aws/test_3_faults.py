@@ -205,6 +205,7 @@ def test_destroy_leaves_nothing(stage):
     left = {
         "buckets": client("s3").list_buckets()["Buckets"],
         "tables": client("dynamodb").list_tables()["TableNames"],
+        "topics": client("sns").list_topics()["Topics"],
         "queues": client("sqs").list_queues().get("QueueUrls", []),
         "schedules": client("scheduler").list_schedules()["Schedules"],
         "streams": client("kinesis").list_streams()["StreamNames"],

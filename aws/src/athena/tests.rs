@@ -13,6 +13,7 @@ fn engine() -> AthenaSql {
         .build();
     let settings = AthenaSettings {
         workgroup: "prefix".to_owned(),
+        results: Some("s3://results/api".parse().unwrap()),
         database: "lake".to_owned(),
         time_limit: Duration::from_secs(1),
     };
@@ -73,4 +74,41 @@ fn a_queued_statement_runs_as_far_as_anybody_can_tell() {
         let status = QueryExecutionStatus::builder().state(athenas).build();
         assert_eq!(state(&QueryExecution::builder().status(status).build()), ours);
     }
+}
+
+#[test]
+fn results_lie_where_their_owner_is_known_by_and_nowhere_else() {
+    let place = |owner: Option<&str>| {
+        let statement = Statement { owner: owner.map(str::to_owned), ..Statement::new("select 1") };
+        let request = engine().start_request(statement);
+        request.get_result_configuration().as_ref().unwrap().output_location().unwrap().to_owned()
+    };
+    let results = "s3://results/api".parse().unwrap();
+    for owner in ["ann", "records", "../bob", "täglich/x"] {
+        let place = place(Some(owner));
+        assert!(place.strip_prefix("s3://results/api/").unwrap().strip_suffix('/').unwrap().len() == 32, "{place}");
+        assert_eq!(place::owner(&results, &format!("{place}id.csv")), Some(OwnerKey::of(owner)));
+    }
+    assert_eq!(place(None), "s3://results/api/records/");
+    for elsewhere in [
+        "s3://results/sql/id.csv",
+        "s3://results/api/id.csv",
+        "s3://results/api//id.csv",
+        "s3://results/api/reports/records/id.csv",
+        "s3://results/apiary/x/id.csv",
+    ] {
+        assert_eq!(place::owner(&results, elsewhere), None, "{elsewhere}");
+    }
+}
+
+#[test]
+fn tokens_of_two_owners_are_never_the_same() {
+    let sent = |owner: Option<&str>| {
+        let statement =
+            Statement { token: Some("a".to_owned()), owner: owner.map(str::to_owned), ..Statement::new("select 1") };
+        engine().start_request(statement).get_client_request_token().clone().unwrap()
+    };
+    let (ann, bob, nobody) = (sent(Some("ann")), sent(Some("bob")), sent(None));
+    assert!(ann != bob && bob != nobody && nobody != ann);
+    assert!(ann.len() <= 128 && ann == sent(Some("ann")));
 }

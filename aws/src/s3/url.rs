@@ -50,7 +50,7 @@ impl LakeUrl {
     }
 
     /// The address of a key, for messages.
-    pub(super) fn object(&self, key: &str) -> String {
+    pub(crate) fn object(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use alluvium_core::clock::{Clock, SystemClock};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// The SDKs' configuration, with credentials that no emulator checks.
 #[expect(clippy::disallowed_methods, reason = "a test is an entry point")]
@@ -27,4 +29,17 @@ pub fn unique(kind: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("alluvium-{kind}-{}-{}-{count}", SystemClock.now_micros(), std::process::id())
+}
+
+/// Head and body of the answer to a plain GET, as a browser without any credentials makes it.
+pub async fn fetch(url: &str) -> (String, String) {
+    let rest = url.strip_prefix("http://").expect("the emulator speaks plain HTTP");
+    let (host, target) = rest.split_once('/').expect("an object has a path");
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let request = format!("GET /{target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    (head.to_owned(), body.to_owned())
 }

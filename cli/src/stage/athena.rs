@@ -21,6 +21,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(240 * 60);
 pub async fn ask(on: &OnStage, statement: &str, most: usize) -> anyhow::Result<Vec<RecordBatch>> {
     let settings = AthenaSettings {
         workgroup: on.stage.workgroup.clone(),
+        // The workgroup says itself where its results go.
+        results: None,
         database: on.stage.database.clone(),
         time_limit: TIME_LIMIT,
     };

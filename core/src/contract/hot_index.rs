@@ -60,7 +60,7 @@ fn identity(batch: u64) -> BatchIdentity {
 /// A question for all chunks of a dataset.
 pub fn everything(dataset: &str) -> HotQuery {
     let (from, to, below) = (Micros::MIN, Micros::MAX, Micros::MAX);
-    HotQuery { dataset: dataset.to_owned(), bucket: None, from, to, below, most: 9, now: 0 }
+    HotQuery { dataset: dataset.to_owned(), bucket: None, source: None, from, to, below, most: 9, now: 0 }
 }
 
 /// All chunks that a question wants, asked for until there are no more.

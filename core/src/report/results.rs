@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::window::WindowId;
 use crate::clock::Micros;
-use crate::file::{FileFormat, OpenFile};
+use crate::file::{FileFormat, FilePlace, OpenFile};
 use crate::ports::PortError;
 
 /// What is known of one file of a result.
@@ -123,6 +123,20 @@ pub trait ReportResults: Send + Sync {
         before: Option<WindowId>,
         most: usize,
     ) -> Result<Option<ResultsPage>, PortError>;
+
+    /// Where a file of a window's result is to be had; `None`: there is no such report, or no result of that window.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be said.
+    async fn place(
+        &self,
+        _report: &str,
+        _window: WindowId,
+        _format: FileFormat,
+    ) -> Result<Option<FilePlace>, PortError> {
+        Ok(Some(FilePlace::Here))
+    }
 
     /// A file of a window's result; `None`: there is no such report, or no result of that window.
     ///

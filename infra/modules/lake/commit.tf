@@ -4,6 +4,8 @@ locals {
   # Lambda's own advice for a queue that it polls: six times the function's time-out, and the window.
   hidden_seconds = 6 * var.commit_timeout_seconds + var.commit_seconds
   tries          = 5
+
+  announce_statements = [for topic in aws_sns_topic.commits : { actions = ["sns:Publish"], resources = [topic.arn] }]
 }
 
 resource "aws_sqs_queue" "commits" {
@@ -57,6 +59,14 @@ resource "aws_sqs_queue_policy" "only_tls" {
   })
 }
 
+resource "aws_sns_topic" "commits" {
+  count = var.announce_commits ? 1 : 0
+
+  name              = "${var.prefix}-commits"
+  display_name      = "${var.prefix}: commits"
+  kms_master_key_id = "alias/aws/sns"
+}
+
 module "commit" {
   source = "../function"
 
@@ -70,10 +80,11 @@ module "commit" {
     ALLUVIUM_LAKE                     = local.lake_url
     ALLUVIUM_COMMIT__CHECKPOINT_EVERY = tostring(var.checkpoint_every)
     ALLUVIUM_COMMIT__QUEUE            = aws_sqs_queue.commits.url
+    ALLUVIUM_COMMIT__TOPIC            = one(aws_sns_topic.commits[*].arn)
     ALLUVIUM_HOT__TABLE               = var.hot_table.name
   }
 
-  statements = [
+  statements = concat(local.announce_statements, [
     {
       actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
       resources = [aws_sqs_queue.commits.arn]
@@ -91,7 +102,7 @@ module "commit" {
       actions   = ["dynamodb:PutItem"]
       resources = [var.hot_table.arn]
     },
-  ]
+  ])
 }
 
 resource "aws_lambda_event_source_mapping" "commits" {

@@ -33,13 +33,28 @@ output "commit_dead_letter_queue" {
   value       = { name = aws_sqs_queue.commits_dead.name, url = aws_sqs_queue.commits_dead.id, arn = aws_sqs_queue.commits_dead.arn }
 }
 
+output "commit_topic_arn" {
+  description = "The topic that is told of commits; null: there is none."
+  value       = one(aws_sns_topic.commits[*].arn)
+}
+
 output "database" {
   description = "The database in the Glue catalogue."
   value       = aws_glue_catalog_database.this.name
 }
 
+output "api" {
+  description = "What the API's statements run in: the `workgroup` and its `workgroup_arn`; where their results lie, as `results_url` and as `results_arn` for a policy."
+  value = {
+    workgroup     = aws_athena_workgroup.api.name
+    workgroup_arn = aws_athena_workgroup.api.arn
+    results_url   = "s3://${module.results.name}/api"
+    results_arn   = "${module.results.arn}/api/*"
+  }
+}
+
 output "workgroup" {
-  description = "The Athena workgroup: `name` and `arn`."
+  description = "The Athena workgroup of analysts: `name` and `arn`."
   value       = { name = aws_athena_workgroup.this.name, arn = aws_athena_workgroup.this.arn }
 }
 

@@ -47,7 +47,7 @@ resource "aws_glue_catalog_table" "this" {
 
 resource "aws_athena_workgroup" "this" {
   name        = var.prefix
-  description = "Statements over the tables of ${var.prefix}."
+  description = "Statements of analysts over the tables of ${var.prefix}."
   # Its history goes with it; the results are in a bucket of their own.
   force_destroy = true
 
@@ -62,7 +62,33 @@ resource "aws_athena_workgroup" "this" {
     }
 
     result_configuration {
-      output_location = "s3://${module.results.name}/"
+      output_location = "s3://${module.results.name}/sql/"
+
+      encryption_configuration {
+        encryption_option = "SSE_S3"
+      }
+    }
+  }
+}
+
+# What the API runs. It keeps results apart by owner, so it says of each statement where they lie; its role can write nowhere else.
+resource "aws_athena_workgroup" "api" {
+  #checkov:skip=CKV_AWS_82:The function puts each owner's results under a prefix of its own, and asks for encryption; the bucket encrypts in any case.
+  name          = "${var.prefix}-api"
+  description   = "Statements of ${var.prefix}'s API, and its reads of records from the lake."
+  force_destroy = true
+
+  configuration {
+    enforce_workgroup_configuration    = false
+    publish_cloudwatch_metrics_enabled = true
+    bytes_scanned_cutoff_per_query     = var.sql_scan_megabytes * 1024 * 1024
+
+    engine_version {
+      selected_engine_version = "Athena engine version 3"
+    }
+
+    result_configuration {
+      output_location = "s3://${module.results.name}/api/nobody/"
 
       encryption_configuration {
         encryption_option = "SSE_S3"

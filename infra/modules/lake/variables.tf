@@ -56,6 +56,11 @@ variable "checkpoint_every" {
   type        = number
 }
 
+variable "announce_commits" {
+  description = "Whether an SNS topic is told of each commit."
+  type        = bool
+}
+
 variable "hot_table" {
   description = "The hot index: `name` and `arn`."
   type = object({

@@ -7,16 +7,21 @@ locals {
   }
 
   routes = {
-    "POST /v1/{dataset}"           = "gateway"
-    "POST /data"                   = "gateway"
-    "GET /v1/{dataset}"            = "query"
-    "GET /v1/{dataset}/live"       = "query"
-    "GET /data"                    = "query"
-    "POST /v1/queries"             = "query"
-    "GET /v1/queries/{id}"         = "query"
-    "GET /v1/queries/{id}/results" = "query"
-    "DELETE /v1/queries/{id}"      = "query"
-    "GET /health"                  = "query"
+    "POST /v1/{dataset}"                   = "gateway"
+    "POST /data"                           = "gateway"
+    "GET /v1/{dataset}"                    = "query"
+    "GET /v1/{dataset}/live"               = "query"
+    "GET /data"                            = "query"
+    "POST /v1/queries"                     = "query"
+    "GET /v1/queries/{id}"                 = "query"
+    "GET /v1/queries/{id}/results"         = "query"
+    "GET /v1/queries/{id}/results.csv"     = "query"
+    "GET /v1/queries/{id}/results.parquet" = "query"
+    "DELETE /v1/queries/{id}"              = "query"
+    "GET /v1/reports"                      = "query"
+    "GET /v1/reports/{name}"               = "query"
+    "GET /v1/reports/{name}/{file}"        = "query"
+    "GET /health"                          = "query"
   }
 
   open_routes = ["GET /health"]

@@ -36,13 +36,16 @@ module "query" {
   timeout_seconds = local.timeout_seconds
 
   environment = {
-    ALLUVIUM_HOT__TABLE     = aws_dynamodb_table.hot.name
-    ALLUVIUM_HOT__MARGIN    = var.hot_margin
-    ALLUVIUM_HOT__WAITING   = var.waiting_table.name
-    ALLUVIUM_COMMIT__LAG    = var.commit_lag
-    ALLUVIUM_SQL__DATABASE  = var.lake.database
-    ALLUVIUM_SQL__WORKGROUP = var.lake.workgroup
-    ALLUVIUM_SQL__TIME      = var.sql_time
+    ALLUVIUM_HOT__TABLE      = aws_dynamodb_table.hot.name
+    ALLUVIUM_HOT__MARGIN     = var.hot_margin
+    ALLUVIUM_HOT__WAITING    = var.waiting_table.name
+    ALLUVIUM_COMMIT__LAG     = var.commit_lag
+    ALLUVIUM_SQL__DATABASE   = var.lake.database
+    ALLUVIUM_SQL__WORKGROUP  = var.lake.workgroup
+    ALLUVIUM_SQL__RESULTS    = var.lake.results_url
+    ALLUVIUM_SQL__TIME       = var.sql_time
+    ALLUVIUM_REPORTS__BUCKET = var.reports.url
+    ALLUVIUM_REPORTS__KEPT   = "${var.reports.days}d"
   }
 
   statements = [
@@ -67,15 +70,16 @@ module "query" {
     {
       # Athena reads the tables, and reads and writes results, with the rights of whoever asks.
       actions   = ["s3:GetBucketLocation", "s3:ListBucket"]
-      resources = [var.lake.bucket_arn, var.lake.results_arn]
+      resources = [var.lake.bucket_arn, var.lake.results_bucket_arn, var.reports.bucket_arn]
     },
     {
-      actions   = ["s3:GetObject"]
-      resources = [var.lake.data_files_arn]
+      # A URL that the function signs has its rights: a result's files are read by their version.
+      actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+      resources = [var.lake.data_files_arn, var.reports.objects_arn]
     },
     {
       actions   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-      resources = ["${var.lake.results_arn}/*"]
+      resources = [var.lake.results_arn]
     },
   ]
 }

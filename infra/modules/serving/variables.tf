@@ -31,15 +31,27 @@ variable "stream" {
 }
 
 variable "lake" {
-  description = "What the query function asks: the lake's bucket, the results' bucket, the catalogue, the database and the workgroup."
+  description = "What the query function asks: the lake's bucket, where its statements' results lie, the catalogue, the database and the workgroup."
   type = object({
-    bucket_arn     = string
-    data_files_arn = string
-    results_arn    = string
-    catalog_arns   = list(string)
-    database       = string
-    workgroup      = string
-    workgroup_arn  = string
+    bucket_arn         = string
+    data_files_arn     = string
+    results_bucket_arn = string
+    results_arn        = string
+    results_url        = string
+    catalog_arns       = list(string)
+    database           = string
+    workgroup          = string
+    workgroup_arn      = string
+  })
+}
+
+variable "reports" {
+  description = "The results of reports: their root as `url`, `bucket_arn` and `objects_arn` for a policy, and for how many `days` they are kept."
+  type = object({
+    url         = string
+    bucket_arn  = string
+    objects_arn = string
+    days        = number
   })
 }
 
@@ -67,7 +79,7 @@ variable "hot_margin" {
 }
 
 variable "sql_time" {
-  description = "How long a statement for a read of records may take."
+  description = "How long a read of records waits for the lake."
   type        = string
 }
 

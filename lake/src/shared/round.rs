@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{BatchIdentity, CommitMessage, TraceParent};
+use alluvium_core::{BatchIdentity, BatchPart, CommitMessage, TraceParent};
 use futures::StreamExt as _;
 
 use super::batch::Batch;
@@ -56,6 +56,8 @@ pub struct CommittedBatch {
 pub struct SharedCommit {
     /// What became of each message, in the order in which they were given.
     pub outcomes: Vec<Outcome>,
+    /// What the batch of each message brings to which dataset, in the same order; of one that could not be read nothing.
+    pub parts: Vec<Vec<BatchPart>>,
     /// What kept the call from its end; `None`: every message that is not refused is dealt with.
     pub failure: Option<LakeError>,
     /// The batches that are in by this call, those included that others had left half done.
@@ -76,6 +78,8 @@ pub struct SharedCommit {
 pub(super) struct Round {
     /// In the order of the messages.
     verdicts: Vec<Verdict>,
+    /// In the same order.
+    parts: Vec<Vec<BatchPart>>,
     /// One for each identity, but for those that are in already.
     batches: Vec<Batch>,
     /// The batches of which a part was written.
@@ -103,6 +107,7 @@ impl Round {
     ) -> Self {
         let mut round = Self {
             verdicts: Vec::new(),
+            parts: Vec::new(),
             batches: Vec::new(),
             written: HashSet::new(),
             unread: None,
@@ -111,6 +116,7 @@ impl Round {
         };
         let mut seen = HashSet::new();
         for message in messages {
+            round.parts.push(message.as_ref().map_or_else(|_| Vec::new(), |message| BatchPart::of(message.borrow())));
             let batch = message.and_then(|message| {
                 let batch = Batch::of(message.borrow())?;
                 match named(message.borrow()).find(|table| !tables.contains_key(*table)) {
@@ -236,6 +242,7 @@ impl Round {
         SharedCommit {
             outcomes,
             batches,
+            parts: self.parts,
             failure: failure.or(self.unread),
             tables: self.tables,
             ledger_version: self.ledger.map(|commit| commit.version),

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! place         dataset | 00 | bucket u16 | time bucket i64 | max time i64 | min time i64 | part u16 | batch (32 hexadecimal digits)
-//! chunk         place -> version 03 | rows u32 | expires at i64 | put at i64 | block
+//! chunk         place -> version 03 | rows u32 | expires at i64 | put at i64 | marks u16 | of each source of its rows, a mark u16 | block
 //! chunk's name  dataset | 00 | bucket u16 | time bucket i64 | part u16 | batch -> max time i64 | min time i64
 //! expiry key    expires at i64 | place
 //! put key       dataset | 00 | bucket u16 | put at i64 | the rest of the place
 //! ```
+//!
+//! `FFFF` marks: of which sources its rows are is not known.
 //!
 //! So the chunks of a bucket lie one after the other by their newest rows, and a read of the newest is a walk over neighbours.
 //!
@@ -14,7 +16,8 @@
 
 use alluvium_core::BatchIdentity;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery, time_bucket_of};
+use alluvium_core::hot::{HotChunk, HotQuery, SourceMark, time_bucket_of};
+use alluvium_core::hot_block::{EXPANDED_BYTES, sources_of};
 use bytes::Bytes;
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
@@ -154,14 +157,35 @@ pub(super) struct Header {
     rows: u32,
     pub(super) expires_at: Micros,
     pub(super) put_at: Micros,
+    /// Where the block begins.
+    block: usize,
 }
 
+/// What says that sources are not known, and so no number of marks.
+const UNKNOWN: u16 = u16::MAX;
+
 impl Header {
-    const BYTES: usize = 1 + 4 + 8 + 8;
+    /// What stands before the marks.
+    const BYTES: usize = 1 + 4 + 8 + 8 + 2;
 
     /// Of a chunk that is put at this time.
     pub(super) fn of(chunk: &HotChunk, put_at: Micros) -> Self {
-        Self { rows: chunk.rows, expires_at: chunk.expires_at, put_at }
+        Self { rows: chunk.rows, expires_at: chunk.expires_at, put_at, block: 0 }
+    }
+
+    /// Whether the chunk of this value may have rows of a source.
+    pub(super) fn may_hold(value: &[u8], source: SourceMark) -> Result<bool, HotIndexError> {
+        let marks = Self::marks(value).ok_or(HotIndexError::Damaged("a chunk's header"))?;
+        Ok(marks.is_none_or(|marks| marks.chunks_exact(2).any(|mark| mark == source.0.to_be_bytes())))
+    }
+
+    /// The marks of a value; within it `None`: they are not known.
+    fn marks(value: &[u8]) -> Option<Option<&[u8]>> {
+        let (head, rest) = value.split_at_checked(Self::BYTES)?;
+        match u16::from_be_bytes(*head.last_chunk()?) {
+            UNKNOWN => Some(None),
+            count => Some(Some(rest.get(..usize::from(count) * 2)?)),
+        }
     }
 
     pub(super) fn read(value: &[u8]) -> Result<Self, HotIndexError> {
@@ -173,7 +197,9 @@ impl Header {
         let (rows, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (expires_at, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let put_at = rest.first_chunk().ok_or_else(damaged)?;
+        let marks = Self::marks(value).ok_or_else(damaged)?;
         Ok(Self {
+            block: Self::BYTES + marks.map_or(0, <[u8]>::len),
             rows: u32::from_be_bytes(*rows),
             expires_at: Micros::from_be_bytes(*expires_at),
             put_at: Micros::from_be_bytes(*put_at),
@@ -183,11 +209,15 @@ impl Header {
 
 /// The header and block of a chunk.
 pub(super) fn chunk_value(chunk: &HotChunk, header: Header) -> Vec<u8> {
-    let mut value = Vec::with_capacity(Header::BYTES + chunk.block.len());
+    let marks = sources_of(&chunk.block, EXPANDED_BYTES).filter(|marks| marks.len() < usize::from(UNKNOWN));
+    let marks_bytes = marks.as_ref().map_or(0, |marks| 2 * marks.len());
+    let mut value = Vec::with_capacity(Header::BYTES + marks_bytes + chunk.block.len());
     value.push(VERSION);
     value.extend_from_slice(&header.rows.to_be_bytes());
     value.extend_from_slice(&header.expires_at.to_be_bytes());
     value.extend_from_slice(&header.put_at.to_be_bytes());
+    value.extend_from_slice(&marks.as_ref().map_or(UNKNOWN, |marks| marks.len() as u16).to_be_bytes());
+    value.extend(marks.into_iter().flatten().flat_map(|mark| mark.0.to_be_bytes()));
     value.extend_from_slice(&chunk.block);
     value
 }
@@ -198,7 +228,7 @@ pub(super) fn chunk(place: &[u8], header: Header, value: &[u8]) -> Result<HotChu
     let dataset = dataset.ok_or(HotIndexError::Damaged(A_PLACE))?.to_owned();
     let Place { bucket, time_bucket, max_time, min_time, part, batch } = Place::read(place)?;
     let (rows, expires_at) = (header.rows, header.expires_at);
-    let block = Bytes::copy_from_slice(&value[Header::BYTES..]);
+    let block = Bytes::copy_from_slice(&value[header.block..]);
     Ok(HotChunk { dataset, bucket, time_bucket, batch, part, rows, min_time, max_time, expires_at, block })
 }
 

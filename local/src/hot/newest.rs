@@ -77,7 +77,8 @@ pub(super) fn newest(database: &Database, query: &HotQuery) -> Result<Newest, Ho
         if found.len() >= query.most && found.last().is_some_and(|last| max_time < last.max_time) {
             return Ok(Newest { chunks: found, below: Some(max_time) });
         }
-        if min_time <= query.to {
+        let is_of = query.source.map_or(Ok(true), |source| Header::may_hold(value.value(), source))?;
+        if min_time <= query.to && is_of {
             let header = Header::read(value.value())?;
             if header.expires_at > query.now {
                 found.push(layout::chunk(place.value(), header, value.value())?);

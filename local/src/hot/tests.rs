@@ -2,7 +2,9 @@
 
 use alluvium_core::ManualClock;
 use alluvium_core::contract::hot_index::{self as contract, everything};
-use alluvium_core::hot::TIME_BUCKET_MICROS;
+use alluvium_core::hot::{SourceMark, TIME_BUCKET_MICROS};
+use alluvium_core::hot_block::HotBlockWriter;
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use proptest::prelude::*;
 
 use super::*;
@@ -56,6 +58,27 @@ async fn a_chunk_that_is_put_again_with_other_times_is_there_once() {
     assert_eq!(contract::newest(&index, everything("moved")).await, [moved.clone(), other]);
     let (expires_at, count) = (moved.expires_at, index.expire(moved.expires_at).await.unwrap());
     assert_eq!((count, index.expire(expires_at + TIME_BUCKET_MICROS).await.unwrap()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_chunk_without_rows_of_a_source_is_left_out_where_that_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = open(dir.path());
+    let of = |batch, owner: &str, sources: &[&str]| {
+        let owners = vec![owner; sources.len()];
+        let texts = |texts: Vec<&str>| Arc::new(StringArray::from(texts)) as ArrayRef;
+        let rows = [("owner", texts(owners)), ("source", texts(sources.to_vec()))];
+        let block = HotBlockWriter::default().write(&RecordBatch::try_from_iter(rows).unwrap()).unwrap();
+        HotChunk { block, ..contract::chunk("marks", 1, batch, (100 * batch as i64, 100 * batch as i64 + 9)) }
+    };
+    let (one, other) = (of(1, "ann", &["a", "b", "b"]), of(2, "ann", &["c"]));
+    let (of_bob, unknown) = (of(3, "bob", &["a"]), contract::chunk("marks", 1, 4, (400, 409)));
+    index.put(vec![one.clone(), other.clone(), of_bob.clone(), unknown.clone()]).await.unwrap();
+    let of_source = |owner, source| HotQuery { source: Some(SourceMark::of(owner, source)), ..everything("marks") };
+    assert_eq!(contract::newest(&index, of_source("ann", "b")).await, [unknown.clone(), one]);
+    assert_eq!(contract::newest(&index, of_source("ann", "c")).await, [unknown.clone(), other]);
+    assert_eq!(contract::newest(&index, of_source("bob", "a")).await, [unknown.clone(), of_bob]);
+    assert_eq!(contract::newest(&index, of_source("bob", "b")).await, [unknown]);
 }
 
 #[tokio::test]

@@ -5,15 +5,11 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
 
 use alluvium_core::clock::Micros;
-use alluvium_core::report::{ReportFailure, WindowId};
+use alluvium_core::report::{ReportFailure, WindowId, pause_after};
 use alluvium_core::{Report, ReportName, Window};
 
 use super::Reports;
 use super::make::ReportsError;
-
-/// The pause after a report's first failure; it doubles with each, up to the longest.
-const PAUSE: Micros = 60_000_000;
-const LONGEST_PAUSE: Micros = 3_600_000_000;
 
 /// A report that has failed and not succeeded since.
 #[derive(Debug, Clone)]
@@ -84,21 +80,18 @@ impl Reports {
     /// and no more than are made afterwards.
     pub(super) fn missing(&self, report: &Report, now: Micros) -> Vec<Window> {
         let Some((_, seen)) = self.reports.get(&report.name) else { return Vec::new() };
-        let first = report.newest_due(*seen);
         let results = self.kept.lock();
         let results = results.get(report.name.as_str());
         let is_made = |window: &Window| {
             results.and_then(|results| results.get(&window.id())).is_some_and(|result| result.to == window.end)
         };
-        let newest = report.newest_due(now);
-        let windows = std::iter::successors(Some(newest), |window| Some(report.windows.before(*window)));
-        let windows = windows.take_while(|window| window.start >= first.start).take(self.settings.catch_up.max(1));
+        let missing = report.timing().missing(*seen, now, self.settings.catch_up, is_made);
         // One that as many newer results would have removed at once, for the report had other windows before, is not made.
         let newer = |window: &Window| {
             let newer = (Bound::Excluded(window.id()), Bound::Unbounded);
             results.map_or(0, |results| results.range(newer).count())
         };
-        windows.filter(|window| !is_made(window) && newer(window) < self.settings.windows_kept).collect()
+        missing.into_iter().filter(|window| newer(window) < self.settings.windows_kept).collect()
     }
 
     pub(super) fn note_failure(&self, report: &Report, window: Window, error: &ReportsError) {
@@ -106,7 +99,7 @@ impl Reports {
         let mut trouble = self.trouble();
         let before = trouble.remove(&report.name);
         let times = before.as_ref().map_or(0, |before| before.failure.times).saturating_add(1);
-        let pause = PAUSE.saturating_mul(1 << (times - 1).min(16)).min(LONGEST_PAUSE);
+        let pause = pause_after(times);
         let mut windows = before.map(|before| before.windows).unwrap_or_default();
         *windows.entry(window.id()).or_default() += 1;
         tracing::warn!(report = %report.name, window = %window.id(), times, %error, "a report failed; it is tried again");

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use alluvium_core::ManualClock;
+use alluvium_core::contract::report_results as contract;
 use alluvium_core::file::FileFormat;
 use alluvium_core::ports::{Advice, ResultPage, Statement, StatementId, StatementStatus};
 use alluvium_core::report::{ReportResults as _, WindowId};
@@ -284,4 +285,22 @@ async fn a_report_whose_windows_have_another_length_now_is_made_anew() {
     make_all(&reports).await;
     // First seen at 10:30: from the window that had been due then on, 10:00 to 10:15.
     assert_eq!(made(&reports, "hourly").await, ["1100", "1045", "1030", "1015", "1000", "0900"]);
+}
+
+/// Makes results by an engine that answers with a number.
+struct Making<'a>(&'a World, &'a Reports);
+
+#[async_trait]
+impl contract::Maker for Making<'_> {
+    async fn make(&self, window: WindowId, number: i64) {
+        self.0.engine.number.store(number, Ordering::SeqCst);
+        self.1.make("hourly", window).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn results_on_disk_keep_the_contract() {
+    let world = World::new();
+    let reports = world.open(vec![report("hourly", "1h"), report("idle", "1d")]).unwrap();
+    contract::all(&reports, &Making(&world, &reports)).await;
 }

@@ -83,7 +83,7 @@ impl Started {
     ) -> Self {
         let reader = asked.reader.clone();
         let running_now =
-            StatementStatus { state: StatementState::Running, reader, scanned_bytes: None, elapsed: None };
+            StatementStatus { state: StatementState::Running, reader, owner: None, scanned_bytes: None, elapsed: None };
         let (status, status_seen) = watch::channel(running_now);
         let (sender, results) = mpsc::channel(QUEUED_BATCHES);
         let scanned = Arc::<Scanned>::default();

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// A file as a response, to be saved under this name, which is of letters, digits, `.`, `_` and `-`; 304 where the caller has it already.
@@ -30,6 +30,16 @@ pub(super) fn sent(name: &str, file: Box<dyn OpenFile>, format: FileFormat, aske
     headers.insert(CONTENT_LENGTH, length.into());
     let disposition = format!("attachment; filename=\"{name}\"");
     headers.insert(CONTENT_DISPOSITION, HeaderValue::try_from(disposition).expect("names are letters and digits"));
+    response
+}
+
+/// The answer that a file is to be had at this URL, which is good for a while.
+pub(super) fn elsewhere(url: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, HeaderValue::try_from(url).expect("a URL is of visible ASCII"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

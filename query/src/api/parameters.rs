@@ -7,9 +7,12 @@ use jiff::Timestamp;
 
 use super::format::{Format, NAMES};
 use crate::error::QueryError;
-use crate::records::{After, CursorError, MAX_LIMIT, RecordsRequest};
+use crate::records::{After, CursorError, MAX_LIMIT, Reading, RecordsRequest};
 
-const KNOWN: &str = "source, owner, from, to, limit, cursor, after, fields, format";
+/// The parameter of a request that goes on with a read.
+pub(super) const READING: &str = "reading";
+
+const KNOWN: &str = "source, owner, from, to, limit, cursor, after, fields, format, reading";
 
 /// What a read asks for.
 pub(super) struct Asked {
@@ -22,9 +25,15 @@ pub(super) struct Asked {
 }
 
 /// What these parameters ask for. An unknown one is refused by name, and so is one given twice. `owner` stands in it as it
-/// was named; whether the caller may read it is not looked at here.
-pub(super) fn read(dataset: String, pairs: &[(String, String)], now: Micros) -> Result<Asked, QueryError> {
-    let mut request = RecordsRequest { dataset, ..RecordsRequest::default() };
+/// was named; whether the caller may read it is not looked at here. `begun` is the read that begins with this request, if it does not go
+/// on with another: times before now are before that.
+pub(super) fn read(dataset: String, pairs: &[(String, String)], begun: Reading) -> Result<Asked, QueryError> {
+    let reading = match pairs.iter().find(|(name, _)| name == READING) {
+        Some((_, value)) => value.parse().map_err(|error| QueryError::parameter(READING, format!("{error}")))?,
+        None => begun,
+    };
+    let now = reading.as_of();
+    let mut request = RecordsRequest { dataset, reading: Some(reading), ..RecordsRequest::default() };
     let (mut after, mut fields, mut format) = (None, None, None);
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in pairs {
@@ -48,6 +57,8 @@ pub(super) fn read(dataset: String, pairs: &[(String, String)], now: Micros) -> 
             "cursor" => request.cursor = Some(value.parse().map_err(|error| refused(format!("{error}")))?),
             "after" => after = Some(after_named(value).map_err(refused)?),
             "fields" => fields = Some(value.clone()),
+            // Read beforehand.
+            READING => {}
             "format" => format = Some(format_named(value).map_err(refused)?),
             _ => return Err(refused(format!("there is no such parameter; known: {KNOWN}"))),
         }
@@ -58,7 +69,7 @@ pub(super) fn read(dataset: String, pairs: &[(String, String)], now: Micros) -> 
         return Err(QueryError::parameter("from", "it is later than `to`"));
     }
     if after.is_some()
-        && let Some(other) = seen.iter().find(|name| ["from", "to", "cursor"].contains(name))
+        && let Some(other) = seen.iter().find(|name| ["from", "to", "cursor", READING].contains(name))
     {
         let message = "it does not go with `after`, which answers in the order of arrival and from no time to another";
         return Err(QueryError::parameter(*other, message));

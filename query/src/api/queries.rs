@@ -4,7 +4,7 @@
 //! POST   /v1/queries {"sql": …, "parameters": [texts], "token": …}   202, `Location: /v1/queries/{id}`
 //! GET    /v1/queries/{id}                                            how far it is
 //! GET    /v1/queries/{id}/results?page=&format=                      its rows, once it has succeeded
-//! GET    /v1/queries/{id}/results.csv                                all of them as one file; so for `.parquet`
+//! GET    /v1/queries/{id}/results.csv                                all of them as one file, or 302 to where it is; so for `.parquet`
 //! DELETE /v1/queries/{id}                                            204
 //! ```
 //!
@@ -12,15 +12,18 @@
 //!
 //! A statement of a [`Caller`] with the role `data.admin`, or of nobody in particular, reads everybody's data; anybody else's reads
 //! the caller's own, and an engine that cannot leave the rest out refuses it. A statement is its reader's: to another one without that
-//! role it is as unknown as one that never was (AU-1).
+//! role it is as unknown as one that never was (AU-1). An engine that keeps statements of several owners apart says whose one is, and then
+//! it is as unknown to every other owner, whatever their role.
 
 mod results;
 pub(super) mod statement;
 
 use std::sync::Arc;
 
-use alluvium_core::file::{FileFormat, ResultFiles};
-use alluvium_core::ports::{Advice, PortError, SqlEngine, Statement, StatementId, StatementState, StatementStatus};
+use alluvium_core::file::{FileFormat, FilePlace, ResultFiles};
+use alluvium_core::ports::{
+    Advice, OwnerKey, PortError, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
+};
 use alluvium_core::{Caller, Problem, Role};
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -79,7 +82,8 @@ fn routes(api: Api) -> Router {
 
 async fn start(State(api): Shared, caller: Asking, body: Result<Bytes, BytesRejection>) -> Response {
     let started = async {
-        let statement = Statement { reader: reader(caller), ..statement::read(body)? };
+        let owner = caller.as_ref().map(|caller| caller.owner().to_owned());
+        let statement = Statement { reader: reader(caller.as_deref()), owner, ..statement::read(body)? };
         api.engine.start(statement).await.map_err(|error| match error.advice {
             Advice::Stop => Problem::new(400, "statement-failed", error.message),
             _ => passing(&error),
@@ -101,8 +105,8 @@ async fn start(State(api): Shared, caller: Asking, body: Result<Bytes, BytesReje
 async fn status(State(api): Shared, caller: Asking, id: Id) -> Response {
     let found = async {
         let id = statement_id(id)?;
-        let status = status_for(reader(caller.clone()), api.engine.as_ref(), &id).await?;
-        let files = api.links(&id, &status.state, caller.as_deref());
+        let status = status_for(caller.as_deref(), api.engine.as_ref(), &id).await?;
+        let files = api.files(&id, &status.state, caller.as_deref()).await;
         Ok(Json(Progress::of(id, status, files)).into_response())
     };
     found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
@@ -113,7 +117,7 @@ async fn results(State(api): Shared, caller: Asking, id: Id, parts: Parts) -> Re
         let id = statement_id(id)?;
         let (page, format) = page_and_format(&parts.uri)?;
         let format = format.unwrap_or_else(|| Format::accepted(&parts.headers));
-        let status = status_for(reader(caller), api.engine.as_ref(), &id).await?;
+        let status = status_for(caller.as_deref(), api.engine.as_ref(), &id).await?;
         succeeded(&id, status.state)?;
         let page = api.engine.results(&id, page.as_deref()).await.map_err(|error| match error.advice {
             Advice::Stop => Problem::new(422, "statement-failed", error.message),
@@ -134,9 +138,14 @@ async fn results(State(api): Shared, caller: Asking, id: Id, parts: Parts) -> Re
 async fn whole(State(api): Shared, caller: Asking, id: Id, format: FileFormat, headers: HeaderMap) -> Response {
     let found = async {
         let id = statement_id(id)?;
-        let status = status_for(reader(caller), api.engine.as_ref(), &id).await?;
+        let status = status_for(caller.as_deref(), api.engine.as_ref(), &id).await?;
         succeeded(&id, status.state)?;
         let (files, _) = api.files.as_ref().ok_or_else(|| unknown(&id.0))?;
+        match files.place(&id, format).await.map_err(|error| passing(&error))? {
+            FilePlace::At(url) => return Ok(files::elsewhere(&url)),
+            FilePlace::Nowhere(detail) => return Err(Problem::new(501, "no-such-file", detail)),
+            FilePlace::Here => {}
+        }
         let file = files.open(&id, format).await.map_err(|error| match error.advice {
             Advice::Stop => Problem::new(422, "unwritable-result", error.message),
             _ => passing(&error),
@@ -165,8 +174,8 @@ fn succeeded(id: &StatementId, state: StatementState) -> Result<(), Problem> {
 async fn cancel(State(api): Shared, caller: Asking, id: Id) -> Response {
     let cancelled = async {
         let id = statement_id(id)?;
-        if let Some(reader) = reader(caller) {
-            status_for(Some(reader), api.engine.as_ref(), &id).await?;
+        if caller.is_some() {
+            status_for(caller.as_deref(), api.engine.as_ref(), &id).await?;
         }
         api.engine.cancel(&id).await.map_err(|error| unknown_or_passing(&id, &error))
     };
@@ -177,34 +186,45 @@ async fn cancel(State(api): Shared, caller: Asking, id: Id) -> Response {
 }
 
 /// Whose rows this caller's statements see, and whose statements the caller may know of; `None`: everybody's.
-fn reader(caller: Asking) -> Option<String> {
-    let Extension(caller) = caller?;
+fn reader(caller: Option<&Caller>) -> Option<String> {
+    let caller = caller?;
     (!caller.roles().permit(Role::Admin)).then(|| caller.owner().to_owned())
 }
 
-/// How far a statement is that this reader may know of.
+/// How far a statement is that this caller may know of.
 async fn status_for(
-    reader: Option<String>,
+    caller: Option<&Caller>,
     engine: &dyn SqlEngine,
     id: &StatementId,
 ) -> Result<StatementStatus, Problem> {
     let status = engine.status(id).await.map_err(|error| unknown_or_passing(id, &error))?;
-    if reader.is_some() && status.reader != reader {
-        return Err(unknown(&id.0));
-    }
-    Ok(status)
+    let reader = reader(caller);
+    let is_readers = reader.is_none() || status.reader == reader;
+    let is_owners = match (caller, &status.owner) {
+        (Some(caller), Some(owner)) => OwnerKey::of(caller.owner()) == *owner,
+        _ => true,
+    };
+    if is_readers && is_owners { Ok(status) } else { Err(unknown(&id.0)) }
 }
 
 impl Api {
     /// Where this caller finds the files of a statement; `None`: it has none.
-    fn links(&self, id: &StatementId, state: &StatementState, caller: Option<&Caller>) -> Option<Files> {
-        let (_, links) = self.files.as_ref().filter(|_| *state == StatementState::Succeeded)?;
-        let link = |format: FileFormat| {
+    async fn files(&self, id: &StatementId, state: &StatementState, caller: Option<&Caller>) -> Option<Files> {
+        let (files, links) = self.files.as_ref().filter(|_| *state == StatementState::Succeeded)?;
+        let link = async |format: FileFormat| {
             let target = format!("/v1/queries/{}/results.{}", id.0, format.ending());
-            // Without a secret to sign with there are no links; the address then needs the caller's token.
-            links.to("GET", &target, caller).unwrap_or(target)
+            match files.place(id, format).await {
+                Ok(FilePlace::At(url)) => Some(url),
+                Ok(FilePlace::Nowhere(_)) => None,
+                // Without a secret to sign with there are no links; the address then needs the caller's token.
+                Ok(FilePlace::Here) => Some(links.to("GET", &target, caller).unwrap_or(target)),
+                Err(error) => {
+                    tracing::warn!(%error, "it cannot be said where a file of a result is");
+                    Some(target)
+                }
+            }
         };
-        Some(Files { csv: link(FileFormat::Csv), parquet: link(FileFormat::Parquet) })
+        Some(Files { csv: link(FileFormat::Csv).await, parquet: link(FileFormat::Parquet).await })
     }
 }
 
@@ -242,10 +262,12 @@ pub(super) struct Progress {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ResultFiles)]
 pub(super) struct Files {
-    /// As CSV.
-    csv: String,
-    /// As Parquet.
-    parquet: String,
+    /// As CSV; null: there is none.
+    #[schema(required)]
+    csv: Option<String>,
+    /// As Parquet; null: there is none.
+    #[schema(required)]
+    parquet: Option<String>,
 }
 
 /// What became of a statement so far.

@@ -3,7 +3,7 @@
 //! ```text
 //! GET /v1/reports                          every report, and its newest results
 //! GET /v1/reports/{name}?limit=&before=    one report, and its results, newest window first
-//! GET /v1/reports/{name}/{window}.csv      the rows of a window's result; so for `.parquet`
+//! GET /v1/reports/{name}/{window}.csv      the rows of a window's result, or 302 to where they are; so for `.parquet`
 //! ```
 //!
 //! Each file's `url` is a link that needs no token for a while ([`Links`]), so that a browser downloads it. A file has an `ETag`.
@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use alluvium_core::clock::{Micros, rfc3339};
-use alluvium_core::file::FileFormat;
+use alluvium_core::file::{FileFormat, FilePlace};
 use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::report::{ReportFailure, ReportResult, ReportResults, ReportStatus, ResultsPage, WindowId};
 use alluvium_core::{Caller, Problem, duration};
@@ -144,7 +144,7 @@ pub struct ResultView {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = ReportFile)]
 pub struct FileView {
-    /// Where it is; needs no token for 15 minutes.
+    /// Where it is; needs no token for 15 minutes. On AWS it needs one, and leads to S3.
     pub url: String,
     /// Its bytes.
     pub bytes: u64,
@@ -175,6 +175,11 @@ async fn file(State(api): Api, path: Result<Path<(String, String)>, PathRejectio
     let found = async {
         let Path((name, file)) = path.map_err(|rejection| Problem::new(400, "bad-path", rejection.body_text()))?;
         let (window, format) = window_and_format(&file).ok_or_else(|| no_file(&name, &file))?;
+        match api.results.place(&name, window, format).await.map_err(|error| passing(&error))? {
+            Some(FilePlace::At(url)) => return Ok(files::elsewhere(&url)),
+            Some(FilePlace::Here) => {}
+            Some(FilePlace::Nowhere(_)) | None => return Err(no_file(&name, &file)),
+        }
         let opened = api.results.open(&name, window, format).await.map_err(|error| passing(&error))?;
         let opened = opened.ok_or_else(|| no_file(&name, &file))?;
         Ok(files::sent(&format!("{name}-{file}"), opened, format, &headers))

@@ -193,6 +193,7 @@ async fn every_wrong_request_is_answered_with_a_problem_document() {
         ("/data", 404, "there is no dataset `data`"),
         ("/v1/nothing", 404, "`alluvium schema infer FILES… > datasets/NAME.json`"),
         ("/v1/nothing", 404, "`alluvium schema check`"),
+        ("/v1/telemetry?reading=now", 400, "`reading`: not a cursor"),
         ("/v1/telemetry?sauce=a", 400, "`sauce`: there is no such parameter; known: source, owner, from"),
         (&format!("/v1/telemetry?owner={}", "o".repeat(1025)), 400, "longer than 1024 bytes"),
         ("/v1/telemetry?source=a&source=b", 400, "`source`: it is given twice"),
@@ -305,4 +306,35 @@ async fn sql_is_answered_as_an_arrow_stream() {
         assert!(problem["detail"].as_str().unwrap().contains(names), "{problem}");
     }
     assert_eq!(get(&routes, "/admin/sql").await.status, 405);
+}
+
+#[tokio::test]
+async fn a_read_that_takes_too_long_is_asked_for_again_at_its_location() {
+    let world = world().await;
+    let (_, records) = crate::records::tests::slow::slow(&world, 1);
+    let patient = routes(&world);
+    let routes = records_routes(RecordsApi { records, owner: Some("o".to_owned()) });
+    let target = "/v1/telemetry?source=a&from=-3h&format=csv&limit=10";
+    let expected = ask(&patient, Method::GET, target, "").await;
+    assert_eq!(expected.status, 200);
+    let mut location = target.to_owned();
+    for round in 1.. {
+        let request = Request::builder().uri(&location).body(Body::empty()).unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
+        if response.status() == StatusCode::OK {
+            assert!(round > 1);
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), expected.body);
+            break;
+        }
+        assert_eq!(response.status(), StatusCode::ACCEPTED, "round {round}");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        location = response.headers()[header::LOCATION].to_str().unwrap().to_owned();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body, json!({"state": "running", "location": location}));
+        assert!(location.starts_with(&format!("{target}&reading=")), "{location}");
+        assert_eq!(location.matches("reading=").count(), 1);
+        // A time before now is one before the read began.
+        world.clock.advance(SECOND);
+    }
 }

@@ -249,7 +249,7 @@ impl Session {
         let answered = self.watch().over(async {
             self.who.check(self.postgres.gate.as_ref()).await?;
             let reader = self.who.reader().map(str::to_owned);
-            let statement = Statement { sql: text, parameters: values, token: None, reader };
+            let statement = Statement { sql: text, parameters: values, reader, ..Statement::default() };
             let answer = Answer::of(&self.postgres.engine, statement).await;
             answer.map_err(|error| Refusal::engine(&error, sql))
         });

@@ -53,7 +53,7 @@ impl SqlEngine for Obedient {
 
     async fn status(&self, _: &StatementId) -> Result<StatementStatus, PortError> {
         let state = StatementState::Running;
-        Ok(StatementStatus { state, reader: None, scanned_bytes: None, elapsed: None })
+        Ok(StatementStatus { state, reader: None, owner: None, scanned_bytes: None, elapsed: None })
     }
 
     async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {

@@ -33,7 +33,7 @@ pub enum CursorError {
     Version(u64),
 }
 
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -45,7 +45,7 @@ impl std::str::FromStr for Cursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (_, dataset, time, source, id, owner): (u64, _, _, _, _, _) = read(text)?;
+        let (_, dataset, time, source, id, owner): (u64, _, _, _, _, _) = parts(text)?;
         Ok(Self { dataset, time, source, id, owner })
     }
 }
@@ -85,18 +85,20 @@ impl std::str::FromStr for AfterCursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (_, dataset, position, rows, of): (u64, _, String, _, _) = read(text)?;
+        let (_, dataset, position, rows, of): (u64, _, String, _, _) = parts(text)?;
         let position = position.parse().map_err(|_| CursorError::Damaged)?;
         Ok(Self { dataset, position, rows, of })
     }
 }
 
-fn write(f: &mut std::fmt::Formatter<'_>, parts: &impl Serialize) -> std::fmt::Result {
+/// Writes the parts of an opaque text.
+pub(super) fn write(f: &mut std::fmt::Formatter<'_>, parts: &impl Serialize) -> std::fmt::Result {
     let text = serde_json::to_vec(parts).expect("a cursor holds only text and numbers");
     f.write_str(&URL_SAFE_NO_PAD.encode(text))
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, CursorError> {
+/// The parts of an opaque text of ours, its version first.
+pub(super) fn parts<T: DeserializeOwned>(text: &str) -> Result<T, CursorError> {
     if text.len() > MAX_BYTES {
         return Err(CursorError::Damaged);
     }

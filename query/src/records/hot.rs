@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery};
+use alluvium_core::hot::{HotChunk, HotQuery, SourceMark};
 use alluvium_core::hot_block::{HotBlockError, HotBlockReader};
 use alluvium_core::ports::HotIndex;
 use arrow::record_batch::RecordBatch;
@@ -32,6 +32,7 @@ pub(super) struct HotWalk<'a> {
     index: &'a dyn HotIndex,
     scope: &'a Scope,
     bucket: Option<u16>,
+    source: Option<SourceMark>,
     whole: HotBlockReader,
     keys: HotBlockReader,
     /// What lies above the page is still to be read.
@@ -51,6 +52,11 @@ impl<'a> HotWalk<'a> {
             index,
             scope,
             bucket,
+            source: scope
+                .owner
+                .as_deref()
+                .zip(scope.source.as_deref())
+                .map(|(owner, source)| SourceMark::of(owner, source)),
             whole: HotBlockReader::new(CHUNK_EXPANDED_BYTES),
             keys: HotBlockReader::of_columns(CHUNK_EXPANDED_BYTES, &KEYS),
             above: scope.newest < scope.top(),
@@ -150,8 +156,16 @@ impl<'a> HotWalk<'a> {
     }
 
     fn query(&self, from: Micros, to: Micros) -> HotQuery {
-        let dataset = self.scope.dataset.clone();
-        HotQuery { dataset, bucket: self.bucket, from, to, below: to, most: self.most, now: self.scope.now }
+        HotQuery {
+            dataset: self.scope.dataset.clone(),
+            bucket: self.bucket,
+            source: self.source,
+            from,
+            to,
+            below: to,
+            most: self.most,
+            now: self.scope.now,
+        }
     }
 
     fn decode(&mut self, chunk: &HotChunk, rows: &mut Rows) -> Result<(), QueryError> {

@@ -1,20 +1,20 @@
 //! Reading the lake downwards in time, a statement per stretch.
 
 use alluvium_core::clock::Micros;
-use alluvium_core::ports::{PortError, SqlEngine, Statement};
 use arrow::record_batch::RecordBatch;
 use jiff::Timestamp;
 
 use super::boundary::micros;
 use super::cursor::Cursor;
 use super::page::Scope;
+use super::reading::Asking;
 use super::rows::{Place, Rows};
 use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW};
 use crate::error::QueryError;
 
 /// A walk through the committed rows of one scope below the boundary, newest first.
 pub(super) struct LakeWalk<'a> {
-    engine: &'a dyn SqlEngine,
+    lake: &'a Asking<'a>,
     scope: &'a Scope,
     /// The newest time that the lake is asked for.
     newest: Micros,
@@ -27,15 +27,15 @@ pub(super) struct LakeWalk<'a> {
 
 impl<'a> LakeWalk<'a> {
     /// A walk that begins at `newest`, or at the scope's own newest time if that is older.
-    pub(super) fn new(engine: &'a dyn SqlEngine, scope: &'a Scope, newest: Micros) -> Self {
+    pub(super) fn new(lake: &'a Asking<'a>, scope: &'a Scope, newest: Micros) -> Self {
         let newest = newest.min(scope.newest);
-        Self { engine, scope, newest, last: None, exhausted: newest < scope.from, oldest: Micros::MIN }
+        Self { lake, scope, newest, last: None, exhausted: newest < scope.from, oldest: Micros::MIN }
     }
 
     /// Takes note of what the engine knows of the table: it need not be asked for what is not there.
     pub(super) async fn look(&mut self) -> Result<(), QueryError> {
         if !self.exhausted {
-            self.oldest = self.engine.oldest(&self.scope.dataset).await?.unwrap_or(Micros::MIN);
+            self.oldest = self.lake.oldest(&self.scope.dataset).await?;
             self.exhausted = self.oldest > self.newest;
         }
         Ok(())
@@ -62,7 +62,7 @@ impl<'a> LakeWalk<'a> {
             self.scope.dataset,
             where_clause(&conditions)
         );
-        let batches = run(self.engine, &sql).await?;
+        let batches = self.lake.run(&sql).await?;
         let read: usize = batches.iter().map(RecordBatch::num_rows).sum();
         for batch in &batches {
             rows.add(batch)?;
@@ -97,7 +97,7 @@ impl<'a> LakeWalk<'a> {
                 self.scope.dataset,
                 where_clause(&self.scope.conditions(from, to))
             );
-            for batch in run(self.engine, &sql).await? {
+            for batch in self.lake.run(&sql).await? {
                 rows.add_keys(&batch)?;
             }
         }
@@ -148,19 +148,4 @@ fn timestamp(time: Micros) -> Option<String> {
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-/// Runs one statement to its end.
-async fn run(engine: &dyn SqlEngine, sql: &str) -> Result<Vec<RecordBatch>, PortError> {
-    let statement = engine.start(Statement::new(sql)).await?;
-    let mut batches = Vec::new();
-    let mut page: Option<String> = None;
-    loop {
-        let answered = engine.results(&statement, page.as_deref()).await?;
-        batches.extend(answered.batches);
-        match answered.next {
-            Some(next) => page = Some(next),
-            None => return Ok(batches),
-        }
-    }
 }

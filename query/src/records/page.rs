@@ -1,5 +1,7 @@
 //! Making one page: how far each side is read, and what of it is on the page.
 
+use std::time::Duration;
+
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{Waiting, bucket_of};
 use futures::future::try_join;
@@ -8,6 +10,7 @@ use super::boundary::{Boundary, micros};
 use super::cursor::Cursor;
 use super::hot::HotWalk;
 use super::lake::LakeWalk;
+use super::reading::Asking;
 use super::rows::{Place, Row, Rows};
 use super::{AnsweredBy, DUPLICATE_WINDOW, Readable, Records, RecordsPage, RecordsRequest};
 use crate::error::QueryError;
@@ -69,9 +72,16 @@ pub(super) async fn read(
     dataset: &Readable,
     limit: usize,
 ) -> Result<RecordsPage, QueryError> {
-    let now = records.clock.now_micros();
-    // Before the rows: while they are read, a commit may be done, which makes the answer no less complete.
-    let lag = records.lag.get();
+    let reading = request.reading.clone().unwrap_or_else(|| records.begin(&request.dataset));
+    let now = reading.as_of;
+    // Before the rows: while they are read, a commit may be done, which makes the answer no less complete. What arrived since the read began
+    // may have waited for as long as what had arrived before.
+    let waited = records.now().saturating_sub(now).max(0).unsigned_abs();
+    let lag = match records.lag.get() {
+        Duration::ZERO => Duration::ZERO,
+        lag => lag + Duration::from_micros(waited),
+    };
+    let lake = Asking::new(records, reading);
     // Before the rows as well: what is not told of any more is among them.
     let mark = records.hot.complete_since(&request.dataset);
     let (mark, waiting) = try_join(mark, records.hot.waiting(&request.dataset, now)).await?;
@@ -83,7 +93,7 @@ pub(super) async fn read(
     let mut answered_by = AnsweredBy::Hot;
     for _ in 0..MAX_ROUNDS {
         let scope = scope(request, next.take(), now);
-        let round = Round::read(records, dataset, scope, &boundary, limit - found).await?;
+        let round = Round::read(records, &lake, dataset, scope, &boundary, limit - found).await?;
         found += round.page.len();
         batches.push(round.rows.gather(&round.page)?);
         complete &= boundary.complete_down_to(round.low);
@@ -116,6 +126,7 @@ fn scope(request: &RecordsRequest, after: Option<Cursor>, now: Micros) -> Scope 
 impl Round {
     async fn read(
         records: &Records,
+        asking: &Asking<'_>,
         dataset: &Readable,
         scope: Scope,
         boundary: &Boundary,
@@ -127,7 +138,7 @@ impl Round {
         let mut hot = HotWalk::new(records.hot.as_ref(), &scope);
         let mut candidates = read_hot(&mut hot, &mut rows, &scope, needed).await?;
 
-        let mut lake = LakeWalk::new(records.sql.as_ref(), &scope, boundary.at.saturating_sub(1));
+        let mut lake = LakeWalk::new(asking, &scope, boundary.at.saturating_sub(1));
         let mut answered_by = AnsweredBy::Hot;
         let mut count = needed;
         let hot_suffices = candidates.get(needed - 1).is_some_and(|last| rows.place(*last).time.0 >= boundary.at);

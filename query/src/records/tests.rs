@@ -3,6 +3,8 @@
 mod after;
 pub(crate) mod conditions;
 pub(crate) mod memory;
+pub(crate) mod slow;
+mod statements;
 pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

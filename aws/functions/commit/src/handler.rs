@@ -3,12 +3,13 @@
 mod report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alluvium_aws::trace::{STEP, Stage, follow};
-use alluvium_aws::{DynamoHotIndex, Metrics};
+use alluvium_aws::{DynamoHotIndex, Metrics, SnsTopic};
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::PortError;
-use alluvium_core::{Clock, Datasets};
+use alluvium_core::{Clock, CommitAnnouncement, Datasets};
 use alluvium_lake::{LakeError, LakeSettings, Outcome, SharedCommit, SharedLake};
 use alluvium_transform::DataFiles;
 use async_trait::async_trait;
@@ -29,6 +30,8 @@ pub struct Handler {
     pub datasets: Arc<Datasets>,
     /// The hot index, which is told of tables that are new.
     pub hot: Arc<dyn Marks>,
+    /// Where commits are told of; `None`: nowhere.
+    pub announcer: Option<Arc<dyn Announcer>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// How the tables are written.
@@ -55,6 +58,28 @@ impl Marks for DynamoHotIndex {
     }
 }
 
+/// Tells others of commits.
+#[async_trait]
+pub trait Announcer: Send + Sync {
+    /// Tells of what came into one dataset.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be told; it is not told again.
+    async fn announce(&self, announcement: &CommitAnnouncement) -> Result<(), PortError>;
+}
+
+#[async_trait]
+impl Announcer for SnsTopic {
+    async fn announce(&self, announcement: &CommitAnnouncement) -> Result<(), PortError> {
+        self.publish(announcement).await
+    }
+}
+
+/// How long it is waited for what tells of commits: the queue's messages are not acknowledged before, so a topic that does not answer must not keep
+/// the function from its end.
+const ANNOUNCING: Duration = Duration::from_secs(5);
+
 /// What became of an event's messages.
 #[derive(Debug)]
 pub struct Handled {
@@ -62,6 +87,8 @@ pub struct Handled {
     pub response: SqsBatchResponse,
     /// The receipts of those among them that were refused: waiting helps none of these.
     pub refused: Vec<String>,
+    /// Announcements that could not be made. The commits stand.
+    pub untold: usize,
 }
 
 /// Why the lake could not be opened.
@@ -89,7 +116,7 @@ impl Handler {
             Err(error) => {
                 tracing::error!(%error, "the lake cannot be opened; every message comes again");
                 metrics.count("CommitFailures", 1);
-                return Handled { response: again(&event.records), refused: Vec::new() };
+                return Handled { response: again(&event.records), refused: Vec::new(), untold: 0 };
             }
         };
         let begun = Instant::now();
@@ -102,7 +129,34 @@ impl Handler {
         if commit.failure.is_none() {
             *lake = Some(opened);
         }
-        handled(event.records, &paths, commit)
+        drop(lake);
+        let untold = self.announce(&event.records, &commit).await;
+        Handled { untold, ..handled(event.records, &paths, commit) }
+    }
+
+    /// Tells of what was committed, and of what was found to be committed by an earlier delivery of its message: that one may have ended before it
+    /// told. Says how much could not be told.
+    async fn announce(&self, messages: &[SqsMessage], commit: &SharedCommit) -> usize {
+        let Some(announcer) = &self.announcer else { return 0 };
+        let parts = messages.iter().zip(&commit.outcomes).zip(&commit.parts).filter(|((message, outcome), _)| {
+            matches!(outcome, Outcome::Committed)
+                || matches!(outcome, Outcome::AlreadyIn) && is_delivered_again(message)
+        });
+        let parts = parts.flat_map(|(_, parts)| parts.clone());
+        let version = |table: &str| commit.tables.iter().find(|made| made.table == table).map(|made| made.version);
+        let announcements = CommitAnnouncement::of(parts, version, self.clock.now_micros());
+        let told = announcements.iter().map(async |announcement| {
+            let told = tokio::time::timeout(ANNOUNCING, announcer.announce(announcement)).await;
+            let error = match told {
+                Ok(Ok(())) => return 0,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("there was no answer within {} s", ANNOUNCING.as_secs()),
+            };
+            let CommitAnnouncement { dataset, table_version, rows, .. } = announcement;
+            tracing::error!(dataset, table_version, rows, error, "a commit stands and could not be told of");
+            1
+        });
+        futures::future::join_all(told).await.into_iter().sum()
     }
 
     /// Opens the lake. Of a dataset of which nothing was ever committed, the hot index has everything: nothing came before it.
@@ -138,7 +192,13 @@ fn handled(messages: Vec<SqsMessage>, paths: &[String], commit: SharedCommit) ->
         }
         unfinished.push(message);
     }
-    Handled { response: again(&unfinished), refused }
+    Handled { response: again(&unfinished), refused, untold: 0 }
+}
+
+/// Whether the queue has delivered a message before. Amazon Simple Queue Service Developer Guide, "Message system attributes".
+fn is_delivered_again(message: &SqsMessage) -> bool {
+    let count = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    count.is_some_and(|count: u32| count > 1)
 }
 
 /// The answer that has these messages come again.

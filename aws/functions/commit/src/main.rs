@@ -7,7 +7,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_aws::{DynamoHotIndex, Metrics, Retries, SqsCommitQueue, config, function, store};
+use alluvium_aws::{DynamoHotIndex, Metrics, Retries, SnsTopic, SqsCommitQueue, config, function, store};
 use alluvium_core::{Clock, SystemClock};
 use alluvium_lake::LakeSettings;
 use aws_config::SdkConfig;
@@ -15,7 +15,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{LambdaEvent, service_fn};
 use tokio::sync::Mutex;
 
-use handler::Handler;
+use handler::{Announcer, Handler};
 use settings::Settings;
 
 /// How soon a message that was refused is tried again. It is not weather, so there is nothing to wait for: what cannot be read
@@ -39,6 +39,9 @@ async fn main() -> anyhow::Result<()> {
                 tracing::warn!(%error, "a refused message comes again only after the queue's own time");
             }
         }
+        if handled.untold > 0 {
+            tracing::error!(count = handled.untold, "commits stand and could not be told of");
+        }
         Ok::<SqsBatchResponse, lambda_runtime::Error>(handled.response)
     };
     lambda_runtime::run(service_fn(&invoked)).await.map_err(anyhow::Error::from_boxed)
@@ -58,6 +61,11 @@ fn handler(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Handler> {
             clock.clone(),
             retries,
         )),
+        announcer: settings
+            .commit
+            .topic
+            .as_ref()
+            .map(|topic| Arc::new(SnsTopic::new(aws_sdk_sns::Client::new(aws), topic)) as Arc<dyn Announcer>),
         clock,
         settings: LakeSettings { checkpoint_every: settings.commit.checkpoint_every },
         lake: Mutex::default(),

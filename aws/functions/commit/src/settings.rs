@@ -24,6 +24,9 @@ pub struct Settings {
 pub struct Commit {
     /// The URL of the commit queue.
     pub queue: String,
+    /// The ARN of the topic where commits are told of; without it nowhere.
+    #[serde(default)]
+    pub topic: Option<String>,
     /// After how many commits of a table a checkpoint of it is written.
     #[serde(default = "checkpoint_every")]
     pub checkpoint_every: NonZeroU64,

@@ -108,7 +108,7 @@ impl Handler {
             Ok(read) => read,
             Err(why) => {
                 tracing::error!(why, "the event cannot be read");
-                self.measure(Measured { failures: 1, ..Measured::default() }, "none");
+                self.measure(Measured { failures: 1, ..Measured::default() });
                 return Err(HandlerError::Asked(why));
             }
         };
@@ -183,7 +183,7 @@ impl Handler {
         )
     }
 
-    fn measure(&self, measured: Measured, task: &str) {
+    fn measure(&self, measured: Measured) {
         measured.metrics(&self.settings.stage).flush(self.clock.now_micros());
     }
 
@@ -204,7 +204,7 @@ impl Handler {
             tracing::info!(task, table = left.table, files, bytes, "left for the next invocation");
         }
         let failures = failed.len() as u64 + u64::from(ended.is_none());
-        self.measure(Measured { failures, ..measured }, task);
+        self.measure(Measured { failures, ..measured });
         if !failed.is_empty() {
             let why: Vec<_> = failed.iter().map(|(table, error)| format!("`{table}`: {error}")).collect();
             return Err(HandlerError::Failed { task, why: why.join("; ") });
@@ -216,7 +216,7 @@ impl Handler {
     /// The end of an invocation that did nothing but fail.
     fn failed(&self, task: &'static str, error: &LakeError) -> HandlerError {
         tracing::error!(task, %error, "maintenance failed; the next invocation tries again");
-        self.measure(Measured { failures: 1, ..Measured::default() }, task);
+        self.measure(Measured { failures: 1, ..Measured::default() });
         HandlerError::Failed { task, why: error.to_string() }
     }
 }

@@ -6,11 +6,14 @@ mod settings;
 
 use std::sync::Arc;
 
-use alluvium_aws::{AthenaSettings, AthenaSql, DynamoHotIndex, DynamoNotes, Retries, config, function};
+use alluvium_aws::{
+    AthenaFiles, AthenaSettings, AthenaSql, DynamoHotIndex, DynamoNotes, Retries, S3Reports, config, function,
+};
+use alluvium_core::file::ResultFiles;
 use alluvium_core::ports::{HotIndex, SqlEngine};
 use alluvium_core::{Clock, Datasets, SystemClock};
-use alluvium_query::api::queries_routes;
-use alluvium_query::{CommitLag, Records};
+use alluvium_query::api::{ReportsApi, queries_routes, queries_routes_with_files, reports_routes};
+use alluvium_query::{CommitLag, Links, Records};
 
 use routes::Observer;
 use settings::{Settings, Sql};
@@ -20,10 +23,22 @@ async fn main() -> anyhow::Result<()> {
     let settings: Settings = function::settings()?;
     function::log(&settings.verbosity)?;
     let datasets = Arc::new(function::datasets(None)?);
-    let (hot, sql) = ports(&settings).await;
+    let Ports { hot, sql, files, reports } = ports(&settings).await;
     let records = records(hot, sql.clone(), datasets.clone(), Arc::new(SystemClock), &settings);
+    let queries = match files {
+        // S3 signs what leads to them.
+        Some(files) => queries_routes_with_files(sql, files, Links::new(None)),
+        None => queries_routes(sql),
+    };
+    // What they answer is everybody's, as with statements.
+    let admins = match reports {
+        Some(results) => {
+            queries.merge(reports_routes(Arc::new(ReportsApi { results: Arc::new(results), links: Links::new(None) })))
+        }
+        None => queries,
+    };
     let observer = Observer { stage: function::stage().into(), clock: Arc::new(SystemClock) };
-    lambda_http::run(routes::of(records, &datasets, queries_routes(sql), observer)).await.map_err(anyhow::Error::from_boxed)
+    lambda_http::run(routes::of(records, &datasets, admins, observer)).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// The reader of records.
@@ -41,11 +56,18 @@ fn records(
 ) -> Records {
     let lag = Arc::new(CommitLag::default());
     lag.set(settings.commit.lag);
-    Records::new(hot, sql, datasets, clock, lag).with_hot_margin(settings.hot.margin)
+    Records::new(hot, sql, datasets, clock, lag).with_hot_margin(settings.hot.margin).with_patience(settings.sql.time)
+}
+
+struct Ports {
+    hot: Arc<dyn HotIndex>,
+    sql: Arc<dyn SqlEngine>,
+    files: Option<Arc<dyn ResultFiles>>,
+    reports: Option<S3Reports>,
 }
 
 /// The hot index and the engine that the settings name.
-async fn ports(settings: &Settings) -> (Arc<dyn HotIndex>, Arc<dyn SqlEngine>) {
+async fn ports(settings: &Settings) -> Ports {
     let aws = config::from_environment().await;
     let retries = Retries::new(SystemClock.now_micros().unsigned_abs());
     let (client, clock) = (aws_sdk_dynamodb::Client::new(&aws), Arc::new(SystemClock));
@@ -53,8 +75,14 @@ async fn ports(settings: &Settings) -> (Arc<dyn HotIndex>, Arc<dyn SqlEngine>) {
     if let Some(waiting) = &settings.hot.waiting {
         hot = hot.with_notes(DynamoNotes::new(client, waiting, clock));
     }
-    let Sql { workgroup, database, time } = settings.sql.clone();
-    let athena = AthenaSettings { workgroup, database, time_limit: time };
-    let sql = AthenaSql::new(aws_sdk_athena::Client::new(&aws), athena, retries);
-    (Arc::new(hot), Arc::new(sql))
+    let Sql { workgroup, database, results, time } = settings.sql.clone();
+    let kept_apart = results.is_some();
+    let athena = AthenaSettings { workgroup, results, database, time_limit: time };
+    let sql = Arc::new(AthenaSql::new(aws_sdk_athena::Client::new(&aws), athena, retries));
+    let files = kept_apart.then(|| Arc::new(AthenaFiles::new(sql.clone(), config::s3(&aws))) as Arc<dyn ResultFiles>);
+    let reports = settings
+        .reports
+        .as_ref()
+        .map(|reports| S3Reports::new(config::s3(&aws), reports.bucket.clone(), Arc::new(SystemClock), reports.kept));
+    Ports { hot: Arc::new(hot), sql, files, reports }
 }

@@ -17,18 +17,18 @@ use serde_json::{Value, json};
 
 pub use observed::Observer;
 
-/// The routes that read these records of these datasets, and those of `queries` for `data.admin` alone.
-pub fn of(records: Records, datasets: &Datasets, queries: Router, observer: Observer) -> Router {
+/// The routes that read these records of these datasets, and those of statements and reports for `data.admin` alone.
+pub fn of(records: Records, datasets: &Datasets, admins: Router, observer: Observer) -> Router {
     let about = health_of(datasets);
     // Every request has a caller, see `reads_own`; one that had none and named no owner would read nobody's, whose name is empty.
     let records = records_routes(RecordsApi { records, owner: Some(String::new()) })
         .route("/v1/{dataset}/live", get(no_tail))
         .route_layer(middleware::from_fn(reads_own));
-    let queries = if queries.has_routes() { queries.route_layer(middleware::from_fn(admin_alone)) } else { queries };
+    let admins = if admins.has_routes() { admins.route_layer(middleware::from_fn(admin_alone)) } else { admins };
     Router::new()
         .route("/health", get(async || Json(about)))
         .merge(records)
-        .merge(queries)
+        .merge(admins)
         .fallback(nothing_there)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::map_response(fitting::response))
@@ -63,7 +63,7 @@ async fn reads_own(mut request: Request, next: Next) -> Response {
 
 /// Lets a caller run SQL, which sees everybody's data.
 async fn admin_alone(mut request: Request, next: Next) -> Response {
-    let detail = "SQL sees everybody's data, so it needs the role `data.admin`; \
+    let detail = "SQL and reports see everybody's data, so they need the role `data.admin`; \
                   `GET /v1/{dataset}` reads your own records with `data.read`";
     match permitted(&request, Role::Admin, detail.to_owned()) {
         Ok(caller) => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alluvium_aws::LakeUrl;
 use alluvium_aws::function::DEFAULT_VERBOSITY;
 use alluvium_query::records::DEFAULT_HOT_MARGIN;
 use serde::Deserialize;
@@ -14,6 +15,9 @@ pub struct Settings {
     pub verbosity: String,
     pub hot: Hot,
     pub sql: Sql,
+    /// Where the results of reports are; without it there are no reports.
+    #[serde(default)]
+    pub reports: Option<Reports>,
     #[serde(default)]
     pub commit: Commit,
 }
@@ -46,6 +50,16 @@ pub struct Hot {
     pub waiting: Option<String>,
 }
 
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    /// The root of the results of reports.
+    pub bucket: LakeUrl,
+    /// After how long the bucket removes a result.
+    #[serde(default = "reports_kept", with = "alluvium_core::duration::text")]
+    pub kept: Duration,
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sql {
@@ -53,7 +67,10 @@ pub struct Sql {
     pub database: String,
     /// The workgroup that statements run in.
     pub workgroup: String,
-    /// How long a statement for a read of records may take.
+    /// Where results lie, each owner's apart; without it where the workgroup says, and then there are no whole results to be had.
+    #[serde(default)]
+    pub results: Option<LakeUrl>,
+    /// How long a read of records waits for the lake: after that it is answered with where to ask again.
     #[serde(default = "time", with = "alluvium_core::duration::text")]
     pub time: Duration,
 }
@@ -64,6 +81,10 @@ fn verbosity() -> String {
 
 fn margin() -> Duration {
     DEFAULT_HOT_MARGIN
+}
+
+fn reports_kept() -> Duration {
+    Duration::from_secs(400 * 86_400)
 }
 
 /// The function is stopped after 29 seconds.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use alluvium_aws::retry::Retries;
 use alluvium_aws::secret::{self, Plain};
-use alluvium_aws::{DynamoHotIndex, DynamoNotes, LevelledHotIndex, Metrics, S3DataFiles, SqsCommitQueue, config, function};
+use alluvium_aws::{
+    DynamoHotIndex, DynamoNotes, LevelledHotIndex, Metrics, S3DataFiles, SqsCommitQueue, config, function,
+};
 use alluvium_core::ports::HotIndex;
 use alluvium_core::{Clock, SystemClock};
 use alluvium_transform::{PseudonymKey, Transform};

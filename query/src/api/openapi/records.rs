@@ -2,7 +2,7 @@
 
 use alluvium_core::Problem;
 use alluvium_core::envelope::MAX_TEXT_BYTES;
-use alluvium_core::openapi::{add_problems, header, parameter, path_parameter, plain, text_or_null};
+use alluvium_core::openapi::{add_problems, header, named, parameter, path_parameter, plain, text_or_null};
 use utoipa::openapi::path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::tag::TagBuilder;
@@ -12,6 +12,7 @@ use utoipa::openapi::{
 };
 
 use super::{COMPLETE, format, rows};
+use crate::api::under_way::UnderWay;
 use crate::records::{DEFAULT_LIMIT, MAX_LIMIT};
 
 const TAG: &str = "records";
@@ -59,6 +60,7 @@ pub(super) fn openapi() -> OpenApi {
         .path("/data", PathItem::new(HttpMethod::Get, data));
     let components = ComponentsBuilder::new()
         .schema_from::<Problem>()
+        .schema_from::<UnderWay>()
         .schema("Record", record())
         .schema("RecordsPage", page())
         .build();
@@ -69,7 +71,12 @@ pub(super) fn openapi() -> OpenApi {
 fn read(id: &str, summary: &str) -> Operation {
     let complete = header("Not with JSON: `false`: events that were taken in may be missing", Type::Boolean);
     let page = rows("A page of records", "RecordsPage").header(COMPLETE.as_str(), complete);
-    let mut responses = ResponsesBuilder::new().response("200", page).build();
+    let under_way = ResponseBuilder::new()
+        .description("On AWS: the lake takes longer to read than a request may; the read goes on")
+        .content("application/json", named::<UnderWay>())
+        .header("Location", header("The request to ask again with", Type::String))
+        .header("Retry-After", header("In how many seconds", Type::Integer));
+    let mut responses = ResponsesBuilder::new().response("200", page).response("202", under_way).build();
     add_problems(&mut responses, PROBLEMS);
     OperationBuilder::new()
         .operation_id(Some(id))
@@ -108,7 +115,7 @@ fn live() -> Operation {
     operation
 }
 
-fn parameters() -> [ParameterBuilder; 9] {
+fn parameters() -> [ParameterBuilder; 10] {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let query =
         |name: &str, description: &str, schema: ObjectBuilder| parameter(ParameterIn::Query, name, description, schema);
@@ -132,6 +139,7 @@ fn parameters() -> [ParameterBuilder; 9] {
         query("limit", "At most so many records", limit),
         query("cursor", "`next` of the page before, with all else as it was there", text()),
         query("after", AFTER, text()),
+        query("reading", "Goes on with a read that is under way: part of the `Location` that was answered", text()),
         parameter(ParameterIn::Query, "fields", FIELDS, fields).style(Some(ParameterStyle::Form)).explode(Some(false)),
         format(),
     ]

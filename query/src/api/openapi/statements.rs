@@ -119,11 +119,19 @@ fn whole(format: FileFormat) -> OperationBuilder {
         .header("ETag", header("Another one for another result", Type::String))
         .header("Content-Disposition", header("Has it saved as a file", Type::String));
     let known = ResponseBuilder::new().description("It is the one that `If-None-Match` names");
-    let mut responses = ResponsesBuilder::new().response("200", file).response("304", known).build();
+    let elsewhere = ResponseBuilder::new()
+        .description("On AWS: it is in S3")
+        .header("Location", header("Where, for 15 minutes and without a token", Type::String));
+    let responses = ResponsesBuilder::new().response("200", file).response("302", elsewhere);
+    let mut responses = responses.response("304", known).build();
     add_problems(&mut responses, PASSING);
     add_problems(
         &mut responses,
-        &[(409, &["query-running", "query-cancelled"]), (422, &["statement-failed", "unwritable-result"])],
+        &[
+            (409, &["query-running", "query-cancelled"]),
+            (422, &["statement-failed", "unwritable-result"]),
+            (501, &["no-such-file"]),
+        ],
     );
     let (id_of, summary) = match format {
         FileFormat::Csv => ("getResultsAsCsv", "All of a statement's rows as CSV"),

@@ -60,7 +60,7 @@ pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Statement, Pro
         return Err(Problem::new(400, "bad-request", format!("`token`: expected 1 to {TOKEN_BYTES} bytes")));
     }
     check(&sql)?;
-    Ok(Statement { sql, parameters, token, reader: None })
+    Ok(Statement { sql, parameters, token, ..Statement::default() })
 }
 
 fn check(sql: &str) -> Result<(), Problem> {

@@ -24,6 +24,8 @@ use crate::api::openapi::tests::assert_described;
 #[derive(Default)]
 struct Obedient {
     started: Mutex<HashMap<String, Statement>>,
+    /// Whether it keeps statements of several owners apart.
+    apart: bool,
 }
 
 impl Obedient {
@@ -59,6 +61,7 @@ impl SqlEngine for Obedient {
         Ok(StatementStatus {
             state,
             reader: found.reader,
+            owner: self.apart.then(|| OwnerKey::of(found.owner.as_deref().unwrap_or_default())),
             scanned_bytes: Some(10),
             elapsed: Some(Duration::from_millis(1_250)),
         })
@@ -297,4 +300,63 @@ async fn results_come_in_the_format_that_is_asked_for() {
     let (headers, body) = read("?format=arrow", "*/*").await;
     let batches: Vec<_> = StreamReader::try_new(&body[..], None).unwrap().map(Result::unwrap).collect();
     assert_eq!((headers.0.as_str(), batches[0].num_rows()), ("application/vnd.apache.arrow.stream", 1));
+}
+
+/// Files that are somewhere else, if anywhere.
+#[derive(Debug)]
+struct Elsewhere;
+
+#[async_trait]
+impl ResultFiles for Elsewhere {
+    async fn place(&self, statement: &StatementId, format: FileFormat) -> Result<FilePlace, PortError> {
+        Ok(match format {
+            FileFormat::Csv => {
+                FilePlace::At(format!("https://bucket.s3.amazonaws.com/{}.csv?X-Amz-Expires=900", statement.0))
+            }
+            FileFormat::Parquet => FilePlace::Nowhere("there is CSV alone".to_owned()),
+        })
+    }
+
+    async fn open(&self, _: &StatementId, _: FileFormat) -> Result<Box<dyn alluvium_core::file::OpenFile>, PortError> {
+        panic!("it is not opened here")
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_elsewhere_is_named_and_led_to() {
+    let routes = queries_routes_with_files(Arc::new(Obedient::default()), Arc::new(Elsewhere), Links::new(None));
+    let id = started(&routes, "select 1").await;
+    let url = "https://bucket.s3.amazonaws.com/id-0.csv?X-Amz-Expires=900";
+    assert_eq!(get(&routes, &id).await.body["files"], json!({"csv": url, "parquet": null}));
+    let led = get(&routes, &format!("{id}/results.csv")).await;
+    assert_eq!((led.status, led.headers[header::LOCATION].to_str().unwrap()), (302, url));
+    assert_eq!(led.headers[header::CACHE_CONTROL], "no-store");
+    assert_problem(&get(&routes, &format!("{id}/results.parquet")).await, 501, "no-such-file", "there is CSV alone");
+    let running = started(&routes, "select running").await;
+    assert_eq!(get(&routes, &running).await.body["files"], Value::Null);
+    assert_problem(&get(&routes, &format!("{running}/results.csv")).await, 409, "query-running", "still runs");
+}
+
+#[tokio::test]
+async fn where_statements_are_kept_apart_each_is_its_owners_whatever_the_role() {
+    let admin = |owner: &str| Caller::new(owner, Roles::of_text("data.admin")).unwrap();
+    let (ann, bob) = (admin("ann"), admin("bob"));
+    for apart in [true, false] {
+        let engine = Arc::new(Obedient { apart, ..Obedient::default() });
+        let routes = queries_routes_with_files(engine, Arc::new(Elsewhere), Links::new(None));
+        let body = json!({"sql": "select 1"}).to_string();
+        let id = ask_as(Some(&ann), &routes, Method::POST, "/v1/queries", body).await.body["id"].clone();
+        let id = format!("/v1/queries/{}", id.as_str().unwrap());
+        for target in [id.clone(), format!("{id}/results"), format!("{id}/results.csv")] {
+            let theirs = ask_as(Some(&bob), &routes, Method::GET, &target, "").await;
+            match apart {
+                true => assert_problem(&theirs, 404, "unknown-query", "there is no statement"),
+                false => assert!(theirs.status < 400, "{}", theirs.body),
+            }
+            let own = ask_as(Some(&ann), &routes, Method::GET, &target, "").await;
+            assert!(own.status < 400, "{target}: {}", own.body);
+        }
+        let cancelled = ask_as(Some(&bob), &routes, Method::DELETE, &id, "").await.status;
+        assert_eq!(cancelled, if apart { 404 } else { 204 });
+    }
 }

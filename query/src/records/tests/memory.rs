@@ -208,7 +208,13 @@ impl SqlEngine for MemoryLake {
     }
 
     async fn status(&self, _: &StatementId) -> Result<StatementStatus, PortError> {
-        Ok(StatementStatus { state: StatementState::Succeeded, reader: None, scanned_bytes: None, elapsed: None })
+        Ok(StatementStatus {
+            state: StatementState::Succeeded,
+            reader: None,
+            owner: None,
+            scanned_bytes: None,
+            elapsed: None,
+        })
     }
 
     async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {

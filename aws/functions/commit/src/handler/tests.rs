@@ -46,16 +46,43 @@ impl Marks for TestMarks {
     }
 }
 
+/// Keeps what was announced; refuses while it is told to, or never answers.
+#[derive(Default)]
+struct Told {
+    told: Sync<Vec<CommitAnnouncement>>,
+    away: AtomicBool,
+}
+
+#[async_trait]
+impl Announcer for Told {
+    async fn announce(&self, announcement: &CommitAnnouncement) -> Result<(), PortError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(PortError::new(Advice::Retry, "the topic is away"));
+        }
+        self.told.lock().unwrap().push(announcement.clone());
+        Ok(())
+    }
+}
+
+impl Told {
+    /// Dataset, version of its table and rows, of what was told since the last call.
+    fn take(&self) -> Vec<(String, Option<u64>, u64)> {
+        let told = std::mem::take(&mut *self.told.lock().unwrap());
+        told.into_iter().map(|told| (told.dataset, told.table_version, told.rows)).collect()
+    }
+}
+
 struct World {
     store: Arc<dyn ObjectStore>,
     hot: Arc<TestMarks>,
     /// Those of the requests whose records the messages are of.
     traces: Vec<TraceParent>,
+    told: Arc<Told>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { store: Arc::new(InMemory::new()), hot: Arc::default(), traces: Vec::new() }
+        Self { store: Arc::new(InMemory::new()), hot: Arc::default(), traces: Vec::new(), told: Arc::default() }
     }
 
     fn handler(&self) -> Handler {
@@ -64,6 +91,7 @@ impl World {
             root: root(),
             datasets: Arc::new(Datasets::load(None, None).unwrap()),
             hot: self.hot.clone(),
+            announcer: Some(self.told.clone()),
             clock: Arc::new(ManualClock::at(ARRIVAL + 90_500_000)),
             settings: LakeSettings::default(),
             lake: Mutex::default(),
@@ -117,10 +145,15 @@ fn root() -> Url {
 
 /// An event as Lambda hands it over: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
 fn event(paths: &[&str]) -> SqsEvent {
+    delivered(1, paths)
+}
+
+/// The same, delivered for the so manieth time.
+fn delivered(time: u32, paths: &[&str]) -> SqsEvent {
     let records = paths.iter().enumerate().map(|(number, path)| {
         json!({
             "messageId": format!("message-{number}"), "receiptHandle": format!("receipt-{number}"), "body": path,
-            "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1769860800000", "SenderId": "A",
+            "attributes": {"ApproximateReceiveCount": time.to_string(), "SentTimestamp": "1769860800000", "SenderId": "A",
                            "ApproximateFirstReceiveTimestamp": "1769860800001"},
             "messageAttributes": {}, "md5OfBody": "0", "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:alluvium-test-commits", "awsRegion": "eu-west-1",
@@ -190,4 +223,41 @@ async fn nothing_is_committed_before_the_hot_index_knows_of_a_new_dataset() {
     world.hot.away.store(false, Ordering::SeqCst);
     assert_eq!(answer(&handler.handle(event(&[&one]), &mut Metrics::new("test")).await), [""; 0]);
     assert_eq!((world.rows().await, world.hot.of("telemetry")), (2, true));
+}
+
+#[tokio::test]
+async fn what_was_committed_is_told_once_for_each_commit() {
+    let world = World::new();
+    let handler = world.handler();
+    let (one, two, three) = (world.message(1).await, world.message(2).await, world.message(3).await);
+    let handled = handler.handle(event(&[&one, &two, "_commits/none.json", &one]), &mut Metrics::new("test")).await;
+    assert_eq!((handled.untold, handled.response.batch_item_failures.len()), (0, 1));
+    assert_eq!(world.told.take(), [("telemetry".to_owned(), Some(1), 4)]);
+    // The queue delivers a message once more without any fault: then it was told before.
+    handler.handle(event(&[&one]), &mut Metrics::new("test")).await;
+    assert_eq!(world.told.take(), []);
+    handler.handle(event(&[&one, &three]), &mut Metrics::new("test")).await;
+    assert_eq!(world.told.take(), [("telemetry".to_owned(), Some(2), 2)]);
+}
+
+#[tokio::test]
+async fn what_an_earlier_delivery_may_not_have_told_is_told_again() {
+    let world = World::new();
+    let one = world.message(1).await;
+    // An invocation that ended between the commit and the telling.
+    let cut_off = Handler { announcer: None, ..world.handler() };
+    cut_off.handle(event(&[&one]), &mut Metrics::new("test")).await;
+    world.handler().handle(delivered(2, &[&one]), &mut Metrics::new("test")).await;
+    assert_eq!(world.told.take(), [("telemetry".to_owned(), None, 2)]);
+    assert_eq!(world.rows().await, 2);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_away_fails_no_commit() {
+    let world = World::new();
+    world.told.away.store(true, Ordering::SeqCst);
+    let one = world.message(1).await;
+    let handled = world.handler().handle(event(&[&one]), &mut Metrics::new("test")).await;
+    assert_eq!((answer(&handled), handled.untold), (vec![], 1));
+    assert_eq!(world.rows().await, 2);
 }

@@ -97,7 +97,13 @@ impl SqlEngine for EmptyLake {
     }
 
     async fn status(&self, _: &StatementId) -> Result<StatementStatus, PortError> {
-        Ok(StatementStatus { state: StatementState::Succeeded, reader: None, scanned_bytes: None, elapsed: None })
+        Ok(StatementStatus {
+            state: StatementState::Succeeded,
+            reader: None,
+            owner: None,
+            scanned_bytes: None,
+            elapsed: None,
+        })
     }
 
     async fn results(&self, _: &StatementId, _: Option<&str>) -> Result<ResultPage, PortError> {
