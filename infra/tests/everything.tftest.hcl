@@ -12,6 +12,8 @@ run "everything" {
     console                 = true
     console_domain          = "console.example.com"
     console_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/mocked"
+    announce_commits        = true
+    alarm_emails            = ["night-shift@example.org"]
     direct_route            = true
     direct_route_log        = true
     network_cidr            = "10.90.0.0/24"

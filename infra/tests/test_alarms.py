@@ -115,7 +115,8 @@ SCENARIOS = {
 
 SCENARIOS["maintenance-dead"] = Scenario(waiting("maintain-failed", 0), waiting("maintain-failed", 1), 1, [NOTHING])
 # It is called once in a while: each failure counts.
-SCENARIOS["maintain-errors"] = Scenario(lambdas("maintain", "Errors", 0), lambdas("maintain", "Errors", 1), 1, [NOTHING])
+for function in ["maintain", "report"]:
+    SCENARIOS[f"{function}-errors"] = Scenario(lambdas(function, "Errors", 0), lambdas(function, "Errors", 1), 1, [NOTHING])
 
 TIMEOUT_SECONDS = {"authorizer": 10, "commit": 60, "gateway": 29, "hot-writer": 60, "query": 29, "transform": 300}
 for function, seconds in TIMEOUT_SECONDS.items():
@@ -129,7 +130,7 @@ for function, seconds in TIMEOUT_SECONDS.items():
 DAILY = {"audit-problems", "audit-absent"}
 # One minute of it is enough: it means loss, or comes once in a while only. Of all others one bad minute wakes nobody.
 AT_ONCE = {"ledger-deficit", "ledger-surplus", "set-aside", "commits-dead", "commit-refused", "hot-buffer-dead", "maintenance-failures",
-           "maintenance-dead", "maintain-errors"}
+           "maintenance-dead", "maintain-errors", "report-errors"}
 
 
 def put(metrics, at, data, stage="test"):

@@ -30,6 +30,7 @@ variables {
     gateway    = { name = "alluvium-test-gateway", timeout_seconds = 29, memory_megabytes = 256 }
     hot-writer = { name = "alluvium-test-hot-writer", timeout_seconds = 60, memory_megabytes = 256 }
     maintain   = { name = "alluvium-test-maintain", timeout_seconds = 900, memory_megabytes = 2048 }
+    report     = { name = "alluvium-test-report", timeout_seconds = 900, memory_megabytes = 1024 }
     query      = { name = "alluvium-test-query", timeout_seconds = 29, memory_megabytes = 512 }
     transform  = { name = "alluvium-test-transform", timeout_seconds = 300, memory_megabytes = 512 }
   }

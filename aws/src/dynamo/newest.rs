@@ -2,7 +2,11 @@
 //!
 //! A query reads, and costs, up to 1 MB whatever it returns, and a bucket's newest chunks may be a few kilobytes. So a first query
 //! for a single item finds each bucket's newest time bucket, and a second reads that time bucket, in those buckets only whose
-//! newest it is. So an answer has the chunks of one time bucket, however many are asked for.
+//! newest it is. An answer has chunks of that one alone; and of those, whose keys do not come by their rows' times, no more are kept than about
+//! as many as were asked for.
+
+use std::cmp::Reverse;
+use std::pin::pin;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, Newest, sort_key_prefix, time_bucket_of};
@@ -31,14 +35,14 @@ impl DynamoHotIndex {
             let (holders, rest): (Vec<Head>, Vec<Head>) =
                 heads.into_iter().partition(|head| head.time_bucket == newest);
             let holders: Vec<u16> = holders.into_iter().map(|head| head.bucket).collect();
-            let mut chunks = self.read(query, holders.clone(), newest).await?;
+            let Kept { mut chunks, dropped, .. } = self.read(query, holders.clone(), newest).await?;
             if !chunks.is_empty() {
                 chunks.sort_by(|a, b| {
                     let key = |chunk: &HotChunk| (chunk.bucket, chunk.sort_key());
                     b.max_time.cmp(&a.max_time).then_with(|| key(a).cmp(&key(b)))
                 });
                 // A chunk never spans two time buckets: whatever is left ends before this one begins.
-                let below = newest.checked_sub(1).filter(|below| *below >= query.from);
+                let below = dropped.or(newest.checked_sub(1).filter(|below| *below >= query.from));
                 return Ok(Newest { chunks, below });
             }
             // Removed since they were found; look for what comes before.
@@ -83,20 +87,27 @@ impl DynamoHotIndex {
         }
     }
 
-    /// The chunks wanted of one time bucket.
-    async fn read(&self, query: &HotQuery, buckets: Vec<u16>, time_bucket: Micros) -> Result<Vec<HotChunk>, PortError> {
+    /// The newest chunks wanted of one time bucket.
+    async fn read(&self, query: &HotQuery, buckets: Vec<u16>, time_bucket: Micros) -> Result<Kept, PortError> {
         let read = stream::iter(buckets).map(async |bucket| {
             let asked = self.query(query, bucket, (time_bucket, time_bucket));
             let mut items = asked.into_paginator().items().send();
-            let mut chunks = Vec::new();
+            let mut kept = Kept::of(query.most);
             while let Some(found) = items.next().await {
                 let found = found.map_err(|error| self.unreadable(query, bucket, error))?;
-                chunks.push(item::chunk(&query.dataset, bucket, found)?);
+                kept.keep(item::chunk(&query.dataset, bucket, found)?);
             }
-            Ok(chunks)
+            Ok::<_, PortError>(kept)
         });
-        let read: Vec<Vec<HotChunk>> = read.buffer_unordered(QUERIES_AT_ONCE).try_collect().await?;
-        Ok(read.into_iter().flatten().collect())
+        let mut read = pin!(read.buffer_unordered(QUERIES_AT_ONCE));
+        let mut all = Kept::of(query.most);
+        while let Some(kept) = read.try_next().await? {
+            all.dropped = all.dropped.max(kept.dropped);
+            kept.chunks.into_iter().for_each(|chunk| all.keep(chunk));
+        }
+        // What is not newer than one that was dropped is not all there is of its time.
+        all.chunks.retain(|chunk| all.dropped.is_none_or(|dropped| chunk.max_time > dropped));
+        Ok(all)
     }
 
     /// A query, backwards in time, for the chunks wanted of one bucket in time buckets within these two, both included.
@@ -133,9 +144,43 @@ impl DynamoHotIndex {
     }
 }
 
+/// The newest of some chunks: as many as are wanted, or some more.
+struct Kept {
+    most: usize,
+    /// With so many of them the oldest are dropped.
+    full: usize,
+    chunks: Vec<HotChunk>,
+    /// The newest row of all that were dropped.
+    dropped: Option<Micros>,
+}
+
+impl Kept {
+    fn of(most: usize) -> Self {
+        let most = most.max(1);
+        Self { most, full: most.saturating_mul(2), chunks: Vec::new(), dropped: None }
+    }
+
+    fn keep(&mut self, chunk: HotChunk) {
+        self.chunks.push(chunk);
+        if self.chunks.len() < self.full {
+            return;
+        }
+        self.chunks.sort_by_key(|chunk| Reverse(chunk.max_time));
+        let last = self.chunks[self.most - 1].max_time;
+        // Those of one time stay together.
+        let kept = self.chunks.partition_point(|chunk| chunk.max_time >= last);
+        self.dropped = self.dropped.max(self.chunks.get(kept).map(|chunk| chunk.max_time));
+        self.chunks.truncate(kept);
+        self.full = kept.saturating_mul(2);
+    }
+}
+
 /// Where a bucket's newest chunk lies.
 #[derive(Debug, Clone, Copy)]
 struct Head {
     bucket: u16,
     time_bucket: Micros,
 }
+
+#[cfg(test)]
+mod tests;

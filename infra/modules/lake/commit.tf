@@ -67,6 +67,26 @@ resource "aws_sns_topic" "commits" {
   kms_master_key_id = "alias/aws/sns"
 }
 
+# Who of this account may publish and subscribe, their own policies say.
+resource "aws_sns_topic_policy" "commits" {
+  count = var.announce_commits ? 1 : 0
+
+  arn = aws_sns_topic.commits[0].arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+
+    Statement = [{
+      Sid       = "OnlyTls"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sns:Publish"
+      Resource  = aws_sns_topic.commits[0].arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}
+
 module "commit" {
   source = "../function"
 

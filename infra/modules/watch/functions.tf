@@ -2,7 +2,7 @@
 
 locals {
   # Called by a schedule: seldom, so that each failure counts; for as long as is let to it; and one at a time, so that others wait.
-  scheduled = ["maintain"]
+  scheduled = ["maintain", "report"]
   called    = { for key, function in var.functions : key => function if !contains(local.scheduled, key) }
 
   function_alarms = merge(

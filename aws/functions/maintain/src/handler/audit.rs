@@ -41,12 +41,12 @@ impl Handler {
                 tracing::info!("nothing was ever committed, so there is nothing to audit");
                 let none =
                     Measured { audit_problems: Some(0), audit_ledger_difference: Some(0), ..Measured::default() };
-                self.measure(none, task);
+                self.measure(none);
                 return Ok(json!({"task": task, "balances": true, "problems": [], "report": Value::Null}));
             }
             Some(Err(error)) => return Err(self.failed(task, &error)),
             None => {
-                self.measure(Measured { failures: 1, ..Measured::default() }, task);
+                self.measure(Measured { failures: 1, ..Measured::default() });
                 return Err(stopped(task));
             }
         };
@@ -60,7 +60,7 @@ impl Handler {
             failures: u64::from(kept.is_err()),
             ..Measured::default()
         };
-        self.measure(measured, task);
+        self.measure(measured);
         if let Err(error) = kept {
             tracing::error!(task, %error, "the report of the audit could not be kept");
             return Err(HandlerError::Failed { task, why: error.to_string() });
