@@ -201,14 +201,14 @@ async fn rows_are_taken_out_of_chunks_and_what_is_left_stays_where_it_was_put() 
     of_before.update_expression("REMOVE #put").expression_attribute_names("#put", "put").send().await.unwrap();
     let batch = narrowed.batch.clone();
     assert_eq!(index.take_out(TakeOut::Count, |chunk| Ok(left_of(chunk, &batch))).await.unwrap(), 31);
-    assert_eq!(index.newest(everything("out")).await.unwrap().len(), 11, "counting changes nothing");
+    assert_eq!(contract::newest(&index, everything("out")).await.len(), 11, "counting changes nothing");
     let puts = async || {
         let query = PutQuery { dataset: "out".to_owned(), bucket: None, from: PutPosition::at(0), most: 99, now: 0 };
         index.puts(query).await.unwrap().chunks
     };
     let before = puts().await;
     assert_eq!(index.take_out(TakeOut::Remove, |chunk| Ok(left_of(chunk, &batch))).await.unwrap(), 31);
-    let left = index.newest(everything("out")).await.unwrap();
+    let left = contract::newest(&index, everything("out")).await;
     assert_eq!(left, [HotChunk { rows: 2, min_time: 7, block: vec![9].into(), ..narrowed }]);
     let after = puts().await;
     assert_eq!(after.len(), 1);
@@ -233,5 +233,5 @@ async fn a_chunk_that_is_put_again_meanwhile_is_looked_at_again() {
     });
     assert_eq!(taken.await.unwrap(), 3, "and counted once");
     assert_eq!(looked.load(Ordering::Relaxed), 2);
-    assert_eq!(index.newest(everything("again")).await.unwrap(), []);
+    assert_eq!(contract::newest(&index, everything("again")).await, []);
 }
