@@ -239,7 +239,7 @@ impl HotBlockReader {
             if *field.data_type() != arrow::datatypes::DataType::Utf8 {
                 return Err(no_texts());
             }
-            selected = select::rows_with(columns[at], content.rows, text, &selected)?;
+            selected = select::rows_with(columns[at], content.rows, text, &selected, self.limit_bytes)?;
             if selected.is_empty() {
                 return Ok(None);
             }

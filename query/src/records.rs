@@ -21,8 +21,8 @@
 //!
 //! **Each event once.** The event key is (owner, source, event id) within the dataset, and the first arrival wins
 //! (`ingest_time`, then the older `event_time`). Arrivals of one key at the same `event_time`, which is what a retry of the same
-//! bytes gives, are one row, always. Arrivals at different event times are one row when they lie within [`DUPLICATE_WINDOW`] of
-//! the page that either is on (up to [`DUPLICATE_ROWS`] rows on each side). Further apart, both are returned, each at its own
+//! bytes gives, are one row, always. Arrivals at different event times are one row when the first lies within [`DUPLICATE_WINDOW`] of
+//! the page that the other is on (up to [`DUPLICATE_ROWS`] rows on each side). Further apart, both are returned, each at its own
 //! time. The first arrival itself is never hidden.
 //!
 //! **Slow reads.** Where [`Records::with_patience`] says how long a request may wait for the lake, a page that takes longer is

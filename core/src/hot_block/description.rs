@@ -25,6 +25,8 @@ const LISTS: u8 = 7;
 const STRUCTS: u8 = 8;
 /// Added to a type that may be null.
 const NULLABLE: u8 = 0x80;
+/// The longest description: what it describes takes fifty times as much. A schema's file is shorter.
+const MOST_BYTES: usize = 1024 * 1024;
 /// How many descriptions may lie in one another; a schema's limit is far below.
 const DEPTH: usize = 64;
 /// The zone of times.
@@ -38,6 +40,9 @@ const UTC: &str = "UTC";
 pub(super) fn write(fields: &Fields) -> Result<Vec<u8>, HotBlockError> {
     let mut described = Vec::new();
     write_fields(&mut described, fields)?;
+    if described.len() > MOST_BYTES {
+        return Err(HotBlockError::Content("its description is longer than a reader takes"));
+    }
     Ok(described)
 }
 
@@ -78,6 +83,9 @@ fn write_fields(described: &mut Vec<u8>, fields: &[FieldRef]) -> Result<(), HotB
 ///
 /// When it is none.
 pub(super) fn read(description: &[u8]) -> Result<Fields, HotBlockError> {
+    if description.len() > MOST_BYTES {
+        return Err(HotBlockError::Content("its description is longer than that of any dataset"));
+    }
     let mut unread = Unread(description);
     let fields = read_fields(&mut unread, DEPTH)?;
     unread.ended()?;

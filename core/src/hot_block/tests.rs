@@ -328,3 +328,43 @@ fn a_block_of_however_many_rows_is_smaller_than_a_stream_under_zstd() {
         assert!(block.len() < stream, "{count} rows: {} bytes, {stream} as a stream", block.len());
     }
 }
+
+#[test]
+fn rows_that_are_found_one_by_one_and_long_descriptions_are_held_to_the_limit() {
+    // Every other row of one run has a text, so that each is a range of its own.
+    let sources: StringArray = (0..40_000).map(|row| (row % 2 == 0).then_some("a")).collect();
+    let dictionary = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+    let sources = arrow::compute::cast(&sources, &dictionary).unwrap();
+    let rows = RecordBatch::try_from_iter([("source", sources)]).unwrap();
+    let block = HotBlockWriter::default().write(&rows).unwrap();
+    let found = HotBlockReader::new(1 << 20).read_with(&block, &[("source", "a")]).unwrap().unwrap();
+    assert_eq!(found.num_rows(), 20_000);
+    let error = HotBlockReader::new(100_000).read_with(&block, &[("source", "a")]).unwrap_err();
+    assert!(matches!(error, HotBlockError::TooLarge { .. }), "{error}");
+    let fields: Vec<Field> = (0..30_000).map(|n| Field::new(format!("{n:040}"), DataType::Int64, true)).collect();
+    let wide = RecordBatch::new_empty(Arc::new(Schema::new(fields)));
+    let error = HotBlockWriter::default().write(&wide).unwrap_err();
+    assert!(error.to_string().contains("longer than"), "{error}");
+}
+
+#[test]
+fn runs_and_ranges_are_met_in_order_wherever_they_begin() {
+    let texts = ["a", "a", "b", "a", "a", "a", "c", "a"];
+    let owners = ["o", "p", "p", "p", "o", "o", "o", "p"];
+    let dictionary = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+    let shared = |texts: &[&str]| arrow::compute::cast(&StringArray::from(texts.to_vec()), &dictionary).unwrap();
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..8));
+    let rows = [("owner", shared(&owners)), ("source", shared(&texts)), ("value", numbers)];
+    let block = HotBlockWriter::default().write(&RecordBatch::try_from_iter(rows).unwrap()).unwrap();
+    for (owner, source) in ["o", "p", "x"].into_iter().flat_map(|owner| ["a", "b", "c"].map(|source| (owner, source))) {
+        let expected: Vec<i64> =
+            (0..8).filter(|row| owners[*row] == owner && texts[*row] == source).map(|row| row as i64).collect();
+        for wanted in [[("owner", owner), ("source", source)], [("source", source), ("owner", owner)]] {
+            let found = read_rows_with(&block, 1 << 20, &wanted).unwrap();
+            let found = found.map_or(Vec::new(), |rows| {
+                rows.column(2).as_primitive::<arrow::datatypes::Int64Type>().values().to_vec()
+            });
+            assert_eq!(found, expected, "{owner} {source}");
+        }
+    }
+}

@@ -178,39 +178,45 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Those of some rows that have a text, as ranges in order.
-    pub(super) fn rows_with(&self, text: &str, among: &[Range<usize>]) -> Result<Vec<Range<usize>>, HotBlockError> {
+    /// Finds those of some rows that have a text.
+    pub(super) fn rows_with(&self, text: &str, among: &[Range<usize>], found: &mut Found) -> Result<(), HotBlockError> {
         let text = text.as_bytes();
         match self {
-            Self::Plain(texts) => found(among, |row| Ok(texts.at(row)? == text)),
+            Self::Plain(texts) => found.rows(among, |row| Ok(texts.at(row)? == text)),
             Self::Keys(values, keys) => {
                 // A dictionary may hold a text more than once.
-                let mut wanted = Vec::new();
-                for value in 0..values.count() {
-                    if values.at(value)? == text {
-                        wanted.push(value);
-                    }
+                let are = (0..values.count()).map(|value| Ok(values.at(value)? == text));
+                let are: Vec<bool> = are.collect::<Result<_, HotBlockError>>()?;
+                if !are.contains(&true) {
+                    return Ok(());
                 }
-                match wanted.as_slice() {
-                    [] => Ok(Vec::new()),
-                    [wanted] => found(among, |row| Ok(keys.at(row) == *wanted)),
-                    several => found(among, |row| Ok(several.contains(&keys.at(row)))),
-                }
+                found.rows(among, |row| Ok(are.get(keys.at(row)) == Some(&true)))
             }
             Self::Runs(texts, ends) => {
-                let mut rows = Vec::new();
+                // Both come in the order of rows.
+                let mut at = 0;
                 for run in 0..ends.count() {
-                    if texts.at(run)? == text {
-                        let of_run = if run == 0 { 0 } else { ends.at(run - 1) }..ends.at(run);
-                        let met = among.iter().map(|one| one.start.max(of_run.start)..one.end.min(of_run.end));
-                        rows.extend(met.filter(|met| !met.is_empty()));
+                    if texts.at(run)? != text {
+                        continue;
+                    }
+                    let of_run = if run == 0 { 0 } else { ends.at(run - 1) }..ends.at(run);
+                    while let Some(one) = among.get(at).filter(|one| one.start < of_run.end) {
+                        let met = one.start.max(of_run.start)..one.end.min(of_run.end);
+                        if !met.is_empty() {
+                            found.add(met)?;
+                        }
+                        if one.end > of_run.end {
+                            // What is left of it may be of a later run.
+                            break;
+                        }
+                        at += 1;
                     }
                 }
-                Ok(rows)
+                Ok(())
             }
             Self::Bits(form, bits) => match form.bits(text) {
-                Some(wanted) => found(among, |row| Ok(bits[row * Form::BYTES..][..Form::BYTES] == wanted)),
-                None => Ok(Vec::new()),
+                Some(wanted) => found.rows(among, |row| Ok(bits[row * Form::BYTES..][..Form::BYTES] == wanted)),
+                None => Ok(()),
             },
         }
     }
@@ -226,19 +232,43 @@ fn first_run_with(ends: &Places<'_>, row: usize) -> usize {
     low
 }
 
-/// Those of some rows of which `is_wanted` says so, as ranges in order.
-pub(super) fn found(
-    among: &[Range<usize>],
-    is_wanted: impl Fn(usize) -> Result<bool, HotBlockError>,
-) -> Result<Vec<Range<usize>>, HotBlockError> {
-    let mut rows: Vec<Range<usize>> = Vec::new();
-    for row in among.iter().cloned().flatten() {
-        if is_wanted(row)? {
-            match rows.last_mut() {
-                Some(last) if last.end == row => last.end += 1,
-                _ => rows.push(row..row + 1),
+/// Rows that were found, as ranges in order, no more of them than may be held.
+#[derive(Debug)]
+pub(super) struct Found {
+    most: usize,
+    pub(super) ranges: Vec<Range<usize>>,
+}
+
+impl Found {
+    /// None yet, of which the ranges may take so many bytes.
+    pub(super) fn within(limit_bytes: usize) -> Self {
+        Self { most: limit_bytes / size_of::<Range<usize>>(), ranges: Vec::new() }
+    }
+
+    fn add(&mut self, rows: Range<usize>) -> Result<(), HotBlockError> {
+        if let Some(last) = self.ranges.last_mut().filter(|last| last.end == rows.start) {
+            last.end = rows.end;
+            return Ok(());
+        }
+        if self.ranges.len() >= self.most {
+            let limit_bytes = self.most * size_of::<Range<usize>>();
+            return Err(HotBlockError::TooLarge { expands_to: limit_bytes as u64 + 1, limit_bytes });
+        }
+        self.ranges.push(rows);
+        Ok(())
+    }
+
+    /// Adds those of some rows of which `is_wanted` says so.
+    pub(super) fn rows(
+        &mut self,
+        among: &[Range<usize>],
+        is_wanted: impl Fn(usize) -> Result<bool, HotBlockError>,
+    ) -> Result<(), HotBlockError> {
+        for row in among.iter().cloned().flatten() {
+            if is_wanted(row)? {
+                self.add(row..row + 1)?;
             }
         }
+        Ok(())
     }
-    Ok(rows)
 }

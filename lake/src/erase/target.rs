@@ -1,12 +1,14 @@
 //! Whose rows are erased: which rows of a table, and which of the hot index.
 
+use std::sync::Arc;
+
 use alluvium_core::DatasetName;
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::HotChunk;
 use alluvium_core::hot_block::{EXPANDED_BYTES, HotBlockError, HotBlockWriter, read_block};
 use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
-use arrow::compute::{filter_record_batch, max, min, not};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::compute::{cast, filter_record_batch, max, min, not};
+use arrow::datatypes::{DataType, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -108,7 +110,30 @@ pub fn screen_chunk(targets: &[Target], chunk: &HotChunk) -> Result<Screened, Ho
     let (Some(min_time), Some(max_time)) = (min(times), max(times)) else {
         return Ok(Screened::Without(erased, None));
     };
-    let block = HotBlockWriter::default().write(&left)?;
+    let block = HotBlockWriter::default().write(&with_dictionaries(&left)?)?;
     let left = HotChunk { rows: left.num_rows() as u32, min_time, max_time, block, ..chunk.clone() };
     Ok(Screened::Without(erased, Some(left)))
+}
+
+/// The rows with texts that repeat as dictionaries, so that their block is no larger for it than the one that they were in.
+fn with_dictionaries(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let dictionary = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
+        let shared = match column.data_type() {
+            DataType::Utf8 => Some(cast(column, &dictionary)?),
+            _ => None,
+        };
+        match shared.filter(|shared| shared.as_any_dictionary().values().len() * 2 <= rows.num_rows()) {
+            Some(shared) => {
+                fields.push(Arc::new(field.as_ref().clone().with_data_type(dictionary.clone())));
+                columns.push(shared);
+            }
+            None => {
+                fields.push(field.clone());
+                columns.push(column.clone());
+            }
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }

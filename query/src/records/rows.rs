@@ -93,9 +93,12 @@ impl Rows {
 
     /// Takes in rows of which only key and times were read: they may hide others, and are never gathered themselves.
     pub(super) fn add_keys(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
-        let keys =
-            batch.schema_ref().fields().iter().filter_map(|field| self.columns.field_with_name(field.name()).ok());
-        let keys = Arc::new(Schema::new(keys.cloned().collect::<Vec<_>>()));
+        self.count += batch.num_rows();
+        if self.count > PAGE_READS_ROWS {
+            return Err(QueryError::TooMuch(PAGE_READS_ROWS));
+        }
+        let keys = KEYS.iter().map(|name| self.columns.field_with_name(name).cloned());
+        let keys = Arc::new(Schema::new(keys.collect::<Result<Vec<_>, _>>()?));
         self.blocks.push(Block::keys(&conform(batch, &keys)?));
         Ok(())
     }
