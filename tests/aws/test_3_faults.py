@@ -170,7 +170,9 @@ def test_a_lost_message_is_made_again_and_one_that_no_queue_has_is_enqueued_agai
     # Stored, and in no queue: that is what the audit looks for.
     stored = json.loads(stage.alluvium("recover", *lake, "--older-than", "0s", expect=1))["batches"]
     assert [batch["outcome"] for batch in stored if batch.get("message") == path] == ["stored"], stored
-    assert stage.emulator.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == good
+    # All but the traces, which no data file holds.
+    without_traces = lambda message: {name: value for name, value in json.loads(message).items() if name != "traces"}
+    assert without_traces(stage.emulator.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()) == without_traces(good)
 
     mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
     audit = ["audit", *lake, "--stream", stage.out["stream_name"], "--commit-within", "0s", "--repair", "--queue", queue]
