@@ -169,7 +169,8 @@ class Everything(unittest.TestCase):
     def test_would_be_found_out_if_it_were_not(self):
         def broken(kind, change):
             resources = json.loads(json.dumps(self.resources))
-            change(next(one for one in resources if one["type"] == kind)["values"])
+            for one in [one for one in resources if one["type"] == kind]:
+                change(one["values"])
             stack = Stack(resources)
             return [one["address"] for one in resources if stack.fault(one)]
 
