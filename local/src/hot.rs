@@ -4,9 +4,13 @@
 //! next [`flush`](HotIndex::flush). A process that dies loses the puts since then; the log hands their batches out again,
 //! because the committer flushes the index before it moves the position to resume from.
 //!
+//! Chunks of many batches are made chunks of few sources when they are some seconds old ([`cluster`](RedbHotIndex::cluster)): the newest rows
+//! of one source lie in a few then.
+//!
 //! A file that redb cannot open is set aside and an empty index takes its place; its *complete since* marks are unset then, so
 //! that readers turn to the lake ([`Opened::SetAside`]).
 
+mod cluster;
 mod error;
 mod layout;
 mod newest;
@@ -26,7 +30,9 @@ use alluvium_core::ports::{HotIndex, PortError};
 use async_trait::async_trait;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
+use cluster::Clustering;
 pub use error::HotIndexError;
+use layout::Put;
 use open::Files;
 pub use open::Opened;
 
@@ -34,18 +40,20 @@ pub use open::Opened;
 /// of a bucket in the stretch of time that it reaches over, and decodes the smaller ones sooner.
 pub const BUCKETS: u16 = 256;
 
-/// Chunks: [`layout::place`] to header and block.
-const CHUNKS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("chunks.v2");
+/// Chunks: [`layout::place`] to what is known of them without their blocks, so that a walk over a bucket passes many in a page.
+const CHUNKS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("chunks.v3");
+/// Their blocks, by when they were put, which is different for each: they are written one after the other.
+const BLOCKS: TableDefinition<Put, &[u8]> = TableDefinition::new("blocks.v3");
 /// Where chunks lie: [`layout::name`] to the times within the place, so that one that is put again is found whatever its times were.
-const NAMES: TableDefinition<&[u8], [u8; 16]> = TableDefinition::new("names.v2");
-/// When chunks expire: [`layout::expiry_key`] to nothing, so that expiry reads no block.
-const EXPIRY: TableDefinition<&[u8], ()> = TableDefinition::new("expiry.v2");
-/// In which order chunks were put: [`layout::put_key`] to nothing.
-const PUTS: TableDefinition<&[u8], ()> = TableDefinition::new("puts.v2");
+const NAMES: TableDefinition<&[u8], [u8; 16]> = TableDefinition::new("names.v3");
+/// When chunks expire, and when they were put.
+const EXPIRY: TableDefinition<(Micros, Put), ()> = TableDefinition::new("expiry.v3");
+/// In which order chunks were put: when, to [`layout::place`].
+const PUTS: TableDefinition<Put, &[u8]> = TableDefinition::new("puts.v3");
 /// When the last chunk was put: every later put has a later time, whatever the clock says.
-const LAST_PUT: TableDefinition<(), i64> = TableDefinition::new("last_put.v2");
+const LAST_PUT: TableDefinition<(), i64> = TableDefinition::new("last_put.v3");
 /// The marks that say since when a dataset is complete: dataset to event time.
-const COMPLETE_SINCE: TableDefinition<&str, i64> = TableDefinition::new("complete_since.v2");
+const COMPLETE_SINCE: TableDefinition<&str, i64> = TableDefinition::new("complete_since.v3");
 
 /// The most chunks that one transaction of [`HotIndex::expire`] forgets, so that writers get their turn in between.
 const EXPIRE_AT_ONCE: usize = 1_000;
@@ -59,6 +67,7 @@ pub struct RedbHotIndex {
     clock: Arc<dyn Clock>,
     /// Up to when it was told what was put: later puts have later times. Held while chunks are put.
     told: Arc<Mutex<Micros>>,
+    clustering: Arc<Mutex<Clustering>>,
 }
 
 impl RedbHotIndex {
@@ -73,7 +82,8 @@ impl RedbHotIndex {
         let files = Files { dir: dir.to_owned(), cache_bytes };
         let (database, opened) = open::open(&files)?;
         let told = Arc::new(Mutex::new(Micros::MIN));
-        Ok((Self { database: Arc::new(RwLock::new(database)), files: Arc::new(files), clock, told }, opened))
+        let database = Arc::new(RwLock::new(database));
+        Ok((Self { database, files: Arc::new(files), clock, told, clustering: Arc::default() }, opened))
     }
 
     /// Leaves of each chunk, expired ones included, what `change` makes of it; nothing else can be read in the index's folder
@@ -91,6 +101,20 @@ impl RedbHotIndex {
         let change = move |chunk| change(chunk).map_err(HotIndexError::from);
         let outcome = tokio::task::spawn_blocking(move || rewrite::rewrite(&database, &files, change)).await;
         told("be written anew", outcome)
+    }
+
+    /// Makes chunks that were put before `until` chunks of few sources, for as long as a few milliseconds; says whether there is more to do.
+    /// What is read stays the same, but for the order of what was put within seconds. Run one at a time.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub async fn cluster(&self, until: Micros) -> Result<bool, PortError> {
+        let clustering = self.clustering.clone();
+        self.blocking("cluster its chunks", move |database| {
+            clustering.lock().unwrap_or_else(PoisonError::into_inner).some(database, until)
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -115,11 +139,12 @@ impl RedbHotIndex {
         of: impl Fn(&HotChunk) -> Result<u64, HotBlockError> + Send + 'static,
     ) -> Result<u64, PortError> {
         self.blocking("be read", move |database| {
+            let reading = database.begin_read()?;
+            let (chunks, blocks) = (reading.open_table(CHUNKS)?, reading.open_table(BLOCKS)?);
             let mut sum = 0;
-            for entry in database.begin_read()?.open_table(CHUNKS)?.iter()? {
-                let (place, value) = entry?;
-                let header = layout::Header::read(value.value())?;
-                sum += of(&layout::chunk(place.value(), header, value.value())?)?;
+            for entry in chunks.iter()? {
+                let (place, known) = entry?;
+                sum += of(&tables::chunk(place.value(), layout::Known::read(known.value())?, &blocks)?)?;
             }
             Ok(sum)
         })

@@ -1,13 +1,14 @@
 //! The pipeline of one machine, from the log to the lake: opened on a data folder, run, drained.
 
 mod hot_marks;
+mod hot_upkeep;
 mod rebuild;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::ports::{HotIndex, PortError, ShardState, Stream};
+use alluvium_core::ports::{PortError, ShardState, Stream};
 use alluvium_core::{Clock, Datasets, SequenceNumber};
 use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings};
 use alluvium_transform::{DataFiles, Transform, TransformError, TransformSettings};
@@ -158,6 +159,8 @@ pub struct Pipeline {
     last_arrival: CancellationToken,
     drain: CancellationToken,
     finish: CancellationToken,
+    /// Ends what goes on in the hot index by itself.
+    rest: CancellationToken,
     stopped: CancellationToken,
     loops: Mutex<Option<Loops>>,
     // Held for as long as anything may write to the folder.
@@ -167,7 +170,7 @@ pub struct Pipeline {
 struct Loops {
     delivery: JoinHandle<Result<(), PipelineError>>,
     committer: JoinHandle<Result<(), PipelineError>>,
-    expiry: JoinHandle<()>,
+    hot_upkeep: JoinHandle<()>,
     maintenance: JoinHandle<()>,
 }
 
@@ -255,7 +258,7 @@ impl Pipeline {
             records_behind: records_behind(&shards, &from),
             hot_rebuilt,
         };
-        let last_arrival = CancellationToken::new();
+        let (last_arrival, rest) = (CancellationToken::new(), CancellationToken::new());
         let arrivals = LogArrivals::new(log.clone(), of_tails, erased.clone(), last_arrival.clone());
         let eraser = Arc::new(Eraser {
             maintenance: maintenance.clone(),
@@ -269,7 +272,12 @@ impl Pipeline {
         let loops = Loops {
             delivery: tokio::spawn(ending(stopped.clone(), delivery.run(from, cuts, drain.clone()))),
             committer: tokio::spawn(ending(stopped.clone(), committer.run(finish.clone()))),
-            expiry: tokio::spawn(expire(hot.clone(), clock.clone(), settings.hot_expire_every)),
+            hot_upkeep: tokio::spawn(hot_upkeep::run(
+                hot.clone(),
+                clock.clone(),
+                settings.hot_expire_every,
+                rest.clone(),
+            )),
             maintenance: tokio::spawn(maintenance.clone().run(eraser.clone())),
         };
         let pipeline = Self {
@@ -289,6 +297,7 @@ impl Pipeline {
             clock,
             drain,
             finish,
+            rest,
             stopped,
             loops: Mutex::new(Some(loops)),
             folder,
@@ -348,13 +357,13 @@ impl Pipeline {
 
     /// Stops at once, as a crash would; returns when nothing of the pipeline runs any more. What was acknowledged is in the log.
     pub async fn halt(self) {
-        if let Some(Loops { delivery, committer, expiry, maintenance }) = self.loops.lock().await.take() {
+        if let Some(Loops { delivery, committer, hot_upkeep, maintenance }) = self.loops.lock().await.take() {
             delivery.abort();
             committer.abort();
-            expiry.abort();
+            self.rest.cancel();
             maintenance.abort();
             // Each ends by being cancelled, which is what was asked for.
-            let _ = tokio::join!(delivery, committer, expiry, maintenance);
+            let _ = tokio::join!(delivery, committer, hot_upkeep, maintenance);
         }
         self.log.close().await;
     }
@@ -367,8 +376,8 @@ impl Pipeline {
     /// The failure of the loop that failed, now or before; what was acknowledged is in the log and delivered at the next start.
     pub async fn drain(&self) -> Result<(), PipelineError> {
         let Some(loops) = self.loops.lock().await.take() else { return Ok(()) };
-        let Loops { mut delivery, mut committer, expiry, maintenance } = loops;
-        expiry.abort();
+        let Loops { mut delivery, mut committer, hot_upkeep, maintenance } = loops;
+        self.rest.cancel();
         maintenance.abort();
         self.drain.cancel();
         let delivered = tokio::select! {
@@ -381,6 +390,7 @@ impl Pipeline {
         };
         self.finish.cancel();
         let committed = committer.await?;
+        hot_upkeep.await?;
         self.log.close().await;
         delivered.and(committed)
     }
@@ -405,17 +415,6 @@ async fn ending<E: Into<PipelineError>>(
         stopped.cancel();
     }
     result
-}
-
-async fn expire(hot: Arc<RedbHotIndex>, clock: Arc<dyn Clock>, every: Duration) {
-    loop {
-        tokio::time::sleep(every).await;
-        match hot.expire(clock.now_micros()).await {
-            Ok(0) => {}
-            Ok(chunks) => tracing::debug!(chunks, "hot chunks expired"),
-            Err(error) => tracing::warn!(%error, "expired hot chunks could not be removed; reads filter them"),
-        }
-    }
 }
 
 /// Sequence numbers are never given twice, so a log that ends before the lake does is another log, and going on would skip

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 
 from stage import until
@@ -102,12 +103,20 @@ def test_a_commit_message_delivered_five_times_counts_once(stage):
     assert_balanced(stage)
 
 
+def unnamed_files(stage):
+    """How many files of telemetry no version of the table names, as the audit has it: a retry leaves some."""
+    [check] = [check for check in stage.audit(expect=None)["checks"] if check["name"] == "every data file is there with its size"]
+    found = [re.match(r"`telemetry` has (\d+) data files? that no version names", note) for note in check["notes"]]
+    return sum(int(one[1]) for one in found if one)
+
+
 def test_a_poison_message_is_set_aside_and_recovered(stage):
     """A commit message that cannot be read ends in the dead-letter queue; once it can be read, it is sent again from there."""
     sqs, s3 = stage.emulator.client("sqs"), stage.emulator.client("s3")
     queue, dead = stage.out["commit_queue_url"], stage.out["commit_dead_letter_queue_url"]
     mappings = stage.emulator.client("lambda")
     [mapping] = mappings.list_event_source_mappings(FunctionName=stage.out["functions"]["commit"] + ":live")["EventSourceMappings"]
+    unnamed = unnamed_files(stage)
     # Held back, so that the message can be spoilt before it is taken.
     mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     send_by_http(stage, stage.token("plant", "data.write"), events("poison", 300))
@@ -127,8 +136,7 @@ def test_a_poison_message_is_set_aside_and_recovered(stage):
     assert_there_once(stage, "beside", 200)
     assert_there_once(stage, "poison", 0)
     # Whether the audit calls its record lost or not yet committed depends on its shard; the file that waits it names in any case.
-    files = [check for check in stage.audit(expect=None)["checks"] if check["name"] == "every data file is there with its size"]
-    assert any("`telemetry` has 1 data file that no version names" in note for note in files[0]["notes"]), files
+    assert unnamed_files(stage) == unnamed + 1
     # The version before is what the transform stored.
     versions = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
     [spoilt] = [version for version in versions if version["IsLatest"]]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use alluvium_core::Datasets;
 use alluvium_core::clock::{ManualClock, Micros};
 use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{
     Advice, HotIndex, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
 };
+use alluvium_core::{Clock as _, Datasets};
 use alluvium_local::hot::RedbHotIndex;
 use alluvium_query::{CommitLag, Records, RecordsRequest};
 use anyhow::Context as _;
@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use crate::items::lines;
-use crate::{CACHE_BYTES, DATASET, LIMIT, OWNER};
+use crate::{CACHE_BYTES, CLUSTER_AFTER, DATASET, LIMIT, OWNER};
 
 /// What a chunk's key and header take, and the notes of its times, its expiry and its put: about.
 pub const KEY_BYTES: u64 = 4 * 54 + 16 + 8 + 8 + 37;
@@ -47,9 +47,13 @@ impl Chunks {
         self.clock.set(now);
     }
 
-    /// Stores chunks, visible when it returns and durable with `flush`.
+    /// Stores chunks, visible when it returns and durable with `flush`, at the time of their newest row; and clusters what is old enough then, as
+    /// a node does meanwhile.
     pub async fn put(&self, chunks: Vec<HotChunk>, flush: bool) -> anyhow::Result<()> {
+        let newest = chunks.iter().map(|chunk| chunk.max_time).max().unwrap_or_default();
+        self.set_now(self.clock.now_micros().max(newest));
         self.index.put(chunks).await?;
+        while self.index.index.cluster(self.clock.now_micros() - CLUSTER_AFTER).await? {}
         if flush {
             self.index.flush().await?;
         }

@@ -41,6 +41,8 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const FLUSH_EVERY: usize = 6;
 /// As `hot.cache_bytes`, for each.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
+/// How old chunks are when a node clusters them, in µs.
+const CLUSTER_AFTER: Micros = 5_000_000;
 /// How many rows an answer has at most.
 const LIMIT: usize = 100;
 const DEVICES: u32 = 10_000;

@@ -3,6 +3,8 @@
 use alluvium_core::hot_block::HotBlockError;
 use alluvium_core::ports::Advice;
 
+use super::layout::VERSION;
+
 /// A hot index that cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum HotIndexError {
@@ -26,7 +28,9 @@ pub enum HotIndexError {
     #[error("it has the layout of a release before, which this one does not read")]
     Before,
     /// A newer release wrote it.
-    #[error("a chunk has version {0}, newer than this release reads (3); use that release, or delete the folder `hot`")]
+    #[error(
+        "a chunk has version {0}, newer than this release reads ({VERSION}); use that release, or delete the folder `hot`"
+    )]
     Version(u8),
     /// A chunk's rows cannot be read or written.
     #[error(transparent)]

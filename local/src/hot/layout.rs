@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! place         dataset | 00 | bucket u16 | time bucket i64 | max time i64 | min time i64 | part u16 | batch (32 hexadecimal digits)
-//! chunk         place -> version 03 | rows u32 | expires at i64 | put at i64 | marks u16 | of each source of its rows, a mark u16 | block
-//! chunk's name  dataset | 00 | bucket u16 | time bucket i64 | part u16 | batch -> max time i64 | min time i64
-//! expiry key    expires at i64 | place
-//! put key       dataset | 00 | bucket u16 | put at i64 | the rest of the place
+//! known         version 04 | rows u32 | expires at i64 | put i64, u16 | 01 | of each source of the chunk's rows, a mark u16
+//! name          batch | dataset | 00 | bucket u16 | time bucket i64 | part u16
+//! put           when i64, and which u16 of those that lie there: of a put by itself 0
 //! ```
 //!
-//! `FFFF` marks: of which sources its rows are is not known.
+//! The highest bit of a part says that the chunk is clustered, and has no name. `00` in the place of the `01`, and no marks: of which sources its rows are is not known.
 //!
-//! So the chunks of a bucket lie one after the other by their newest rows, and a read of the newest is a walk over neighbours.
+//! So the chunks of a bucket lie one after the other by their newest rows, and a read of the newest is a walk over neighbours; the names of
+//! a batch's chunks lie together, for they are looked for together.
 //!
 //! Numbers are big-endian; the sign bit of an `i64` in a key is inverted, so that the order of bytes is that of numbers.
 
@@ -24,7 +24,7 @@ use serde::de::IntoDeserializer as _;
 
 use super::error::HotIndexError;
 
-const VERSION: u8 = 3;
+pub(super) const VERSION: u8 = 4;
 
 fn ordered(time: Micros) -> [u8; 8] {
     ((time as u64) ^ (1 << 63)).to_be_bytes()
@@ -44,22 +44,29 @@ fn bucket_prefix(dataset: &str, bucket: u16) -> Vec<u8> {
 
 /// Where a chunk lies.
 pub(super) fn place(chunk: &HotChunk) -> Vec<u8> {
-    place_of(&name(chunk), times(chunk))
+    let mut place = bucket_prefix(&chunk.dataset, chunk.bucket);
+    place.extend_from_slice(&ordered(chunk.time_bucket));
+    place.extend_from_slice(&times(chunk));
+    place.extend_from_slice(&chunk.part.to_be_bytes());
+    place.extend_from_slice(chunk.batch.as_str().as_bytes());
+    place
 }
 
 /// What a chunk is found by when it is put again, perhaps with other times.
 pub(super) fn name(chunk: &HotChunk) -> Vec<u8> {
-    let mut name = bucket_prefix(&chunk.dataset, chunk.bucket);
+    let mut name = chunk.batch.as_str().as_bytes().to_vec();
+    name.extend(bucket_prefix(&chunk.dataset, chunk.bucket));
     name.extend_from_slice(&ordered(chunk.time_bucket));
     name.extend_from_slice(&chunk.part.to_be_bytes());
-    name.extend_from_slice(chunk.batch.as_str().as_bytes());
     name
 }
 
-/// How many bytes of a name come after its time bucket.
-const PART_AND_BATCH_BYTES: usize = 2 + 32;
-/// How many bytes of a place stand between what it has in common with the chunk's name: the two times.
-const TIMES_BYTES: usize = 2 * 8;
+const BATCH_BYTES: usize = 32;
+const PART_BYTES: usize = size_of::<u16>();
+/// How many bytes of a place come after its times.
+const PART_AND_BATCH_BYTES: usize = PART_BYTES + BATCH_BYTES;
+/// How many bytes of a place its two times take.
+const TIMES_BYTES: usize = 2 * size_of::<Micros>();
 
 /// The times within a chunk's place.
 pub(super) fn times(chunk: &HotChunk) -> [u8; TIMES_BYTES] {
@@ -70,17 +77,47 @@ pub(super) fn times(chunk: &HotChunk) -> [u8; TIMES_BYTES] {
 }
 
 /// Where the chunk of this name with these times lies.
-pub(super) fn place_of(name: &[u8], times: [u8; TIMES_BYTES]) -> Vec<u8> {
-    let (until_time_bucket, part_and_batch) = name.split_at(name.len().saturating_sub(PART_AND_BATCH_BYTES));
-    [until_time_bucket, &times, part_and_batch].concat()
+pub(super) fn place_of(name: &[u8], times: [u8; TIMES_BYTES]) -> Result<Vec<u8>, HotIndexError> {
+    let split = || {
+        let (batch, rest) = name.split_at_checked(BATCH_BYTES)?;
+        let (until_time_bucket, part) = rest.split_at_checked(rest.len().checked_sub(PART_BYTES)?)?;
+        Some([until_time_bucket, &times, part, batch].concat())
+    };
+    split().ok_or(HotIndexError::Damaged("a chunk's name"))
 }
 
 /// The name of the chunk that lies here.
 pub(super) fn name_of(place: &[u8]) -> Result<Vec<u8>, HotIndexError> {
-    let at = place.len().checked_sub(PART_AND_BATCH_BYTES).ok_or(HotIndexError::Damaged(A_PLACE))?;
-    let (rest, part_and_batch) = place.split_at(at);
-    let until_time_bucket = rest.len().checked_sub(TIMES_BYTES).ok_or(HotIndexError::Damaged(A_PLACE))?;
-    Ok([&rest[..until_time_bucket], part_and_batch].concat())
+    let split = || {
+        let (rest, part_and_batch) = place.split_at_checked(place.len().checked_sub(PART_AND_BATCH_BYTES)?)?;
+        let (until_time_bucket, _times) = rest.split_at_checked(rest.len().checked_sub(TIMES_BYTES)?)?;
+        let (part, batch) = part_and_batch.split_at_checked(PART_BYTES)?;
+        Some([batch, until_time_bucket, part].concat())
+    };
+    split().ok_or(HotIndexError::Damaged(A_PLACE))
+}
+
+/// The part of a chunk that is clustered has this bit.
+const CLUSTERED: u16 = 1 << 15;
+
+/// The part of so manieth of the chunks that a group is clustered to.
+pub(super) fn clustered_part(number: u16) -> u16 {
+    CLUSTERED | number
+}
+
+/// Whether a chunk is clustered.
+pub(super) fn is_clustered(chunk: &HotChunk) -> bool {
+    chunk.part & CLUSTERED != 0
+}
+
+/// What the places of chunks of one bucket and time bucket share; `None`: one that is clustered lies here.
+pub(super) fn group_of(place: &[u8]) -> Result<Option<&[u8]>, HotIndexError> {
+    let split = || {
+        let (rest, part_and_batch) = place.split_at_checked(place.len().checked_sub(PART_AND_BATCH_BYTES)?)?;
+        let part = u16::from_be_bytes(*part_and_batch.first_chunk()?);
+        Some((part & CLUSTERED == 0).then_some(rest.get(..rest.len().checked_sub(TIMES_BYTES)?)?))
+    };
+    split().ok_or(HotIndexError::Damaged(A_PLACE))
 }
 
 /// What is damaged where no chunk can lie.
@@ -151,127 +188,81 @@ impl Place {
     }
 }
 
-/// What stands before a chunk's block.
+/// When a chunk was put, and which of those it is that were put then.
+pub(super) type Put = (Micros, u16);
+
+/// What is known of a chunk without its block.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Header {
-    rows: u32,
+pub(super) struct Known {
+    pub(super) rows: u32,
     pub(super) expires_at: Micros,
-    pub(super) put_at: Micros,
-    /// Where the block begins.
-    block: usize,
+    /// When it was put, which is where its block lies.
+    pub(super) put: Put,
 }
 
-/// What says that sources are not known, and so no number of marks.
-const UNKNOWN: u16 = u16::MAX;
+/// What is damaged where nothing is known of a chunk.
+const WHAT_IS_KNOWN: &str = "what is known of a chunk";
 
-impl Header {
+impl Known {
     /// What stands before the marks.
-    const BYTES: usize = 1 + 4 + 8 + 8 + 2;
+    const BYTES: usize = 1 + 4 + 8 + 8 + 2 + 1;
 
-    /// Of a chunk that is put at this time.
-    pub(super) fn of(chunk: &HotChunk, put_at: Micros) -> Self {
-        Self { rows: chunk.rows, expires_at: chunk.expires_at, put_at, block: 0 }
+    /// Of a chunk that is put then.
+    pub(super) fn of(chunk: &HotChunk, put: Put) -> Self {
+        Self { rows: chunk.rows, expires_at: chunk.expires_at, put }
     }
 
-    /// Whether the chunk of this value may have rows of a source.
-    pub(super) fn may_hold(value: &[u8], source: SourceMark) -> Result<bool, HotIndexError> {
-        let marks = Self::marks(value).ok_or(HotIndexError::Damaged("a chunk's header"))?;
-        Ok(marks.is_none_or(|marks| marks.chunks_exact(2).any(|mark| mark == source.0.to_be_bytes())))
-    }
-
-    /// The marks of a value; within it `None`: they are not known.
-    fn marks(value: &[u8]) -> Option<Option<&[u8]>> {
-        let (head, rest) = value.split_at_checked(Self::BYTES)?;
-        match u16::from_be_bytes(*head.last_chunk()?) {
-            UNKNOWN => Some(None),
-            count => Some(Some(rest.get(..usize::from(count) * 2)?)),
-        }
-    }
-
-    pub(super) fn read(value: &[u8]) -> Result<Self, HotIndexError> {
-        let damaged = || HotIndexError::Damaged("a chunk's header");
-        let (version, rest) = value.split_first().ok_or_else(damaged)?;
+    pub(super) fn read(known: &[u8]) -> Result<Self, HotIndexError> {
+        let (version, rest) = known.split_first().ok_or(HotIndexError::Damaged(WHAT_IS_KNOWN))?;
         if *version != VERSION {
             return Err(HotIndexError::Version(*version));
         }
-        let (rows, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let (expires_at, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let put_at = rest.first_chunk().ok_or_else(damaged)?;
-        let marks = Self::marks(value).ok_or_else(damaged)?;
-        Ok(Self {
-            block: Self::BYTES + marks.map_or(0, <[u8]>::len),
-            rows: u32::from_be_bytes(*rows),
-            expires_at: Micros::from_be_bytes(*expires_at),
-            put_at: Micros::from_be_bytes(*put_at),
-        })
+        let split = || {
+            let (rows, rest) = rest.split_first_chunk()?;
+            let (expires_at, rest) = rest.split_first_chunk()?;
+            let (put_at, rest) = rest.split_first_chunk()?;
+            Some(Self {
+                rows: u32::from_be_bytes(*rows),
+                expires_at: Micros::from_be_bytes(*expires_at),
+                put: (Micros::from_be_bytes(*put_at), u16::from_be_bytes(*rest.first_chunk()?)),
+            })
+        };
+        split().ok_or(HotIndexError::Damaged(WHAT_IS_KNOWN))
+    }
+
+    /// Its bytes, of a chunk with this block.
+    pub(super) fn with_marks_of(self, block: &[u8]) -> Vec<u8> {
+        let marks = sources_of(block, EXPANDED_BYTES);
+        let mut known = Vec::with_capacity(Self::BYTES + 2 * marks.as_ref().map_or(0, Vec::len));
+        known.push(VERSION);
+        known.extend_from_slice(&self.rows.to_be_bytes());
+        known.extend_from_slice(&self.expires_at.to_be_bytes());
+        known.extend_from_slice(&self.put.0.to_be_bytes());
+        known.extend_from_slice(&self.put.1.to_be_bytes());
+        known.push(marks.is_some().into());
+        known.extend(marks.into_iter().flatten().flat_map(|mark| mark.0.to_be_bytes()));
+        known
+    }
+
+    /// Whether the chunk of which these bytes are known may have rows of a source.
+    pub(super) fn may_hold(known: &[u8], source: SourceMark) -> Result<bool, HotIndexError> {
+        let (head, marks) = known.split_at_checked(Self::BYTES).ok_or(HotIndexError::Damaged(WHAT_IS_KNOWN))?;
+        Ok(head.last() == Some(&0) || marks.chunks_exact(2).any(|mark| mark == source.0.to_be_bytes()))
     }
 }
 
-/// The header and block of a chunk.
-pub(super) fn chunk_value(chunk: &HotChunk, header: Header) -> Vec<u8> {
-    let marks = sources_of(&chunk.block, EXPANDED_BYTES).filter(|marks| marks.len() < usize::from(UNKNOWN));
-    let marks_bytes = marks.as_ref().map_or(0, |marks| 2 * marks.len());
-    let mut value = Vec::with_capacity(Header::BYTES + marks_bytes + chunk.block.len());
-    value.push(VERSION);
-    value.extend_from_slice(&header.rows.to_be_bytes());
-    value.extend_from_slice(&header.expires_at.to_be_bytes());
-    value.extend_from_slice(&header.put_at.to_be_bytes());
-    value.extend_from_slice(&marks.as_ref().map_or(UNKNOWN, |marks| marks.len() as u16).to_be_bytes());
-    value.extend(marks.into_iter().flatten().flat_map(|mark| mark.0.to_be_bytes()));
-    value.extend_from_slice(&chunk.block);
-    value
-}
-
-/// Puts a chunk together again out of its place and value.
-pub(super) fn chunk(place: &[u8], header: Header, value: &[u8]) -> Result<HotChunk, HotIndexError> {
+/// Puts a chunk together again out of its place, what is known of it, and its block.
+pub(super) fn chunk(place: &[u8], known: Known, block: &[u8]) -> Result<HotChunk, HotIndexError> {
     let dataset = place.split(|byte| *byte == 0).next().and_then(|name| std::str::from_utf8(name).ok());
     let dataset = dataset.ok_or(HotIndexError::Damaged(A_PLACE))?.to_owned();
     let Place { bucket, time_bucket, max_time, min_time, part, batch } = Place::read(place)?;
-    let (rows, expires_at) = (header.rows, header.expires_at);
-    let block = Bytes::copy_from_slice(&value[header.block..]);
+    let (rows, expires_at) = (known.rows, known.expires_at);
+    let block = Bytes::copy_from_slice(block);
     Ok(HotChunk { dataset, bucket, time_bucket, batch, part, rows, min_time, max_time, expires_at, block })
 }
 
-/// Where it is noted that a chunk expires.
-pub(super) fn expiry_key(expires_at: Micros, place: &[u8]) -> Vec<u8> {
-    [&ordered(expires_at), place].concat()
-}
-
-/// The first key past those of chunks that have expired at `now`.
-pub(super) fn expiry_past(now: Micros) -> Vec<u8> {
-    let mut key = ordered(now).to_vec();
-    // A dataset's name is ASCII.
-    key.push(u8::MAX);
-    key
-}
-
-/// Where the chunk lies that an expiry key notes.
-pub(super) fn place_of_expiry(key: &[u8]) -> Result<&[u8], HotIndexError> {
-    key.get(8..).ok_or(HotIndexError::Damaged("an expiry key"))
-}
-
-/// How many bytes of a place say in which bucket of which dataset it is.
-fn prefix_bytes(place: &[u8]) -> Result<usize, HotIndexError> {
-    let after_dataset = place.iter().position(|byte| *byte == 0).map(|end| end + 1 + size_of::<u16>());
-    after_dataset.filter(|end| *end <= place.len()).ok_or(HotIndexError::Damaged(A_PLACE))
-}
-
-/// Where it is noted that the chunk of this place was put at this time.
-pub(super) fn put_key(at: Micros, place: &[u8]) -> Result<Vec<u8>, HotIndexError> {
-    let (prefix, rest) = place.split_at(prefix_bytes(place)?);
-    Ok([prefix, ordered(at).as_slice(), rest].concat())
-}
-
-/// When the chunk was put that a put key notes, and where it lies.
-pub(super) fn split_put_key(key: &[u8]) -> Result<(Micros, Vec<u8>), HotIndexError> {
-    let (prefix, rest) = key.split_at(prefix_bytes(key)?);
-    let (at, rest) = rest.split_first_chunk().ok_or(HotIndexError::Damaged("the order of its chunks"))?;
-    Ok((from_ordered(*at), [prefix, rest].concat()))
-}
-
-/// The put keys of a bucket from this time on: the first, and the first past them.
-pub(super) fn put_range(dataset: &str, bucket: u16, from: Micros) -> (Vec<u8>, Vec<u8>) {
-    let prefix = bucket_prefix(dataset, bucket);
-    let first = [prefix.as_slice(), ordered(from).as_slice()].concat();
-    (first, [prefix.as_slice(), [u8::MAX; 9].as_slice()].concat())
+/// Whether a chunk of this dataset, and of this bucket if one is named, lies here.
+pub(super) fn lies_in(place: &[u8], dataset: &str, bucket: Option<u16>) -> bool {
+    let rest = place.strip_prefix(dataset.as_bytes()).and_then(|rest| rest.strip_prefix(&[0]));
+    rest.is_some_and(|rest| bucket.is_none_or(|bucket| rest.starts_with(&bucket.to_be_bytes())))
 }

@@ -7,10 +7,13 @@ use alluvium_core::hot::{HotChunk, HotQuery, Newest};
 use redb::{AccessGuard, Database, Range, ReadableDatabase as _};
 
 use super::error::HotIndexError;
-use super::layout::{self, Header, Place};
-use super::{BUCKETS, CHUNKS};
+use super::layout::{self, Known, Place};
+use super::{BLOCKS, BUCKETS, CHUNKS, tables};
 
-/// A chunk's place, and its header and block.
+/// A chunk of more rows than this is as many as it could be cut into, so that an answer stays as small as it was asked for.
+const ROWS_OF_ONE: usize = 128;
+
+/// A chunk's place, and what is known of it.
 type Entry<'a> = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>);
 
 /// The newest chunk of a bucket that was not looked at yet, and those after it.
@@ -62,26 +65,29 @@ pub(super) fn newest(database: &Database, query: &HotQuery) -> Result<Newest, Ho
     if query.from > query.to.min(query.below) {
         return Ok(Newest::default());
     }
-    let chunks = database.begin_read()?.open_table(CHUNKS)?;
+    let reading = database.begin_read()?;
+    let (chunks, blocks) = (reading.open_table(CHUNKS)?, reading.open_table(BLOCKS)?);
     let mut heads = BinaryHeap::new();
     for bucket in query.bucket.map_or(0..BUCKETS, |bucket| bucket..bucket + 1) {
         let (first, past_last) = layout::bucket_range(query, bucket);
         heads.extend(Head::of(bucket, chunks.range(first.as_slice()..past_last.as_slice())?.rev())?);
     }
     let mut found: Vec<HotChunk> = Vec::new();
-    while let Some(Head { max_time, min_time, bucket, entry: (place, value), rest }) = heads.pop() {
+    let mut weight = 0;
+    while let Some(Head { max_time, min_time, bucket, entry: (place, known), rest }) = heads.pop() {
         // They come by their newest row, the newest first.
         if max_time < query.from {
             break;
         }
-        if found.len() >= query.most && found.last().is_some_and(|last| max_time < last.max_time) {
+        if weight >= query.most && found.last().is_some_and(|last| max_time < last.max_time) {
             return Ok(Newest { chunks: found, below: Some(max_time) });
         }
-        let is_of = query.source.map_or(Ok(true), |source| Header::may_hold(value.value(), source))?;
+        let is_of = query.source.map_or(Ok(true), |source| Known::may_hold(known.value(), source))?;
         if min_time <= query.to && is_of {
-            let header = Header::read(value.value())?;
-            if header.expires_at > query.now {
-                found.push(layout::chunk(place.value(), header, value.value())?);
+            let known = Known::read(known.value())?;
+            if known.expires_at > query.now {
+                weight += (known.rows as usize).div_ceil(ROWS_OF_ONE).max(1);
+                found.push(tables::chunk(place.value(), known, &blocks)?);
             }
         }
         heads.extend(Head::of(bucket, rest)?);

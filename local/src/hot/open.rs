@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, Durability, TableHandle as _};
 
 use super::error::HotIndexError;
-use super::{CHUNKS, COMPLETE_SINCE, EXPIRY, LAST_PUT, NAMES, PUTS, write};
+use super::{BLOCKS, CHUNKS, COMPLETE_SINCE, EXPIRY, LAST_PUT, NAMES, PUTS, write};
 
 /// The files of an index.
 #[derive(Debug)]
@@ -118,13 +118,13 @@ pub(super) fn sync(dir: &Path) -> Result<(), HotIndexError> {
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("sync", dir))
 }
 
-/// A table of an index whose chunks this release does not read.
-const BEFORE: &str = "chunks.v1";
+/// The tables of an index whose chunks this release does not read.
+const BEFORE: [&str; 2] = ["chunks.v1", "chunks.v2"];
 
 /// Makes the tables where they are missing, so that readers always find them.
 fn make_tables(database: &Database) -> Result<(), HotIndexError> {
     write(database, Durability::Immediate, |transaction| {
-        if transaction.list_tables()?.any(|table| table.name() == BEFORE) {
+        if transaction.list_tables()?.any(|table| BEFORE.contains(&table.name())) {
             return Err(HotIndexError::Before);
         }
         transaction.open_table(EXPIRY)?;
@@ -132,6 +132,7 @@ fn make_tables(database: &Database) -> Result<(), HotIndexError> {
         transaction.open_table(LAST_PUT)?;
         transaction.open_table(COMPLETE_SINCE)?;
         transaction.open_table(CHUNKS)?;
+        transaction.open_table(BLOCKS)?;
         transaction.open_table(NAMES)?;
         Ok(())
     })

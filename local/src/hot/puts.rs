@@ -1,7 +1,5 @@
 //! What was put, in its order.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Mutex, TryLockError};
 
 use alluvium_core::Clock;
@@ -10,8 +8,8 @@ use alluvium_core::hot::{PutPosition, PutQuery, Puts};
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
 use super::error::HotIndexError;
-use super::layout::{self, Header};
-use super::{BUCKETS, CHUNKS, LAST_PUT, PUTS};
+use super::layout::{self, Known};
+use super::{BLOCKS, CHUNKS, LAST_PUT, PUTS, tables};
 
 /// The index at a moment, and where its puts end then: the next one comes there or later.
 pub(super) struct Reading {
@@ -39,47 +37,40 @@ impl Reading {
     }
 }
 
+/// The most notes that are passed for one answer: those of other datasets and buckets are among them.
+const NOTES_AT_ONCE: usize = 65_536;
+
 pub(super) fn puts(reading: &Reading, query: &PutQuery) -> Result<Puts, HotIndexError> {
     let Reading { transaction, end } = reading;
-    let (chunks, puts) = (transaction.open_table(CHUNKS)?, transaction.open_table(PUTS)?);
-    let mut more = false;
-    // Of all buckets the first notes, so that no more are read than are told of; no two chunks were put at the same time.
-    let (mut heads, mut notes) = (BinaryHeap::new(), HashMap::new());
-    for bucket in query.bucket.map_or(0..BUCKETS, |bucket| bucket..bucket + 1) {
-        let (first, past_last) = layout::put_range(&query.dataset, bucket, query.from.time());
-        let mut rest = puts.range(first.as_slice()..past_last.as_slice())?;
-        if let Some(entry) = rest.next() {
-            heads.push((Reverse(layout::split_put_key(entry?.0.value())?), bucket));
-            notes.insert(bucket, rest);
-        }
-    }
-    let mut found = Puts { chunks: Vec::new(), up_to: query.from.clone(), more };
+    let (chunks, blocks) = (transaction.open_table(CHUNKS)?, transaction.open_table(BLOCKS)?);
+    let mut found = Puts { chunks: Vec::new(), up_to: query.from.clone(), more: false };
     let mut looked_at = 0;
-    while let Some((Reverse((at, key)), bucket)) = heads.pop() {
-        if let Some(entry) = notes.get_mut(&bucket).and_then(Iterator::next) {
-            heads.push((Reverse(layout::split_put_key(entry?.0.value())?), bucket));
+    for (passed, note) in transaction.open_table(PUTS)?.range((query.from.time(), 0)..)?.enumerate() {
+        let (put, place) = note?;
+        let ((at, _), place) = (put.value(), place.value());
+        if passed == NOTES_AT_ONCE {
+            return Ok(Puts { up_to: PutPosition::at(at), more: true, ..found });
         }
-        let Some(value) = chunks.get(key.as_slice())? else {
+        if !layout::lies_in(place, &query.dataset, query.bucket) {
+            continue;
+        }
+        let Some(known) = chunks.get(place)? else {
             return Err(HotIndexError::Damaged("the order of its chunks"));
         };
-        let header = Header::read(value.value())?;
-        let chunk = layout::chunk(&key, header, value.value())?;
+        let known = Known::read(known.value())?;
+        let chunk = tables::chunk(place, known, &blocks)?;
         let position = PutPosition::of(at, &chunk);
         if position < query.from {
             continue;
         }
         if looked_at == query.most {
-            more = true;
-            break;
+            return Ok(Puts { more: true, ..found });
         }
         looked_at += 1;
         found.up_to = position.past();
-        if header.expires_at > query.now {
+        if known.expires_at > query.now {
             found.chunks.push((position, chunk));
         }
-    }
-    if more {
-        return Ok(Puts { more, ..found });
     }
     Ok(Puts { up_to: found.up_to.max(end.clone()), ..found })
 }

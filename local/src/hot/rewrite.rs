@@ -5,14 +5,14 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use alluvium_core::clock::Micros;
 use alluvium_core::hot::HotChunk;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable as _};
 
 use super::error::HotIndexError;
+use super::layout::Put;
 use super::open::Files;
-use super::tables::Tables;
-use super::{CHUNKS, COMPLETE_SINCE, LAST_PUT, layout, open, write};
+use super::tables::{self, Tables};
+use super::{BLOCKS, CHUNKS, COMPLETE_SINCE, LAST_PUT, layout, open, write};
 
 /// How many chunks one transaction takes over.
 const AT_ONCE: usize = 256;
@@ -42,19 +42,19 @@ fn copy(
     change: &mut impl FnMut(HotChunk) -> Result<Option<HotChunk>, HotIndexError>,
 ) -> Result<(), HotIndexError> {
     let reading = from.begin_read()?;
-    let chunks = reading.open_table(CHUNKS)?;
+    let (chunks, blocks) = (reading.open_table(CHUNKS)?, reading.open_table(BLOCKS)?);
     let mut kept = Vec::new();
-    let store = |kept: &mut Vec<(HotChunk, Micros)>| {
+    let store = |kept: &mut Vec<(HotChunk, Put)>| {
         write(to, Durability::None, |transaction| {
             let mut tables = Tables::open(transaction)?;
-            kept.drain(..).try_for_each(|(chunk, put_at)| tables.put(&chunk, put_at))
+            kept.drain(..).try_for_each(|(chunk, put)| tables.put(&chunk, put))
         })
     };
     for entry in chunks.iter()? {
-        let (place, value) = entry?;
-        let header = layout::Header::read(value.value())?;
-        let chunk = layout::chunk(place.value(), header, value.value())?;
-        kept.extend(change(chunk)?.map(|chunk| (chunk, header.put_at)));
+        let (place, known) = entry?;
+        let known = layout::Known::read(known.value())?;
+        let chunk = tables::chunk(place.value(), known, &blocks)?;
+        kept.extend(change(chunk)?.map(|chunk| (chunk, known.put)));
         if kept.len() == AT_ONCE {
             store(&mut kept)?;
         }

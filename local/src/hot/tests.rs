@@ -9,6 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod clustering;
+
 const CACHE_BYTES: usize = 1 << 20;
 
 fn try_open(dir: &Path) -> Result<(RedbHotIndex, Opened), HotIndexError> {
@@ -83,15 +85,17 @@ async fn a_chunk_without_rows_of_a_source_is_left_out_where_that_is_known() {
 
 #[tokio::test]
 async fn an_index_of_a_release_before_is_set_aside() {
-    let dir = tempfile::tempdir().unwrap();
-    let database = Database::create(dir.path().join("index.redb")).unwrap();
-    let before: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("chunks.v1");
-    write(&database, Durability::Immediate, |transaction| Ok(transaction.open_table(before).map(drop)?)).unwrap();
-    drop(database);
-    let (index, opened) = open(dir.path());
-    let Opened::SetAside { why, .. } = opened else { panic!("{opened:?}") };
-    assert!(why.contains("a release before"), "{why}");
-    assert_eq!(index.complete_since("telemetry").await.unwrap(), None);
+    for chunks in ["chunks.v1", "chunks.v2"] {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::create(dir.path().join("index.redb")).unwrap();
+        let before: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(chunks);
+        write(&database, Durability::Immediate, |transaction| Ok(transaction.open_table(before).map(drop)?)).unwrap();
+        drop(database);
+        let (index, opened) = open(dir.path());
+        let Opened::SetAside { why, .. } = opened else { panic!("{opened:?}") };
+        assert!(why.contains("a release before"), "{why}");
+        assert_eq!(index.complete_since("telemetry").await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,9 @@ use crate::error::QueryError;
 /// How many chunks are asked for at once: 25 MB at most.
 const CHUNKS_AT_ONCE: usize = 64;
 
+/// How many questions are asked for one answer at the most: an index may pass much of others' for nothing.
+const MOST_QUESTIONS: usize = 64;
+
 /// By how much, in µs, a position may be ahead of the end of the puts: two readers of one index may have clocks that differ.
 const CLOCKS_DIFFER: Micros = 1_000_000;
 
@@ -92,9 +95,10 @@ pub(super) async fn read(
     let complete = known && !waiting.iter().any(|waiting| waiting.meets(bucket, Micros::MIN, Micros::MAX));
     let mut reader = HotBlockReader::new(CHUNK_EXPANDED_BYTES);
     let mut batches = Vec::new();
-    let (mut found, mut looked_at) = (0, 0);
+    let (mut found, mut looked_at, mut questions) = (0, 0, 0);
     let mut more = request.after != After::Newest;
-    while more {
+    while more && questions < MOST_QUESTIONS {
+        questions += 1;
         let from = place.position.clone();
         let query = PutQuery { dataset: request.dataset.clone(), bucket, from, most: CHUNKS_AT_ONCE, now };
         let puts = records.hot.puts(query).await?;
