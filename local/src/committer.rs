@@ -51,6 +51,8 @@ pub struct CommitProgress {
     pub events: AtomicU64,
     /// Commit cycles.
     pub cycles: AtomicU64,
+    /// How often tables got rows; raised before what they are of counts as committed.
+    pub commits: AtomicU64,
     /// Up to where each shard is committed; a shard that is missing has nothing in the lake.
     positions: Mutex<BTreeMap<ShardId, SequenceNumber>>,
 }
@@ -109,6 +111,7 @@ impl Committer {
         }
         until_stored("the hot index", || self.hot.flush()).await?;
         self.commit(&messages).await?;
+        self.progress.commits.fetch_add(1, Ordering::Release);
         let positions = self.lake.positions();
         self.progress.set_positions(positions.clone());
         for (shard, position) in positions {

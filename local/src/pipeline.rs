@@ -5,12 +5,13 @@ mod hot_upkeep;
 mod rebuild;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::{PortError, ShardState, Stream};
 use alluvium_core::{Clock, Datasets, SequenceNumber};
-use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings};
+use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings, TableSnapshot};
 use alluvium_transform::{DataFiles, Transform, TransformError, TransformSettings};
 use async_trait::async_trait;
 use object_store::ObjectStore;
@@ -30,6 +31,7 @@ use crate::log::{Log, LogSettings, RecoveryReport};
 use crate::maintenance::{Maintenance, MaintenanceSettings};
 use crate::queue::LocalCommitQueue;
 use crate::reports::Committed;
+use crate::sql::Snapshots;
 use crate::store::{StoreFiles, SyncedStore};
 
 /// How many commit messages may wait for the committer before delivery waits for it.
@@ -305,6 +307,11 @@ impl Pipeline {
         Ok((pipeline, report))
     }
 
+    /// The tables' versions, for an engine that runs beside the committer.
+    pub fn snapshots(&self) -> Arc<dyn Snapshots> {
+        Arc::new(CommittedSnapshots { reader: self.reader.clone(), progress: self.committed.clone() })
+    }
+
     /// A reader of the tables: a clone of one and the same, so that maintenance knows what is being read.
     pub fn lake_reader(&self) -> LakeReader {
         self.reader.clone()
@@ -393,6 +400,24 @@ impl Pipeline {
         hot_upkeep.await?;
         self.log.close().await;
         delivered.and(committed)
+    }
+}
+
+/// The tables' versions, with what the committer tells of them.
+#[derive(Debug)]
+struct CommittedSnapshots {
+    reader: LakeReader,
+    progress: Arc<CommitProgress>,
+}
+
+#[async_trait]
+impl Snapshots for CommittedSnapshots {
+    async fn snapshot(&self, table: &str) -> Result<Option<TableSnapshot>, PortError> {
+        Snapshots::snapshot(&self.reader, table).await
+    }
+
+    fn commits(&self) -> Option<u64> {
+        Some(self.progress.commits.load(Ordering::Acquire))
     }
 }
 

@@ -62,9 +62,8 @@ impl Statements {
     ///
     /// When it cannot be set up.
     pub fn new(pipeline: &Pipeline, settings: &Settings) -> anyhow::Result<Self> {
-        let reader = Arc::new(pipeline.lake_reader());
         let (store, datasets) = (pipeline.store.clone(), pipeline.datasets.clone());
-        let engine = Arc::new(DataFusionSql::new(store, reader, datasets, sql_settings(settings))?);
+        let engine = Arc::new(DataFusionSql::new(store, pipeline.snapshots(), datasets, sql_settings(settings))?);
         let jobs = QueryJobs::new(engine.clone(), pipeline.folder().queries(), job_settings(settings))?;
         Ok(Self { engine, jobs: Arc::new(jobs) })
     }

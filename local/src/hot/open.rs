@@ -1,9 +1,11 @@
 //! Opening the index file, whatever state a dead process left it in.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::{Database, Durability, TableHandle as _};
+use alluvium_core::clock::Micros;
+use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableHandle as _};
 
 use super::error::HotIndexError;
 use super::{BLOCKS, CHUNKS, COMPLETE_SINCE, EXPIRY, LAST_PUT, NAMES, PUTS, write};
@@ -136,6 +138,13 @@ fn make_tables(database: &Database) -> Result<(), HotIndexError> {
         transaction.open_table(NAMES)?;
         Ok(())
     })
+}
+
+/// The marks that a file has.
+pub(super) fn marks(database: &Database) -> Result<HashMap<String, Micros>, HotIndexError> {
+    let marks = database.begin_read()?.open_table(COMPLETE_SINCE)?;
+    let marks = marks.iter()?.map(|entry| entry.map(|(dataset, since)| (dataset.value().to_owned(), since.value())));
+    Ok(marks.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> HotIndexError {

@@ -1,7 +1,7 @@
 //! The names that statements know.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::{dead_letter_columns, ledger_columns};
@@ -36,6 +36,8 @@ pub(super) struct LakeTables {
     datasets: Arc<Datasets>,
     findings: Arc<Findings>,
     bounds: KnownBounds,
+    /// The oldest times of tables, as of so many commits: nothing else gives a table older rows.
+    oldest: std::sync::Mutex<HashMap<String, (u64, Option<Micros>)>>,
 }
 
 impl LakeTables {
@@ -46,7 +48,14 @@ impl LakeTables {
         keys_bytes: usize,
     ) -> Self {
         let findings = Arc::new(Findings::new(keys_bytes));
-        Self { store, snapshots, datasets, findings, bounds: KnownBounds::default() }
+        Self {
+            store,
+            snapshots,
+            datasets,
+            findings,
+            bounds: KnownBounds::default(),
+            oldest: std::sync::Mutex::default(),
+        }
     }
 
     /// The names that a reader's statements know: the ledger counts everybody's events.
@@ -83,7 +92,14 @@ impl LakeTables {
     /// A time before which no row of a table has its `event_time`, if that is known.
     pub(super) async fn oldest(&self, name: &str) -> Result<Option<Micros>, PortError> {
         let Some(columns) = self.columns(name) else { return Ok(None) };
-        Ok(self.read(name, columns).await?.oldest())
+        let Some(commits) = self.snapshots.commits() else { return Ok(self.read(name, columns).await?.oldest()) };
+        let known = self.oldest.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        if let Some((_, oldest)) = known.filter(|(as_of, _)| *as_of == commits) {
+            return Ok(oldest);
+        }
+        let oldest = self.read(name, columns).await?.oldest();
+        self.oldest.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), (commits, oldest));
+        Ok(oldest)
     }
 }
 

@@ -23,6 +23,11 @@ pub trait Snapshots: Send + Sync + std::fmt::Debug {
     ///
     /// When it cannot be read.
     async fn snapshot(&self, table: &str) -> std::result::Result<Option<TableSnapshot>, PortError>;
+
+    /// A number that every commit has raised, by which tables may have got rows, when it counts as done; `None`: nobody tells of commits.
+    fn commits(&self) -> Option<u64> {
+        None
+    }
 }
 
 #[async_trait]

@@ -3,6 +3,7 @@
 mod held;
 pub(in crate::sql) mod lake;
 mod nested;
+mod oldest;
 mod own;
 mod records;
 mod scanned;

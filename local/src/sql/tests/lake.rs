@@ -49,6 +49,8 @@ pub(in crate::sql) struct MemoryLake {
     store: Arc<InMemory>,
     files: Arc<Mutex<Vec<ActiveFile>>>,
     snapshots: Arc<AtomicU64>,
+    /// What it tells of commits.
+    pub(super) commits: Arc<Mutex<Option<u64>>>,
 }
 
 pub(super) fn datasets() -> Datasets {
@@ -146,6 +148,10 @@ impl MemoryLake {
 
 #[async_trait]
 impl Snapshots for MemoryLake {
+    fn commits(&self) -> Option<u64> {
+        *self.commits.lock().unwrap()
+    }
+
     async fn snapshot(&self, table: &str) -> Result<Option<TableSnapshot>, PortError> {
         self.snapshots.fetch_add(1, Ordering::Relaxed);
         let files = self.files.lock().unwrap().clone();
