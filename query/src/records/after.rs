@@ -3,8 +3,8 @@
 //! # What is promised
 //!
 //! Who goes on from each answer's `next` is told of every event that became visible after it, at least once; or an answer says
-//! `complete: false`. One that arrived twice may be told twice, and so may one whose chunk was put again: `id`, `source` and `owner` tell
-//! events apart. An event that was older than the hot retention when it arrived never is in the hot index, and is not told of.
+//! `complete: false`. One that arrived twice may be told twice, and so may one whose chunk was put again, or was put together with chunks that
+//! came seconds later: `id`, `source` and `owner` tell events apart, and what was put together is told of by source. An event that was older than the hot retention when it arrived never is in the hot index, and is not told of.
 //!
 //! A chunk outlives its rows' retention by the margin, so a cursor is good for that long at least. One that is older than the margin, or than the
 //! *complete since* mark (the index may have lost what it had before), is answered with what there is, and `complete: false`.
