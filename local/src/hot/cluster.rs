@@ -33,8 +33,7 @@ const GROUP_EXPANDED_BYTES: usize = 4 * EXPANDED_BYTES;
 const ENOUGH_ROWS: usize = 96;
 const MOST_ROWS: usize = 384;
 
-/// How many groups are clustered, and how many notes looked at, before others get their turn.
-const GROUPS_AT_ONCE: usize = 2;
+/// How many notes are looked at before others get their turn; they get it after each group.
 const NOTES_AT_ONCE: usize = 16_384;
 /// How many chunks may wait for others of their groups: some megabytes. If there are more, all are left as they are.
 const MOST_WAITING: usize = 65_536;
@@ -60,7 +59,7 @@ impl Clustering {
     /// Does some of what there is to do; says whether there is more.
     pub(super) fn some(&mut self, database: &Database, until: Micros) -> Result<bool, HotIndexError> {
         let looked_at = if self.due.is_empty() { self.look(database, until)? } else { 0 };
-        for group in self.due.drain(..GROUPS_AT_ONCE.min(self.due.len())) {
+        if let Some(group) = self.due.pop_front() {
             cluster(database, &group)?;
         }
         Ok(!self.due.is_empty() || looked_at == NOTES_AT_ONCE)

@@ -14,7 +14,7 @@ use crate::hot::RedbHotIndex;
 const CLUSTER_AFTER: Micros = 5 * 1_000_000;
 /// How long nothing is clustered when there is nothing more, and when there is.
 const CLUSTER_EVERY: Duration = Duration::from_secs(1);
-const CLUSTER_PAUSE: Duration = Duration::from_millis(20);
+const CLUSTER_PAUSE: Duration = Duration::from_millis(5);
 
 /// Goes on until `rest` is cancelled, and returns when nothing is being done any more.
 pub(super) async fn run(
