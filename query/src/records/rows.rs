@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -128,29 +127,35 @@ impl Rows {
     /// The first arrival of each key, out of all that was read, where `wanted` says so; in order of their places. A first arrival
     /// of which only the key was read hides others and is not answered itself.
     pub(super) fn visible(&self, wanted: impl Fn(Place<'_>) -> bool) -> Vec<Row> {
-        // All rows of a source that sends much are hashed for a page of it, most of them for nothing.
-        let mut first: HashMap<(&str, &str, &str), Row, RandomState> =
-            HashMap::with_capacity_and_hasher(self.count, RandomState::new());
-        for (index, block) in self.blocks.iter().enumerate() {
-            for row in 0..block.times.len() {
-                let key = (block.ids.value(row), block.sources.value(row), block.owners.value(row));
-                let row = Row { block: index, row };
-                match first.entry(key) {
-                    Entry::Vacant(entry) => {
-                        entry.insert(row);
-                    }
-                    Entry::Occupied(mut entry) => {
-                        if self.rank(row) < self.rank(*entry.get()) {
-                            entry.insert(row);
-                        }
-                    }
-                }
+        let mut first: HashMap<(&str, &str, &str), Row, RandomState> = HashMap::default();
+        let is_wanted = |row: Row| self.blocks[row.block].whole.is_some() && wanted(self.place(row));
+        for row in self.all().filter(|row| is_wanted(*row)) {
+            let kept = first.entry(self.key(row)).or_insert(row);
+            if self.rank(row) < self.rank(*kept) {
+                *kept = row;
             }
         }
-        let whole = |row: &Row| self.blocks[row.block].whole.is_some();
-        let mut visible: Vec<Row> = first.into_values().filter(|row| whole(row) && wanted(self.place(*row))).collect();
+        // Most rows of a source that sends much are read only because they may hide one of the wanted.
+        for row in self.all() {
+            if let Some(kept) = first.get_mut(&self.key(row))
+                && self.rank(row) < self.rank(*kept)
+            {
+                *kept = row;
+            }
+        }
+        let mut visible: Vec<Row> = first.into_values().filter(|row| is_wanted(*row)).collect();
         visible.sort_unstable_by(|a, b| self.place(*a).cmp(&self.place(*b)));
         visible
+    }
+
+    fn all(&self) -> impl Iterator<Item = Row> {
+        let rows_of = |(block, held): (usize, &Block)| (0..held.times.len()).map(move |row| Row { block, row });
+        self.blocks.iter().enumerate().flat_map(rows_of)
+    }
+
+    fn key(&self, row: Row) -> (&str, &str, &str) {
+        let Place { source, id, owner, .. } = self.place(row);
+        (id, source, owner)
     }
 
     /// What decides between two arrivals of one key: the lesser wins.
