@@ -188,6 +188,9 @@ module "watch" {
   # A cron expression may mean any day: no alarm then tells that there was no audit.
   audits           = var.maintain.enabled && can(regex("^rate\\((1 day|1 hour|[1-9][0-9]* minutes?|([2-9]|1[0-9]|2[0-4]) hours)\\)$", var.maintain.audit)) ? "daily" : "seldom"
   maintenance_dead = module.maintain.failed_queue.name
+  announces        = var.announce_commits ? "on" : "off"
+  reports          = length(fileset(var.reports_dir, "*.sql")) > 0 ? "scheduled" : "none"
+  direct_api       = one(module.direct[*].api)
   api_id           = module.serving.api.id
   workgroup        = module.lake.workgroup.name
   alarms           = var.alarms
