@@ -214,6 +214,13 @@ class Alarms(unittest.TestCase):
             if "ApiId" not in (values["dimensions"] or {}):
                 self.assertEqual(values["dimensions"], self.values[name]["dimensions"], name)
 
+    def test_a_bill_has_as_many_metrics_as_the_alarms_of_a_stage_look_at(self):
+        whole = made.values("watch.tftest.hcl", "stack", "aws_cloudwatch_metric_alarm").values()
+        metrics = sum(max(1, len([query for query in alarm["metric_query"] or [] if query["metric"]])) for alarm in whole)
+        figures = json.loads((made.INFRA.parent / "cli/src/cost/figures.json").read_text())
+        self.assertEqual(figures["alarms"]["value"], metrics, "cli/src/cost/figures.json, alarms; then `make docs`")
+        self.assertIn(f"{len(whole)} alarms, $0.10 for each of the {metrics} metrics", (made.INFRA.parent / "docs/aws.md").read_text())
+
     def test_each_goes_off_and_says_when_it_is_over(self):
         for _, scenario, alarm in self.each():
             life = Life(alarm, scenario.bad)
