@@ -99,8 +99,9 @@ def provisioned(said):
     rows.append(["on demand, as the stack has it", *(dollars(of["on_demand_dollars"]) for of in reports)])
     for peak in (2, 5):
         of = [said.of(size, peak=peak)["hot_table"] for size in SIZES]
-        cell = lambda table: dollars(table["provisioned_dollars"]) + ("" if table["within_quotas"] else " (quota)")
-        rows.append([f"provisioned for a peak of {peak} times the mean", *map(cell, of)])
+        cell = lambda table: dollars(table["provisioned_for_peak_dollars"]) + ("" if table["within_quotas"] else " (quota)")
+        rows.append([f"provisioned for a peak of {peak} times the mean, all the time", *map(cell, of)])
+    rows.append(["provisioned, as auto scaling would have it that never lags", *(dollars(of["provisioned_following_dollars"]) for of in reports)])
     spelt = lambda of: f"{of['writes']:,} + {of['index_writes']:,} / {of['reads']:,}"
     rows.append(["units for twice the mean: write + order of puts / read", *(spelt(of["provisioned"]) for of in reports)])
     return table(["units a month", *map(whole, SIZES)], rows)

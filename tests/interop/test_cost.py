@@ -186,9 +186,9 @@ def units_on_demand(sheet, w, h):
         sheet.add("DynamoDB", name, rate * SECONDS)
 
 
-def units_provisioned(sheet, w, h):
-    """For the peak, of which a share is in use. The units, too."""
-    provision = lambda rate: max(Fraction(1), ceil(rate * w.peak / F["provisioned_use"]))
+def units_provisioned(sheet, w, h, times):
+    """For so many times the mean, of which a share is in use. The units, too."""
+    provision = lambda rate: max(Fraction(1), ceil(rate * times / F["provisioned_use"]))
     units = [provision(h["units"]), provision(h["index"]), provision(h["page"] * w.reads)]
     for name, of in zip(("dynamodb_write_capacity_hour", "dynamodb_write_capacity_hour", "dynamodb_read_capacity_hour"), units, strict=True):
         sheet.add("DynamoDB", name, of * HOURS)
@@ -383,11 +383,13 @@ def test_the_other_way_to_pay_for_the_hot_table_is_reckoned_again(asked):
         assert said is None
         return
     h = chunks(w, transform_batches(w, stream_records(w, "body" if w.http else "zstd")))
-    on_demand, provisioned = Sheet(), Sheet()
+    on_demand, for_peak, following = Sheet(), Sheet(), Sheet()
     units_on_demand(on_demand, w, h)
-    units = units_provisioned(provisioned, w, h)
-    assert [round(said[key] * 100) for key in ("on_demand_dollars", "provisioned_dollars")] == [on_demand.total(), provisioned.total()]
-    assert list(said["provisioned"].values()) == [units[1], units[2], units[0]], "by name: index, reads, writes"
+    units = units_provisioned(for_peak, w, h, w.peak)
+    units_provisioned(following, w, h, 1)
+    dollars = [said[f"{name}_dollars"] for name in ("on_demand", "provisioned_for_peak", "provisioned_following")]
+    assert [round(amount * 100) for amount in dollars] == [sheet.total() for sheet in (on_demand, for_peak, following)]
+    assert said["provisioned"] == dict(zip(("writes", "index_writes", "reads"), units, strict=True))
     assert said["within_quotas"] == (units[0] + units[1] <= 80_000)
 
 
@@ -399,7 +401,7 @@ def test_the_metrics_that_are_charged_for_are_those_of_the_page():
     everywhere = len(set(names) - {"CommitsUntold"})
     assert f"With {everywhere} names" in page
     assert F["metrics"] == everywhere + 3 + 8 + 2
-    assert f"${(everywhere + 3 + 4 + 6) * PRICES['custom_metrics']['tiers'][0]['price']:.2f} a month" in page.replace("\n", " ")
+    assert f"${float((everywhere + 3 + 4 + 6) * PRICES['custom_metrics']['tiers'][0]['price']):.2f} a month" in page.replace("\n", " ")
     by_dataset = [row for row in rows if row.split("|")[2].strip() == "`Dataset`"]
     assert F["metrics_a_dataset"] == len(by_dataset) == 2
 
@@ -441,10 +443,13 @@ def test_what_the_page_says_of_the_means_holds():
         assert dearer(other, "alluvium_lake_only", 1_000, **{"fresh-within": "15m"}) < 1, "even at equal freshness"
         assert dearer(other, "alluvium_lake_only", 8_000) > 1.1, "from some thousand on it is the other way round"
     assert dearer("python_transform", "alluvium", 1_000_000) < 1.02
-    for events in (1, 10, 100, 1_000, 4_000):
-        report = told({"events-per-second": 1_000, "bytes": 237, "ingest": "http", "events-per-request": events})
-        dollars = {bill["way"]: bill["dollars"] for bill in report["ways"]}
-        assert dollars["alluvium_direct_route"] > dollars["alluvium"], "the direct route never pays by its price"
+    for rate, events in itertools.product((1_000, 100_000), (1, 10, 100, 1_000, 4_000)):
+        report = told({"events-per-second": rate, "bytes": 237, "ingest": "http", "events-per-request": events})
+        ways = {bill["way"]: bill for bill in report["ways"]}
+        direct, gateway = ways["alluvium_direct_route"], ways["alluvium"]
+        less = gateway["services"]["X-Ray"] - direct["services"]["X-Ray"]
+        assert direct["dollars"] - gateway["dollars"] > -less, "but for its traces the direct route never pays by its price"
+        assert (direct["dollars"] > gateway["dollars"]) == (rate / events > 2), "with them it does where a request or less a second comes"
     for rate in render.SIZES:
         bill = told({"events-per-second": rate, "bytes": 237})["bill"]
         assert bill["services"]["DynamoDB"] > bill["dollars"] / 2, "docs/aws.md: the hot index is the larger part"

@@ -72,42 +72,49 @@ impl Model {
     /// What the units of the hot index's table cost, as the stack has it and provisioned; `None`: there is no hot index.
     pub fn hot_table(&self) -> Option<HotTable> {
         let hot = self.hot.as_ref()?;
-        let units = self.provisioned(hot);
-        let prices = self.prices();
+        let (units, mean) = (self.provisioned(hot, self.workload.peak), self.provisioned(hot, 1.0));
         let mut on_demand = Bill::default();
         self.hot_units(&mut on_demand, hot, Reads::Served);
-        let mut provisioned = Bill::default();
-        let mut charge = |price, units: f64| provisioned.charge(Service::DynamoDb, "units", price, units * HOURS);
-        charge(&prices.dynamodb_write_capacity_hour, units.writes);
-        charge(&prices.dynamodb_write_capacity_hour, units.index_writes);
-        charge(&prices.dynamodb_read_capacity_hour, units.reads);
         Some(HotTable {
             on_demand_cents: on_demand.cents(),
-            provisioned_cents: provisioned.cents(),
+            for_peak_cents: self.provisioned_cents(units),
+            following_cents: self.provisioned_cents(mean),
             fits: units.writes + units.index_writes <= quotas::PROVISIONED_WRITES.value,
             units,
         })
     }
 
-    /// The units to provision for this hot index.
-    pub fn provisioned(&self, hot: &Hot) -> Provisioned {
-        let for_peak = |mean: f64| up(mean * self.workload.peak / self.figures.provisioned_use.value).max(1.0);
+    /// The units to provision for this hot index at so many times the mean.
+    fn provisioned(&self, hot: &Hot, times: f64) -> Provisioned {
+        let units = |mean: f64| up(mean * times / self.figures.provisioned_use.value).max(1.0);
         Provisioned {
-            writes: for_peak(hot.writes_per_second),
-            index_writes: if hot.index_writes_per_second > 0.0 { for_peak(hot.index_writes_per_second) } else { 0.0 },
-            reads: for_peak(hot.reads_per_second(&self.workload)),
+            writes: units(hot.writes_per_second),
+            index_writes: units(hot.index_writes_per_second),
+            reads: units(hot.reads_per_second(&self.workload)),
         }
+    }
+
+    fn provisioned_cents(&self, units: Provisioned) -> u64 {
+        let prices = self.prices();
+        let mut bill = Bill::default();
+        let mut charge = |price, units: f64| bill.charge(Service::DynamoDb, "units", price, units * HOURS);
+        charge(&prices.dynamodb_write_capacity_hour, units.writes);
+        charge(&prices.dynamodb_write_capacity_hour, units.index_writes);
+        charge(&prices.dynamodb_read_capacity_hour, units.reads);
+        bill.cents()
     }
 }
 
-/// The two ways to pay for the hot index's table.
+/// The ways to pay for the hot index's table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HotTable {
     /// By request, as the stack has it.
     pub on_demand_cents: u64,
-    /// By the hour, for these units.
-    pub provisioned_cents: u64,
-    /// What would be provisioned.
+    /// By the hour, with units for the peak all the time.
+    pub for_peak_cents: u64,
+    /// By the hour, with units that follow the load.
+    pub following_cents: u64,
+    /// What would be provisioned for the peak.
     pub units: Provisioned,
     /// Whether an account has so many by default.
     pub fits: bool,

@@ -20,9 +20,11 @@ pub fn bill(model: &Model) {
     output::line("");
     if let Some(instead) = model.hot_table() {
         output::line(format!(
-            "The hot index's units are {} a month on demand, as the stack has it; provisioned for the peak they would be {}.",
+            "The hot index's units are {} a month on demand, as the stack has it; provisioned they would be {} for the peak all the time, \
+             and {} if they followed the load (docs/cost.md).",
             money(instead.on_demand_cents),
-            money(instead.provisioned_cents)
+            money(instead.for_peak_cents),
+            money(instead.following_cents)
         ));
         output::line("");
     }

@@ -60,7 +60,8 @@ impl Model {
         self.hot_table().map(|table| {
             json!({
                 "on_demand_dollars": dollars(table.on_demand_cents),
-                "provisioned_dollars": dollars(table.provisioned_cents),
+                "provisioned_for_peak_dollars": dollars(table.for_peak_cents),
+                "provisioned_following_dollars": dollars(table.following_cents),
                 "provisioned": {
                     "writes": whole(table.units.writes),
                     "index_writes": whole(table.units.index_writes),

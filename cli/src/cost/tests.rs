@@ -209,10 +209,14 @@ fn what_costs_more_is_not_chosen() {
 #[test]
 fn what_the_hot_table_would_cost_provisioned_is_told_beside_what_it_costs() {
     let (few, many) = (Model::of(at(1_000)).hot_table().unwrap(), Model::of(at(10_000_000)).hot_table().unwrap());
-    assert!(few.provisioned_cents < few.on_demand_cents && few.fits, "{few:?}");
+    assert!(
+        few.following_cents < few.for_peak_cents && few.for_peak_cents < few.on_demand_cents && few.fits,
+        "{few:?}"
+    );
     assert!(!many.fits, "an account has not so many: {many:?}");
     let restless = Model::of(Workload { peak: 20.0, ..at(1_000) }).hot_table().unwrap();
-    assert!(restless.provisioned_cents > restless.on_demand_cents, "a peak is provisioned for all the time");
+    assert!(restless.for_peak_cents > restless.on_demand_cents, "a peak is provisioned for all the time");
+    assert_eq!((restless.following_cents, restless.on_demand_cents), (few.following_cents, few.on_demand_cents));
     assert_eq!(Model::of(workload("--hot-retention 0s")).hot_table(), None);
 }
 
