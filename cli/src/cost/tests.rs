@@ -216,7 +216,7 @@ fn what_the_hot_table_would_cost_provisioned_is_told_beside_what_it_costs() {
     assert!(!many.fits, "an account has not so many: {many:?}");
     let restless = Model::of(Workload { peak: 20.0, ..at(1_000) }).hot_table().unwrap();
     assert!(restless.for_peak_cents > restless.on_demand_cents, "a peak is provisioned for all the time");
-    assert_eq!((restless.following_cents, restless.on_demand_cents), (few.following_cents, few.on_demand_cents));
+    assert!(restless.following_cents < restless.on_demand_cents, "but not where units follow the load");
     assert_eq!(Model::of(workload("--hot-retention 0s")).hot_table(), None);
 }
 
