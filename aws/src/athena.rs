@@ -116,9 +116,10 @@ impl AthenaSql {
         place::owner(self.settings.results.as_ref()?, place::of_result(execution)?)
     }
 
-    /// Whether somebody wrote a statement, and not a read of records or a report.
-    fn is_somebodys(&self, execution: &QueryExecution) -> bool {
-        self.owner(execution).is_some_and(|owner| !place::is_nobodys(&owner))
+    /// Whether a statement that failed did so by no fault of somebody who wrote it. Nobody wrote those of reads and reports.
+    fn is_for_the_stage_to_mend(&self, execution: &QueryExecution) -> bool {
+        let is_somebodys = self.owner(execution).is_some_and(|owner| !place::is_nobodys(&owner));
+        !(is_somebodys && is_its_own(execution))
     }
 
     /// Waits for a statement to succeed. One that takes too long is stopped.
@@ -130,9 +131,7 @@ impl AthenaSql {
             match state(&execution) {
                 StatementState::Succeeded => return Ok(()),
                 StatementState::Failed(message) => {
-                    if !(is_its_own(&execution) && self.is_somebodys(&execution)) {
-                        note(STATEMENTS_FAILED, 1);
-                    }
+                    note(STATEMENTS_FAILED, u64::from(self.is_for_the_stage_to_mend(&execution)));
                     return Err(PortError::new(advice(&execution), message));
                 }
                 StatementState::Cancelled => {
