@@ -47,11 +47,12 @@ module "network" {
   source = "./modules/network"
   count  = var.network_cidr == null ? 0 : 1
 
-  prefix         = local.prefix
-  account        = local.account
-  cidr           = var.network_cidr
-  zones          = var.network_zones
-  more_endpoints = var.network_endpoints
+  prefix  = local.prefix
+  account = local.account
+  cidr    = var.network_cidr
+  zones   = var.network_zones
+  # Without a way to its topic a commit would be told to nobody.
+  more_endpoints = distinct(concat(var.network_endpoints, var.announce_commits ? ["sns"] : []))
 }
 
 # What asks Athena: the lake, where the answers lie, the catalogue and the workgroup.
