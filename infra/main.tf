@@ -47,11 +47,12 @@ module "network" {
   source = "./modules/network"
   count  = var.network_cidr == null ? 0 : 1
 
-  prefix         = local.prefix
-  account        = local.account
-  cidr           = var.network_cidr
-  zones          = var.network_zones
-  more_endpoints = var.network_endpoints
+  prefix  = local.prefix
+  account = local.account
+  cidr    = var.network_cidr
+  zones   = var.network_zones
+  # Without a way to its topic a commit would be told to nobody.
+  more_endpoints = distinct(concat(var.network_endpoints, var.announce_commits ? ["sns"] : []))
 }
 
 # What asks Athena: the lake, where the answers lie, the catalogue and the workgroup.
@@ -188,6 +189,9 @@ module "watch" {
   # A cron expression may mean any day: no alarm then tells that there was no audit.
   audits           = var.maintain.enabled && can(regex("^rate\\((1 day|1 hour|[1-9][0-9]* minutes?|([2-9]|1[0-9]|2[0-4]) hours)\\)$", var.maintain.audit)) ? "daily" : "seldom"
   maintenance_dead = module.maintain.failed_queue.name
+  announces        = var.announce_commits ? "on" : "off"
+  reports          = length(fileset(var.reports_dir, "*.sql")) > 0 ? "scheduled" : "none"
+  direct_api       = one(module.direct[*].api)
   api_id           = module.serving.api.id
   workgroup        = module.lake.workgroup.name
   alarms           = var.alarms

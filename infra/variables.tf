@@ -644,6 +644,7 @@ variable "alarm_thresholds" {
     function_errors       = optional(number, 0)
     hot_behind_seconds    = optional(number, 300)
     incomplete_reads      = optional(number, 0)
+    report_late_seconds   = optional(number, 3600)
     storage_failures      = optional(number, 10)
     stream_behind_seconds = optional(number, 300)
     stream_refused        = optional(number, 0)

@@ -14,6 +14,9 @@
 //! each statement. A statement whose results lie anywhere else is unknown here, whoever asks for it (AU-1). What nobody in particular started, as
 //! a read of records does, lies under `<results>/records/`, which is no owner's.
 //!
+//! **Failures are noted** for the metric `StatementsFailed`, those of a statement that somebody wrote only where it is not the statement's own: a
+//! table that is not there is for whoever asked, a right that Athena lacks is for whoever runs the stage.
+//!
 //! **Starts are idempotent**: with a token of the caller's, Athena answers with the statement that the token started, or refuses
 //! it for another; without one the SDK makes one up, so that its own retries start nothing twice.
 
@@ -37,6 +40,7 @@ use tokio::time::Instant;
 pub use files::AthenaFiles;
 
 use crate::error::port_error;
+use crate::metrics::note;
 use crate::retry::Retries;
 use crate::s3::LakeUrl;
 
@@ -49,6 +53,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 
 /// The error code of a request that is wrong: also of a statement that is not SQL, and of one that Athena does not know.
 const INVALID_REQUEST: &str = "InvalidRequestException";
+
+/// The metric of statements that Athena did not answer, see above.
+const STATEMENTS_FAILED: &str = "StatementsFailed";
 
 /// Where and how long statements run.
 #[derive(Debug, Clone)]
@@ -109,6 +116,12 @@ impl AthenaSql {
         place::owner(self.settings.results.as_ref()?, place::of_result(execution)?)
     }
 
+    /// Whether a statement that failed did so by no fault of somebody who wrote it. Nobody wrote those of reads and reports.
+    fn is_for_the_stage_to_mend(&self, execution: &QueryExecution) -> bool {
+        let is_somebodys = self.owner(execution).is_some_and(|owner| !place::is_nobodys(&owner));
+        !(is_somebodys && is_its_own(execution))
+    }
+
     /// Waits for a statement to succeed. One that takes too long is stopped.
     async fn succeeded(&self, statement: &StatementId) -> Result<(), PortError> {
         let began = Instant::now();
@@ -117,7 +130,10 @@ impl AthenaSql {
             let execution = self.execution(statement).await?;
             match state(&execution) {
                 StatementState::Succeeded => return Ok(()),
-                StatementState::Failed(message) => return Err(PortError::new(advice(&execution), message)),
+                StatementState::Failed(message) => {
+                    note(STATEMENTS_FAILED, u64::from(self.is_for_the_stage_to_mend(&execution)));
+                    return Err(PortError::new(advice(&execution), message));
+                }
                 StatementState::Cancelled => {
                     return Err(PortError::new(Advice::Stop, format!("the statement `{}` was cancelled", statement.0)));
                 }
@@ -125,6 +141,7 @@ impl AthenaSql {
                 StatementState::Running => tokio::time::sleep(pauses.next().unwrap_or(PAUSES.1)).await,
             }
         }
+        note(STATEMENTS_FAILED, 1);
         self.cancel(statement).await?;
         let limit = alluvium_core::duration::format(self.settings.time_limit);
         let message = format!("the statement took longer than {limit}; narrow it by source or time");
@@ -140,8 +157,14 @@ impl SqlEngine for AthenaSql {
                 "Athena cannot leave other owners' rows out of a statement; `GET /v1/{dataset}` reads your own";
             return Err(PortError::new(Advice::Stop, message));
         }
-        let started = self.start_request(statement).send().await;
-        let started = started.map_err(|error| failed("starting a statement", error))?;
+        let is_somebodys = statement.owner.is_some();
+        let started = self.start_request(statement).send().await.map_err(|error| {
+            let is_wrong = error.as_service_error().is_some_and(|error| error.code() == Some(INVALID_REQUEST));
+            if !(is_wrong && is_somebodys) {
+                note(STATEMENTS_FAILED, 1);
+            }
+            failed("starting a statement", error)
+        })?;
         let id =
             started.query_execution_id.ok_or_else(|| PortError::new(Advice::Retry, "Athena started no statement"))?;
         Ok(StatementId(id))
@@ -213,13 +236,19 @@ fn state(execution: &QueryExecution) -> StatementState {
 
 /// What to do about a statement that failed: Athena says whether the same one may succeed.
 fn advice(execution: &QueryExecution) -> Advice {
+    let error = execution.status().and_then(|status| status.athena_error());
+    match error {
+        Some(error) if error.retryable() && !is_its_own(execution) => Advice::Retry,
+        _ => Advice::Stop,
+    }
+}
+
+/// Whether a statement failed by what it says.
+fn is_its_own(execution: &QueryExecution) -> bool {
     /// The category of errors that are the statement's own. Amazon Athena API Reference, `AthenaError`.
     const USER: i32 = 2;
     let error = execution.status().and_then(|status| status.athena_error());
-    match error {
-        Some(error) if error.retryable() && error.error_category() != Some(USER) => Advice::Retry,
-        _ => Advice::Stop,
-    }
+    error.is_some_and(|error| error.error_category() == Some(USER))
 }
 
 fn unknown(statement: &StatementId) -> PortError {

@@ -18,7 +18,8 @@ SIZES = [1_000, 10_000, 100_000, 1_000_000, 10_000_000]
 BYTES = 237
 # In the order of an event's path.
 SERVICES = [
-    "Kinesis Data Streams", "Data Firehose", "Lambda", "S3", "SQS", "DynamoDB", "API Gateway", "Athena", "CloudWatch", "Secrets Manager",
+    "Kinesis Data Streams", "Data Firehose", "Lambda", "S3", "SQS", "DynamoDB", "API Gateway", "Athena", "CloudWatch", "X-Ray",
+    "Secrets Manager", "KMS",
 ]  # fmt: skip
 ALLUVIUM = "alluvium"
 
@@ -73,10 +74,11 @@ def sizes(said):
 
 def functions(said):
     reports = [said.of(size, ingest="http") if http else said.of(size) for size, http in [(1_000, 0), (1_000, 1), (1_000_000, 0)]]
-    names = ["transform", "commit", "gateway", "query", "authorizer", "maintain"]
+    names = ["transform", "commit", "gateway", "query", "authorizer", "maintain", "report"]
 
     def cost(report, name):
-        return dollars(sum(line["dollars"] for line in report["bill"]["lines"] if line["item"].startswith(f"{name}:")))
+        of_it = lambda item: item.split(": ")[0].split(", ")[0] == name
+        return dollars(sum(line["dollars"] for line in report["bill"]["lines"] if line["service"] == "Lambda" and of_it(line["item"])))
 
     rows = [[f"`{name}`", *(cost(report, name) for report in reports)] for name in names]
     return table(["function", "1,000 events/s", "1,000 events/s by HTTP, 100 a body", "1,000,000 events/s"], rows)
@@ -84,13 +86,40 @@ def functions(said):
 
 def settings(said):
     reports = [said.of(size)["settings"] for size in SIZES]
-    names = ["stream_mode", "stream_shards", "aggregation", "linger_ms", "buffer_seconds", "buffer_megabytes", "commit_seconds", "hot_table"]
+    names = ["stream_mode", "stream_shards", "aggregation", "linger_ms", "buffer_seconds", "buffer_megabytes", "commit_seconds"]
     text = lambda value: value.replace("_", " ") if isinstance(value, str) else f"{value:,g}"
     rows = [[f"`{name}`", *(text(settings[name]) for settings in reports)] for name in names]
-    units = [settings["hot_table_units"] for settings in reports]
-    spelt = lambda of: "" if of is None else f"{of['writes']:,} + {of['index_writes']:,} / {of['reads']:,}"
-    rows.append(["its units: write + order of puts / read", *(spelt(of) for of in units)])
     return table(["events a second", *map(whole, SIZES)], rows)
+
+
+def provisioned(said):
+    """The hot table's units on demand, and provisioned for two peaks."""
+    rows = []
+    reports = [said.of(size)["hot_table"] for size in SIZES]
+    rows.append(["on demand, as the stack has it", *(dollars(of["on_demand_dollars"]) for of in reports)])
+    for peak in (2, 5):
+        of = [said.of(size, peak=peak)["hot_table"] for size in SIZES]
+        cell = lambda table: dollars(table["provisioned_for_peak_dollars"]) + ("" if table["within_quotas"] else " (quota)")
+        rows.append([f"provisioned for a peak of {peak} times the mean, all the time", *map(cell, of)])
+    rows.append(["provisioned, as auto scaling would have it that never lags", *(dollars(of["provisioned_following_dollars"]) for of in reports)])
+    spelt = lambda of: f"{of['writes']:,} + {of['index_writes']:,} / {of['reads']:,}"
+    rows.append(["units for twice the mean: write + order of puts / read", *(spelt(of["provisioned"]) for of in reports)])
+    return table(["units a month", *map(whole, SIZES)], rows)
+
+
+def switched_on(said):
+    """What is off unless a stage's settings say otherwise."""
+    def priced(name):
+        return json.loads((ROOT / "cli/src/cost/prices.json").read_text())["prices"][name]["tiers"][0]["price"]
+
+    endpoint = priced("endpoint_hours") * 730
+    traces = sum(line["dollars"] for line in said.of(1_000)["bill"]["lines"] if line["price"] == "xray_traces")
+    return table(["setting", "a month"], [
+        ["`network_cidr`, four interface endpoints in two zones, beside what passes them", dollars(8 * endpoint)],
+        ["each more of `network_endpoints`, in two zones", dollars(2 * endpoint)],
+        ["`tracing = \"off\"`, of the 1,000 events a second above", f"less by {dollars(traces)}"],
+        ["`alarms = \"off\"`", f"less by {dollars(figures()['alarms']['value'] * priced('alarms') + priced('kms_keys'))}"],
+    ])
 
 
 def rates(said):
@@ -184,14 +213,14 @@ def freshness(said):
 
 def ingest(said):
     rows = []
-    direct = said.of(1_000)["bill"]
-    names = ["API Gateway", "Kinesis Data Streams", "Data Firehose", "Lambda", "CloudWatch"]
+    names = ["API Gateway", "Kinesis Data Streams", "Data Firehose", "Lambda", "CloudWatch", "X-Ray"]
     cells = lambda bill: [*(dollars(bill["services"][name]) for name in names), dollars(bill["dollars"])]
-    rows.append(["producers, by the Kinesis API", *cells(direct)])
-    for events in (1, 10, 100, 1_000):
-        bill = said.of(1_000, ingest="http", events_per_request=events)["bill"]
-        rows.append([f"HTTP, bodies of {events:,}", *cells(bill)])
-    return table(["1,000 events/s by", "HTTP API", "Kinesis", "Firehose", "Lambda", "CloudWatch", "all"], rows)
+    rows.append(["producers, by the Kinesis API", *cells(said.of(1_000)["bill"])])
+    for ingest, name in (("http", "HTTP"), ("direct", "the direct route")):
+        for events in (1, 10, 100, 1_000):
+            bill = said.of(1_000, ingest=ingest, events_per_request=events)["bill"]
+            rows.append([f"{name}, bodies of {events:,}", *cells(bill)])
+    return table(["1,000 events/s by", "API Gateway", "Kinesis", "Firehose", "Lambda", "CloudWatch", "X-Ray", "all"], rows)
 
 
 def event_sizes(said):
@@ -245,7 +274,7 @@ def figure_table(_):
 
 
 BLOCKS = {
-    "sizes": sizes, "functions": functions, "settings": settings, "rates": rates, "limits": limits, "raising": raising, "compared": compared,
+    "provisioned": provisioned, "switched_on": switched_on, "sizes": sizes, "functions": functions, "settings": settings, "rates": rates, "limits": limits, "raising": raising, "compared": compared,
     "ratios": ratios, "shares": shares, "freshness": freshness, "ingest": ingest, "event_sizes": event_sizes, "retentions": retentions,
     "prices": price_table, "figures": figure_table,
 }  # fmt: skip

@@ -34,7 +34,7 @@ pub struct Args {
     #[command(flatten)]
     asked: Asked,
     /// Compare with other means: Firehose's own conversion and its Iceberg tables, a Kinesis streaming table, a transform in Python, an
-    /// item per event in DynamoDB.
+    /// item per event in DynamoDB; with `--ingest http` the direct route.
     #[arg(long)]
     compare: bool,
 }
@@ -42,7 +42,7 @@ pub struct Args {
 pub fn run(common: &Common, args: &Args) -> anyhow::Result<Outcome> {
     let model = Model::of(args.asked.checked()?);
     let ways: Vec<_> =
-        if args.compare { Way::ALL.into_iter().map(|way| (way, way.bill(&model))).collect() } else { Vec::new() };
+        if args.compare { Way::of(&model.workload).map(|way| (way, way.bill(&model))).collect() } else { Vec::new() };
     if common.json {
         output::json(&model.report(&ways));
     } else if args.compare {

@@ -16,7 +16,19 @@ def no_token(stage):
     if not stage.is_emulator:
         # An emulator answers this route itself.
         seen["/health"], expected["/health"] = stage.call("GET", "/health")[0], 200
-    return expect(seen == expected, f"{seen}")
+    answer = stage.ask("GET", stage.of["api_url"] + "/openapi.json")
+    expect(answer.status == 200, f"GET /openapi.json answered {answer.status}: {answer.text[:200]}")
+    paths = json.loads(answer.text)["paths"]
+    described = {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
+    api = api_of(stage)
+    routes = {route["RouteKey"] for route in stage.aws("apigatewayv2", "get-routes", "--api-id", api)["Items"]}
+    wrong = described ^ {route for route in routes if not route.startswith("HEAD ")}
+    expect(not wrong, f"described and no route, or a route and not described: {sorted(wrong)}")
+    if not stage.is_emulator:
+        named = {name: answer.headers.get(name) for name in ("x-request-id", "apigw-requestid")}
+        expect(len(set(named.values())) == 1 and None not in named.values(), f"the request is called {named}")
+        seen["HEAD"], expected["HEAD"] = stage.ask("HEAD", stage.of["api_url"] + "/openapi.json").status, 200
+    return expect(seen == expected, f"{seen}; {len(described)} routes are described, and there are no others")
 
 
 @step(8, "A read token does not write")
@@ -38,7 +50,7 @@ def large_bodies(stage):
 
 @step(10, "Throttling", no_emulator="it takes the setting and ignores it")
 def throttling(stage):
-    api = next(api["ApiId"] for api in stage.aws("apigatewayv2", "get-apis")["Items"] if api["ApiEndpoint"] == stage.of["api_url"])
+    api = api_of(stage)
     settings = stage.aws("apigatewayv2", "get-stage", "--api-id", api, "--stage-name", "$default")["DefaultRouteSettings"]
     if settings["ThrottlingBurstLimit"] > 10 or settings["ThrottlingRateLimit"] > 10:
         raise Skipped("deploy it with requests_per_second and request_burst at 5, and back afterwards")
@@ -47,3 +59,8 @@ def throttling(stage):
         statuses = many.map(lambda _: stage.call("GET", "/v1/telemetry?from=-1m&limit=1", token)[0], range(100))
         seen = collections.Counter(statuses)
     return expect(seen[429] > 0 and not any(status >= 500 for status in seen), f"{dict(seen)}")
+
+
+def api_of(stage):
+    """The id of the HTTP API."""
+    return next(api["ApiId"] for api in stage.aws("apigatewayv2", "get-apis")["Items"] if api["ApiEndpoint"] == stage.of["api_url"])

@@ -1,13 +1,14 @@
 """A stage as the steps ask it: by the AWS command line, curl, and the program."""
 
 import base64
+import collections
 import hashlib
 import hmac
 import json
 import os
 import pathlib
 import subprocess
-import threading
+import tempfile
 import time
 import urllib.parse
 
@@ -16,6 +17,9 @@ from steps import Failed
 ROOT = pathlib.Path(__file__).parents[2]
 # What has no answer by then has none.
 COMMAND_SECONDS = 900
+
+# An answer of HTTP: its status, its body, and its headers by their names in small letters.
+Answer = collections.namedtuple("Answer", "status text headers")
 
 
 class Stage:
@@ -77,25 +81,33 @@ class Stage:
         return (head + b"." + body + b"." + encode(signature)).decode()
 
     def call(self, method, path, token=None, body=None, headers=()):
-        """The status of a call of the API, and its body. Neither token nor body stands on a command line, where others could read it."""
-        url = urllib.parse.urlsplit(self.of["api_url"])
-        lines = [f'url = "{self.of["api_url"]}{path}"', f'request = "{method}"', 'write-out = "\\n%{http_code}"', "silent", "show-error",
-                 "max-time = 60", *(f'header = "{header}"' for header in headers)]
+        """The status of a call of the API, and its body."""
+        answer = self.ask(method, self.of["api_url"] + path, token, body, headers)
+        return answer.status, answer.text
+
+    def ask(self, method, address, token=None, body=None, headers=()):
+        """The answer of an address. Neither token nor body, text or bytes, stands on a command line, where others could read it."""
+        url = urllib.parse.urlsplit(address)
+        lines = [f'url = "{address}"', "silent", "show-error", "max-time = 60", *(f'header = "{header}"' for header in headers)]
+        # Told to send a HEAD as any other, curl would wait for its body.
+        lines.append("head" if method == "HEAD" else f'request = "{method}"')
         if token is not None:
             lines.append(f'header = "Authorization: Bearer {token}"')
         if url.hostname.endswith(".localhost"):
             lines.append(f'resolve = "{url.hostname}:{url.port or 80}:127.0.0.1"')
-        if body is not None:
-            lines.append('data-binary = "@-"')
-        config = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"alluvium-smoke-{os.getpid()}-{threading.get_ident()}"
-        config.touch(mode=0o600)
-        try:
-            config.write_text("\n".join(lines))
-            printed = self.run("curl", "--config", config, **({"input": body} if body is not None else {})).stdout
-        finally:
-            config.unlink()
-        text, _, status = printed.rpartition("\n")
-        return int(status), text
+        with tempfile.TemporaryDirectory(prefix="alluvium-smoke-") as folder:
+            config, sent, got, said = (pathlib.Path(folder) / name for name in ("config", "sent", "got", "said"))
+            if body is not None:
+                sent.write_bytes(body if isinstance(body, bytes) else body.encode())
+                lines.append(f'data-binary = "@{sent}"')
+            config.write_text("\n".join([*lines, f'dump-header = "{said}"', f'output = "{got}"']))
+            self.run("curl", "--config", config)
+            # A HEAD's headers are its output, and a body that is empty is no file.
+            text = got.read_bytes().decode(errors="replace") if got.exists() and method != "HEAD" else ""
+            # The last of several: that of the answer itself.
+            head = said.read_text().replace("\r", "").strip().split("\n\n")[-1].splitlines()
+        named = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+        return Answer(int(head[0].split()[1]), text, named)
 
     def send(self, word, count, size=0):
         """Sends events of a source of this run's own by the API; returns the source."""
@@ -122,12 +134,55 @@ class Stage:
             time.sleep(3)
 
     def metric(self, namespace, name, dimensions, statistic, seconds, period=300, end=None):
-        """A metric's values of the seconds before `end`, which is now unless said."""
+        """A metric's values of the seconds before `end`, which is now unless said; the statistic may be a percentile, `p99`."""
         now = end or int(time.time())
         of = [f"Name={key},Value={value}" for key, value in dimensions.items()]
+        kind, where = ("--extended-statistics", "ExtendedStatistics") if statistic.startswith("p") else ("--statistics", None)
         answered = self.aws("cloudwatch", "get-metric-statistics", "--namespace", namespace, "--metric-name", name, "--dimensions", *of,
-                            "--statistics", statistic, "--period", str(period), "--start-time", str(now - seconds), "--end-time", str(now))
-        return [point[statistic] for point in answered["Datapoints"]]
+                            kind, statistic, "--period", str(period), "--start-time", str(now - seconds), "--end-time", str(now))
+        return [(point[where] if where else point)[statistic] for point in answered["Datapoints"]]
+
+    def alarm(self, name):
+        """The state of an alarm; None: there is none."""
+        found = self.aws("cloudwatch", "describe-alarms", "--alarm-names", f"{self.prefix}/{name}")["MetricAlarms"]
+        return found[0]["StateValue"] if found else None
+
+    def queue(self, name):
+        """The address of a queue of the stage."""
+        return self.aws("sqs", "get-queue-url", "--queue-name", f"{self.prefix}-{name}")["QueueUrl"]
+
+    def waiting(self, url):
+        """How many messages a queue has, those that somebody has taken included."""
+        asked = self.aws("sqs", "get-queue-attributes", "--queue-url", url, "--attribute-names", "All")["Attributes"]
+        return sum(int(asked[name]) for name in ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"))
+
+    def log(self, function, pattern, seconds, most=50):
+        """The lines of a function's log that a pattern finds, of the last seconds."""
+        asked = ["--log-group-name", f"/aws/lambda/{self.function(function)}", "--filter-pattern", pattern, "--max-items", str(most),
+                 "--start-time", str(int((time.time() - seconds) * 1000))]
+        return [event["message"] for event in self.aws("logs", "filter-log-events", *asked)["events"]]
+
+    def settings(self, function):
+        """A function's variables, and the rest of how it is configured."""
+        found = self.aws("lambda", "get-function-configuration", "--function-name", self.function(function))
+        return found.get("Environment", {}).get("Variables", {}), found
+
+    def statement(self, sql, token, seconds=120):
+        """The id of a statement of the API that has ended, and what is said of it."""
+        status, text = self.call("POST", "/v1/queries", token, json.dumps({"sql": sql}), ["Content-Type: application/json"])
+        if status != 202:
+            raise Failed(f"POST /v1/queries answered {status}: {text[:300]}")
+        of_it, deadline = json.loads(text)["id"], time.monotonic() + seconds
+        while True:
+            status, text = self.call("GET", f"/v1/queries/{of_it}", token)
+            if status != 200:
+                raise Failed(f"GET /v1/queries/{of_it} answered {status}: {text[:300]}")
+            said = json.loads(text)
+            if said["state"] not in ("queued", "running"):
+                return of_it, said
+            if time.monotonic() > deadline:
+                raise Failed(f"the statement {of_it} is {said['state']} after {seconds} s")
+            time.sleep(1)
 
     def objects(self, bucket, prefix):
         """Up to a thousand objects."""

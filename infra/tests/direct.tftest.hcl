@@ -91,6 +91,15 @@ run "promises" {
   }
 
   assert {
+    condition = {
+      for type, response in aws_api_gateway_gateway_response.problem : type => response.status_code if startswith(response.status_code, "5")
+      } == {
+      AUTHORIZER_CONFIGURATION_ERROR = "500", AUTHORIZER_FAILURE = "500", DEFAULT_5XX = "500", INTEGRATION_FAILURE = "504", INTEGRATION_TIMEOUT = "504"
+    }
+    error_message = "What fails keeps API Gateway's own status: one that is modified counts as the client's error, and no alarm sees it."
+  }
+
+  assert {
     condition = (
       aws_api_gateway_method_settings.this.settings[0].throttling_rate_limit == 10
       && aws_api_gateway_method_settings.this.settings[0].throttling_burst_limit == 20

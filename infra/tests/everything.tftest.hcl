@@ -26,6 +26,11 @@ run "everything" {
   }
 
   assert {
+    condition     = contains(module.network[0].services, "sns")
+    error_message = "In a network without a way out, commits are told through an endpoint."
+  }
+
+  assert {
     condition     = alltrue([for key in ["direct_url", "console_url"] : contains(keys(aws_ssm_parameter.shared), key)])
     error_message = "Other stacks look up the addresses."
   }

@@ -122,10 +122,24 @@ run "promises" {
   assert {
     condition = alltrue([
       for key, route in aws_apigatewayv2_route.this :
-      route.authorization_type == (key == "GET /health" ? "NONE" : "CUSTOM")
-      && (key == "GET /health" || route.authorizer_id == aws_apigatewayv2_authorizer.this.id)
-    ]) && length(aws_apigatewayv2_route.this) == 15
-    error_message = "Every route but GET /health asks the authorizer."
+      route.authorization_type == (can(regex("^(GET|HEAD) /(health|openapi.json)$", key)) ? "NONE" : "CUSTOM")
+      && (route.authorization_type == "NONE" || route.authorizer_id == aws_apigatewayv2_authorizer.this.id)
+    ])
+    error_message = "Every route but those of the health and of the API's description asks the authorizer."
+  }
+
+  assert {
+    condition = toset([for key in keys(aws_apigatewayv2_route.this) : trimprefix(key, "HEAD ") if startswith(key, "HEAD ")]) == toset([
+      for key in keys(aws_apigatewayv2_route.this) : trimprefix(key, "GET ") if startswith(key, "GET ")
+    ])
+    error_message = "Whatever may be read may be asked about without its body."
+  }
+
+  assert {
+    condition = toset(jsondecode(module.query.environment.ALLUVIUM_API__ROUTES)) == toset([
+      for key in keys(aws_apigatewayv2_route.this) : key if !startswith(key, "HEAD ")
+    ])
+    error_message = "The function tells of the routes that there are."
   }
 
   assert {
@@ -203,7 +217,7 @@ run "a_secret_of_ones_own" {
 
   assert {
     condition = alltrue([
-      for header in ["link", "location", "retry-after", "alluvium-next", "alluvium-complete"] :
+      for header in ["link", "location", "retry-after", "alluvium-next", "alluvium-complete", "x-request-id"] :
       contains(aws_apigatewayv2_api.this.cors_configuration[0].expose_headers, header)
     ])
     error_message = "A page reads the same headers as from a node."

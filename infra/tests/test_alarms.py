@@ -54,6 +54,11 @@ def api(metric, *values):
     return aws("ApiGateway", "ApiId=api", metric, *values)
 
 
+def direct(metric, *values):
+    """The direct route's metrics, which have two dimensions."""
+    return [Datum("AWS/ApiGateway", metric, {"ApiName": "alluvium-test-direct", "Stage": "direct"}, list(values))]
+
+
 NOTHING = []
 
 # What each minute brings: when all is well, when it is not, and what else must wake nobody. `within` so many minutes the alarm goes off.
@@ -96,6 +101,7 @@ SCENARIOS = {
     ),
     "commit-lag": Scenario(own(CommitLagSeconds=[4, 9]), own(CommitLagSeconds=[4, 900]), 10, [NOTHING, own(CommitLagSeconds=120)]),
     "commit-failures": Scenario(own(CommitFailures=0), own(CommitFailures=[0, 1]), 10, [NOTHING]),
+    "commits-untold": Scenario(own(CommitsUntold=0), own(CommitsUntold=[0, 1]), 1, [NOTHING]),
     "commit-refused": Scenario(own(CommitRefused=0), own(CommitRefused=[0, 1]), 1, [NOTHING]),
     "hot-throttled": Scenario(own(HotThrottled=0), own(HotThrottled=[0, 7]), 10, [NOTHING]),
     # DynamoDB says nothing while nothing is refused.
@@ -108,6 +114,17 @@ SCENARIOS = {
     "hot-buffer-dead": Scenario(waiting("hot-buffer-dead", 0), waiting("hot-buffer-dead", 1), 1, [NOTHING, waiting("hot-buffer", 500)]),
     "api-errors": Scenario(api("5xx", 0, 0, 0), api("5xx", *[1] * 6, 0), 15, [NOTHING, api("5xx", 0, 1, 0), api("4xx", *[1] * 50)]),
     "api-latency": Scenario(api("Latency", *[80] * 200), api("Latency", *[80] * 180, *[9_000] * 20), 15, [NOTHING, api("Latency", *[80] * 995, *[9_000] * 5)]),
+    "direct-errors": Scenario(
+        direct("5XXError", 0, 0, 0), direct("5XXError", *[1] * 6, 0), 15,
+        # The other address has trouble, which is told of there; and callers err.
+        [NOTHING, direct("5XXError", 0, 1, 0), direct("4XXError", *[1] * 50), api("5xx", *[1] * 50)],
+    ),
+    "direct-latency": Scenario(
+        direct("Latency", *[40] * 200), direct("Latency", *[40] * 180, *[9_000] * 20), 15, [NOTHING, direct("Latency", *[40] * 995, *[9_000] * 5)],
+    ),
+    "statements-failed": Scenario(own(StatementsFailed=[0, 0]), own(StatementsFailed=[0, 1]), 10, [NOTHING]),
+    "reports-failed": Scenario(own(ReportsFailed=0), own(ReportsFailed=1), 1, [NOTHING]),
+    "reports-late": Scenario(own(ReportsBehindSeconds=0), own(ReportsBehindSeconds=4_000), 1, [NOTHING, own(ReportsBehindSeconds=3_000)]),
     "reads-incomplete": Scenario(own(IncompleteReads=0), own(IncompleteReads=[0, 2]), 15, [NOTHING]),
     "concurrency": Scenario(aws("Lambda", "", "ClaimedAccountConcurrency", 40), aws("Lambda", "", "ClaimedAccountConcurrency", 900), 5, [NOTHING]),
     "maintenance-failures": Scenario(own(MaintenanceFailures=0), own(MaintenanceFailures=[0, 1]), 1, [NOTHING]),
@@ -127,10 +144,10 @@ for function, seconds in TIMEOUT_SECONDS.items():
     )
 
 # Those of which an hour is nothing; they have tests of their own.
-DAILY = {"audit-problems", "audit-absent"}
+DAILY = {"audit-problems", "audit-absent", "reports-absent"}
 # One minute of it is enough: it means loss, or comes once in a while only. Of all others one bad minute wakes nobody.
-AT_ONCE = {"ledger-deficit", "ledger-surplus", "set-aside", "commits-dead", "commit-refused", "hot-buffer-dead", "maintenance-failures",
-           "maintenance-dead", "maintain-errors", "report-errors"}
+AT_ONCE = {"ledger-deficit", "ledger-surplus", "set-aside", "commits-dead", "commit-refused", "commits-untold", "hot-buffer-dead",
+           "maintenance-failures", "maintenance-dead", "maintain-errors", "report-errors", "reports-failed", "reports-late"}
 
 
 def put(metrics, at, data, stage="test"):
@@ -144,7 +161,9 @@ def put(metrics, at, data, stage="test"):
         }))
     for datum in data:
         if datum.dimensions is not None:
-            dimensions = {key: value if stage == "test" else value.replace("test", stage) + stage for key, value in datum.dimensions.items()}
+            # API Gateway's stage has the same name in each of ours.
+            of_stage = lambda key, value: value if stage == "test" or key == "Stage" else value.replace("test", stage) + stage
+            dimensions = {key: of_stage(key, value) for key, value in datum.dimensions.items()}
             # What has no dimension is the account's, and another stage's too.
             if dimensions or stage == "test":
                 metrics.put(at, datum.namespace, datum.name, dimensions, *datum.values)
@@ -194,6 +213,13 @@ class Alarms(unittest.TestCase):
             # The API's id is made up.
             if "ApiId" not in (values["dimensions"] or {}):
                 self.assertEqual(values["dimensions"], self.values[name]["dimensions"], name)
+
+    def test_a_bill_has_as_many_metrics_as_the_alarms_of_a_stage_look_at(self):
+        whole = made.values("watch.tftest.hcl", "stack", "aws_cloudwatch_metric_alarm").values()
+        metrics = sum(max(1, len([query for query in alarm["metric_query"] or [] if query["metric"]])) for alarm in whole)
+        figures = json.loads((made.INFRA.parent / "cli/src/cost/figures.json").read_text())
+        self.assertEqual(figures["alarms"]["value"], metrics, "cli/src/cost/figures.json, alarms; then `make docs`")
+        self.assertIn(f"{len(whole)} alarms, $0.10 for each of the {metrics} metrics", (made.INFRA.parent / "docs/aws.md").read_text())
 
     def test_each_goes_off_and_says_when_it_is_over(self):
         for _, scenario, alarm in self.each():
@@ -256,3 +282,19 @@ class Audits(unittest.TestCase):
 
     def test_a_stage_that_never_had_an_audit_is_told(self):
         self.assertIsNotNone(self.life("audit-absent").until(ALARM, NOTHING, 30))
+
+
+@unittest.skipUnless(made.TERRAFORM, "terraform (1.11 or newer) is not installed")
+class Reports(unittest.TestCase):
+    """A look whether reports are due, each hour at the least."""
+
+    def life(self):
+        alarms = made.values("watch.tftest.hcl", "everything", "aws_cloudwatch_metric_alarm")
+        return Life(Alarm(alarms["reports-absent"]), bad=own(ReportsBehindSeconds=0), step=HOUR)
+
+    def test_two_hours_in_which_nobody_looked_are_told(self):
+        life = self.life()
+        for behind in [0, 0, 9_000]:
+            self.assertEqual(life.passes(own(ReportsBehindSeconds=behind)), OK, "late ones are told by another")
+        self.assertIn(life.until(ALARM, NOTHING, 5), (2, 3, 4))
+        self.assertEqual(life.passes(own(ReportsBehindSeconds=0)), OK)

@@ -1,10 +1,14 @@
 """The checklist in words and as steps are one: docs/aws-checklist.md and infra/smoke."""
 
 import argparse
+import http.server
 import io
+import json
 import pathlib
 import re
+import shutil
 import sys
+import threading
 import types
 import unittest
 
@@ -12,6 +16,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "infra/smoke"))
 
 import run  # noqa: E402
+from stage import Answer, Stage  # noqa: E402
 from steps import STEPS, Failed, Skipped, Step  # noqa: E402
 
 
@@ -43,6 +48,209 @@ def made(number, does, **more):
         return does
 
     return Step(number, f"step {number}", do, more.get("no_emulator"), more.get("needs"))
+
+
+class Canned:
+    """A stage whose answers are made up: by the command's first words, or by method and path."""
+
+    def __init__(self, of=(), answers=(), aws=(), is_emulator=False, **more):
+        self.of = {"api_url": "https://api", "buffer_seconds": "5", **dict(of)}
+        self.prefix, self.is_emulator = "alluvium-dev", is_emulator
+        self._answers, self._aws, self._more = dict(answers), dict(aws), more
+        self.asked = []
+
+    def aws(self, *words):
+        self.asked.append(words)
+        answer = self._aws[" ".join(words[:2])]
+        return answer.pop(0) if isinstance(answer, list) else answer
+
+    def ask(self, method, address, token=None, body=None, headers=()):
+        self.asked.append((method, address, token, headers))
+        answer = self._answers[f"{method} {address}"]
+        return answer.pop(0) if isinstance(answer, list) else answer
+
+    def call(self, method, path, token=None, body=None, headers=()):
+        answer = self.ask(method, self.of["api_url"] + path, token, body, headers)
+        return answer.status, answer.text
+
+    def token(self, *roles, owner="smoke"):
+        return f"{owner} {' '.join(roles)}"
+
+    def function(self, name):
+        return f"{self.prefix}-{name}"
+
+    def __getattr__(self, name):
+        canned = self.__dict__["_more"][name]
+        return canned if callable(canned) else lambda *_, **__: canned
+
+
+def answer(status, text="", **headers):
+    return Answer(status, text, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+class TheSteps(unittest.TestCase):
+    """Each new step passes on what AWS should answer, and fails on what it should not."""
+
+    def outcome(self, number, stage):
+        word, said = run.outcome_of(STEPS[number], stage, set(run.NEEDS))
+        return word, said
+
+    def api(self, described, routes, apigateways="1"):
+        document = {"paths": {path: {method.lower(): {}} for method, path in (route.split() for route in described)}}
+        return Canned(
+            answers={
+                "GET https://api/v1/telemetry": [answer(401), answer(403)],
+                "GET https://api/health": answer(200),
+                "GET https://api/openapi.json": answer(200, json.dumps(document), x_request_id="1", apigw_requestid=apigateways),
+                "HEAD https://api/openapi.json": answer(200),
+            },
+            aws={
+                "apigatewayv2 get-apis": {"Items": [{"ApiId": "a", "ApiEndpoint": "https://api"}]},
+                "apigatewayv2 get-routes": {"Items": [{"RouteKey": route} for route in routes]},
+            },
+        )
+
+    def test_the_document_is_held_to_the_routes(self):
+        routes = ["GET /data", "HEAD /data"]
+        self.assertEqual(self.outcome(7, self.api(["GET /data"], routes))[0], "pass")
+        self.assertIn("POST /data", self.outcome(7, self.api(["GET /data", "POST /data"], routes))[1])
+        self.assertEqual(self.outcome(7, self.api(["GET /data"], [*routes, "GET /none"]))[0], "FAIL")
+        self.assertIn("called", self.outcome(7, self.api(["GET /data"], routes, apigateways="2"))[1])
+
+    def test_items_that_expired_long_ago_are_found(self):
+        ttl = {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}}
+        for expired, word in [(0, "pass"), (3, "FAIL")]:
+            stage = Canned({"hot_table": "hot"}, aws={"dynamodb describe-time-to-live": ttl, "dynamodb scan": {"Count": expired, "ScannedCount": 90}})
+            self.assertEqual(self.outcome(29, stage)[0], word)
+
+    def test_an_alarm_has_to_be_what_its_queue_says(self):
+        for notes, state, word in [(0, "OK", "pass"), (2, "ALARM", "pass")]:
+            self.assertEqual(self.outcome(36, Canned(queue="url", waiting=notes, alarm=state))[0], word)
+
+    def test_refusals_of_the_direct_route_are_problems(self):
+        def stage(changed=()):
+            def ask(_method, address, token=None, _body=None, headers=()):
+                def problem(status, slug):
+                    return answer(status, json.dumps({"type": f"/problems/{slug}"}), content_type="application/problem+json")
+
+                if "no_such_dataset" in address:
+                    return problem(404, "no-such-route")
+                if token is None:
+                    return problem(401, "no-token")
+                if token == "x":
+                    return problem(403, "not-permitted")
+                if "image/png" in headers[0]:
+                    return problem(415, "unknown-media-type")
+                if "?" in address or len(headers) > 1:
+                    return problem(400, "not-on-this-route")
+                return problem(413, "body-too-large") if _body else answer(400)
+
+            of = Canned({"direct_url": "https://direct"})
+            of.ask = lambda *words, **more: dict(changed).get(words[2], None) or ask(*words, **more)
+            return of
+
+        self.assertEqual(self.outcome(42, stage())[0], "pass")
+        word, said = self.outcome(42, stage([("x", answer(403, "Forbidden"))]))
+        self.assertEqual(word, "FAIL")
+        self.assertIn("a bad token again", said)
+        self.assertEqual(self.outcome(42, Canned())[0], "skip")
+
+    def test_a_network_has_no_way_out_and_no_function_outside(self):
+        def stage(outside=None, gateways=()):
+            of = {"alluvium-dev-query": "vpc-1", "alluvium-dev-authorizer": outside}
+            return Canned(
+                aws={"ec2 describe-internet-gateways": {"InternetGateways": list(gateways)}, "ec2 describe-nat-gateways": {"NatGateways": []}},
+                functions=list(of), send="source", rows_of=20,
+                settings=lambda name: ({}, {"VpcConfig": {"VpcId": of[f"alluvium-dev-{name}"]}}),
+            )  # fmt: skip
+
+        self.assertEqual(self.outcome(46, stage(outside="vpc-1"))[0], "pass")
+        self.assertIn("authorizer", self.outcome(46, stage())[1])
+        self.assertEqual(self.outcome(46, stage(outside="vpc-1", gateways=["igw"]))[0], "FAIL")
+
+    def test_a_day_of_maintenance_is_read_from_its_log(self):
+        def stage(used, failed=0):
+            report = f"REPORT RequestId: 1 Duration: 9000.5 ms Billed Duration: 9001 ms Memory Size: 2048 MB Max Memory Used: {used} MB"
+            return Canned(queue="url", waiting=failed, log=lambda _function, pattern, *_, **__: [report] if "Memory" in pattern else ["a table was compacted"])
+
+        self.assertEqual(self.outcome(48, stage(300)), ("pass", "1 runs, the longest 9 s, 300 of 2048 MB, 1 tables compacted, 0 given up"))
+        self.assertEqual(self.outcome(48, stage(2000))[0], "FAIL")
+        self.assertEqual(self.outcome(48, stage(300, failed=1))[0], "FAIL")
+
+    def test_a_failure_leaves_a_note_that_is_taken_away(self):
+        note = json.dumps({"requestPayload": {"task": "tidy"}, "responsePayload": {"errorMessage": "there is no task `tidy`"}})
+        stage = Canned(queue="url", waiting=0, aws={
+            "lambda invoke": {}, "sqs receive-message": [{}, {"Messages": [{"Body": note, "ReceiptHandle": "r"}]}], "sqs delete-message": {},
+        })  # fmt: skip
+        self.assertEqual(self.outcome(51, stage)[0], "pass")
+        self.assertEqual(stage.asked[-1][:2], ("sqs", "delete-message"))
+
+    def test_a_result_is_saved_by_its_address_and_nobody_elses(self):
+        def stage(other=404, folder="0123456789abcdef" * 2):
+            saved = answer(200, '"n"\n"1"\n', content_disposition='attachment; filename="q.csv"')
+            return Canned({"results": "results"}, statement=("q", {"state": "succeeded"}), answers={
+                "GET https://api/v1/queries/q/results.csv": answer(302, location="https://s3/q.csv?signed"),
+                "GET https://s3/q.csv?signed": saved,
+                "GET https://api/v1/queries/q": answer(other),
+            }, aws={"s3api list-objects-v2": {"CommonPrefixes": [{"Prefix": f"api/{folder}/"}]}})  # fmt: skip
+
+        self.assertEqual(self.outcome(52, stage())[0], "pass")
+        self.assertEqual(self.outcome(52, stage(other=200))[0], "FAIL")
+        self.assertIn("smoke-admin", self.outcome(52, stage(folder="smoke-admin"))[1])
+
+    def test_a_report_without_a_result_is_named_with_its_reason(self):
+        def stage(results):
+            listed = {"reports": [{"name": "hourly", "results": results, "failure": {"error": "no such column"}}]}
+            return Canned(answers={"GET https://api/v1/reports": answer(200, json.dumps(listed))}, sql=[{"n": 3}])
+
+        self.assertEqual(self.outcome(55, stage([{}])), ("pass", "rows of each report's table: {'hourly': 3}"))
+        self.assertIn("no such column", self.outcome(55, stage([]))[1])
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers what it was sent; a HEAD without it."""
+
+    def do_POST(self):
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = json.dumps({"method": self.command, "body": sent.hex(), "token": self.headers.get("Authorization")}).encode()
+        self.send_response(302 if self.path == "/moved" else 200)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_POST
+
+    def log_message(self, *_):
+        pass
+
+
+@unittest.skipUnless(shutil.which("curl"), "curl is not installed")
+class Calls(unittest.TestCase):
+    def setUp(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.address = f"http://127.0.0.1:{server.server_address[1]}"
+        self.stage = Stage.__new__(Stage)
+        self.stage.of = {"api_url": self.address}
+
+    def test_bytes_and_token_arrive_as_they_are(self):
+        got = self.stage.ask("POST", self.address + "/x", "secret", b"\xff\x00\"\n")
+        self.assertEqual((got.status, got.headers["location"]), (200, "/elsewhere"))
+        self.assertEqual(json.loads(got.text), {"method": "POST", "body": "ff00220a", "token": "Bearer secret"})
+        self.assertEqual(self.stage.call("POST", "/x", body="é")[1], json.dumps({"method": "POST", "body": "c3a9", "token": None}))
+
+    def test_a_redirect_is_the_answer_and_a_head_has_no_body(self):
+        self.assertEqual(self.stage.ask("GET", self.address + "/moved").status, 302)
+        got = self.stage.ask("HEAD", self.address + "/x")
+        self.assertEqual((got.status, got.text), (200, ""))
+
+    def test_who_does_not_answer_fails_the_step(self):
+        with self.assertRaises(Failed):
+            self.stage.ask("GET", "http://127.0.0.1:9/")
 
 
 class TheRun(unittest.TestCase):

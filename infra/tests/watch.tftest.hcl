@@ -20,6 +20,9 @@ variables {
   api_id         = "api"
 
   maintenance_dead = "alluvium-test-maintain-failed"
+  announces        = "on"
+  reports          = "scheduled"
+  direct_api       = { name = "alluvium-test-direct", stage = "direct" }
   workgroup        = "alluvium-test"
   emails           = ["night-shift@example.org", "lead@example.org"]
   bus_arn          = "arn:aws:events:eu-west-1:210987654321:event-bus/operations"
@@ -47,6 +50,7 @@ variables {
     function_errors       = 0
     hot_behind_seconds    = 300
     incomplete_reads      = 0
+    report_late_seconds   = 3600
     storage_failures      = 10
     stream_behind_seconds = 300
     stream_refused        = 0

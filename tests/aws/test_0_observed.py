@@ -176,6 +176,7 @@ def test_metrics_are_what_was_sent_and_became_of_it(path):
     assert len(count("commit", "CommitLagSeconds")) == len(count("commit", "CommitMilliseconds")) == 1
     assert count("query", "Requests", ("Status", "2xx")) == [1]
     assert len(count("query", "ReadMilliseconds")) == 1
+    assert count("query", "StatementsFailed") == [0]
     assert count("query", "IncompleteReads") == [int(not path["page"]["complete"])]
 
 

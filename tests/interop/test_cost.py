@@ -4,6 +4,7 @@ What each cell is follows docs/cost.md; nothing is taken from the program but it
 docs/cost.md is held to the program too: what is not generated has no amounts.
 """
 
+import copy
 import itertools
 import json
 import math
@@ -67,15 +68,6 @@ class Sheet:
         return sum(self.cents.values())
 
 
-def price(name, quantity):
-    """Dollars from the first unit on, not rounded."""
-    left, dollars, from_ = quantity, Fraction(0), Fraction(0)
-    for tier in PRICES[name]["tiers"]:
-        step = left if "up_to" not in tier else min(left, tier["up_to"] - from_)
-        dollars, left, from_ = dollars + step * tier["price"] / PRICES[name]["per"], left - step, tier.get("up_to", from_)
-    return dollars
-
-
 class Workload:
     def __init__(self, asked):
         said = DEFAULTS | asked
@@ -84,7 +76,8 @@ class Workload:
         self.rate, self.bytes = number("events-per-second"), number("bytes")
         self.sources, self.datasets = number("sources"), number("datasets")
         self.retention_days, self.hot_seconds = span("retention") / DAY, span("hot-retention")
-        self.within, self.peak, self.http = span("fresh-within"), number("peak"), said["ingest"] == "http"
+        self.within, self.peak = span("fresh-within"), number("peak")
+        self.http, self.direct = said["ingest"] in ("http", "direct"), said["ingest"] == "direct"
         self.producers, self.body_events = number("producers"), number("events-per-request")
         self.reads, self.terabytes = number("reads-per-second"), number("scanned-terabytes")
         self.events = self.rate * SECONDS
@@ -188,20 +181,22 @@ def items(w):
     return {"items": w.rate, "units": w.rate * ceil(item / KB), "index": Fraction(0), "bytes": item, "page": ceil(F["page_rows"] * item / (4 * KB))}
 
 
+def units_on_demand(sheet, w, h):
+    for name, rate in [("dynamodb_write_units", h["units"]), ("dynamodb_write_units", h["index"]), ("dynamodb_read_units", h["page"] * w.reads)]:
+        sheet.add("DynamoDB", name, rate * SECONDS)
+
+
+def units_provisioned(sheet, w, h, times):
+    """For so many times the mean, of which a share is in use. The units, too."""
+    provision = lambda rate: max(Fraction(1), ceil(rate * times / F["provisioned_use"]))
+    units = [provision(h["units"]), provision(h["index"]), provision(h["page"] * w.reads)]
+    for name, of in zip(("dynamodb_write_capacity_hour", "dynamodb_write_capacity_hour", "dynamodb_read_capacity_hour"), units, strict=True):
+        sheet.add("DynamoDB", name, of * HOURS)
+    return units
+
+
 def dynamodb(sheet, w, h):
-    reads = h["page"] * w.reads
-    provision = lambda rate: max(Fraction(1), ceil(rate * w.peak / F["provisioned_use"]))
-    hourly = [provision(h["units"]), provision(h["index"]) if h["index"] else Fraction(0), provision(reads)]
-    by_hour = price("dynamodb_write_capacity_hour", (hourly[0] + hourly[1]) * HOURS) + price("dynamodb_read_capacity_hour", hourly[2] * HOURS)
-    by_unit = price("dynamodb_write_units", (h["units"] + h["index"]) * SECONDS) + price("dynamodb_read_units", reads * SECONDS)
-    if by_hour < by_unit and hourly[0] + hourly[1] <= 80_000:
-        names = ("dynamodb_write_capacity_hour", "dynamodb_write_capacity_hour", "dynamodb_read_capacity_hour")
-        quantities = [units * HOURS for units in hourly]
-    else:
-        names = ("dynamodb_write_units", "dynamodb_write_units", "dynamodb_read_units")
-        quantities = [rate * SECONDS for rate in (h["units"], h["index"], reads)]
-    for name, quantity in zip(names, quantities, strict=True):
-        sheet.add("DynamoDB", name, quantity)
+    units_on_demand(sheet, w, h)
     kept = w.hot_seconds + (F["hot_margin_hours"] + F["ttl_hours"]) * 3600
     for name in ("dynamodb_storage", "dynamodb_recovery"):
         sheet.add("DynamoDB", name, h["items"] * kept * h["bytes"] / GB)
@@ -224,10 +219,14 @@ def stack(w, slower=Fraction(1), hot="chunks", served=True):
     batches, commits = b["rate"] * SECONDS, b["commits"] * SECONDS
     rounds = max(1, min(SECONDS / F["maintenance_seconds"], batches / F["compact_files"])) * w.datasets
     compacting = w.events * F["compaction_rewrites"] * w.size * F["compaction_core_us"] / 10**6
+    # The direct route has no function; schedules call theirs whatever comes.
+    taken = Fraction(0) if w.direct else requests
+    looks, reports = SECONDS / F["maintenance_seconds"] + SECONDS / F["retention_seconds"] + SECONDS / DAY * F["daily_looks"], SECONDS / F["report_seconds"]
     calls = [
         (batches, transform, F["transform_megabytes"]), (commits, b["commit_seconds"], F["commit_megabytes"]),
-        (requests * SECONDS, gateway, F["gateway_megabytes"]), (reads * SECONDS, query, F["query_megabytes"]),
+        (taken * SECONDS, gateway, F["gateway_megabytes"]), (reads * SECONDS, query, F["query_megabytes"]),
         (verdicts * SECONDS, F["authorizer_ms"] / 1000, F["authorizer_megabytes"]), (rounds, compacting / rounds, F["core_megabytes"]),
+        (looks, F["look_ms"] / 1000, F["maintain_megabytes"]), (reports, F["report_ms"] / 1000, F["report_megabytes"]),
     ]  # fmt: skip
     for times, seconds, megabytes in calls:
         sheet.add("Lambda", "lambda_requests", times)
@@ -241,28 +240,37 @@ def stack(w, slower=Fraction(1), hot="chunks", served=True):
     merged = w.events * F["compaction_rewrites"] * F["compacted_bytes"] * w.size
     sheet.add("S3", "s3_puts", ceil(merged / F["target_file_bytes"]) * 2 + rounds * 2)
     sheet.add("S3", "s3_puts", max(SECONDS / F["backup_seconds"], backed_up * SECONDS / (F["backup_megabytes"] * MB)))
-    sheet.add("S3", "s3_gets", batches + commits * 2 + files * 2)
+    sheet.add("S3", "s3_gets", batches + commits * 2 + files * 2 + (looks + reports) * F["look_gets"])
     row = F["compacted_bytes"] * w.size + F["key_filter_bytes"]
     gone = F["batch_file_bytes"] * w.size + (F["compaction_rewrites"] - 1) * F["compacted_bytes"] * w.size + row
     sheet.add("S3", "s3_storage", w.rate * DAY * w.retention_days * row / GB)
     sheet.add("S3", "s3_storage", w.rate * DAY * F["undelete_days"] * gone / GB)
     sheet.add("S3", "s3_storage", backed_up * (1 if r["compressed"] else F["zstd_ratio"]) * DAY * F["backup_days"] / GB)
 
-    sheet.add("SQS", "sqs_requests", batches + 2 * ceil(batches / F["queue_batch"]) + SECONDS / F["poller_seconds"])
+    sheet.add("SQS", "sqs_requests", batches + 2 * ceil(batches / F["queue_batch"]) + F["polled_queues"] * SECONDS / F["poller_seconds"])
     has_hot = w.hot_seconds > 0 and hot != "none"
     if has_hot:
         dynamodb(sheet, w, items(w) if hot == "items" else chunks(w, b))
-    sheet.add("API Gateway", "http_api_requests", requests * SECONDS * ceil(body / (512 * KB)))
+    if w.direct:
+        sheet.add("API Gateway", "rest_api_requests", requests * SECONDS)
+    else:
+        sheet.add("API Gateway", "http_api_requests", requests * SECONDS * ceil(body / (512 * KB)))
     sheet.add("API Gateway", "http_api_requests", reads * SECONDS)
     sheet.add("Secrets Manager", "secrets", Fraction(1))
+    sheet.add("KMS", "kms_keys", F["keys"])
     sheet.add("Athena", "athena_scanned", w.terabytes)
     sheet.add("Athena", "athena_scanned", Fraction(0) if has_hot else reads * SECONDS * 10 / MB)
-    logged = sum(times for times, _, _ in calls) * F["log_bytes"] / GB
+    sheet.add("Athena", "athena_scanned", F["report_statements"] * 10 / MB)
+    logged, asked = sum(times for times, _, _ in calls) * F["log_bytes"] / GB, (taken + reads) * SECONDS * F["access_log_bytes"] / GB
     sheet.add("CloudWatch", "logs_ingested", logged)
-    sheet.add("CloudWatch", "logs_stored", logged * F["log_days"] * 24 / HOURS)
+    sheet.add("CloudWatch", "access_logs_ingested", asked)
+    sheet.add("CloudWatch", "logs_stored", (logged + asked) * F["log_days"] * 24 / HOURS)
     sheet.add("CloudWatch", "custom_metrics", F["metrics"] + F["metrics_a_dataset"] * w.datasets)
     sheet.add("CloudWatch", "alarms", F["alarms"])
     sheet.add("CloudWatch", "dashboards", F["dashboards"])
+    traced = lambda rate: min(rate, F["traced_a_second"]) + max(Fraction(0), rate - F["traced_a_second"]) * F["traced_share"]
+    rates = [b["rate"], b["commits"], taken, reads, verdicts, looks / SECONDS, reports / SECONDS]
+    sheet.add("X-Ray", "xray_traces", sum(map(traced, rates)) * SECONDS)
     return sheet
 
 
@@ -295,8 +303,15 @@ def to_tables(w, way):
     return sheet
 
 
+def by_direct_route(w):
+    other = copy.copy(w)
+    other.direct = True
+    return stack(other)
+
+
 WAYS = {
     "alluvium": stack,
+    "alluvium_direct_route": by_direct_route,
     "python_transform": lambda w: stack(w, slower=F["python_ratio"]),
     "item_per_event": lambda w: stack(w, hot="items"),
     "alluvium_lake_only": lambda w: stack(w, hot="none", served=False),
@@ -312,6 +327,8 @@ CHANGES = [
         {"ingest": "http"},
         {"ingest": "http", "events-per-request": 1},
         {"ingest": "http", "events-per-request": 17_000, "sources": 3},
+        {"ingest": "direct"}, {"ingest": "direct", "events-per-request": 1, "events-per-second": 300_000},
+        {"ingest": "direct", "events-per-request": 4_000, "hot-retention": "0s"},
         {"producers": 1}, {"producers": 700}, {"sources": 1}, {"sources": 2_000_000}, {"datasets": 7},
         {"retention": "1d"}, {"retention": "3650d", "bytes": 800}, {"hot-retention": "0s"}, {"hot-retention": "1h"}, {"hot-retention": "30d"},
         {"fresh-within": "5s"}, {"fresh-within": "7s"}, {"fresh-within": "15m"}, {"peak": "1"}, {"peak": "12.5"}, {"reads-per-second": "0"},
@@ -329,7 +346,9 @@ def told(asked):
 @pytest.mark.parametrize("asked", SIZES + CHANGES, ids=lambda asked: ",".join(f"{k}={v}" for k, v in asked.items()))
 def test_every_bill_is_reckoned_again_to_the_cent(asked):
     report, workload = told(asked), Workload(asked)
-    assert [bill["way"] for bill in report["ways"]] == list(WAYS)
+    # The direct route is another way only for requests that go to the gateway, and that would be one record.
+    fits = workload.http and not workload.direct and workload.body_events * (workload.bytes + 1) <= 2**20 - 4 * 2**10
+    assert [bill["way"] for bill in report["ways"]] == [way for way in WAYS if way != "alluvium_direct_route" or fits]
     for bill in report["ways"]:
         sheet = WAYS[bill["way"]](workload)
         cents = {service: round(dollars * 100) for service, dollars in bill["services"].items()}
@@ -355,6 +374,36 @@ def test_what_is_chosen_bears_the_peak(asked):
         assert limits["Kinesis", "bytes of a shard"]["holds"] and limits["Kinesis", "records of a shard"]["holds"]
     assert settings["buffer_seconds"] + settings["commit_seconds"] + 2 + Fraction(settings["linger_ms"] or 0) / 1000 <= w.within
     assert settings["buffer_megabytes"] == float(transform_batches(w, r)["buffer"])
+
+
+@pytest.mark.parametrize("asked", SIZES + CHANGES, ids=lambda asked: ",".join(f"{k}={v}" for k, v in asked.items()))
+def test_the_other_way_to_pay_for_the_hot_table_is_reckoned_again(asked):
+    w, said = Workload(asked), told(asked)["hot_table"]
+    if not w.hot_seconds:
+        assert said is None
+        return
+    h = chunks(w, transform_batches(w, stream_records(w, "body" if w.http else "zstd")))
+    on_demand, for_peak, following = Sheet(), Sheet(), Sheet()
+    units_on_demand(on_demand, w, h)
+    units = units_provisioned(for_peak, w, h, w.peak)
+    units_provisioned(following, w, h, 1)
+    dollars = [said[f"{name}_dollars"] for name in ("on_demand", "provisioned_for_peak", "provisioned_following")]
+    assert [round(amount * 100) for amount in dollars] == [sheet.total() for sheet in (on_demand, for_peak, following)]
+    assert said["provisioned"] == dict(zip(("writes", "index_writes", "reads"), units, strict=True))
+    assert said["within_quotas"] == (units[0] + units[1] <= 80_000)
+
+
+def test_the_metrics_that_are_charged_for_are_those_of_the_page():
+    """Those of docs/metrics.md that every stage has, by its sentence; three statuses, eight reasons, and Events and Rows of dead letters."""
+    page = (ROOT / "docs/metrics.md").read_text()
+    rows = [line for line in page.split("\n## On AWS\n")[1].splitlines() if line.startswith("| `")]
+    names = [name for row in rows for name in re.findall(r"`([A-Z][A-Za-z]+)`", row.split("|")[1])]
+    everywhere = len(set(names) - {"CommitsUntold"})
+    assert f"With {everywhere} names" in page
+    assert F["metrics"] == everywhere + 3 + 8 + 2
+    assert f"${float((everywhere + 3 + 4 + 6) * PRICES['custom_metrics']['tiers'][0]['price']):.2f} a month" in page.replace("\n", " ")
+    by_dataset = [row for row in rows if row.split("|")[2].strip() == "`Dataset`"]
+    assert F["metrics_a_dataset"] == len(by_dataset) == 2
 
 
 def test_figures_are_where_they_are_said_to_be():
@@ -394,6 +443,11 @@ def test_what_the_page_says_of_the_means_holds():
         assert dearer(other, "alluvium_lake_only", 1_000, **{"fresh-within": "15m"}) < 1, "even at equal freshness"
         assert dearer(other, "alluvium_lake_only", 8_000) > 1.1, "from some thousand on it is the other way round"
     assert dearer("python_transform", "alluvium", 1_000_000) < 1.02
+    for events, requests in itertools.product((1, 10, 100, 1_000), (1, 3, 100, 1_000, 40_000)):
+        report = told({"events-per-second": events * requests, "bytes": 237, "ingest": "http", "events-per-request": events})
+        direct, gateway = (render.way(report, way)["dollars"] for way in ("alluvium_direct_route", "alluvium"))
+        said = "the direct route pays where few requests come, each traced with the gateway, and for tens of billions a month"
+        assert (direct < gateway) == (requests <= 3 or requests == 40_000), said
     for rate in render.SIZES:
         bill = told({"events-per-second": rate, "bytes": 237})["bill"]
         assert bill["services"]["DynamoDB"] > bill["dollars"] / 2, "docs/aws.md: the hot index is the larger part"

@@ -31,6 +31,11 @@ pub(super) fn owner(results: &LakeUrl, location: &str) -> Option<OwnerKey> {
     (!folder.is_empty() && !name.contains('/')).then(|| OwnerKey::read(folder))
 }
 
+/// Whether a result there is of what nobody in particular started.
+pub(super) fn is_nobodys(owner: &OwnerKey) -> bool {
+    owner.as_str() == NOBODYS
+}
+
 /// Bucket and key of a result that lies there.
 pub(super) fn object(location: &str) -> Option<(&str, &str)> {
     location.strip_prefix("s3://")?.split_once('/')

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use aws_sdk_athena::config::{BehaviorVersion, Region};
-use aws_sdk_athena::types::{AthenaError, QueryExecutionStatus};
+use aws_sdk_athena::types::{AthenaError, QueryExecutionStatus, ResultConfiguration};
 
 use super::*;
 
@@ -61,6 +61,23 @@ fn a_failed_statement_tells_why_and_whether_to_try_again() {
     assert_eq!(advice(&failed(2, true)), Advice::Stop, "the statement's own fault stays one");
     assert_eq!(advice(&failed(1, true)), Advice::Retry);
     assert_eq!(advice(&failed(1, false)), Advice::Stop);
+}
+
+#[test]
+fn what_somebody_wrote_wrongly_is_not_for_the_stage_to_mend() {
+    let failed = |owner: Option<&str>, category: i32| {
+        let place = place::of(&"s3://results/api".parse().unwrap(), owner);
+        let location = format!("{}id.csv", place.output_location().unwrap());
+        let error = AthenaError::builder().error_category(category).build();
+        let status = QueryExecutionStatus::builder().state(QueryExecutionState::Failed).athena_error(error).build();
+        let place = ResultConfiguration::builder().output_location(location).build();
+        QueryExecution::builder().status(status).result_configuration(place).build()
+    };
+    let counts = |owner: Option<&str>, category: i32| engine().is_for_the_stage_to_mend(&failed(owner, category));
+    assert!(!counts(Some("ann"), 2), "a table that there is not");
+    assert!(counts(Some("ann"), 1), "Athena's own");
+    assert!(counts(None, 2), "a read of records names what is there, and so does a report");
+    assert!(counts(None, 1));
 }
 
 #[test]

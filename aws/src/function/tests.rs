@@ -50,6 +50,25 @@ fn settings_come_from_variables() {
 }
 
 #[test]
+fn a_list_is_read_as_json_has_it() {
+    #[derive(Debug, Deserialize)]
+    struct Listed {
+        api: Api,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Api {
+        routes: Vec<String>,
+    }
+    Jail::expect_with(|jail| {
+        jail.clear_env();
+        jail.set_env("ALLUVIUM_API__ROUTES", r#"["GET /v1/{dataset}","POST /data"]"#);
+        let Listed { api } = settings().unwrap();
+        assert_eq!(api.routes, ["GET /v1/{dataset}", "POST /data"]);
+        Ok(())
+    });
+}
+
+#[test]
 fn the_stage_is_told_to_every_function_and_a_setting_of_none() {
     let variables = [("ALLUVIUM_STAGE", "dev"), ("ALLUVIUM_HOT__TABLE", "t"), ("ALLUVIUM_HOT__MARGIN", "1h")];
     with(&variables, |settings| assert_eq!(settings.unwrap().hot.table, "t"));

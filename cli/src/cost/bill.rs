@@ -30,13 +30,17 @@ pub enum Service {
     ApiGateway,
     Athena,
     CloudWatch,
+    #[serde(rename = "X-Ray")]
+    XRay,
     #[serde(rename = "Secrets Manager")]
     SecretsManager,
+    #[serde(rename = "KMS")]
+    Kms,
 }
 
 impl Service {
     /// All of them, in the order of an event's path.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Kinesis,
         Self::Firehose,
         Self::Lambda,
@@ -46,7 +50,9 @@ impl Service {
         Self::ApiGateway,
         Self::Athena,
         Self::CloudWatch,
+        Self::XRay,
         Self::SecretsManager,
+        Self::Kms,
     ];
 
     /// Its name as AWS writes it.
@@ -61,7 +67,9 @@ impl Service {
             Self::ApiGateway => "API Gateway",
             Self::Athena => "Athena",
             Self::CloudWatch => "CloudWatch",
+            Self::XRay => "X-Ray",
             Self::SecretsManager => "Secrets Manager",
+            Self::Kms => "KMS",
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use super::batches::{Batches, Slowness};
 use super::bill::{Bill, GB, HOURS, SECONDS, Service, up};
+use super::figures::Figures;
 use super::hot::Hot;
-use super::model::{Model, TableMode};
+use super::model::Model;
 use super::stream::Reader;
+use super::workload::Ingest;
 
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 const DAY_SECONDS: f64 = 24.0 * 3600.0;
@@ -59,7 +61,10 @@ impl Model {
         self.api(&mut bill, reads);
         let pages_from_lake = if parts.hot.is_none() { reads * SECONDS * STATEMENT_TERABYTES } else { 0.0 };
         self.sql(&mut bill, pages_from_lake);
-        self.observing(&mut bill, invocations);
+        let reports = self.figures.report_statements.value * STATEMENT_TERABYTES;
+        bill.charge(Service::Athena, "scanned: reports, at the least", &self.prices().athena_scanned, reports);
+        self.observing(&mut bill, invocations, reads);
+        self.tracing(&mut bill, reads);
         bill
     }
 
@@ -77,7 +82,7 @@ impl Model {
         function("transform", self.batches.a_month(), seconds, figures.transform_megabytes.value);
         function("commit", self.commits.a_month(), self.commits.seconds, figures.commit_megabytes.value);
         let verdicts = self.verdicts(reads) * SECONDS;
-        function("gateway", self.requests.writes * SECONDS, self.gateway_seconds(), figures.gateway_megabytes.value);
+        function("gateway", self.to_gateway() * SECONDS, self.gateway_seconds(), figures.gateway_megabytes.value);
         function("query", reads * SECONDS, self.query_seconds(), figures.query_megabytes.value);
         function("authorizer", verdicts, figures.authorizer_ms.value / 1e3, figures.authorizer_megabytes.value);
         // Two cores for as long as all rows of the month take, as often as they are written again.
@@ -86,7 +91,23 @@ impl Model {
         let core_seconds = rows * figures.compaction_core_us.value / 1e6;
         let rounds = self.compactions();
         function("maintain", rounds, core_seconds / rounds, figures.core_megabytes.value);
+        // What its schedules call it for, mostly to find that there is nothing to do.
+        let looks = self.looks_a_second() * SECONDS;
+        function("maintain, looking", looks, figures.look_ms.value / 1e3, figures.maintain_megabytes.value);
+        let reports = SECONDS / figures.report_seconds.value;
+        function("report", reports, figures.report_ms.value / 1e3, figures.report_megabytes.value);
         invocations
+    }
+
+    /// Requests a second that the gateway's function takes.
+    pub fn to_gateway(&self) -> f64 {
+        if self.workload.ingest == Ingest::Http { self.requests.writes } else { 0.0 }
+    }
+
+    /// Invocations of maintenance a second, by its schedules.
+    fn looks_a_second(&self) -> f64 {
+        let Figures { maintenance_seconds, retention_seconds, daily_looks, .. } = &self.figures;
+        1.0 / maintenance_seconds.value + 1.0 / retention_seconds.value + daily_looks.value / DAY_SECONDS
     }
 
     /// Seconds of an invocation of the gateway.
@@ -144,8 +165,10 @@ impl Model {
         let backups = (SECONDS / figures.backup_seconds.value)
             .max(self.records.bytes_per_second() * SECONDS / (figures.backup_megabytes.value * MEGABYTE));
         bill.charge(Service::S3, "puts: source backup", &prices.s3_puts, backups);
-        // Each message once; two tables' next versions a commit; each file twice by compaction, footer and rows.
-        let gets = self.batches.a_month() + self.commits.a_month() * 2.0 + files * 2.0;
+        // Each message once; two tables' next versions a commit; each file twice by compaction, footer and rows; what schedules look at.
+        let looks = self.looks_a_second() * SECONDS + SECONDS / figures.report_seconds.value;
+        let gets =
+            self.batches.a_month() + self.commits.a_month() * 2.0 + files * 2.0 + looks * figures.look_gets.value;
         bill.charge(Service::S3, "gets", &prices.s3_gets, gets);
 
         let a_day = |bytes: f64| events_per_second * DAY_SECONDS * bytes / GB;
@@ -171,43 +194,48 @@ impl Model {
         if self.records.compressed { 1.0 } else { self.figures.zstd_ratio.value }
     }
 
-    /// A send for each message; receives and deletes for ten; and the polls of an idle queue.
+    /// A send for each message; receives and deletes for ten; and the polls of idle queues.
     fn queue(&self, bill: &mut Bill) {
         let messages = self.batches.a_month();
-        let polls = SECONDS / self.figures.poller_seconds.value;
+        let polls = SECONDS / self.figures.poller_seconds.value * self.figures.polled_queues.value;
         let requests = messages + 2.0 * up(messages / self.figures.queue_batch.value) + polls;
         bill.charge(Service::Sqs, "requests", &self.prices().sqs_requests, requests);
     }
 
-    /// The hot index: units by its mode, what lies there, and the way back to any second of the last 35 days.
+    /// The hot index: units, what lies there, and the way back to any second of the last 35 days.
     fn hot_index(&self, bill: &mut Bill, hot: &Hot, reads: Reads) {
+        self.hot_units(bill, hot, reads);
         let prices = self.prices();
         let mut charge = |item: &str, price, quantity| bill.charge(Service::DynamoDb, item, price, quantity);
-        let read = if reads == Reads::Served { 1.0 } else { 0.0 };
-        match self.table_mode(hot) {
-            TableMode::OnDemand => {
-                charge("writes", &prices.dynamodb_write_units, hot.writes_per_second * SECONDS);
-                charge("writes: order of puts", &prices.dynamodb_write_units, hot.index_writes_per_second * SECONDS);
-                let units = hot.reads_per_second(&self.workload) * SECONDS;
-                charge("reads", &prices.dynamodb_read_units, units * read);
-            }
-            TableMode::Provisioned => {
-                let units = self.provisioned(hot);
-                charge("writes", &prices.dynamodb_write_capacity_hour, units.writes * HOURS);
-                charge("writes: order of puts", &prices.dynamodb_write_capacity_hour, units.index_writes * HOURS);
-                charge("reads", &prices.dynamodb_read_capacity_hour, units.reads * HOURS * read);
-            }
-        }
         charge("stored", &prices.dynamodb_storage, hot.stored_gb);
         charge("point-in-time recovery", &prices.dynamodb_recovery, hot.stored_gb);
     }
 
+    /// The hot index's units, by request as the stack has it.
+    pub fn hot_units(&self, bill: &mut Bill, hot: &Hot, reads: Reads) {
+        let prices = self.prices();
+        let mut charge = |item: &str, price, quantity| bill.charge(Service::DynamoDb, item, price, quantity);
+        let read = if reads == Reads::Served { 1.0 } else { 0.0 };
+        charge("writes", &prices.dynamodb_write_units, hot.writes_per_second * SECONDS);
+        charge("writes: order of puts", &prices.dynamodb_write_units, hot.index_writes_per_second * SECONDS);
+        charge("reads", &prices.dynamodb_read_units, hot.reads_per_second(&self.workload) * SECONDS * read);
+    }
+
     fn api(&self, bill: &mut Bill, reads: f64) {
-        let writes = self.requests.writes * SECONDS * up(self.requests.body_bytes / API_REQUEST_BYTES);
-        let price = &self.prices().http_api_requests;
-        bill.charge(Service::ApiGateway, "requests: events", price, writes);
-        bill.charge(Service::ApiGateway, "requests: records", price, reads * SECONDS);
-        bill.charge(Service::SecretsManager, "signing secret", &self.prices().secrets, 1.0);
+        let requests = self.requests.writes * SECONDS;
+        let prices = self.prices();
+        let (item, price, writes) = match self.workload.ingest {
+            // By the request, however large.
+            Ingest::Direct => ("requests: the direct route", &prices.rest_api_requests, requests),
+            Ingest::Http | Ingest::Producers => {
+                let steps = up(self.requests.body_bytes / API_REQUEST_BYTES);
+                ("requests: events", &prices.http_api_requests, requests * steps)
+            }
+        };
+        bill.charge(Service::ApiGateway, item, price, writes);
+        bill.charge(Service::ApiGateway, "requests: records", &prices.http_api_requests, reads * SECONDS);
+        bill.charge(Service::SecretsManager, "signing secret", &prices.secrets, 1.0);
+        bill.charge(Service::Kms, "alarms' mails", &prices.kms_keys, self.figures.keys.value);
     }
 
     /// Statements, and the pages that the hot index does not have.
@@ -217,23 +245,46 @@ impl Model {
         bill.charge(Service::Athena, "scanned: pages of records", price, pages_terabytes);
     }
 
-    fn observing(&self, bill: &mut Bill, invocations: f64) {
+    fn observing(&self, bill: &mut Bill, invocations: f64, reads: f64) {
         let (figures, prices) = (&self.figures, self.prices());
         let mut charge = |item: &str, price, quantity| bill.charge(Service::CloudWatch, item, price, quantity);
         let logs = invocations * figures.log_bytes.value / GB;
+        // The direct route logs nothing unless told to.
+        let requests = (self.to_gateway() + reads) * SECONDS * figures.access_log_bytes.value / GB;
         charge("logs", &prices.logs_ingested, logs);
-        charge("logs: kept", &prices.logs_stored, logs * figures.log_days.value * 24.0 / HOURS);
+        charge("logs: requests", &prices.access_logs_ingested, requests);
+        charge("logs: kept", &prices.logs_stored, (logs + requests) * figures.log_days.value * 24.0 / HOURS);
         let metrics = figures.metrics.value + figures.metrics_a_dataset.value * self.workload.datasets as f64;
         charge("metrics", &prices.custom_metrics, metrics);
         charge("alarms", &prices.alarms, figures.alarms.value);
         charge("dashboards", &prices.dashboards, figures.dashboards.value);
     }
 
+    /// What X-Ray records: of each function so many invocations of a second, and a share of the others.
+    fn tracing(&self, bill: &mut Bill, reads: f64) {
+        let figures = &self.figures;
+        let sampled = |rate: f64| {
+            let each = figures.traced_a_second.value;
+            rate.min(each) + (rate - each).max(0.0) * figures.traced_share.value
+        };
+        let rates = [
+            self.batches.per_second,
+            self.commits.per_second,
+            self.to_gateway(),
+            reads,
+            self.verdicts(reads),
+            self.looks_a_second(),
+            1.0 / figures.report_seconds.value,
+        ];
+        let traces: f64 = rates.into_iter().map(sampled).sum();
+        bill.charge(Service::XRay, "traces", &self.prices().xray_traces, traces * SECONDS);
+    }
+
     /// Invocations of all functions at once, at the peak.
     pub fn concurrency(&self) -> f64 {
         let Batches { per_second, seconds, .. } = self.batches;
         let steady = per_second * seconds
-            + self.requests.writes * self.gateway_seconds()
+            + self.to_gateway() * self.gateway_seconds()
             + self.requests.reads * self.query_seconds()
             + self.requests.verdicts * self.figures.authorizer_ms.value / 1e3;
         steady * self.workload.peak + COMMITTERS + 1.0

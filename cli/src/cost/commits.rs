@@ -29,7 +29,7 @@ impl Freshness {
         let within = workload.fresh_within.as_secs_f64();
         let linger_seconds = match workload.ingest {
             Ingest::Producers => (within / 10.0).clamp(LINGER_SECONDS.0, LINGER_SECONDS.1),
-            Ingest::Http => 0.0,
+            Ingest::Http | Ingest::Direct => 0.0,
         };
         let commit_seconds = down(within / 4.0).clamp(1.0, 300.0);
         let left = within - WORK_SECONDS - linger_seconds - commit_seconds;

@@ -19,6 +19,8 @@ use super::workload::{Ingest, Workload};
 pub enum Way {
     /// The whole stack.
     Alluvium,
+    /// The whole stack, whose requests with events go to the direct route instead of the gateway.
+    AlluviumDirectRoute,
     /// The stack without hot index and reads: what the ways to a table that come next do.
     AlluviumLakeOnly,
     /// Kinesis, Firehose, its own conversion to Parquet, S3.
@@ -35,8 +37,9 @@ pub enum Way {
 
 impl Way {
     /// All of them: ours, those to a table alone, those with a hot index.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Alluvium,
+        Self::AlluviumDirectRoute,
         Self::PythonTransform,
         Self::ItemPerEvent,
         Self::AlluviumLakeOnly,
@@ -45,10 +48,17 @@ impl Way {
         Self::StreamingTable,
     ];
 
+    /// Those that there are for this workload: the direct route only where requests bring events to the gateway, and would fit a record.
+    pub fn of(workload: &Workload) -> impl Iterator<Item = Self> {
+        let has_direct = workload.ingest == Ingest::Http && workload.fits_direct_route();
+        Self::ALL.into_iter().filter(move |way| *way != Self::AlluviumDirectRoute || has_direct)
+    }
+
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
             Self::Alluvium => "Alluvium",
+            Self::AlluviumDirectRoute => "Alluvium, direct route",
             Self::AlluviumLakeOnly => "Alluvium, lake only",
             Self::FirehoseConversion => "Firehose's own Parquet conversion",
             Self::FirehoseIceberg => "Firehose to Iceberg in S3 Tables",
@@ -60,7 +70,7 @@ impl Way {
 
     /// Whether pages of one source's newest records are served.
     pub fn serves_records(self) -> bool {
-        matches!(self, Self::Alluvium | Self::PythonTransform | Self::ItemPerEvent)
+        matches!(self, Self::Alluvium | Self::AlluviumDirectRoute | Self::PythonTransform | Self::ItemPerEvent)
     }
 
     /// Its bill.
@@ -69,6 +79,9 @@ impl Way {
         let hot = model.hot.as_ref();
         match self {
             Self::Alluvium => model.bill(),
+            Self::AlluviumDirectRoute => {
+                Model::of(Workload { ingest: Ingest::Direct, ..model.workload.clone() }).bill()
+            }
             Self::AlluviumLakeOnly => model.bill_of(Parts { transform: slowness(1.0), hot: None, reads: Reads::Left }),
             Self::PythonTransform => {
                 let transform = slowness(model.figures.python_ratio.value);

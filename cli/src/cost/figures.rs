@@ -86,7 +86,8 @@ figures! {
     core_megabytes, transform_megabytes, commit_megabytes, gateway_megabytes, query_megabytes, authorizer_megabytes,
     commit_messages, checkpoint_every, backup_days, backup_megabytes, backup_seconds, undelete_days, hot_margin_hours,
     log_days, aggregate_bytes, authorizer_cache_seconds, page_rows, target_file_bytes, maintenance_seconds,
-    compact_files, s3_ms, ttl_hours, invocation_overhead_bytes, poller_seconds, queue_batch, dynamodb_ms, queue_ms,
+    compact_files, retention_seconds, daily_looks, maintain_megabytes, report_seconds, report_megabytes, report_statements,
+    polled_queues, keys, look_ms, look_gets, report_ms, traced_a_second, traced_share, access_log_bytes, s3_ms, ttl_hours, invocation_overhead_bytes, poller_seconds, queue_batch, dynamodb_ms, queue_ms,
     stream_ms, authorizer_ms, item_overhead_bytes, compaction_rewrites, log_bytes, metrics, metrics_a_dataset, alarms,
     dashboards, provisioned_use, least_aggregate, commit_rounds,
 }

@@ -5,8 +5,9 @@ use alluvium_core::limits::{BATCH_EXPANDED_BYTES, INVOCATION_BYTES, STREAM_RECOR
 use serde::Serialize;
 
 use super::charges::COMMITTERS;
-use super::model::{Model, TableMode};
+use super::model::Model;
 use super::stream::StreamMode;
+use super::workload::Ingest;
 
 /// One limit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -239,7 +240,7 @@ impl Model {
         let writes = hot.writes_per_second * peak;
         let of_bucket = writes / (hot.buckets * datasets);
         let reads = hot.reads_per_second(&self.workload) * peak;
-        let mut limits = vec![
+        vec![
             Limit::of("DynamoDB", "writes to the table", writes, quotas::TABLE_WRITES, raise),
             Limit::of(
                 "DynamoDB",
@@ -262,25 +263,16 @@ impl Model {
                 quotas::PARTITION_READS,
                 "more buckets (core/src/hot.rs)",
             ),
-        ];
-        if self.table_mode(hot) == TableMode::Provisioned {
-            let units = self.provisioned(hot);
-            let needed = units.writes + units.index_writes;
-            limits.push(Limit::of(
-                "DynamoDB",
-                "provisioned writes of an account",
-                needed,
-                quotas::PROVISIONED_WRITES,
-                "raise \"Account-level write throughput\"",
-            ));
-        }
-        limits
+        ]
     }
 
     fn limits_of_the_api(&self) -> Vec<Limit> {
-        let needed = (self.requests.writes + self.requests.reads) * self.workload.peak;
+        let (writes, reads) = (self.requests.writes * self.workload.peak, self.requests.reads * self.workload.peak);
+        let needed = writes + reads;
+        // The direct route has as many of its own.
+        let of_one = if self.workload.ingest == Ingest::Direct { writes.max(reads) } else { needed };
         let stack = ours(STACK_REQUESTS, "requests/s", "infra/variables.tf, requests_per_second");
-        let set = format!("requests_per_second = {} in the stage's file", needed.ceil());
+        let set = format!("requests_per_second = {} in the stage's file", of_one.ceil());
         vec![
             Limit::of(
                 "API Gateway",
@@ -289,7 +281,7 @@ impl Model {
                 quotas::API_REQUESTS,
                 "raise \"Throttle rate\", larger bodies, or producers of the Kinesis API",
             ),
-            Limit::of(STACK, "requests of a stage", needed, stack, set),
+            Limit::of(STACK, "requests of a stage", of_one, stack, set),
         ]
     }
 }

@@ -1,11 +1,10 @@
 //! The model: from the workload to what the services have to do, and to the settings with which they do it for the least.
 
-use serde::Serialize;
-
 use alluvium_core::limits::quotas;
 
 use super::batches::Batches;
-use super::bill::{HOURS, SECONDS, up};
+use super::bill::{Bill, HOURS, Service, up};
+use super::charges::Reads;
 use super::commits::{Commits, Freshness};
 use super::figures::Figures;
 use super::hot::Hot;
@@ -13,16 +12,6 @@ use super::prices::{PriceTable, Prices};
 use super::records::Records;
 use super::stream::StreamMode;
 use super::workload::{Ingest, Workload};
-
-/// How the hot index's table is paid for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TableMode {
-    /// By request.
-    OnDemand,
-    /// By what is provisioned for the peak.
-    Provisioned,
-}
 
 /// Requests a second, the mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,32 +69,58 @@ impl Model {
         &self.table.prices
     }
 
-    /// How the table of this hot index is paid for with the least. What is provisioned is for the peak, and not used up even then.
-    pub fn table_mode(&self, hot: &Hot) -> TableMode {
-        let prices = self.prices();
-        let by_request =
-            prices.dynamodb_write_units.dollars(0.0, (hot.writes_per_second + hot.index_writes_per_second) * SECONDS)
-                + prices.dynamodb_read_units.dollars(0.0, hot.reads_per_second(&self.workload) * SECONDS);
-        let provisioned = self.provisioned(hot);
-        let by_hour =
-            prices.dynamodb_write_capacity_hour.dollars(0.0, (provisioned.writes + provisioned.index_writes) * HOURS)
-                + prices.dynamodb_read_capacity_hour.dollars(0.0, provisioned.reads * HOURS);
-        let possible = provisioned.writes + provisioned.index_writes <= quotas::PROVISIONED_WRITES.value;
-        if by_hour < by_request && possible { TableMode::Provisioned } else { TableMode::OnDemand }
+    /// What the units of the hot index's table cost, as the stack has it and provisioned; `None`: there is no hot index.
+    pub fn hot_table(&self) -> Option<HotTable> {
+        let hot = self.hot.as_ref()?;
+        let (units, mean) = (self.provisioned(hot, self.workload.peak), self.provisioned(hot, 1.0));
+        let mut on_demand = Bill::default();
+        self.hot_units(&mut on_demand, hot, Reads::Served);
+        Some(HotTable {
+            on_demand_cents: on_demand.cents(),
+            for_peak_cents: self.provisioned_cents(units),
+            following_cents: self.provisioned_cents(mean),
+            fits: units.writes + units.index_writes <= quotas::PROVISIONED_WRITES.value,
+            units,
+        })
     }
 
-    /// The units to provision for this hot index.
-    pub fn provisioned(&self, hot: &Hot) -> Provisioned {
-        let for_peak = |mean: f64| up(mean * self.workload.peak / self.figures.provisioned_use.value).max(1.0);
+    /// The units to provision for this hot index at so many times the mean.
+    fn provisioned(&self, hot: &Hot, times: f64) -> Provisioned {
+        let units = |mean: f64| up(mean * times / self.figures.provisioned_use.value).max(1.0);
         Provisioned {
-            writes: for_peak(hot.writes_per_second),
-            index_writes: if hot.index_writes_per_second > 0.0 { for_peak(hot.index_writes_per_second) } else { 0.0 },
-            reads: for_peak(hot.reads_per_second(&self.workload)),
+            writes: units(hot.writes_per_second),
+            index_writes: units(hot.index_writes_per_second),
+            reads: units(hot.reads_per_second(&self.workload)),
         }
+    }
+
+    fn provisioned_cents(&self, units: Provisioned) -> u64 {
+        let prices = self.prices();
+        let mut bill = Bill::default();
+        let mut charge = |price, units: f64| bill.charge(Service::DynamoDb, "units", price, units * HOURS);
+        charge(&prices.dynamodb_write_capacity_hour, units.writes);
+        charge(&prices.dynamodb_write_capacity_hour, units.index_writes);
+        charge(&prices.dynamodb_read_capacity_hour, units.reads);
+        bill.cents()
     }
 }
 
-/// Units of DynamoDB that are provisioned.
+/// The ways to pay for the hot index's table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HotTable {
+    /// By request, as the stack has it.
+    pub on_demand_cents: u64,
+    /// By the hour, with units for the peak all the time.
+    pub for_peak_cents: u64,
+    /// By the hour, with units that follow the load.
+    pub following_cents: u64,
+    /// What would be provisioned for the peak.
+    pub units: Provisioned,
+    /// Whether an account has so many by default.
+    pub fits: bool,
+}
+
+/// Units of DynamoDB for the peak.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Provisioned {
     /// To write into the table.
@@ -121,7 +136,9 @@ impl Requests {
         let events = workload.events_per_request as f64;
         let (writes, body_bytes) = match workload.ingest {
             Ingest::Producers => (0.0, 0.0),
-            Ingest::Http => (workload.events_per_second as f64 / events, events * (workload.bytes + 1) as f64),
+            Ingest::Http | Ingest::Direct => {
+                (workload.events_per_second as f64 / events, events * (workload.bytes + 1) as f64)
+            }
         };
         // A token for each source, remembered for a minute; of readers nothing is known.
         let tokens = workload.sources as f64 / figures.authorizer_cache_seconds.value;

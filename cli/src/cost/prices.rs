@@ -110,7 +110,8 @@ prices! {
     lambda_requests, lambda_gb_seconds, s3_puts, s3_gets, s3_storage, s3_tables_storage, s3_tables_objects,
     s3_tables_compacted, s3_tables_compacted_objects, sqs_requests, dynamodb_write_units, dynamodb_read_units,
     dynamodb_write_capacity_hour, dynamodb_read_capacity_hour, dynamodb_storage, dynamodb_recovery, http_api_requests,
-    athena_scanned, logs_ingested, logs_stored, custom_metrics, alarms, dashboards, secrets,
+    rest_api_requests, athena_scanned, logs_ingested, access_logs_ingested, logs_stored, custom_metrics, alarms, dashboards,
+    xray_traces, kms_keys, endpoint_hours, secrets,
 }
 
 impl PriceTable {

@@ -18,6 +18,16 @@ pub fn bill(model: &Model) {
     output::line("");
     output::table(["setting", "value"], settings(&model.settings()));
     output::line("");
+    if let Some(instead) = model.hot_table() {
+        output::line(format!(
+            "The hot index's units are {} a month on demand, as the stack has it; provisioned they would be {} for the peak all the time, \
+             and {} if they followed the load (docs/cost.md).",
+            money(instead.on_demand_cents),
+            money(instead.for_peak_cents),
+            money(instead.following_cents)
+        ));
+        output::line("");
+    }
     limits(&model.limits());
     output::line("");
     provenance(model);
@@ -35,7 +45,7 @@ pub fn ways(model: &Model, ways: &[(Way, Bill)]) {
             cents(&[Service::Lambda, Service::Sqs]),
             cents(&[Service::S3]),
             cents(&[Service::DynamoDb]),
-            cents(&[Service::ApiGateway, Service::Athena, Service::CloudWatch, Service::SecretsManager]),
+            cents(&OTHER),
             money(bill.cents()),
         ]
     });
@@ -44,6 +54,10 @@ pub fn ways(model: &Model, ways: &[(Way, Bill)]) {
     output::line("");
     provenance(model);
 }
+
+/// What a table of means has no column for.
+const OTHER: [Service; 6] =
+    [Service::ApiGateway, Service::Athena, Service::CloudWatch, Service::XRay, Service::SecretsManager, Service::Kms];
 
 fn lines(bill: &Bill) -> Vec<[String; 5]> {
     let mut rows = Vec::new();
@@ -96,7 +110,8 @@ fn provenance(model: &Model) {
     }
     output::line(format!("Assumed, not measured: {}.", model.figures.assumed().join(", ")));
     output::line(
-        "Not in it: free tiers, discounts, taxes, support, data out to the internet, KMS requests, X-Ray, results of SQL.",
+        "Not in it: free tiers, discounts, taxes, support, data out to the internet, KMS requests, results of SQL, and what is off \
+         unless it is switched on (docs/cost.md).",
     );
 }
 

@@ -44,7 +44,7 @@ impl Records {
     pub fn of(workload: &Workload, fresh: Freshness, figures: &Figures) -> Self {
         match workload.ingest {
             Ingest::Producers => Self::aggregated(workload, fresh, figures, Aggregation::NdjsonZstd),
-            Ingest::Http => Self::bodies(workload),
+            Ingest::Http | Ingest::Direct => Self::bodies(workload),
         }
     }
 
@@ -70,7 +70,7 @@ impl Records {
         Self::made(workload, aggregation, events, bytes, compressed)
     }
 
-    /// What the gateway makes of requests: a body is not compressed by it, and cut where a record ends.
+    /// What the gateway makes of requests: a body is not compressed by it, and cut where a record ends. One of the direct route is a record.
     fn bodies(workload: &Workload) -> Self {
         let (events, line) = (workload.events_per_request as f64, (workload.bytes + 1) as f64);
         let records = up(events * line / limits::EVENT_BYTES as f64);

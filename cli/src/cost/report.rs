@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::bill::{Bill, SECONDS, Service};
 use super::compare::Way;
-use super::model::{Model, TableMode};
+use super::model::Model;
 use super::records::Aggregation;
 use super::stream::StreamMode;
 
@@ -16,6 +16,7 @@ impl Model {
             "settings": self.settings(),
             "rates": self.rates(),
             "bill": self.bill_report(&self.bill()),
+            "hot_table": self.hot_table_report(),
             "limits": self.limits(),
             "prices": {
                 "date": self.table.date,
@@ -42,14 +43,6 @@ impl Model {
     pub fn settings(&self) -> Value {
         let producers = self.records.aggregation != Aggregation::Body;
         let provisioned = self.stream_mode == StreamMode::Provisioned;
-        let table = self.hot.as_ref().map(|hot| (self.table_mode(hot), self.provisioned(hot)));
-        let units = table.filter(|(mode, _)| *mode == TableMode::Provisioned).map(|(_, units)| {
-            json!({
-                "writes": whole(units.writes),
-                "index_writes": whole(units.index_writes),
-                "reads": whole(units.reads),
-            })
-        });
         json!({
             "stream_mode": self.stream_mode,
             "stream_shards": if provisioned { whole(self.records.shards) } else { 0 },
@@ -59,8 +52,23 @@ impl Model {
             "buffer_seconds": whole(self.fresh.buffer_seconds),
             "buffer_megabytes": self.batches.buffer_megabytes,
             "commit_seconds": whole(self.fresh.commit_seconds),
-            "hot_table": table.map(|(mode, _)| mode),
-            "hot_table_units": units,
+        })
+    }
+
+    /// What the units of the hot index's table cost as the stack has it, and what they would if they were provisioned for the peak.
+    fn hot_table_report(&self) -> Option<Value> {
+        self.hot_table().map(|table| {
+            json!({
+                "on_demand_dollars": dollars(table.on_demand_cents),
+                "provisioned_for_peak_dollars": dollars(table.for_peak_cents),
+                "provisioned_following_dollars": dollars(table.following_cents),
+                "provisioned": {
+                    "writes": whole(table.units.writes),
+                    "index_writes": whole(table.units.index_writes),
+                    "reads": whole(table.units.reads),
+                },
+                "within_quotas": table.fits,
+            })
         })
     }
 
@@ -91,7 +99,6 @@ impl Model {
     }
 
     fn bill_report(&self, bill: &Bill) -> Value {
-        let dollars = |cents: u64| cents as f64 / 100.0;
         let services =
             Service::ALL.into_iter().map(|service| (service.name().to_owned(), json!(dollars(bill.cents_of(service)))));
         let lines = bill.lines.iter().map(|line| {
@@ -117,6 +124,10 @@ impl Model {
         let millions = self.workload.events_per_second as f64 * SECONDS / 1e6;
         bill.cents() as f64 / 100.0 / millions
     }
+}
+
+fn dollars(cents: u64) -> f64 {
+    cents as f64 / 100.0
 }
 
 /// What the model has as a number and is none but whole.

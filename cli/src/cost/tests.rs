@@ -12,7 +12,7 @@ use super::commits::Freshness;
 use super::compare::Way;
 use super::figures::Figures;
 use super::hot::Hot;
-use super::model::{Model, TableMode};
+use super::model::Model;
 use super::prices::PriceTable;
 use super::records::{Aggregation, Records};
 use super::stream::{Reader, StreamMode};
@@ -204,9 +204,39 @@ fn what_costs_more_is_not_chosen() {
             assert!(chosen <= other.bill().cents(), "{rate} {mode:?}");
         }
     }
-    let (few, many) = (Model::of(at(1_000)), Model::of(at(10_000_000)));
-    assert_eq!(few.table_mode(few.hot.as_ref().unwrap()), TableMode::Provisioned);
-    assert_eq!(many.table_mode(many.hot.as_ref().unwrap()), TableMode::OnDemand, "an account has no more provisioned");
+}
+
+#[test]
+fn what_the_hot_table_would_cost_provisioned_is_told_beside_what_it_costs() {
+    let (few, many) = (Model::of(at(1_000)).hot_table().unwrap(), Model::of(at(10_000_000)).hot_table().unwrap());
+    assert!(
+        few.following_cents < few.for_peak_cents && few.for_peak_cents < few.on_demand_cents && few.fits,
+        "{few:?}"
+    );
+    assert!(!many.fits, "an account has not so many: {many:?}");
+    let restless = Model::of(Workload { peak: 20.0, ..at(1_000) }).hot_table().unwrap();
+    assert!(restless.for_peak_cents > restless.on_demand_cents, "a peak is provisioned for all the time");
+    assert!(restless.following_cents < restless.on_demand_cents, "but not where units follow the load");
+    assert_eq!(Model::of(workload("--hot-retention 0s")).hot_table(), None);
+}
+
+#[test]
+fn the_direct_route_takes_no_function_and_its_own_price() {
+    let asked = |flags: &str| workload(&format!("--ingest {flags} --events-per-request 10"));
+    let [http, direct] = ["http", "direct"].map(|way| Model::of(asked(way)).bill());
+    let cents = |bill: &Bill, item: &str| -> u64 {
+        bill.lines.iter().filter(|line| line.item.starts_with(item)).map(|line| line.cents).sum()
+    };
+    assert!(cents(&http, "gateway:") > 0 && cents(&direct, "gateway:") == 0);
+    // A hundred requests a second for a month are 262.8 million: $3.50 each million.
+    assert_eq!(cents(&direct, "requests: the direct route"), 91_980);
+    assert_eq!(cents(&http, "requests: events"), 26_280);
+    assert_eq!(http.cents_of(Service::Kinesis), direct.cents_of(Service::Kinesis), "the same records");
+    let ways = |workload: &Workload| Way::of(workload).any(|way| way == Way::AlluviumDirectRoute);
+    assert!(ways(&asked("http")) && !ways(&asked("direct")) && !ways(&workload("")));
+    assert!(!ways(&Workload { events_per_request: 10_000, ..asked("http") }), "a body of 2 MB is no record");
+    let said = refusal("--events-per-second 1 --bytes 300000 --events-per-request 4 --ingest direct");
+    assert!(said.contains("at most 3 events") && said.contains("direct route"), "{said}");
 }
 
 #[test]
@@ -233,7 +263,7 @@ fn a_bill_grows_with_what_is_asked() {
         (Workload { datasets: 3, ..at(1_000) }, "datasets"),
         (Workload { reads_per_second: 9.0, ..at(1_000) }, "reads"),
         (Workload { scanned_terabytes: 9.0, ..at(1_000) }, "statements"),
-        (Workload { peak: 9.0, ..at(1_000) }, "peak"),
+        (Workload { peak: 40.0, ..at(1_000) }, "peak"),
     ] {
         assert!(cents(more) > base, "{what}");
     }
@@ -251,6 +281,7 @@ fn ways_differ_by_what_they_do_and_by_nothing_else() {
     }
     assert_eq!(lake.cents_of(Service::DynamoDb), 0);
     assert_eq!(lake.cents_of(Service::S3), ours.cents_of(Service::S3));
+    assert!(lake.cents_of(Service::XRay) < ours.cents_of(Service::XRay), "reads are traced too");
     let same = model.bill_of(Parts { transform: Slowness(1.0), hot: model.hot.as_ref(), reads: Reads::Served });
     assert_eq!(same, ours);
     for way in Way::ALL {

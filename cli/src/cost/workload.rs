@@ -19,6 +19,8 @@ pub enum Ingest {
     Producers,
     /// By the HTTP API and the gateway function.
     Http,
+    /// By the direct route: API Gateway puts each request into the stream itself.
+    Direct,
 }
 
 /// The flags of `alluvium cost` that say what is to be paid for.
@@ -54,7 +56,7 @@ pub struct Asked {
     /// How many processes send, with `--ingest producers`.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub producers: u64,
-    /// Events in the body of a request, with `--ingest http`.
+    /// Events in the body of a request, with `--ingest http` or `direct`.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub events_per_request: u64,
     /// Pages of records that are asked for a second.
@@ -108,13 +110,17 @@ impl Asked {
         }
         ensure!(self.bytes >= 2, "--bytes is {}: the shortest event is `{{}}`, of 2 bytes", self.bytes);
         let body = self.events_per_request * (self.bytes + 1);
+        let (holds, most_body) = match self.ingest {
+            Ingest::Producers => ("", u64::MAX),
+            Ingest::Http => ("a request to the API holds at most 4 MiB", GATEWAY_BODY_BYTES),
+            Ingest::Direct => ("the direct route makes one record of a request, so it holds less than 1 MiB", most),
+        };
         ensure!(
-            self.ingest == Ingest::Producers || body <= GATEWAY_BODY_BYTES,
-            "--events-per-request {} of {} bytes make a body of {body} bytes: a request to the API holds at most 4 MiB, so at \
-             most {} events of this size",
+            body <= most_body,
+            "--events-per-request {} of {} bytes make a body of {body} bytes: {holds}, so at most {} events of this size",
             self.events_per_request,
             self.bytes,
-            GATEWAY_BODY_BYTES / (self.bytes + 1)
+            most_body / (self.bytes + 1)
         );
         ensure!(
             self.peak.is_finite() && (1.0..=1_000.0).contains(&self.peak),
@@ -145,6 +151,13 @@ impl Asked {
             reads_per_second,
             scanned_terabytes,
         })
+    }
+}
+
+impl Workload {
+    /// Whether the direct route would take the requests that bring these events.
+    pub fn fits_direct_route(&self) -> bool {
+        self.ingest != Ingest::Producers && self.events_per_request * (self.bytes + 1) <= limits::EVENT_BYTES as u64
     }
 }
 

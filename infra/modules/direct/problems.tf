@@ -1,4 +1,6 @@
-# What API Gateway answers itself, as the problem documents that the gateway answers with.
+# What API Gateway answers itself, as the problem documents that the gateway answers with. Its 5xx keep the status that API Gateway gives them:
+# one that is modified counts as a `4XXError`, so that no alarm would see it. Amazon API Gateway Developer Guide, "Amazon API Gateway dimensions
+# and metrics".
 
 locals {
   problems = {
@@ -8,12 +10,12 @@ locals {
     UNSUPPORTED_MEDIA_TYPE         = { status = 415, slug = "unknown-media-type", detail = "the `Content-Type` must be one of ${join(", ", local.content_types)}" }
     REQUEST_TOO_LARGE              = { status = 413, slug = "body-too-large", detail = "a record of the stream, with whose it is, holds 1 MiB at most" }
     THROTTLED                      = { status = 429, slug = "too-many-requests", detail = "more requests a second came than the stage takes", retry_after_seconds = 1 }
-    AUTHORIZER_FAILURE             = { status = 503, slug = "keys-unavailable", detail = "the token could not be checked; nothing was stored", retry_after_seconds = 10 }
-    AUTHORIZER_CONFIGURATION_ERROR = { status = 503, slug = "keys-unavailable", detail = "the token could not be checked; nothing was stored", retry_after_seconds = 10 }
-    INTEGRATION_FAILURE            = { status = 503, slug = "not-stored", detail = local.unknown, retry_after_seconds = 2 }
-    INTEGRATION_TIMEOUT            = { status = 503, slug = "stream-too-slow", detail = local.unknown, retry_after_seconds = 2 }
+    AUTHORIZER_FAILURE             = { status = 500, slug = "keys-unavailable", detail = "the token could not be checked; nothing was stored", retry_after_seconds = 10 }
+    AUTHORIZER_CONFIGURATION_ERROR = { status = 500, slug = "keys-unavailable", detail = "the token could not be checked; nothing was stored", retry_after_seconds = 10 }
+    INTEGRATION_FAILURE            = { status = 504, slug = "not-stored", detail = local.unknown, retry_after_seconds = 2 }
+    INTEGRATION_TIMEOUT            = { status = 504, slug = "stream-too-slow", detail = local.unknown, retry_after_seconds = 2 }
     DEFAULT_4XX                    = { status = 400, slug = "bad-request", detail = "the request cannot be used" }
-    DEFAULT_5XX                    = { status = 503, slug = "not-stored", detail = local.unknown, retry_after_seconds = 2 }
+    DEFAULT_5XX                    = { status = 500, slug = "not-stored", detail = local.unknown, retry_after_seconds = 2 }
   }
   unknown = "it is not known whether the record was stored. Sending it again is safe when its events carry an `id`"
 }

@@ -32,6 +32,11 @@ resource "aws_iam_role_policy" "this" {
   policy = jsonencode(local.policy)
 }
 
+output "api" {
+  description = "The REST API, as its metrics name it: `name` and `stage`."
+  value       = { name = aws_api_gateway_rest_api.this.name, stage = aws_api_gateway_stage.this.stage_name }
+}
+
 output "url" {
   description = "Where events are sent: `<url>/v1/<dataset>`."
   value       = aws_api_gateway_stage.this.invoke_url

@@ -145,6 +145,11 @@ resource "aws_vpc_security_group_ingress_rule" "from_functions" {
   to_port                      = 443
 }
 
+output "services" {
+  description = "The services that are reached by an interface endpoint each."
+  value       = keys(aws_vpc_endpoint.interface)
+}
+
 output "place" {
   description = "Where functions are put: `subnet_ids` and `security_group_ids`."
 

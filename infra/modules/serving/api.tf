@@ -1,4 +1,4 @@
-# The HTTP API: every route asks the authorizer, except the one that says only that the API is there.
+# The HTTP API: every route asks the authorizer, except those that say only that the API is there, and how it is called.
 
 locals {
   functions = {
@@ -22,9 +22,13 @@ locals {
     "GET /v1/reports/{name}"               = "query"
     "GET /v1/reports/{name}/{file}"        = "query"
     "GET /health"                          = "query"
+    "GET /openapi.json"                    = "query"
   }
 
-  open_routes = ["GET /health"]
+  # RFC 9110, section 9.3.2: what is said of a GET, without its body.
+  heads = { for route, function in local.routes : replace(route, "GET ", "HEAD ") => function if startswith(route, "GET ") }
+
+  open_routes = ["GET /health", "HEAD /health", "GET /openapi.json", "HEAD /openapi.json"]
 }
 
 resource "aws_apigatewayv2_api" "this" {
@@ -37,7 +41,7 @@ resource "aws_apigatewayv2_api" "this" {
 
     content {
       allow_origins = var.cors_origins
-      allow_methods = ["GET", "POST", "DELETE"]
+      allow_methods = ["GET", "HEAD", "POST", "DELETE"]
       allow_headers = ["authorization", "content-type", "content-encoding", "idempotency-key"]
       # As a node does, and the name that API Gateway gives each request.
       expose_headers = ["link", "location", "retry-after", "alluvium-next", "alluvium-complete", "x-request-id", "apigw-requestid"]
@@ -76,8 +80,8 @@ resource "aws_apigatewayv2_integration" "this" {
 }
 
 resource "aws_apigatewayv2_route" "this" {
-  #checkov:skip=CKV_AWS_309:Every route but /health has the authorizer; the tests hold that, which a scan of the expression cannot.
-  for_each = local.routes
+  #checkov:skip=CKV_AWS_309:Every route but /health and /openapi.json has the authorizer; the tests hold that, which a scan of the expression cannot.
+  for_each = merge(local.routes, local.heads)
 
   api_id    = aws_apigatewayv2_api.this.id
   route_key = each.key
@@ -117,6 +121,8 @@ resource "aws_apigatewayv2_stage" "this" {
       error             = "$context.error.message"
       authorizer_error  = "$context.authorizer.error"
       integration_error = "$context.integrationErrorMessage"
+      # The invocation, which its function's log has as `request_id`.
+      invocation = "$context.awsEndpointRequestId"
     })
   }
 }

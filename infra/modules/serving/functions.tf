@@ -46,6 +46,8 @@ module "query" {
     ALLUVIUM_SQL__TIME       = var.sql_time
     ALLUVIUM_REPORTS__BUCKET = var.reports.url
     ALLUVIUM_REPORTS__KEPT   = "${var.reports.days}d"
+    # What `GET /openapi.json` tells of.
+    ALLUVIUM_API__ROUTES = jsonencode(keys(local.routes))
   }
 
   statements = [

@@ -15,6 +15,8 @@ locals {
     local.commit_alarms,
     local.hot_alarms,
     local.api_alarms,
+    local.direct_alarms,
+    local.report_alarms,
     local.maintenance_alarms,
     local.function_alarms,
     local.account_alarms,

@@ -27,6 +27,19 @@ locals {
       of         = 3
     }
 
+    "statements-failed" = {
+      section    = "statements-failed"
+      says       = "Athena fails statements of reads or reports for more than five minutes: what only the lake has cannot be read."
+      namespace  = "Alluvium"
+      metric     = "StatementsFailed"
+      dimensions = local.own
+      statistic  = "Sum"
+      above      = 0
+      period     = 300
+      of         = 3
+      bad        = 2
+    }
+
     "reads-incomplete" = {
       section    = "reads-incomplete"
       says       = "Reads of records say `complete: false` for a quarter of an hour now."

@@ -52,6 +52,18 @@ locals {
       bad        = 2
     }
 
+    "commits-untold" = {
+      section    = "commits-untold"
+      says       = "Commits stand that the topic was not told of: subscribers do not know of their data, and will not be told again."
+      when       = var.announces == "on"
+      namespace  = "Alluvium"
+      metric     = "CommitsUntold"
+      dimensions = local.own
+      statistic  = "Sum"
+      above      = 0
+      period     = 300
+    }
+
     "commit-refused" = {
       section    = "commit-refused"
       says       = "The committer refused messages that waiting does not mend: their batches are in no table."

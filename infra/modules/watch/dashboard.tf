@@ -115,12 +115,15 @@ locals {
         metrics = [for key, function in var.functions : ["AWS/Lambda", "Duration", "FunctionName", function.name, { label = key }]]
       },
       {
-        title = "Storage and commits that failed and are tried again"
+        title = "What failed: storage, commits, statements, upkeep"
         stat  = "Sum"
         metrics = [
           ["Alluvium", "StorageFailures", "Stage", var.stage, { label = "calls to storage" }],
           ["Alluvium", "CommitFailures", "Stage", var.stage, { label = "commits" }],
           ["Alluvium", "CommitRefused", "Stage", var.stage, { label = "commit messages refused" }],
+          ["Alluvium", "CommitsUntold", "Stage", var.stage, { label = "commits that nobody was told of" }],
+          ["Alluvium", "StatementsFailed", "Stage", var.stage, { label = "statements, by Athena" }],
+          ["Alluvium", "ReportsFailed", "Stage", var.stage, { label = "reports" }],
           ["Alluvium", "MaintenanceFailures", "Stage", var.stage, { label = "maintenance" }],
         ]
       },
@@ -130,21 +133,33 @@ locals {
       {
         title = "Requests"
         stat  = "Sum"
-        metrics = [
-          ["AWS/ApiGateway", "Count", "ApiId", var.api_id, { label = "all" }],
-          ["AWS/ApiGateway", "4xx", "ApiId", var.api_id, { label = "4xx" }],
-          ["AWS/ApiGateway", "5xx", "ApiId", var.api_id, { label = "5xx" }],
-        ]
+        metrics = concat(
+          [
+            ["AWS/ApiGateway", "Count", "ApiId", var.api_id, { label = "all" }],
+            ["AWS/ApiGateway", "4xx", "ApiId", var.api_id, { label = "4xx" }],
+            ["AWS/ApiGateway", "5xx", "ApiId", var.api_id, { label = "5xx" }],
+          ],
+          [
+            for metric, label in { Count = "direct: all", "4XXError" = "direct: 4xx", "5XXError" = "direct: 5xx" } :
+            ["AWS/ApiGateway", metric, "ApiName", local.direct.name, "Stage", local.direct.stage, { label = label }] if var.direct_api != null
+          ],
+        )
       },
       {
         title = "Latency of the API, ms"
         limit = local.api_alarms["api-latency"].above
-        metrics = [
-          ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = "p50", label = "p50" }],
-          ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = "p99", label = "p99" }],
-          ["Alluvium", "AcknowledgeMilliseconds", "Stage", var.stage, { stat = "p99", label = "acknowledgement, p99" }],
-          ["Alluvium", "ReadMilliseconds", "Stage", var.stage, { stat = "p99", label = "read, p99" }],
-        ]
+        metrics = concat(
+          [
+            ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = "p50", label = "p50" }],
+            ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = "p99", label = "p99" }],
+            ["Alluvium", "AcknowledgeMilliseconds", "Stage", var.stage, { stat = "p99", label = "acknowledgement, p99" }],
+            ["Alluvium", "ReadMilliseconds", "Stage", var.stage, { stat = "p99", label = "read, p99" }],
+          ],
+          [
+            for metric, label in { Latency = "direct: p99", IntegrationLatency = "direct: Kinesis, p99" } :
+            ["AWS/ApiGateway", metric, "ApiName", local.direct.name, "Stage", local.direct.stage, { stat = "p99", label = label }] if var.direct_api != null
+          ],
+        )
       },
       {
         title = "Reads that are incomplete, and the hot index behind"
@@ -161,6 +176,7 @@ locals {
         metrics = [
           ["Alluvium", "AuditProblems", "Stage", var.stage, { stat = "Maximum", label = "problems, at the last audit" }],
           ["Alluvium", "AuditLedgerDifference", "Stage", var.stage, { stat = "Maximum", label = "ledger difference, at the last audit" }],
+          ["Alluvium", "ReportsBehindSeconds", "Stage", var.stage, { stat = "Maximum", label = "reports behind, s" }],
           ["Alluvium", "CompactedBytes", "Stage", var.stage, { stat = "Sum", label = "compacted, bytes", yAxis = "right" }],
           ["Alluvium", "VacuumedBytes", "Stage", var.stage, { stat = "Sum", label = "vacuumed, bytes", yAxis = "right" }],
         ]

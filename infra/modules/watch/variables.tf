@@ -81,6 +81,27 @@ variable "audits" {
   default     = "daily"
 }
 
+variable "reports" {
+  description = "`scheduled`, if there are reports and a schedule looks whether they are due; or `none`."
+  type        = string
+  default     = "none"
+}
+
+variable "announces" {
+  description = "`on`, if a topic is told of each commit; or `off`."
+  type        = string
+  default     = "off"
+}
+
+variable "direct_api" {
+  description = "The REST API of the direct route, by its `name` and `stage`; null: there is none."
+  type = object({
+    name  = string
+    stage = string
+  })
+  default = null
+}
+
 variable "maintenance_dead" {
   description = "The name of the queue of invocations of `maintain` that were given up; null: there is none."
   type        = string

@@ -131,6 +131,9 @@ impl Handler {
         }
         drop(lake);
         let untold = self.announce(&event.records, &commit).await;
+        if self.announcer.is_some() {
+            metrics.count("CommitsUntold", untold as u64);
+        }
         Handled { untold, ..handled(event.records, &paths, commit) }
     }
 

@@ -1,4 +1,4 @@
-//! The function behind `GET /v1/{dataset}`, `GET /data`, `/v1/queries` and `GET /health`: records from DynamoDB and the lake, SQL
+//! The function behind `GET /v1/{dataset}`, `GET /data`, `/v1/queries`, `GET /health` and `GET /openapi.json`: records from DynamoDB and the lake, SQL
 //! through Athena. What they answer is `query`'s; here is only how it starts on Lambda, and who reads.
 
 mod routes;
@@ -38,7 +38,8 @@ async fn main() -> anyhow::Result<()> {
         None => queries,
     };
     let observer = Observer { stage: function::stage().into(), clock: Arc::new(SystemClock) };
-    lambda_http::run(routes::of(records, &datasets, admins, observer)).await.map_err(anyhow::Error::from_boxed)
+    let routes = routes::of(records, &datasets, admins, settings.api.routes, observer);
+    lambda_http::run(routes).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// The reader of records.

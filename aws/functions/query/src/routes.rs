@@ -1,5 +1,6 @@
 //! The routes behind API Gateway: each request reads what its caller may see (AU-1).
 
+mod document;
 mod fitting;
 mod observed;
 
@@ -17,8 +18,9 @@ use serde_json::{Value, json};
 
 pub use observed::Observer;
 
-/// The routes that read these records of these datasets, and those of statements and reports for `data.admin` alone.
-pub fn of(records: Records, datasets: &Datasets, admins: Router, observer: Observer) -> Router {
+/// The routes that read these records of these datasets, and those of statements and reports for `data.admin` alone. `keys` are the routes that the
+/// stage has, this function's and others', of which `GET /openapi.json` tells.
+pub fn of(records: Records, datasets: &Datasets, admins: Router, keys: Vec<String>, observer: Observer) -> Router {
     let about = health_of(datasets);
     // Every request has a caller, see `reads_own`; one that had none and named no owner would read nobody's, whose name is empty.
     let records = records_routes(RecordsApi { records, owner: Some(String::new()) })
@@ -27,6 +29,7 @@ pub fn of(records: Records, datasets: &Datasets, admins: Router, observer: Obser
     let admins = if admins.has_routes() { admins.route_layer(middleware::from_fn(admin_alone)) } else { admins };
     Router::new()
         .route("/health", get(async || Json(about)))
+        .merge(document::routes(keys))
         .merge(records)
         .merge(admins)
         .fallback(nothing_there)

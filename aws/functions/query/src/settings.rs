@@ -20,6 +20,15 @@ pub struct Settings {
     pub reports: Option<Reports>,
     #[serde(default)]
     pub commit: Commit,
+    #[serde(default)]
+    pub api: Api,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Api {
+    /// The routes of API Gateway, such as `GET /v1/{dataset}`: what `GET /openapi.json` tells of.
+    pub routes: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]

@@ -1,13 +1,14 @@
 //! One invocation: every window that is due and not made, report by report, the newest first; or one that somebody asks for.
 
 mod files;
+mod measured;
 mod table;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use alluvium_aws::S3Reports;
 use alluvium_aws::reports::{About, CATCH_UP, KeptReport};
+use alluvium_aws::{Metrics, S3Reports};
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::{PortError, SqlEngine, Statement, StatementId};
 use alluvium_core::report::{ReportResult, WindowId};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use files::{Files, ResultError};
+use measured::Measured;
 
 /// What invocations work on.
 pub struct Handler {
@@ -136,12 +138,17 @@ impl Handler {
     ///
     /// # Errors
     ///
-    /// When one window was asked for and not made. What a schedule asked for is tried again by the next.
-    pub async fn handle(&self, payload: &Value, until: Micros) -> Result<Done, RunError> {
+    /// When one window was asked for and not made. What a schedule asked for is tried again by the next, and is in `metrics`.
+    pub async fn handle(&self, payload: &Value, until: Micros, metrics: &mut Metrics) -> Result<Done, RunError> {
         let asked: Asked = Asked::deserialize(payload).unwrap_or_default();
         match (asked.report, asked.window) {
             (Some(report), Some(window)) => self.make_one(&report, &window).await,
-            (None, None) => Ok(self.make_due(until).await),
+            (None, None) => {
+                let mut measured = Measured::default();
+                let done = self.make_due(until, &mut measured).await;
+                measured.report(metrics);
+                Ok(done)
+            }
             _ => Err(RunError::Asked(
                 "expected `report` and `window`, such as {\"report\": \"events_per_hour\", \"window\": \"20261128T1000Z\"}, or neither"
                     .to_owned(),
@@ -149,46 +156,58 @@ impl Handler {
         }
     }
 
-    async fn make_due(&self, until: Micros) -> Done {
+    async fn make_due(&self, until: Micros, measured: &mut Measured) -> Done {
         let mut done = Done::default();
         for Definition { name, report } in &self.definitions {
             let known = match self.results.know(name, &about(report)).await {
                 Ok(known) => known,
                 Err(error) => {
                     tracing::error!(report = name, %error, "it is not known which results a report has");
+                    measured.failed();
                     continue;
                 }
             };
-            let Ok(report) = report else { continue };
-            for window in self.missing(report, &known) {
-                if self.clock.now_micros() >= until {
-                    return done;
+            let report = match report {
+                Ok(report) => report,
+                Err(problem) => {
+                    tracing::error!(
+                        report = name,
+                        problem,
+                        "a report is broken, and has no results until its file is mended"
+                    );
+                    measured.failed();
+                    continue;
                 }
+            };
+            let mut missing = self.missing(report, &known);
+            let waits = known.again().is_some_and(|again| again > self.clock.now_micros());
+            while let Some(window) = missing.first().copied().filter(|_| !waits && self.clock.now_micros() < until) {
                 let called = format!("{name}/{}", window.id());
-                match self.make(report, window, &known).await {
-                    Ok(()) => done.made.push(called),
-                    Err(error) => {
-                        tracing::error!(report = name, window = %window.id(), %error, "a report failed");
-                        done.failed.push(called);
-                        if let Err(error) = self.results.fail(name, window.id(), &error.to_string()).await {
-                            tracing::error!(report = name, %error, "that a report failed could not be noted");
-                        }
-                        break;
+                if let Err(error) = self.make(report, window, &known).await {
+                    tracing::error!(report = name, window = %window.id(), %error, "a report failed");
+                    measured.failed();
+                    done.failed.push(called);
+                    if let Err(error) = self.results.fail(name, window.id(), &error.to_string()).await {
+                        tracing::error!(report = name, %error, "that a report failed could not be noted");
                     }
+                    break;
                 }
+                measured.made();
+                done.made.push(called);
+                missing.remove(0);
             }
+            let now = self.clock.now_micros();
+            // A report that is new is not late by what was due before it.
+            let due = |window: &Window| report.due(*window).max(known.seen_at);
+            missing.iter().for_each(|window| measured.waits(now.saturating_sub(due(window))));
         }
         done
     }
 
     /// The windows that are due now and have no result, the newest first, and the one that failed last of all.
     fn missing(&self, report: &Report, known: &KeptReport) -> Vec<Window> {
-        let now = self.clock.now_micros();
-        if known.again().is_some_and(|again| again > now) {
-            return Vec::new();
-        }
         let is_made = |window: &Window| known.result(window.id()).is_some_and(|kept| kept.result.to == window.end);
-        let mut missing = report.timing().missing(known.seen_at, now, CATCH_UP, is_made);
+        let mut missing = report.timing().missing(known.seen_at, self.clock.now_micros(), CATCH_UP, is_made);
         let failed = known.failure.as_ref().map(|failure| failure.from);
         missing.sort_by_key(|window| Some(window.start) == failed);
         missing

@@ -6,7 +6,7 @@ mod settings;
 
 use std::sync::Arc;
 
-use alluvium_aws::{AthenaSettings, AthenaSql, Retries, S3Reports, config, function};
+use alluvium_aws::{AthenaSettings, AthenaSql, Metrics, Retries, S3Reports, config, function};
 use alluvium_core::clock::Micros;
 use alluvium_core::{Clock, SystemClock};
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -43,9 +43,12 @@ async fn main() -> anyhow::Result<()> {
         result_bytes: settings.reports.result_bytes,
         clock,
     };
+    let stage = function::stage();
     let invoked = async |event: LambdaEvent<Value>| {
         let deadline = Micros::try_from(event.context.deadline).unwrap_or(Micros::MAX).saturating_mul(1_000);
-        let answer = handler.handle(&event.payload, deadline.saturating_sub(NO_FURTHER)).await;
+        let mut metrics = Metrics::of(&stage, &event.context);
+        let answer = handler.handle(&event.payload, deadline.saturating_sub(NO_FURTHER), &mut metrics).await;
+        metrics.flush(SystemClock.now_micros());
         answer.map_err(lambda_runtime::Error::from)
     };
     lambda_runtime::run(service_fn(&invoked)).await.map_err(anyhow::Error::from_boxed)

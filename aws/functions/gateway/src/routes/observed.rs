@@ -8,9 +8,14 @@ use alluvium_aws::trace::TraceHeader;
 use alluvium_core::Clock;
 use alluvium_ingest::Acceptance;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use lambda_http::Context;
+use lambda_http::request::RequestContext;
+
+/// Under which name an answer says how API Gateway's log calls its request, as a node's answers do.
+const REQUEST_ID: &str = "x-request-id";
 
 /// Knows whose metrics they are, and the time.
 #[derive(Debug, Clone)]
@@ -26,12 +31,24 @@ pub(super) async fn request(State(observer): State<Observer>, mut request: Reque
     if let Some(trace) = header.and_then(|header| header.parent()) {
         request.extensions_mut().insert(trace);
     }
+    let id = request_id(&request);
     let begun = Instant::now();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     let mut metrics = Metrics::of(&*observer.stage, &context);
     report(&mut metrics, &response, begun.elapsed());
     metrics.flush(observer.clock.now_micros());
     response
+}
+
+/// How API Gateway calls a request.
+fn request_id(request: &Request) -> Option<HeaderValue> {
+    match request.extensions().get() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.as_deref()?.parse().ok(),
+        _ => None,
+    }
 }
 
 /// Reports an answer that took so long. Lambda hands a request over whole, so that it is the time to the acknowledgement.

@@ -103,7 +103,9 @@ async fn ask_within(stream: &Arc<Kept>, event: Value, context: Context) -> Value
     let request: LambdaRequest = serde_json::from_value(event).unwrap();
     let observer = Observer { stage: "test".into(), clock: Arc::new(ManualClock::default()) };
     let answer = Adapter::from(of(gateway, observer)).call(LambdaEvent::new(request, context)).await.unwrap();
-    serde_json::to_value(answer).unwrap()
+    let answer = serde_json::to_value(answer).unwrap();
+    assert_eq!(answer["headers"]["x-request-id"], "JKJaXmPLvHcESHA=", "{answer}");
+    answer
 }
 
 fn body(answer: &Value) -> Value {

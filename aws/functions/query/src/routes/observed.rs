@@ -7,9 +7,14 @@ use alluvium_aws::Metrics;
 use alluvium_core::Clock;
 use alluvium_query::api::Completeness;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use lambda_http::Context;
+use lambda_http::request::RequestContext;
+
+/// Under which name an answer says how API Gateway's log calls its request, as a node's answers do.
+const REQUEST_ID: &str = "x-request-id";
 
 /// Knows whose metrics they are, and the time.
 #[derive(Debug, Clone)]
@@ -21,17 +26,29 @@ pub struct Observer {
 /// Answers a request, and writes its metrics.
 pub(super) async fn request(State(observer): State<Observer>, request: Request, next: Next) -> Response {
     let context = request.extensions().get::<Context>().cloned().unwrap_or_default();
+    let id = request_id(&request);
     let begun = Instant::now();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     let mut metrics = Metrics::of(&*observer.stage, &context);
     report(&mut metrics, &response, begun.elapsed());
     metrics.flush(observer.clock.now_micros());
     response
 }
 
+/// How API Gateway calls a request.
+fn request_id(request: &Request) -> Option<HeaderValue> {
+    match request.extensions().get() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.as_deref()?.parse().ok(),
+        _ => None,
+    }
+}
+
 /// Reports an answer that took so long: every one by its status, and reads of records by what they are about.
 fn report(metrics: &mut Metrics, response: &Response, took: Duration) {
-    metrics.request(response.status().as_u16());
+    metrics.request(response.status().as_u16()).count("StatementsFailed", 0);
     if let Some(read) = response.extensions().get::<Completeness>() {
         metrics.millis("ReadMilliseconds", took).count("IncompleteReads", u64::from(!read.complete));
     }

@@ -64,13 +64,18 @@ fn queries() -> Router {
 async fn ask(world: &World, event: Value) -> (u16, String) {
     let request: LambdaRequest = serde_json::from_value(event).unwrap();
     let observer = Observer { stage: "test".into(), clock: Arc::new(ManualClock::default()) };
-    let mut function = Adapter::from(of(world.records(), &world::datasets(), queries(), observer));
+    let mut function = Adapter::from(of(world.records(), &world::datasets(), queries(), routes(), observer));
     let answer = function.call(LambdaEvent::new(request, Context::default())).await.unwrap();
     let answer = serde_json::to_value(answer).unwrap();
+    assert_eq!(answer["headers"]["x-request-id"], "JKJaXmPLvHcESHA=", "{answer}");
     let status = answer["statusCode"].as_u64().unwrap() as u16;
     let is_problem = answer["headers"]["content-type"] == "application/problem+json";
     assert_eq!((status >= 400, &answer["isBase64Encoded"]), (is_problem, &json!(false)), "{answer}");
     (status, answer["body"].as_str().unwrap_or_default().to_owned())
+}
+
+fn routes() -> Vec<String> {
+    ["GET /health", "GET /v1/{dataset}", "HEAD /v1/{dataset}", "GET /openapi.json"].map(str::to_owned).into()
 }
 
 fn slug(answer: &(u16, String)) -> (u16, String) {
@@ -155,6 +160,26 @@ async fn sql_is_for_the_admin_role_alone() {
         let (status, body) = ask(&world, event(method, path, "", says("anna", "data.read data.write"))).await;
         assert!(status == 403 && body.contains("`GET /v1/{dataset}`"), "{body}");
     }
+}
+
+#[tokio::test]
+async fn the_document_is_open_and_of_what_the_stage_has() {
+    let world = World::of(&[]).await;
+    let (status, body) = ask(&world, event("GET", "/openapi.json", "", Value::Null)).await;
+    let document: Value = serde_json::from_str(&body).unwrap();
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!((status, paths), (200, vec!["/health", "/openapi.json", "/v1/{dataset}"]));
+    assert_eq!(document["paths"]["/v1/{dataset}"].as_object().unwrap().len(), 1, "nobody sends events to it here");
+}
+
+#[tokio::test]
+async fn a_head_is_a_get_without_a_body() {
+    let world = World::of(&["anna"]).await;
+    let query = "from=-1h&limit=10";
+    let (status, body) = ask(&world, event("HEAD", "/v1/telemetry", query, says("anna", "data.read"))).await;
+    assert_eq!((status, body.as_str()), (200, ""));
+    let (status, _) = ask(&world, event("HEAD", "/v1/telemetry", query, says("anna", "data.write"))).await;
+    assert_eq!(status, 403);
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ impl World {
     /// What an invocation of the schedule makes; a failure stands with a `!`.
     async fn scheduled(&self) -> Vec<String> {
         let event = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
-        let done = self.handler.handle(&event, Micros::MAX).await.unwrap();
+        let done = self.handler.handle(&event, Micros::MAX, &mut Metrics::new("test")).await.unwrap();
         let failed = done.failed.into_iter().map(|window| format!("!{window}"));
         done.made.into_iter().chain(failed).collect()
     }
@@ -223,7 +223,8 @@ async fn a_result_that_is_too_large_is_none() {
 #[tokio::test]
 async fn no_window_is_begun_when_time_is_up() {
     let world = World::of(&["a", "b"]);
-    let done = world.handler.handle(&json!({}), world.clock.now_micros()).await.unwrap();
+    let mut metrics = Metrics::new("test");
+    let done = world.handler.handle(&json!({}), world.clock.now_micros(), &mut metrics).await.unwrap();
     assert_eq!(done, Done::default());
 }
 
@@ -232,7 +233,8 @@ async fn one_window_is_made_anew_for_who_asks() {
     let world = World::of(&["a"]);
     world.scheduled().await;
     let ask = async |report: &str, window: &str| {
-        world.handler.handle(&json!({"report": report, "window": window}), Micros::MAX).await
+        let asked = json!({"report": report, "window": window});
+        world.handler.handle(&asked, Micros::MAX, &mut Metrics::new("test")).await
     };
     for window in ["19720927T0900Z", "19720927T0500Z"] {
         assert_eq!(ask("a", window).await.unwrap().made, [format!("a/{window}")]);
@@ -247,8 +249,40 @@ async fn one_window_is_made_anew_for_who_asks() {
         let refused = ask(report, window).await.unwrap_err().to_string();
         assert!(refused.starts_with(message), "{refused}");
     }
-    let half = world.handler.handle(&json!({"report": "a"}), Micros::MAX).await.unwrap_err().to_string();
+    let half = world.handler.handle(&json!({"report": "a"}), Micros::MAX, &mut Metrics::new("test")).await;
+    let half = half.unwrap_err().to_string();
     assert!(half.starts_with("expected `report` and `window`"), "{half}");
+}
+
+/// What an invocation of the schedule that ends at a time says of itself: made, failed, and seconds behind.
+async fn said(world: &World, until: Micros) -> [Value; 3] {
+    let mut metrics = Metrics::new("test");
+    world.handler.handle(&json!({}), until, &mut metrics).await.unwrap();
+    let line: Value = serde_json::from_str(&metrics.lines(0)[0]).unwrap();
+    ["ReportsMade", "ReportsFailed", "ReportsBehindSeconds"].map(|name| line[name].clone())
+}
+
+#[tokio::test]
+async fn what_was_made_what_failed_and_what_waits_is_told() {
+    let world = World::of(&["a", "b"]);
+    assert_eq!(said(&world, 0).await, [json!(0), json!(0), json!(0.0)], "new ones are not late by what was due before");
+    world.clock.advance(10 * MINUTE);
+    assert_eq!(said(&world, 0).await, [json!(0), json!(0), json!(600.0)]);
+    *world.engine.failing.lock().unwrap() = Some("'a'".to_owned());
+    assert_eq!(said(&world, Micros::MAX).await, [json!(1), json!(1), json!(600.0)]);
+    assert_eq!(said(&world, Micros::MAX).await, [json!(0), json!(0), json!(600.0)], "it waits to be tried again");
+    *world.engine.failing.lock().unwrap() = None;
+    // Half past twelve: two windows more have ended, the newest half an hour ago.
+    world.clock.advance(110 * MINUTE);
+    assert_eq!(said(&world, Micros::MAX).await, [json!(5), json!(0), json!(0.0)]);
+}
+
+#[tokio::test]
+async fn a_report_that_is_broken_is_told_with_each_invocation() {
+    let mut world = World::of(&["a"]);
+    world.handler.definitions.push(Definition { name: "b".to_owned(), report: Err("no title".to_owned()) });
+    assert_eq!(said(&world, Micros::MAX).await, [json!(1), json!(1), json!(0.0)]);
+    assert_eq!(said(&world, Micros::MAX).await, [json!(0), json!(1), json!(0.0)]);
 }
 
 #[test]

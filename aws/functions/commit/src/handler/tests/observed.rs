@@ -44,6 +44,21 @@ async fn a_lake_that_cannot_be_opened_is_a_failure() {
 }
 
 #[tokio::test]
+async fn a_commit_that_could_not_be_told_of_is_counted_and_none_where_nobody_is_told() {
+    let world = World::new();
+    let (one, two, three) = (world.message(1).await, world.message(2).await, world.message(3).await);
+    let untold = async |handler: Handler, message: &str| {
+        let mut metrics = Metrics::new("test");
+        handler.handle(event(&[message]), &mut metrics).await;
+        whole(&metrics).get("CommitsUntold").cloned()
+    };
+    assert_eq!(untold(world.handler(), &one).await, Some(json!(0)));
+    world.told.away.store(true, Ordering::SeqCst);
+    assert_eq!(untold(world.handler(), &two).await, Some(json!(1)));
+    assert_eq!(untold(Handler { announcer: None, ..world.handler() }, &three).await, None);
+}
+
+#[tokio::test]
 async fn a_request_is_followed_into_the_tables() {
     let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
     listener.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
