@@ -39,7 +39,7 @@ const TEXTS: [&str; 20] = [
     "pg_tablespace_location",
     "shobj_description",
 ];
-const NUMBERS: [&str; 8] = [
+const NUMBERS: [&str; 9] = [
     "array_upper",
     "generate_subscripts",
     "pg_database_size",
@@ -47,15 +47,22 @@ const NUMBERS: [&str; 8] = [
     "pg_relation_size",
     "pg_stat_get_numscans",
     "pg_table_size",
+    "pg_tablespace_size",
     "pg_total_relation_size",
 ];
 /// What is there can be named without its schema.
-const TRUE: [&str; 6] = [
+const TRUE: [&str; 12] = [
     "pg_collation_is_visible",
+    "pg_conversion_is_visible",
     "pg_function_is_visible",
     "pg_opclass_is_visible",
     "pg_operator_is_visible",
+    "pg_statistics_obj_is_visible",
     "pg_table_is_visible",
+    "pg_ts_config_is_visible",
+    "pg_ts_dict_is_visible",
+    "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible",
     "pg_type_is_visible",
 ];
 const FALSE: [&str; 3] = ["pg_is_in_recovery", "pg_is_other_temp_schema", "pg_relation_is_publishable"];
@@ -85,6 +92,7 @@ pub(super) fn fixed() -> &'static [Arc<ScalarUDF>] {
             constant("pg_has_role", ScalarValue::Boolean(Some(true))),
             constant("current_schema", SCHEMA.into()),
             constant("pg_encoding_to_char", "UTF8".into()),
+            constant("getdatabaseencoding", "UTF8".into()),
             constant("pg_char_to_encoding", ScalarValue::Int64(Some(6))),
             constant("pg_my_temp_schema", ScalarValue::Int64(Some(0))),
             function("current_schemas", list_of_texts(), |arguments| match arguments {

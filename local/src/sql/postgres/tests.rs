@@ -160,6 +160,54 @@ async fn what_only_postgres_can_say_is_understood() {
         ("select quote_ident('a'), quote_ident('A b')", "a|\"A b\""),
         ("select datname, pg_encoding_to_char(encoding) from pg_database", "a db|UTF8"),
         ("with pg_class as (select 1 as n) select n from pg_class", "1"),
+        ("with pg_index as (select 1 as n) select (select n from pg_index)", "1"),
+        (
+            "select (select relname from pg_class c where c.oid = a.attrelid) from pg_attribute a \
+            where attname = 'value' and attrelid = 'telemetry'::regclass",
+            "telemetry",
+        ),
+        ("select count(*) from pg_namespace where oid = any (select relnamespace from pg_class)", "1"),
+        (
+            "select array_to_string(array(select nspname from pg_namespace where oid = d.datdba + 1), ',') from pg_database d",
+            "pg_catalog",
+        ),
+        ("select nspname from pg_namespace where nspname like 'pg/_c%' escape '/'", "pg_catalog"),
+        (
+            "select 'a/b' like 'a//b' escape '/', 'a_b' like 'a#_b' escape '#', 'axb' like 'a#_b' escape '#', 'a\\b' like 'a\\b' escape '!'",
+            "true|true|false|true",
+        ),
+        (
+            "select t.typname from pg_type t left join (select ns.oid as o, r.r from pg_namespace as ns join (select s.r, \
+            (current_schemas(false))[s.r] as nspname from generate_series(1, array_upper(current_schemas(false), 1)) as s(r)) as r \
+            using (nspname)) as sp on sp.o = typnamespace where typname = 'text' order by sp.r, t.oid desc",
+            "text",
+        ),
+        (
+            "select count(*) from (select t.oid from pg_type t where t.oid = 25 and (t.typrelid = 0 or (select c.relkind = 'c' from pg_class c \
+            where c.oid = t.typrelid)) and not exists (select 1 from pg_type el where el.oid = t.typelem and el.typarray = t.oid)) x",
+            "1",
+        ),
+        (
+            "select array_to_string(array(select polname from pg_policy pol where polrelid = c.oid), ',') from pg_class c limit 1",
+            "",
+        ),
+        (
+            "select count(*) from (select pol.polname, array(select 1), unnest(pol.polroles) as r from pg_policy pol order by pol.oid) x \
+            where x.r = 1",
+            "0",
+        ),
+        (
+            "select d.datname, d.* from pg_database d where d.datname is null union all select 'x' || count(*), \
+            null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null \
+            from pg_tablespace t",
+            "x1|||||||||||||||||",
+        ),
+        (
+            "select table_name from information_schema.tables where quote_ident(table_schema) in (select trim(s[i]) from \
+            generate_series(1, array_upper(string_to_array(current_setting('search_path'), ','), 1)) as t(i)) \
+            and table_name = 'data'",
+            "data",
+        ),
     ] {
         assert_eq!(rows(&engine, sql, Some("ann")).await, [expected], "{sql}");
     }
