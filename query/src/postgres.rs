@@ -195,7 +195,8 @@ impl Postgres {
             Ok(Some((who, shown, cancellable, place)))
         });
         let (who, shown, cancellable, _place) = match come_in {
-            Ok(None) => return Ok(()),
+            // Said in TLS too: a client that cancels waits for the end, and takes one without a word for an attack.
+            Ok(None) => return client.close().await,
             Ok(Some(come_in)) => come_in,
             Err(refusal) => return turn_away(client, refusal).await,
         };

@@ -428,13 +428,14 @@ def test_a_node_with_connections_stops(tmp_path):
 
 def test_a_node_stops_though_a_client_does_not_read_its_rows(tmp_path):
     node = Node(tmp_path / "node", "--postgres", "127.0.0.1:0")
-    with connect(node) as stalled:
-        # 40 MB, more than goes into what lies between the two.
-        stalled.pgconn.send_query(b"select value, repeat('x', 100) from generate_series(1, 400000)")
-        time.sleep(5)
-        began = time.monotonic()
-        node.stop()
-        assert time.monotonic() - began < 10
+    stalled = connect(node)
+    # 40 MB, more than goes into what lies between the two.
+    stalled.pgconn.send_query(b"select value, repeat('x', 100) from generate_series(1, 400000)")
+    time.sleep(5)
+    began = time.monotonic()
+    node.stop()
+    assert time.monotonic() - began < 10
+    stalled.close()
 
 
 def test_it_listens_on_this_machine_alone(tmp_path):

@@ -263,7 +263,11 @@ impl Session {
                     return self.complete(tag.to_owned()).await;
                 }
                 Done::Cursor { cursor, rows } => {
-                    check_columns(prepared.columns.as_deref(), &self.cursor(&cursor)?.columns)?;
+                    // The names are told too, and a cursor of this name may be another since.
+                    let found = &self.cursor(&cursor)?.columns;
+                    if prepared.columns.as_ref() != Some(found) {
+                        return Err(other_columns());
+                    }
                     return self.fetch(&cursor, rows, &formats).await;
                 }
                 Done::Rows(answer, tag) => {
@@ -306,12 +310,17 @@ impl Session {
     }
 }
 
-/// Refuses an answer whose columns are others than those that the client was told: a table or a cursor of that name may be another since.
+/// Refuses an answer whose columns are of other types than the client was told. Their names may hold what was bound.
 fn check_columns(told: Option<&[Column]>, found: &[Column]) -> Result<(), Refusal> {
-    if told.is_some_and(|told| told == found) {
+    let kinds = |columns: &[Column]| columns.iter().map(|column| column.kind).collect::<Vec<Kind>>();
+    if told.is_some_and(|told| kinds(told) == kinds(found)) {
         return Ok(());
     }
-    Err(Refusal::statement("0A000", "the statement's columns have changed since it was prepared; prepare it again"))
+    Err(other_columns())
+}
+
+fn other_columns() -> Refusal {
+    Refusal::statement("0A000", "the statement's columns have changed since it was prepared; prepare it again")
 }
 
 fn fact_column((name, fact): &(String, Fact)) -> Column {

@@ -29,8 +29,11 @@ pub(super) fn of_nothing(select: &mut Select) {
 /// Whether a select numbers the schemas in which names are looked up.
 pub(super) fn takes_schemas_apart(select: &Select) -> bool {
     let [from] = select.from.as_slice() else { return false };
-    let from = from.to_string().to_ascii_lowercase();
-    from.contains("generate_series(") && from.contains("current_schemas(") && !select.projection.iter().any(is_star)
+    let text = from.to_string().to_ascii_lowercase();
+    from.joins.is_empty()
+        && text.trim_start_matches("pg_catalog.").starts_with("generate_series(")
+        && text.contains("current_schemas(")
+        && !select.projection.iter().any(is_star)
 }
 
 /// Makes such a select one of the lake's schema, which is the first and only one.

@@ -4,14 +4,16 @@
 //! only in part. Where it is plain that there are no rows, none of that need be planned.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    GroupByExpr, Join, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins,
+    Expr, Function, GroupByExpr, Join, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
+    TableWithJoins, Visit as _, Visitor,
 };
 
 use super::super::relations::{INFORMATION_SCHEMA, PG_CATALOG, Relation};
 use super::super::{informed, rows};
-use super::ident;
+use super::{ident, is};
 
 /// Aggregates: a select of one has a row even where there is none to aggregate.
 const AGGREGATES: [&str; 10] =
@@ -102,12 +104,35 @@ pub(super) fn groups(select: &Select) -> bool {
 
 /// Whether a select without groups aggregates.
 pub(super) fn aggregates(select: &Select) -> bool {
-    let aggregates = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } => {
-            let text = expression.to_string().to_ascii_lowercase();
-            AGGREGATES.iter().any(|name| text.contains(&format!("{name}(")))
-        }
-        _ => false,
-    };
+    let aggregates = |item: &SelectItem| item.visit(&mut Aggregates::default()).is_break();
     !groups(select) && select.projection.iter().any(aggregates)
+}
+
+/// Looks for an aggregate, and not into subqueries.
+#[derive(Default)]
+struct Aggregates {
+    /// In how many subqueries this is.
+    queries: usize,
+}
+
+impl Visitor for Aggregates {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+        let Expr::Function(Function { name, over: None, .. }) = expression else { return ControlFlow::Continue(()) };
+        match AGGREGATES.iter().any(|known| is(name, known)) && self.queries == 0 {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
 }
