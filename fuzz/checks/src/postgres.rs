@@ -23,7 +23,7 @@ use crate::pick::Pick;
 const HEARD_BYTES: usize = 1 << 20;
 
 /// How often a client is asked for more after it has said everything, before it goes: enough for all to be answered.
-const SILENCES: usize = 200;
+const SILENCES: usize = 5_000;
 
 /// Any bytes of a client. The first byte says how they are used.
 pub fn postgres(bytes: &[u8]) {

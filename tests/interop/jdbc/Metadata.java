@@ -31,7 +31,7 @@ class Metadata {
             print("procedure", meta.getProcedures(null, null, "%"), "PROCEDURE_NAME");
             print("privilege", meta.getTablePrivileges(null, "lake", "telemetry"), "PRIVILEGE");
             print("type", meta.getTypeInfo(), "TYPE_NAME");
-            System.out.println("keywords " + meta.getSQLKeywords().isEmpty());
+            System.out.println("keywords " + meta.getSQLKeywords());
             System.out.println("name length " + meta.getMaxColumnNameLength() + " index " + meta.getMaxColumnsInIndex());
             try (PreparedStatement asked = connection.prepareStatement("select source, value, event_time from telemetry where value > ? order by value")) {
                 asked.setDouble(1, 21.0);

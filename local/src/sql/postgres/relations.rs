@@ -104,6 +104,13 @@ impl Relation {
         RELATIONS.get(schema)?.get(name)
     }
 
+    /// Whether there is a column of lists of this name.
+    pub(super) fn has_list(name: &str) -> bool {
+        let lists = |kind| matches!(kind, Kind::Int2List | Kind::OidList | Kind::TextList);
+        let mut columns = RELATIONS.values().flat_map(BTreeMap::values).flat_map(|relation| &relation.columns);
+        columns.any(|(column, kind)| *column == name && lists(*kind))
+    }
+
     /// The names of all relations of a schema.
     #[cfg(test)]
     pub(super) fn names(schema: &str) -> Vec<&'static str> {

@@ -11,12 +11,16 @@ use crate::sql::catalog::SCHEMA;
 /// The number of UTF-8: `pg_enc` in `src/include/mb/pg_wchar.h` of PostgreSQL.
 const UTF8: i64 = 6;
 
+/// Words that no name can be without quotes, and that are not in the standard: programs know those of the standard.
+const KEYWORDS: [&str; 5] = ["ilike", "limit", "offset", "qualify", "sort"];
+
 /// The relations that have rows.
-pub(super) const FILLED: [&str; 11] = [
+pub(super) const FILLED: [&str; 12] = [
     "pg_am",
     "pg_attribute",
     "pg_class",
     "pg_database",
+    "pg_get_keywords",
     "pg_namespace",
     "pg_roles",
     "pg_settings",
@@ -40,6 +44,11 @@ pub(super) fn of(name: &str, session: &PostgresSession, objects: &Objects, table
         "pg_attribute" => tables.iter().flat_map(attributes).collect(),
         "pg_class" => tables.iter().map(class).collect(),
         "pg_database" => vec![database(session)],
+        "pg_get_keywords" => {
+            let keyword =
+                |word: &str| row([("word", word.into()), ("catcode", "R".into()), ("catdesc", "reserved".into())]);
+            KEYWORDS.map(keyword).to_vec()
+        }
         "pg_namespace" => {
             let namespace = |(oid, name): (i64, &str)| {
                 row([("oid", oid.into()), ("nspname", name.into()), ("nspowner", OWNER.0.into())])

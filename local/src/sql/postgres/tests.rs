@@ -149,7 +149,12 @@ async fn what_only_postgres_can_say_is_understood() {
         ("select (select count(*) from pg_index)", "0"),
         ("select array(select 1 from pg_auth_members m where m.member = r.oid) from pg_roles r limit 1", ""),
         ("select count(*) from (select (information_schema._pg_expandarray(i.indkey)).n as k from pg_index i) x", "0"),
-        ("select count(*) from pg_catalog.pg_get_keywords()", "0"),
+        ("select count(*) from pg_catalog.pg_get_keywords() where word = 'limit'", "1"),
+        (
+            "select array_to_string(c.reloptions || array(select 'toast.' || x from pg_catalog.unnest(tc.reloptions) x), ', ') \
+            from pg_class c left join pg_class tc on c.reltoastrelid = tc.oid limit 1",
+            "",
+        ),
         (
             "select current_database(), current_user, current_schema(), version(), pg_backend_pid()",
             "a db|ann|lake|PostgreSQL 16.0|7",

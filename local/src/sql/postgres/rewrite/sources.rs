@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, GroupByExpr, Join, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
-    TableWithJoins, Visit as _, Visitor,
+    Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, Join, JoinOperator, ObjectName, Query, Select,
+    SelectItem, SetExpr, TableFactor, TableWithJoins, Visit as _, Visitor,
 };
 
 use super::super::relations::{INFORMATION_SCHEMA, PG_CATALOG, Relation};
@@ -58,6 +58,7 @@ impl Sources {
     fn is_nothing(&self, factor: &TableFactor) -> bool {
         match factor {
             TableFactor::Table { name, args: None, .. } => self.relation(name) == Some(Rows::Never),
+            TableFactor::Table { name, args: Some(arguments), .. } => is_list_of_catalogue(name, &arguments.args),
             TableFactor::Derived { subquery, .. } => self.is_empty(subquery),
             TableFactor::NestedJoin { table_with_joins, .. } => self.from_nothing(table_with_joins),
             _ => false,
@@ -89,6 +90,15 @@ impl Sources {
         };
         Some(if filled { Rows::Some } else { Rows::Never })
     }
+}
+
+/// `pg_catalog.unnest(c.reloptions)`: the items of a list of the catalogue, and its lists are null.
+fn is_list_of_catalogue(name: &ObjectName, arguments: &[FunctionArg]) -> bool {
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(column)))] = arguments else {
+        return false;
+    };
+    let is_list = column.last().is_some_and(|column| Relation::has_list(&column.value));
+    name.to_string().eq_ignore_ascii_case("pg_catalog.unnest") && is_list
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
