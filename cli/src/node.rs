@@ -85,6 +85,8 @@ impl Node {
         let folder = DataFolder::open(&settings.data, Missing::Create)?;
         let listener = listen_on(settings.listen, "--listen").await?;
         let listen = listener.local_addr()?;
+        #[cfg(feature = "postgres")]
+        let encryption = postgres::encryption(&settings.postgres)?;
         let postgres_listener = match settings.postgres.listen {
             Some(address) => Some(listen_on(address, "--postgres").await?),
             None => None,
@@ -121,7 +123,8 @@ impl Node {
         #[cfg(feature = "postgres")]
         let postgres_server = postgres_listener.map(|listener| {
             let stop = stop_serving.clone();
-            tokio::spawn(postgres::server(guard.clone(), &statements, &settings.postgres).serve(listener, stop))
+            let server = postgres::server(guard.clone(), &statements, &settings.postgres, encryption);
+            tokio::spawn(server.serve(listener, stop))
         });
         #[cfg(not(feature = "postgres"))]
         let postgres_server = postgres_listener.map(|_refused_by_the_settings| tokio::spawn(async {}));

@@ -176,6 +176,10 @@ pub struct Sql {
 pub struct Postgres {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
     pub connections: usize,
     #[serde(with = "alluvium_core::duration::text")]
     pub idle: Duration,
@@ -323,7 +327,7 @@ impl Default for Sql {
 
 impl Default for Postgres {
     fn default() -> Self {
-        Self { listen: None, connections: 50, idle: Duration::from_secs(3600) }
+        Self { listen: None, certificate: None, key: None, connections: 50, idle: Duration::from_secs(3600) }
     }
 }
 
@@ -474,12 +478,12 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
          127.0.0.1:7171",
         settings.listen
     );
-    check_postgres(&settings.postgres)?;
+    check_postgres(&settings.postgres, &settings.auth)?;
     anyhow::ensure!(!settings.owner.is_empty(), "owner is empty; name whose data it is, such as `anonymous`");
     Ok(())
 }
 
-fn check_postgres(postgres: &Postgres) -> anyhow::Result<()> {
+fn check_postgres(postgres: &Postgres, auth: &Auth) -> anyhow::Result<()> {
     let Some(listen) = postgres.listen else { return Ok(()) };
     anyhow::ensure!(
         cfg!(feature = "postgres"),
@@ -487,9 +491,19 @@ fn check_postgres(postgres: &Postgres) -> anyhow::Result<()> {
          `cargo build --features postgres`"
     );
     anyhow::ensure!(
-        listen.ip().is_loopback(),
-        "postgres.listen (--postgres) is {listen}: the password of that protocol is a token, and would not be encrypted; listen on \
-         this machine alone, such as 127.0.0.1:5432, and put a tunnel (ssh -L) or a proxy with TLS in front"
+        postgres.certificate.is_some() == postgres.key.is_some(),
+        "of postgres.certificate and postgres.key one is set; to encrypt, set both: the files of a certificate and of its private key"
+    );
+    anyhow::ensure!(
+        listen.ip().is_loopback() || postgres.certificate.is_some(),
+        "postgres.listen (--postgres) is {listen}: the password of that protocol is a token, and would not be encrypted; set \
+         postgres.certificate and postgres.key, or listen on this machine alone, such as 127.0.0.1:5432, and put a tunnel (ssh -L) or a \
+         proxy with TLS in front"
+    );
+    anyhow::ensure!(
+        auth.required || listen.ip().is_loopback(),
+        "auth.required is false (--no-auth) and postgres.listen (--postgres) is {listen}: without tokens a node listens on this machine \
+         alone, such as 127.0.0.1:5432"
     );
     Ok(())
 }

@@ -36,7 +36,7 @@ pub struct Args {
     /// Ask nobody for a token: whoever reaches the port reads and writes everything. Loopback only.
     #[arg(long)]
     no_auth: bool,
-    /// Where to listen for clients of Postgres, such as psql: SQL over the lake, a token is the password. Loopback only.
+    /// Where to listen for clients of Postgres, such as psql: SQL over the lake, a token is the password. On loopback only, unless postgres.certificate is set.
     #[arg(long, value_name = "ADDR")]
     postgres: Option<SocketAddr>,
 }

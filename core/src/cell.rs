@@ -4,6 +4,7 @@
 //! objects without their null members, and lists lists.
 
 mod plain;
+mod written;
 
 use arrow::array::{Array, ArrayRef, AsArray as _, StructArray};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -14,6 +15,7 @@ use jiff::civil::Date;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 pub use plain::plain;
+pub use written::written;
 
 /// The value of a column in a row, which must be one that there is. The column's type is one that tables of ours have; [`plain`] makes any
 /// other such a one.

@@ -41,6 +41,7 @@ pub mod object_index;
 pub mod openapi;
 pub mod origin;
 pub mod ports;
+pub mod postgres;
 pub mod problem;
 pub mod record;
 pub mod report;

@@ -1,5 +1,8 @@
 //! The ports: what the stages need from the outside, each implemented by every adapter and held to one contract suite.
 
+mod dialect;
+mod fault;
+
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -12,6 +15,9 @@ use crate::hot::{BUCKETS, HotChunk, HotQuery, Newest, PutPosition, PutQuery, Put
 use crate::identity::{SequenceNumber, ShardId, content_hash};
 use crate::object_index::IndexEntry;
 use crate::record::{PutBatch, StreamRecord};
+
+pub use dialect::{Dialect, PostgresSession};
+pub use fault::StatementFault;
 
 /// What a caller can do about a failed port call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -337,6 +343,8 @@ pub struct Statement {
     pub reader: Option<String>,
     /// Who starts it, where that is known: an engine that keeps results apart by owner puts its own there.
     pub owner: Option<String>,
+    /// In whose words it is.
+    pub dialect: Dialect,
 }
 
 impl Statement {
@@ -460,13 +468,12 @@ pub struct StatementShape {
 /// Tells what statements would answer, for clients that want to know beforehand.
 #[async_trait]
 pub trait SqlPlanner: Send + Sync {
-    /// The shape of a statement for this reader, as [`Statement`] has them, whose parameters have no values yet. It says nothing of any
-    /// row.
+    /// The shape of a statement for its reader; its parameters have no values yet. It says nothing of any row.
     ///
     /// # Errors
     ///
     /// When the statement is refused; a wrong one may pass, and fail when it is started.
-    async fn shape(&self, sql: &str, reader: Option<&str>) -> Result<StatementShape, PortError>;
+    async fn shape(&self, statement: &Statement) -> Result<StatementShape, PortError>;
 }
 
 /// A deployed function that answers a payload with one of its own.

@@ -273,6 +273,15 @@ pub fn secret_of(root: &Path) -> Result<Option<String>, FolderError> {
     private::read(&root.join(SECRET))
 }
 
+/// What a file outside of a folder holds that nobody else may read, such as a private key; `None`: it is not there.
+///
+/// # Errors
+///
+/// As [`secret_of`].
+pub fn private_file(path: &Path) -> Result<Option<String>, FolderError> {
+    private::read(path)
+}
+
 /// The token that the node on a folder has left; `None`: there is none.
 ///
 /// # Errors

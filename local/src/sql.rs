@@ -15,10 +15,12 @@ mod delta_stats;
 mod error;
 mod file_reader;
 mod first_arrival;
+mod functions;
 mod jobs;
 mod keys;
 mod own_rows;
 mod placeholders;
+mod postgres;
 mod scan;
 mod scanned;
 mod shape;
@@ -35,7 +37,9 @@ use std::time::Duration;
 
 use alluvium_core::Datasets;
 use alluvium_core::clock::Micros;
-use alluvium_core::ports::{Advice, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementStatus};
+use alluvium_core::ports::{
+    Advice, Dialect, PortError, ResultPage, SqlEngine, Statement, StatementFault, StatementId, StatementStatus,
+};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
@@ -54,6 +58,7 @@ pub use jobs::{JobSettings, QueryJobs};
 pub use tables::Snapshots;
 
 use self::catalog::{LakeCatalog, LakeTables};
+use self::postgres::Postgres;
 use self::scanned::Scanned;
 use self::statement::{Plan, Started};
 use self::threads::Threads;
@@ -255,34 +260,48 @@ impl DataFusionSql {
 impl Planner {
     /// Reads a statement and checks what can be checked without any I/O. What it reads will be counted in `scanned`.
     pub(in crate::sql) fn prepare(&self, asked: &Statement, scanned: &Arc<Scanned>) -> Result<Plan, PortError> {
-        let Read { state, statement, places } = self.read(&asked.sql, asked.reader.as_deref(), scanned)?;
+        let Read { state, statement, places } = self.read(asked, scanned)?;
         placeholders::check(places, asked.parameters.len())?;
         Ok(Plan { state, statement, parameters: asked.parameters.clone() })
     }
 
     /// Reads a statement, whatever its parameters will be.
-    fn read(&self, sql: &str, reader: Option<&str>, scanned: &Arc<Scanned>) -> Result<Read, PortError> {
+    fn read(&self, asked: &Statement, scanned: &Arc<Scanned>) -> Result<Read, PortError> {
+        let reader = asked.reader.as_deref();
         let catalog = Arc::new(LakeCatalog::new(self.tables.clone(), reader.map(str::to_owned)));
         let base = if reader.is_some() { &self.of_readers } else { &self.base };
+        let refused = |error: DataFusionError| error::refused(&error);
         let mut state = SessionStateBuilder::new_from_existing(base.clone())
             .with_config(base.config().clone().with_extension(scanned.clone()))
             .with_catalog_list(catalog.clone().into_list())
             .build();
+        let postgres = match &asked.dialect {
+            Dialect::Engine => None,
+            Dialect::Postgres(session) => Some(Postgres::new(catalog.clone(), session.clone())),
+        };
+        if let Some(postgres) = &postgres {
+            state = postgres.session(&state).map_err(refused)?;
+        }
         // What `now()` is for all of it.
         state.mark_start_execution();
-        let refused = |error: DataFusionError| error::refused(&error);
         let dialect = state.config().options().sql_parser.dialect;
-        let mut statement = state.sql_to_statement(sql, &dialect).map_err(refused)?;
+        let mut statement = state.sql_to_statement(&asked.sql, &dialect).map_err(refused)?;
         size::check_operators(&statement)?;
         if reader.is_some() && matches!(statement, parser::Statement::Explain(_)) {
             let message = "EXPLAIN tells of files that hold everybody's rows, so it needs the role `data.admin`";
-            return Err(PortError::new(Advice::Stop, message));
+            return Err(PortError::faulty(StatementFault::NotPermitted, message));
         }
         let places = placeholders::number(&mut statement);
+        if let Some(postgres) = &postgres {
+            postgres.rewrite(&mut statement);
+        }
         for table in state.resolve_table_references(&statement).map_err(refused)? {
             // Functions stand among the tables; DataFusion's own read no files.
             if !state.table_functions().contains_key(table.table()) {
-                catalog.check_known(&table)?;
+                match &postgres {
+                    Some(postgres) => postgres.check_known(&table)?,
+                    None => catalog.check_known(&table)?,
+                }
             }
         }
         Ok(Read { state, statement, places })

@@ -11,7 +11,8 @@
 //! - a message has at most 256 KiB, and what a client may have the connection remember is counted ([`session`]);
 //! - a statement stops when its client cancels it or goes away.
 //!
-//! There is no catalog of Postgres (`pg_catalog`), nothing is written, and nothing is encrypted.
+//! Nothing is written. What programs ask Postgres about itself goes to the engine, which is told for whom it answers
+//! ([`Dialect`](alluvium_core::ports::Dialect)). With an [`Encryption`] every connection is encrypted, without one none is.
 
 mod answer;
 mod asked;
@@ -21,7 +22,6 @@ mod columns;
 mod extended;
 mod gate;
 mod messages;
-mod nested;
 mod numeric;
 mod parameters;
 mod places;
@@ -30,6 +30,7 @@ mod session;
 mod shown;
 mod startup;
 mod text;
+mod tls;
 mod values;
 
 use std::sync::Arc;
@@ -45,18 +46,23 @@ use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
 
 pub use gate::Gate;
+pub use tls::{Encryption, EncryptionError, Io};
 
 use cancel::Cancels;
 use messages::{Messages, Phase};
 use places::Places;
 use refusal::Refusal;
 use startup::{GREETING, Greeting, greet};
+use tls::{Said, Wire};
 
 /// The most connections at a time that have not said yet who they are; further ones are closed.
 const GREETINGS: usize = 64;
 
 /// How long to wait when the system gives no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client has to take what it is told at the end: one that reads nothing is not waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What connections may use.
 #[derive(Debug, Clone)]
@@ -79,6 +85,7 @@ pub struct Postgres {
     engine: Arc<dyn SqlEngine>,
     planner: Arc<dyn SqlPlanner>,
     settings: PostgresSettings,
+    encryption: Option<Encryption>,
     cancels: Arc<Cancels>,
     places: Arc<Places>,
 }
@@ -98,7 +105,13 @@ impl Postgres {
         settings: PostgresSettings,
     ) -> Self {
         let places = Arc::new(Places::new(settings.connections));
-        Self { gate, engine, planner, settings, cancels: Arc::default(), places }
+        Self { gate, engine, planner, settings, encryption: None, cancels: Arc::default(), places }
+    }
+
+    /// The same, with every connection encrypted: whoever asks for none is refused before they say their token.
+    #[must_use]
+    pub fn with_encryption(self, encryption: Option<Encryption>) -> Self {
+        Self { encryption, ..self }
     }
 
     /// Serves connections until `stop`, then ends those that there are.
@@ -139,11 +152,37 @@ impl Postgres {
         greeting: impl Drop,
         stop: CancellationToken,
     ) -> std::io::Result<()> {
-        client.set_nodelay(true)?;
-        let mut client = Framed::new(client, Messages { phase: Phase::Greeting });
+        let opened = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            opened = tokio::time::timeout(GREETING, tls::open(client, self.encryption.as_ref())) => opened,
+        };
+        // One that says nothing does not speak this protocol, or does not know how to begin.
+        let Ok(opened) = opened else { return Ok(()) };
+        let (wire, said) = opened?;
+        self.converse(wire, said, greeting, stop).await
+    }
+
+    /// Serves one client over bytes from anywhere, as [`serve`](Self::serve) does those of a listener: for tests.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks off.
+    pub async fn serve_one(self: Arc<Self>, client: impl Io + 'static, stop: CancellationToken) -> std::io::Result<()> {
+        let nobody_waits = Arc::new(Semaphore::new(1)).try_acquire_owned();
+        self.converse(Box::new(client), Said::Openly, nobody_waits.expect("it is the only one"), stop).await
+    }
+
+    async fn converse(
+        self: Arc<Self>,
+        wire: Wire,
+        said: Said,
+        greeting: impl Drop,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
+        let mut client = Framed::new(wire, Messages { phase: Phase::Greeting });
         let greeted = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            greeted = tokio::time::timeout(GREETING, greet(&self, &mut client)) => greeted,
+            greeted = tokio::time::timeout(GREETING, greet(&self, &mut client, said)) => greeted,
         };
         drop(greeting);
         let late = || Err(Refusal::connection("08006", format!("nothing was said for {GREETING:?}; greet anew")));
@@ -155,12 +194,18 @@ impl Postgres {
                 cancellable.ok_or_else(|| Refusal::connection("58000", "the system gives no random bytes"))?;
             Ok(Some((who, shown, cancellable, place)))
         });
-        match come_in {
-            Ok(None) => Ok(()),
-            Ok(Some((who, shown, cancellable, _place))) => {
-                session::Session::new(self.clone(), client, who, shown, cancellable, stop).await?.run().await
-            }
-            Err(refusal) => turn_away(client, refusal).await,
+        let (who, shown, cancellable, _place) = match come_in {
+            // Said in TLS too: a client that cancels waits for the end, and takes one without a word for an attack.
+            Ok(None) => return client.close().await,
+            Ok(Some(come_in)) => come_in,
+            Err(refusal) => return turn_away(client, refusal).await,
+        };
+        let session = async {
+            session::Session::new(self.clone(), client, who, shown, cancellable, stop.clone()).await?.run().await
+        };
+        tokio::select! {
+            ended = session => ended,
+            () = async { stop.cancelled().await; tokio::time::sleep(FAREWELL).await } => Ok(()),
         }
     }
 }

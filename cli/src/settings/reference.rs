@@ -142,7 +142,15 @@ const KEYS: &[Key] = &[
     key("sql.result_kept", "How long such a result can be read once its statement has ended."),
     key(
         "postgres.listen",
-        "Address and port of the Postgres protocol (`--postgres`), on loopback only. Not set: nobody listens. Needs a program that was built with the feature `postgres`.",
+        "Address and port of the Postgres protocol (`--postgres`), on loopback only unless there is a certificate. Not set: nobody listens. Needs a program that was built with the feature `postgres`.",
+    ),
+    key(
+        "postgres.certificate",
+        "A PEM file with the certificate of the Postgres protocol, and behind it those between it and its root. With it every connection is encrypted. Read at the start. Not set: none is.",
+    ),
+    key(
+        "postgres.key",
+        "A PEM file with the private key of `postgres.certificate`, which nobody but the node's user may read (mode 600).",
     ),
     key("postgres.connections", "The most connections at a time, half of them of one owner; further ones are refused."),
     key("postgres.idle", "How long a connection may ask for nothing before it is ended."),

@@ -127,3 +127,20 @@ fn the_postgres_protocol_stays_on_this_machine() {
         Ok(())
     });
 }
+
+#[test]
+#[cfg(feature = "postgres")]
+#[allow(clippy::result_large_err, reason = "figment's Jail fixes the error type")]
+fn the_postgres_protocol_is_left_alone_with_others_only_encrypted_and_with_tokens() {
+    figment::Jail::expect_with(|jail| {
+        jail.set_env("ALLUVIUM_POSTGRES__LISTEN", "0.0.0.0:5432");
+        jail.set_env("ALLUVIUM_POSTGRES__CERTIFICATE", "node.pem");
+        let refusal = || load(None, &Flags::default()).err().map(|error| error.to_string());
+        assert!(refusal().unwrap().contains("set both"));
+        jail.set_env("ALLUVIUM_POSTGRES__KEY", "node.key");
+        assert_eq!(refusal(), None);
+        jail.set_env("ALLUVIUM_AUTH__REQUIRED", "false");
+        assert!(refusal().unwrap().contains("on this machine alone"));
+        Ok(())
+    });
+}

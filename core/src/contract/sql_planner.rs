@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 
-use crate::ports::SqlPlanner;
+use crate::ports::{SqlPlanner, Statement};
 
 /// Runs all of them.
 ///
@@ -22,7 +22,7 @@ pub async fn all(planner: &dyn SqlPlanner) {
 pub async fn columns_and_places_are_told(planner: &dyn SqlPlanner) {
     let sql = "select cast(n as bigint) as n, word from (values (1, 'a ?')) as t (n, word) \
         where word = ? and cast(n as bigint) > ? and cast(? as boolean)";
-    let shape = planner.shape(sql, None).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let shape = planner.shape(&Statement::new(sql)).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let names: Vec<&str> = shape.columns.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["n", "word"]);
     assert_eq!(*shape.columns.field(0).data_type(), DataType::Int64);
@@ -39,6 +39,6 @@ pub async fn columns_and_places_are_told(planner: &dyn SqlPlanner) {
 /// When one has.
 pub async fn what_cannot_be_answered_is_refused(planner: &dyn SqlPlanner) {
     for sql in ["selec 1", "select no_such from (values (1)) as t (n)", "create table t (n int)", ""] {
-        assert!(planner.shape(sql, None).await.is_err(), "{sql}");
+        assert!(planner.shape(&Statement::new(sql)).await.is_err(), "{sql}");
     }
 }

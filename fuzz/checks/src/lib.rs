@@ -16,6 +16,7 @@ mod firehose;
 mod hot_block;
 mod key_set;
 mod pick;
+mod postgres;
 mod schema;
 mod token;
 mod tokens;
@@ -26,6 +27,7 @@ pub use event::event;
 pub use firehose::firehose;
 pub use hot_block::hot_block;
 pub use key_set::key_set;
+pub use postgres::postgres;
 pub use schema::schema;
 pub use token::token;
 
@@ -33,13 +35,14 @@ pub use token::token;
 pub type Check = fn(&[u8]);
 
 /// Every check under the name of its fuzz target and of its folder in the corpus.
-pub const CHECKS: [(&str, Check); 9] = [
+pub const CHECKS: [(&str, Check); 10] = [
     ("aggregate", aggregate),
     ("event", event),
     ("firehose", firehose),
     ("gzip", gzip),
     ("hot_block", hot_block),
     ("key_set", key_set),
+    ("postgres", postgres),
     ("schema", schema),
     ("token", token),
     ("zstd", zstd),

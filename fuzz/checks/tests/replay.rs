@@ -60,6 +60,11 @@ fn every_key_set_of_the_corpus_holds() {
 }
 
 #[test]
+fn everything_that_clients_of_postgres_say_in_the_corpus_holds() {
+    replay("postgres");
+}
+
+#[test]
 fn every_schema_of_the_corpus_holds() {
     replay("schema");
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use alluvium_core::clock::Micros;
 use alluvium_core::dataset::{dead_letter_columns, ledger_columns};
-use alluvium_core::ports::{Advice, PortError};
+use alluvium_core::ports::{PortError, StatementFault};
 use alluvium_core::{DatasetName, Datasets};
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
@@ -141,7 +141,7 @@ impl LakeCatalog {
         Self { tables, reader, seen: Mutex::default() }
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.tables.names(self.reader.as_deref())
     }
 
@@ -165,7 +165,7 @@ impl LakeCatalog {
             return Ok(());
         }
         let message = format!("there is no table `{table}`; there are {}", self.names().join(", "));
-        Err(PortError::new(Advice::Stop, message))
+        Err(PortError::faulty(StatementFault::NoTable, message))
     }
 
     async fn seen(&self, name: &str, columns: SchemaRef) -> Result<Arc<Table>, PortError> {

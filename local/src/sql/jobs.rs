@@ -20,7 +20,7 @@ use std::time::Duration;
 use alluvium_core::clock::Micros;
 use alluvium_core::file::FileFormat;
 use alluvium_core::ports::{
-    Advice, PortError, ResultPage, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
+    Advice, PortError, ResultPage, SqlEngine, Statement, StatementFault, StatementId, StatementState, StatementStatus,
 };
 use arrow::compute::concat_batches;
 use arrow::ipc::reader::FileReader;
@@ -85,6 +85,8 @@ struct Job {
 #[derive(Debug, Clone, Default)]
 struct Progress {
     ended: Option<(StatementState, Instant)>,
+    /// Why it failed, if it did and that is known.
+    fault: Option<StatementFault>,
     pages: usize,
     bytes: u64,
 }
@@ -257,7 +259,12 @@ impl SqlEngine for QueryJobs {
         let ended = state.wait_for(|progress| progress.ended.is_some()).await.map(|progress| progress.clone());
         let ended = ended.map_err(|_| PortError::new(Advice::Stop, "the statement was stopped"))?;
         match ended.ended {
-            Some((StatementState::Failed(message), _)) => return Err(PortError::new(Advice::Stop, message)),
+            Some((StatementState::Failed(message), _)) => {
+                return Err(match ended.fault {
+                    Some(fault) => PortError::faulty(fault, message),
+                    None => PortError::new(Advice::Stop, message),
+                });
+            }
             Some((StatementState::Cancelled, _)) => {
                 return Err(PortError::new(Advice::Stop, format!("the statement `{}` was cancelled", statement.0)));
             }
@@ -321,11 +328,14 @@ impl Drop for Keep {
 impl Keep {
     async fn run(self) {
         let _permit = self.running.acquire().await.expect("nobody closes the semaphore");
-        let state = match self.keep().await {
-            Ok(()) => StatementState::Succeeded,
-            Err(error) => StatementState::Failed(error.message),
+        let (state, fault) = match self.keep().await {
+            Ok(()) => (StatementState::Succeeded, None),
+            Err(error) => (StatementState::Failed(error.message.clone()), error.fault()),
         };
-        self.progress.send_modify(|progress| progress.ended = Some((state, Instant::now())));
+        self.progress.send_modify(|progress| {
+            progress.ended = Some((state, Instant::now()));
+            progress.fault = fault;
+        });
     }
 
     async fn keep(&self) -> Result<(), PortError> {
@@ -350,7 +360,7 @@ impl Keep {
                     "the result has more than {} bytes; ask for fewer rows or columns, or aggregate",
                     self.most_bytes
                 );
-                return Err(PortError::new(Advice::Stop, message));
+                return Err(PortError::faulty(StatementFault::TooLarge, message));
             }
             page = answered.next;
             if page.is_none() {

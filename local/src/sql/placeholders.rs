@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use alluvium_core::ports::{Advice, PortError};
+use alluvium_core::ports::{PortError, StatementFault};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions, visit_expressions_mut};
 use datafusion::sql::sqlparser::tokenizer::Location;
@@ -33,7 +33,7 @@ pub(super) fn check(places: usize, parameters: usize) -> Result<(), PortError> {
         return Ok(());
     }
     let message = format!("the statement has {places} `?` for {parameters} parameters; give one for each");
-    Err(PortError::new(Advice::Stop, message))
+    Err(PortError::faulty(StatementFault::Parameters, message))
 }
 
 /// Where a `?` stands; `None`: it is none.

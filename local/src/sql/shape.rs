@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium_core::ports::{PortError, SqlPlanner, StatementShape};
+use alluvium_core::ports::{PortError, SqlPlanner, Statement, StatementShape};
 use async_trait::async_trait;
 
 use super::error::{refused, too_slow};
@@ -11,19 +11,19 @@ use super::{DataFusionSql, Planner, Read, size};
 
 #[async_trait]
 impl SqlPlanner for DataFusionSql {
-    async fn shape(&self, sql: &str, reader: Option<&str>) -> Result<StatementShape, PortError> {
-        size::check_text(sql)?;
+    async fn shape(&self, statement: &Statement) -> Result<StatementShape, PortError> {
+        size::check_text(&statement.sql)?;
         let _permit = self.shaping.acquire().await.expect("the engine never closes the semaphore");
-        let (planner, sql, reader) = (self.planner.clone(), sql.to_owned(), reader.map(str::to_owned));
+        let (planner, statement) = (self.planner.clone(), statement.clone());
         let limit = self.settings.time_limit;
-        let planned = async move { tokio::time::timeout(limit, planner.shape(&sql, reader.as_deref())).await };
+        let planned = async move { tokio::time::timeout(limit, planner.shape(&statement)).await };
         self.threads.run(planned).await?.map_err(|_| too_slow(limit))?
     }
 }
 
 impl Planner {
-    async fn shape(&self, sql: &str, reader: Option<&str>) -> Result<StatementShape, PortError> {
-        let Read { state, statement, places } = self.read(sql, reader, &Arc::default())?;
+    async fn shape(&self, asked: &Statement) -> Result<StatementShape, PortError> {
+        let Read { state, statement, places } = self.read(asked, &Arc::default())?;
         let plan = read_only(&state, statement).await?;
         let mut known = plan.get_parameter_types().map_err(|error| refused(&error))?;
         let parameters = (1..=places).map(|number| known.remove(&format!("${number}")).flatten()).collect();

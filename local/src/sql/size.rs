@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use alluvium_core::ports::{Advice, PortError};
+use alluvium_core::ports::{PortError, StatementFault};
 use datafusion::sql::parser::{ExplainStatement, Statement};
 use datafusion::sql::sqlparser::ast::{Expr, visit_expressions};
 
@@ -51,5 +51,5 @@ pub(super) fn check_operators(statement: &Statement) -> Result<(), PortError> {
 }
 
 fn too_large(problem: String) -> PortError {
-    PortError::new(Advice::Stop, format!("the statement has {problem}"))
+    PortError::faulty(StatementFault::TooLarge, format!("the statement has {problem}"))
 }

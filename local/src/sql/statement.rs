@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use alluvium_core::ports::{Advice, PortError, ResultPage, Statement, StatementState, StatementStatus};
+use alluvium_core::ports::{Advice, PortError, ResultPage, Statement, StatementFault, StatementState, StatementStatus};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use super::error::{abandoned, not_read_only, refused, too_slow};
 use super::scanned::Scanned;
 use super::threads::Threads;
-use super::{Planner, SqlSettings};
+use super::{Planner, SqlSettings, functions};
 
 /// How many RecordBatches may wait for the reader.
 const QUEUED_BATCHES: usize = 2;
@@ -260,7 +260,14 @@ struct Executing {
 /// The plan of a statement, which reads and does nothing else.
 pub(super) async fn read_only(state: &SessionState, statement: parser::Statement) -> Result<LogicalPlan, PortError> {
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let logical = state.statement_to_plan(statement).await.map_err(|error| refused(&error))?;
+    let calls_unknown = functions::unknown(state, &statement).is_some();
+    let logical = state.statement_to_plan(statement).await.map_err(|error| match refused(&error) {
+        // DataFusion's error of a function that is not there is one of planning like any other.
+        error if calls_unknown && error.fault().is_none() => {
+            PortError::faulty(StatementFault::NoFunction, error.message)
+        }
+        error => error,
+    })?;
     read_only.verify_plan(&logical).map_err(|error| not_read_only(&error))?;
     Ok(logical)
 }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod faults;
 mod held;
 pub(in crate::sql) mod lake;
 mod nested;
@@ -42,6 +43,10 @@ async fn refusal(sql: &DataFusionSql, statement: &str) -> String {
     sql.query(statement).await.unwrap_err().message
 }
 
+fn of(sql: &str, reader: Option<&str>) -> Statement {
+    Statement { reader: reader.map(str::to_owned), ..Statement::new(sql) }
+}
+
 fn event(id: u32, source: &str, time: i64, arrival: i64) -> Event {
     Event { id: format!("e{id}"), source: source.into(), owner: "o".into(), time, arrival, value: f64::from(id) }
 }
@@ -64,8 +69,10 @@ async fn it_keeps_the_contract() {
 async fn it_tells_the_shape_of_a_statement() {
     let sql = MemoryLake::default().sql(SqlSettings::default());
     alluvium_core::contract::sql_planner::all(&sql).await;
-    let shape =
-        sql.shape("select value, event_time from telemetry where event_time > ? limit ?", Some("o")).await.unwrap();
+    let shape = sql
+        .shape(&of("select value, event_time from telemetry where event_time > ? limit ?", Some("o")))
+        .await
+        .unwrap();
     let types: Vec<_> = shape.columns.fields().iter().map(|field| field.data_type().clone()).collect();
     assert_eq!(types[0], DataType::Float64);
     assert_eq!(shape.parameters[0].as_ref(), Some(&types[1]));
@@ -75,7 +82,7 @@ async fn it_tells_the_shape_of_a_statement() {
         ("select repeat('x', 9)", Some("o"), "repeat"),
         ("drop table telemetry", None, "only statements that read"),
     ] {
-        let message = sql.shape(statement, reader).await.unwrap_err().message;
+        let message = sql.shape(&of(statement, reader)).await.unwrap_err().message;
         assert!(message.contains(expected), "{statement}: {message}");
     }
 }

@@ -9,16 +9,17 @@ use bytes::BytesMut;
 use futures::SinkExt as _;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::DataRow;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::WriteHalf;
 use tokio_util::codec::FramedWrite;
 
 use super::columns::{Column, Formats, columns};
 use super::messages::Messages;
 use super::refusal::Refusal;
+use super::tls::Wire;
 use super::values::Values;
 
 /// What a client is written to.
-pub(super) type Writer = FramedWrite<OwnedWriteHalf, Messages>;
+pub(super) type Writer = FramedWrite<WriteHalf<Wire>, Messages>;
 
 /// The most columns of an answer. PostgreSQL Documentation, appendix "PostgreSQL Limits".
 const COLUMNS: usize = 1_664;

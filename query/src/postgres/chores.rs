@@ -105,8 +105,8 @@ impl Session {
         Ok(match fact {
             Fact::Version => text_value(&format!("PostgreSQL {SERVER_VERSION}")),
             Fact::Schema => text_value("lake"),
-            Fact::Database => text_value("alluvium"),
-            Fact::User => text_value(self.who.owner().unwrap_or("anonymous")),
+            Fact::Database => text_value(&self.shown.database),
+            Fact::User => text_value(self.user()),
             Fact::Process => Arc::new(Int32Array::from(vec![self.cancellable.number])),
             Fact::No => Arc::new(BooleanArray::from(vec![false])),
             Fact::Setting(name) => text_value(self.shown.show(name)?),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alluvium_core::ports::Statement;
 use futures::SinkExt as _;
 use pgwire::api::Type;
 use pgwire::messages::PgWireBackendMessage as Reply;
@@ -18,7 +19,7 @@ use super::chores::Done;
 use super::columns::{Column, Formats, Kind, columns, description};
 use super::parameters::{self, Parameter, Place, TEXT, for_engine, numbers};
 use super::refusal::Refusal;
-use super::session::Session;
+use super::session::{Session, told_to_debug};
 use super::text;
 
 /// The most statements that a connection has prepared.
@@ -171,10 +172,16 @@ impl Session {
         let (planned, _) = for_engine(sql, place)?;
         let shape = self.watch().over(async {
             self.who.check(self.postgres.gate.as_ref()).await?;
-            let shape = self.postgres.planner.shape(&planned, self.who.reader()).await;
+            let reader = self.who.reader().map(str::to_owned);
+            let statement = Statement { sql: planned, reader, dialect: self.dialect(), ..Statement::default() };
+            let shape = self.postgres.planner.shape(&statement).await;
             shape.map_err(|error| Refusal::engine(&error, sql))
         });
-        let shape = shape.await?;
+        let shape = shape.await;
+        if let Err(Refusal::Statement(info)) = &shape {
+            told_to_debug(info, sql);
+        }
+        let shape = shape?;
         for (number, found) in numbers(sql).zip(&shape.parameters) {
             if let Some(kind @ None) = declared.get_mut(number - 1) {
                 *kind = found.as_ref().and_then(parameters::of_place);
@@ -255,7 +262,14 @@ impl Session {
                     }
                     return self.complete(tag.to_owned()).await;
                 }
-                Done::Cursor { cursor, rows } => return self.fetch(&cursor, rows, &formats).await,
+                Done::Cursor { cursor, rows } => {
+                    // The names are told too, and a cursor of this name may be another since.
+                    let found = &self.cursor(&cursor)?.columns;
+                    if prepared.columns.as_ref() != Some(found) {
+                        return Err(other_columns());
+                    }
+                    return self.fetch(&cursor, rows, &formats).await;
+                }
                 Done::Rows(answer, tag) => {
                     check_columns(prepared.columns.as_deref(), &answer.columns)?;
                     let portal = self.portals.get_mut(&name).ok_or_else(|| no_portal(&name))?;
@@ -296,13 +310,17 @@ impl Session {
     }
 }
 
-/// Refuses an answer whose columns are others than those that the client was told.
+/// Refuses an answer whose columns are of other types than the client was told. Their names may hold what was bound.
 fn check_columns(told: Option<&[Column]>, found: &[Column]) -> Result<(), Refusal> {
     let kinds = |columns: &[Column]| columns.iter().map(|column| column.kind).collect::<Vec<Kind>>();
     if told.is_some_and(|told| kinds(told) == kinds(found)) {
         return Ok(());
     }
-    Err(Refusal::statement("0A000", "the statement's columns have changed since it was prepared; prepare it again"))
+    Err(other_columns())
+}
+
+fn other_columns() -> Refusal {
+    Refusal::statement("0A000", "the statement's columns have changed since it was prepared; prepare it again")
 }
 
 fn fact_column((name, fact): &(String, Fact)) -> Column {

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use pgwire::api::Type;
 
-use super::columns::Format;
+use super::columns::{Format, wire_type};
 use super::numeric;
 use super::refusal::Refusal;
 use super::text::{Kind, words};
@@ -30,7 +30,7 @@ pub(super) fn of_place(arrow: &DataType) -> Option<Type> {
     Some(match kind {
         // Values of these are not taken, but for their text.
         Column::Bytea | Column::Json | Column::Interval | Column::Time => TEXT,
-        kind => kind.postgres(),
+        kind => wire_type(kind),
     })
 }
 

@@ -5,7 +5,7 @@
 use std::io;
 
 use alluvium_core::Problem;
-use alluvium_core::ports::{Advice, PortError};
+use alluvium_core::ports::{Advice, PortError, StatementFault};
 use pgwire::error::ErrorInfo;
 
 use super::parameters;
@@ -60,9 +60,6 @@ impl Refusal {
         if parameters::numbers(sql).next().is_none() {
             info.position = position(&error.message, sql).map(|position| position.to_string());
         }
-        if sql.contains("pg_catalog.") {
-            info.hint = Some(NO_CATALOG.to_owned());
-        }
         Self::Statement(info)
     }
 }
@@ -73,31 +70,35 @@ fn info(severity: &str, code: &str, message: impl Into<String>) -> Box<ErrorInfo
     Box::new(info)
 }
 
-/// What programs are told that look for tables where Postgres keeps its own.
-const NO_CATALOG: &str = "there is no pg_catalog here, and so no \\d of psql; look into information_schema.tables and \
-    information_schema.columns, or ask SHOW TABLES";
-
-/// What an engine's message is about: the port has no words for it, and clients go by the code.
-const CODES: [(&str, &str); 12] = [
-    ("there is no table", "42P01"),
-    ("only statements that read", "25006"),
-    ("ParserError", "42601"),
-    ("TokenizerError", "42601"),
-    ("No field named", "42703"),
-    ("Invalid function", "42883"),
-    ("Divide by zero", "22012"),
-    ("Cast error", "22P02"),
-    ("took longer than", "57014"),
-    ("more memory than", "53200"),
-    ("needs the role", "42501"),
-    ("more than", "54000"),
-];
-
+/// The code of an error that an engine gives.
 fn code(error: &PortError) -> &'static str {
-    match error.advice {
-        Advice::BackOff => "53400",
-        Advice::Retry => "58030",
-        Advice::Stop => CODES.iter().find(|(words, _)| error.message.contains(words)).map_or("42000", |(_, code)| code),
+    match (error.advice, error.fault()) {
+        (Advice::BackOff, _) => "53400",
+        (Advice::Retry, _) => "58030",
+        (Advice::Stop, Some(fault)) => code_of(fault),
+        (Advice::Stop, None) => "42000",
+    }
+}
+
+fn code_of(fault: StatementFault) -> &'static str {
+    match fault {
+        StatementFault::Syntax => "42601",
+        StatementFault::NoTable => "42P01",
+        StatementFault::NoColumn => "42703",
+        StatementFault::AmbiguousColumn => "42702",
+        StatementFault::NoFunction => "42883",
+        StatementFault::NotRead => "25006",
+        StatementFault::NotPermitted => "42501",
+        StatementFault::NotSupported => "0A000",
+        StatementFault::Parameters => "42P02",
+        StatementFault::DivisionByZero => "22012",
+        StatementFault::InvalidValue => "22P02",
+        StatementFault::OutOfRange => "22003",
+        StatementFault::InvalidArgument => "22023",
+        StatementFault::TooLarge => "54000",
+        StatementFault::OutOfMemory => "53200",
+        StatementFault::TooSlow => "57014",
+        StatementFault::Internal => "XX000",
     }
 }
 
@@ -117,6 +118,20 @@ fn position(message: &str, sql: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_code_goes_by_what_is_wrong_and_not_by_what_is_said_of_it() {
+        let words = "there is no table, took longer than, Divide by zero";
+        for (error, expected) in [
+            (PortError::faulty(StatementFault::NoColumn, words), "42703"),
+            (PortError::faulty(StatementFault::NotRead, words), "25006"),
+            (PortError::new(Advice::Stop, words), "42000"),
+            (PortError::new(Advice::BackOff, words), "53400"),
+            (PortError::new(Advice::Retry, words), "58030"),
+        ] {
+            assert_eq!(code(&error), expected, "{error:?}");
+        }
+    }
 
     #[test]
     fn a_place_in_the_text_is_a_character_of_it() {

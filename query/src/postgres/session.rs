@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use alluvium_core::ports::Statement;
+use alluvium_core::ports::{Dialect, PostgresSession, Statement};
 use futures::{SinkExt as _, StreamExt as _};
 use pgwire::error::ErrorInfo;
 use pgwire::messages::response::{
@@ -14,6 +14,7 @@ use pgwire::messages::response::{
 };
 use pgwire::messages::startup::{Authentication, BackendKeyData, ParameterStatus, SecretKey};
 use pgwire::messages::{PgWireBackendMessage as Reply, PgWireFrontendMessage as Message};
+use tokio::io::ReadHalf;
 use tokio::sync::mpsc;
 use tokio_util::codec::{FramedRead, FramedWrite};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -31,6 +32,7 @@ use super::refusal::Refusal;
 use super::shown::Shown;
 use super::startup::{Greeting, Who};
 use super::text;
+use super::tls::Wire;
 
 /// How many messages may wait to be answered. A client that sends more ahead and then goes is missed when it is written to.
 const WAITING: usize = 8;
@@ -69,7 +71,7 @@ impl Session {
         stop: CancellationToken,
     ) -> std::io::Result<Self> {
         let parts = client.into_parts();
-        let (read, write) = parts.io.into_split();
+        let (read, write) = tokio::io::split(parts.io);
         let mut from = FramedRead::new(read, Messages { phase: Phase::Session });
         *from.read_buffer_mut() = parts.read_buf;
         let mut to = FramedWrite::new(write, Messages { phase: Phase::Session });
@@ -224,7 +226,7 @@ impl Session {
         self.complete(format!("FETCH {sent}")).await
     }
 
-    fn cursor(&self, cursor: &str) -> Result<&Answer, Refusal> {
+    pub(super) fn cursor(&self, cursor: &str) -> Result<&Answer, Refusal> {
         self.portals.get(cursor).and_then(Portal::answer).ok_or_else(|| no_cursor(cursor))
     }
 
@@ -249,7 +251,8 @@ impl Session {
         let answered = self.watch().over(async {
             self.who.check(self.postgres.gate.as_ref()).await?;
             let reader = self.who.reader().map(str::to_owned);
-            let statement = Statement { sql: text, parameters: values, reader, ..Statement::default() };
+            let statement =
+                Statement { sql: text, parameters: values, reader, dialect: self.dialect(), ..Statement::default() };
             let answer = Answer::of(&self.postgres.engine, statement).await;
             answer.map_err(|error| Refusal::engine(&error, sql))
         });
@@ -259,10 +262,26 @@ impl Session {
             Ok(_) => tracing::debug!(target: "access", took_ms, "a statement over the Postgres protocol"),
             Err(Refusal::Statement(info) | Refusal::Connection(info)) => {
                 tracing::info!(target: "access", took_ms, code = info.code, "a statement over the Postgres protocol was refused");
+                told_to_debug(info, sql);
             }
             Err(Refusal::Gone(_)) => {}
         }
         answered
+    }
+
+    /// In whose words statements are written, and what this connection knows of itself.
+    pub(super) fn dialect(&self) -> Dialect {
+        Dialect::Postgres(Arc::new(PostgresSession {
+            user: self.user().to_owned(),
+            database: self.shown.database.clone(),
+            process: self.cancellable.number,
+            settings: self.shown.all(),
+        }))
+    }
+
+    /// As whom the client is known.
+    pub(super) fn user(&self) -> &str {
+        self.who.owner().unwrap_or("anonymous")
     }
 
     /// What ends a piece of work that may take long and begins now.
@@ -298,6 +317,11 @@ impl Watch {
     }
 }
 
+/// Which statement of a program was refused, and why: off unless it is asked for, because a text may hold whatever somebody looks for.
+pub(super) fn told_to_debug(info: &ErrorInfo, sql: &str) {
+    tracing::debug!(target: "postgres", code = info.code, message = info.message, sql, "this statement was refused");
+}
+
 fn stopping() -> Refusal {
     Refusal::connection("57P01", "the node stops; come back when it runs again")
 }
@@ -308,16 +332,25 @@ pub(super) fn no_cursor(cursor: &str) -> Refusal {
 
 /// Reads messages ahead, and says when there will be no more.
 async fn read_messages(
-    mut from: FramedRead<tokio::net::tcp::OwnedReadHalf, Messages>,
+    mut from: FramedRead<ReadHalf<Wire>, Messages>,
     to: mpsc::Sender<std::io::Result<Message>>,
     gone: CancellationToken,
     ended: CancellationToken,
 ) {
     let reading = async {
-        while let Some(message) = from.next().await {
-            let broken = message.is_err();
-            if to.send(message).await.is_err() || broken {
-                return;
+        loop {
+            match from.next().await {
+                // What it says makes no sense; it is still there to be told.
+                Some(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                    let _ended = to.send(Err(error)).await;
+                    return;
+                }
+                Some(Ok(message)) => {
+                    if to.send(Ok(message)).await.is_err() {
+                        return;
+                    }
+                }
+                Some(Err(_)) | None => break,
             }
         }
         gone.cancel();

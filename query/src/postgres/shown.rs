@@ -20,7 +20,7 @@ const FIXED: [(&str, &str, &str); 9] = [
 ];
 
 /// Settings that are asked for and not told.
-const ASKED_FOR: [(&str, &str); 9] = [
+const ASKED_FOR: [(&str, &str); 13] = [
     ("search_path", "lake"),
     ("transaction_isolation", "read committed"),
     ("transaction isolation level", "read committed"),
@@ -28,7 +28,11 @@ const ASKED_FOR: [(&str, &str); 9] = [
     ("transaction_read_only", "on"),
     ("server_version_num", "160000"),
     ("max_identifier_length", "63"),
+    ("max_index_keys", "32"),
+    ("block_size", "8192"),
+    ("is_superuser", "off"),
     ("lc_collate", "C"),
+    ("lc_ctype", "C"),
     ("bytea_output", "hex"),
 ];
 
@@ -56,6 +60,10 @@ const TAKEN: [&str; 14] = [
 pub(super) struct Shown {
     /// What the program calls itself.
     pub(super) application_name: String,
+    /// The database that the client named.
+    pub(super) database: String,
+    /// Whether the connection is encrypted.
+    pub(super) is_encrypted: bool,
 }
 
 impl Shown {
@@ -65,11 +73,26 @@ impl Shown {
         fixed.chain([("is_superuser", "off"), ("in_hot_standby", "off"), ("application_name", &self.application_name)])
     }
 
+    /// All settings with their values.
+    pub(super) fn all(&self) -> Vec<(String, String)> {
+        let fixed = FIXED.iter().map(|(name, _, value)| (*name, *value));
+        let own = [("application_name", self.application_name.as_str()), ("ssl", self.ssl())];
+        let all = fixed.chain(ASKED_FOR).chain(own).filter(|(name, _)| !name.contains(' '));
+        all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    fn ssl(&self) -> &'static str {
+        if self.is_encrypted { "on" } else { "off" }
+    }
+
     /// The value of a setting.
     pub(super) fn show(&self, name: &str) -> Result<&str, Refusal> {
         let name = name.to_ascii_lowercase();
         if name == "application_name" {
             return Ok(&self.application_name);
+        }
+        if name == "ssl" {
+            return Ok(self.ssl());
         }
         let fixed = FIXED.iter().map(|(name, _, value)| (*name, *value));
         let found = fixed.chain(ASKED_FOR).find(|(known, _)| *known == name).map(|(_, value)| value);

@@ -7,7 +7,6 @@ use futures::{SinkExt as _, StreamExt as _};
 use pgwire::messages::response::{GssEncResponse, SslResponse};
 use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion, Startup};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, SslNegotiationMetaMessage};
-use tokio::net::TcpStream;
 use tokio_util::codec::Framed;
 
 use super::Postgres;
@@ -15,15 +14,16 @@ use super::gate::Gate;
 use super::messages::{Messages, Phase};
 use super::refusal::Refusal;
 use super::shown::Shown;
+use super::tls::{Encryption, Said, Wire};
 
 /// How long a greeting may take, the password included.
 pub(super) const GREETING: Duration = Duration::from_secs(10);
 
-/// How often a client may ask for encryption that there is not.
+/// How often a client may ask for encryption, of one kind or the other.
 const ENCRYPTIONS: usize = 2;
 
 /// A connection before it is one.
-pub(super) type Greeting = Framed<TcpStream, Messages>;
+pub(super) type Greeting = Framed<Wire, Messages>;
 
 /// Whoever has come in.
 #[derive(Debug)]
@@ -55,8 +55,12 @@ impl Who {
 }
 
 /// Lets somebody in; `None`: the connection was for something else, and that is done.
-pub(super) async fn greet(postgres: &Postgres, client: &mut Greeting) -> Result<Option<(Who, Shown)>, Refusal> {
-    let Some(startup) = hear(postgres, client).await? else { return Ok(None) };
+pub(super) async fn greet(
+    postgres: &Postgres,
+    client: &mut Greeting,
+    encrypted: Said,
+) -> Result<Option<(Who, Shown)>, Refusal> {
+    let Some(startup) = hear(postgres, client, encrypted).await? else { return Ok(None) };
     let said = |name: &str| startup.parameters.get(name).map(String::as_str).unwrap_or_default();
     if !["", "false", "off", "no", "0"].contains(&said("replication")) {
         return Err(Refusal::connection("0A000", "there is no replication; GET /v1/{dataset}/live tells what arrives"));
@@ -67,7 +71,13 @@ pub(super) async fn greet(postgres: &Postgres, client: &mut Greeting) -> Result<
         let negotiated = NegotiateProtocolVersion::new(Startup::PROTOCOL_VERSION_3_0, options);
         client.send(PgWireBackendMessage::NegotiateProtocolVersion(negotiated)).await?;
     }
-    let shown = Shown { application_name: said("application_name").to_owned() };
+    // "PostgreSQL Documentation", section "Message Formats": without a database it is the user's.
+    let named = [said("database"), said("user"), "alluvium"].into_iter().find(|name| !name.is_empty());
+    let shown = Shown {
+        application_name: said("application_name").to_owned(),
+        database: named.unwrap_or_default().to_owned(),
+        is_encrypted: postgres.encryption.is_some(),
+    };
     client.codec_mut().phase = Phase::Password;
     let who = if postgres.gate.asks() {
         let token = password(client).await?;
@@ -81,11 +91,17 @@ pub(super) async fn greet(postgres: &Postgres, client: &mut Greeting) -> Result<
 }
 
 /// The greeting, past requests for encryption.
-async fn hear(postgres: &Postgres, client: &mut Greeting) -> Result<Option<Startup>, Refusal> {
+async fn hear(postgres: &Postgres, client: &mut Greeting, mut said: Said) -> Result<Option<Startup>, Refusal> {
     for _ in 0..=ENCRYPTIONS {
         match next(client).await? {
             Some(PgWireFrontendMessage::SslNegotiation(SslNegotiationMetaMessage::PostgresSsl(_))) => {
-                client.send(PgWireBackendMessage::SslResponse(SslResponse::Refuse)).await?;
+                match &postgres.encryption {
+                    Some(encryption) if said == Said::Openly => {
+                        encrypt(encryption, client).await?;
+                        said = Said::Encrypted;
+                    }
+                    _ => client.send(PgWireBackendMessage::SslResponse(SslResponse::Refuse)).await?,
+                }
             }
             Some(PgWireFrontendMessage::SslNegotiation(_)) => {
                 client.send(PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse)).await?;
@@ -94,6 +110,10 @@ async fn hear(postgres: &Postgres, client: &mut Greeting) -> Result<Option<Start
                 postgres.cancels.cancel(&request);
                 return Ok(None);
             }
+            Some(PgWireFrontendMessage::Startup(_)) if postgres.encryption.is_some() && said == Said::Openly => {
+                let message = "the password is a token, and this connection is not encrypted; set sslmode=verify-full";
+                return Err(Refusal::connection("28000", message));
+            }
             Some(PgWireFrontendMessage::Startup(startup)) => return Ok(Some(startup)),
             // A look whether the port is open.
             None => return Ok(None),
@@ -101,6 +121,18 @@ async fn hear(postgres: &Postgres, client: &mut Greeting) -> Result<Option<Start
         }
     }
     Err(Refusal::connection("08P01", "expected a greeting of the Postgres protocol"))
+}
+
+/// Goes on encrypted.
+async fn encrypt(encryption: &Encryption, client: &mut Greeting) -> Result<(), Refusal> {
+    // What came before could have been put there by somebody else, and would be read as if it had been encrypted.
+    if !client.read_buffer().is_empty() {
+        return Err(Refusal::connection("08P01", "something was sent before the encryption began"));
+    }
+    client.send(PgWireBackendMessage::SslResponse(SslResponse::Accept)).await?;
+    let open = std::mem::replace(client.get_mut(), Box::new(tokio::io::empty()));
+    *client.get_mut() = encryption.begin(open).await?;
+    Ok(())
 }
 
 async fn next(client: &mut Greeting) -> Result<Option<PgWireFrontendMessage>, Refusal> {

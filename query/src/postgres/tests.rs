@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use alluvium_core::ports::{
-    Advice, PortError, ResultPage, Statement, StatementId, StatementShape, StatementState, StatementStatus,
+    Dialect, PortError, ResultPage, Statement, StatementFault, StatementId, StatementShape, StatementState,
+    StatementStatus,
 };
 use alluvium_core::{Caller, Problem, Roles};
-use arrow::array::{ArrayRef, Int64Array};
+use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -26,6 +27,7 @@ const PAGE: i64 = 1_000;
 struct Obedient {
     started: Mutex<HashMap<String, Statement>>,
     cancelled: Mutex<Vec<String>>,
+    pages: AtomicUsize,
 }
 
 impl Obedient {
@@ -43,7 +45,7 @@ fn schema() -> Arc<Schema> {
 impl SqlEngine for Obedient {
     async fn start(&self, statement: Statement) -> Result<StatementId, PortError> {
         if statement.sql.contains("nothing") {
-            return Err(PortError::new(Advice::Stop, "there is no table `nothing`; there are some"));
+            return Err(PortError::faulty(StatementFault::NoTable, "there is no table `nothing`; there are some"));
         }
         let mut started = self.started.lock().unwrap();
         let id = started.len().to_string();
@@ -61,6 +63,17 @@ impl SqlEngine for Obedient {
         if sql.contains("for ever") {
             std::future::pending::<()>().await;
         }
+        self.pages.fetch_add(1, Ordering::Relaxed);
+        if sql.contains("words") {
+            let words: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+            let batch = RecordBatch::try_from_iter([("w", words)]).unwrap();
+            return Ok(ResultPage { batches: vec![batch], next: None });
+        }
+        if sql.contains("without end") {
+            let rows: ArrayRef = Arc::new(Int64Array::from_iter_values(0..PAGE));
+            let batches = vec![RecordBatch::try_new(schema(), vec![rows]).unwrap()];
+            return Ok(ResultPage { batches, next: Some("1".to_owned()) });
+        }
         let page: i64 = page.map_or(0, |page| page.parse().unwrap());
         let rows: ArrayRef = Arc::new(Int64Array::from_iter_values(page * PAGE..ROWS.min((page + 1) * PAGE)));
         let batches = vec![RecordBatch::try_new(schema(), vec![rows]).unwrap()];
@@ -75,8 +88,8 @@ impl SqlEngine for Obedient {
 
 #[async_trait]
 impl SqlPlanner for Obedient {
-    async fn shape(&self, sql: &str, _: Option<&str>) -> Result<StatementShape, PortError> {
-        let places = sql.matches('?').count();
+    async fn shape(&self, statement: &Statement) -> Result<StatementShape, PortError> {
+        let places = statement.sql.matches('?').count();
         Ok(StatementShape { columns: schema(), parameters: vec![Some(DataType::Int64); places] })
     }
 }
@@ -400,4 +413,55 @@ async fn other_protocols_are_turned_away() {
     greeting.extend(b"user\0u\0replication\0database\0\0");
     client.write(None, &greeting).await;
     assert_eq!(client.told().await, ["E FATAL 0A000", "end"]);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_not_waited_for_when_the_node_stops() {
+    let world = world(PostgresSettings::default()).await;
+    let mut stalled = Client::of(&world, "ann").await;
+    stalled.write(Some(b'Q'), b"select without end\0").await;
+    // Until nothing more goes into what lies between the two.
+    let (mut pages, mut before) = (1, 0);
+    while pages > before {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (before, pages) = (pages, world.engine.pages.load(Ordering::Relaxed));
+    }
+    let mut listening = Client::of(&world, "ann").await;
+    world.stop.cancel();
+    assert_eq!(listening.told().await, ["E FATAL 57P01", "end"]);
+    tokio::time::timeout(FAREWELL + Duration::from_secs(2), world.serving).await.unwrap().unwrap();
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn a_fetch_that_was_prepared_is_refused_for_a_cursor_of_other_columns() {
+    let world = world(PostgresSettings::default()).await;
+    let mut client = Client::of(&world, "ann").await;
+    client.query("begin; declare c cursor for select n").await;
+    client.write(Some(b'P'), b"f\0fetch 2 from c\0\0\0").await;
+    let fetch = async |client: &mut Client| {
+        client.write(Some(b'B'), b"\0f\0\0\0\0\0\0\0").await;
+        client.execute(0).await;
+        client.sync().await
+    };
+    assert_eq!(fetch(&mut client).await, ["1", "2", "2 rows", "C FETCH 2", "Z T"]);
+    // The same columns again, and then others.
+    client.query("close c; declare c cursor for select n").await;
+    assert_eq!(fetch(&mut client).await, ["2", "2 rows", "C FETCH 2", "Z T"]);
+    client.query("close c; declare c cursor for select words").await;
+    assert_eq!(fetch(&mut client).await, ["2", "E ERROR 0A000", "Z E"]);
+    client.query("rollback; begin; declare c cursor for select words").await;
+    assert_eq!(client.query("fetch 2 from c").await, ["T", "2 rows", "C FETCH 2", "Z T"]);
+}
+
+#[tokio::test]
+async fn statements_say_which_connection_asks() {
+    let world = world(PostgresSettings::default()).await;
+    let mut client = Client::of(&world, "ann").await;
+    client.query("set application_name = 'a test'; select n").await;
+    let Dialect::Postgres(session) = world.engine.last().dialect else { panic!("it is for Postgres") };
+    assert_eq!((session.user.as_str(), session.database.as_str()), ("ann", "somebody"));
+    assert_eq!(session.process.to_be_bytes(), client.name[..4]);
+    assert_eq!(session.setting("Application_Name"), Some("a test"));
+    assert_eq!(session.setting("server_version_num"), Some("160000"));
 }

@@ -15,7 +15,7 @@ use bytes::{BufMut as _, BytesMut};
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::columns::{Format, Kind};
+use super::columns::{Format, Kind, written_as};
 use super::numeric;
 
 /// Days from 1970-01-01 to 2000-01-01, from which Postgres counts.
@@ -48,7 +48,7 @@ impl Values {
     ///
     /// When they cannot be cast.
     pub(super) fn new(kind: Kind, column: &ArrayRef) -> Result<Self, ArrowError> {
-        let wanted = kind.written_as(column.data_type());
+        let wanted = written_as(kind, column.data_type());
         let column = match column.data_type() {
             have if *have == wanted => column.clone(),
             have if kind == Kind::Text && !arrow::compute::can_cast_types(have, &wanted) => texts(column)?,

@@ -22,13 +22,13 @@ use super::super::{DataFusionSql, Snapshots, SqlSettings};
 
 /// One telemetry event. Times are in µs.
 #[derive(Debug, Clone)]
-pub(super) struct Event {
-    pub(super) id: String,
-    pub(super) source: String,
-    pub(super) owner: String,
-    pub(super) time: i64,
-    pub(super) arrival: i64,
-    pub(super) value: f64,
+pub(in crate::sql) struct Event {
+    pub(in crate::sql) id: String,
+    pub(in crate::sql) source: String,
+    pub(in crate::sql) owner: String,
+    pub(in crate::sql) time: i64,
+    pub(in crate::sql) arrival: i64,
+    pub(in crate::sql) value: f64,
 }
 
 /// So many events, each with an id of its own, spread evenly over so many sources, a millisecond apart.
@@ -99,12 +99,12 @@ impl MemoryLake {
     }
 
     /// Adds one file.
-    pub(super) fn add(&self, events: &[Event]) {
+    pub(in crate::sql) fn add(&self, events: &[Event]) {
         self.add_without("", events);
     }
 
     /// Adds one file that was written before a column was declared.
-    pub(super) fn add_without(&self, missing: &str, events: &[Event]) {
+    pub(in crate::sql) fn add_without(&self, missing: &str, events: &[Event]) {
         let batch = batch_of(events, missing);
         let mut bytes = Vec::new();
         let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();

@@ -1,9 +1,9 @@
-//! Objects and lists, which clients get as JSON.
+//! Objects and lists, which clients of Postgres get as JSON.
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 
-/// The type in which [`Cell`](alluvium_core::cell::Cell) writes values of this one, once they are cast to it; `None`: JSON has nothing like them.
-pub(super) fn written(kind: &DataType) -> Option<DataType> {
+/// The type in which [`Cell`](super::Cell) writes values of this one, once they are cast to it; `None`: JSON has nothing like them.
+pub fn written(kind: &DataType) -> Option<DataType> {
     Some(match kind {
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => DataType::Int64,
         DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => DataType::Int64,
