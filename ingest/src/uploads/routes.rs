@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium_core::clock::{Micros, rfc3339};
+use alluvium_core::clock::{Micros, micros, rfc3339};
 use alluvium_core::{Caller, Problem, Role, Whose};
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
@@ -190,7 +190,7 @@ impl Uploads {
         }
         self.forget_old().await;
         let now = shared.parts.clock.now_micros();
-        let lifetime = Micros::try_from(shared.settings.link_lifetime.as_micros()).unwrap_or(Micros::MAX);
+        let lifetime = micros(shared.settings.link_lifetime);
         let dataset = dataset.name.as_str().to_owned();
         let upload = Upload::new(owner, dataset, format, name, now, now.saturating_add(lifetime));
         self.table().add(upload.clone(), &shared.settings)?;

@@ -1,6 +1,6 @@
 //! The query parameters of a read.
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::duration;
 use alluvium_core::envelope::MAX_TEXT_BYTES;
 use jiff::Timestamp;
@@ -127,7 +127,7 @@ pub fn parse_time(text: &str, now: Micros) -> Result<Micros, String> {
     }
     if let Some(before) = text.strip_prefix('-') {
         let before = duration::parse(before).map_err(|_| refused())?;
-        return Ok(now.saturating_sub(i64::try_from(before.as_micros()).unwrap_or(i64::MAX)));
+        return Ok(now.saturating_sub(micros(before)));
     }
     // A `+` in a query string that nobody escaped arrives as a space.
     let text = text.replacen(' ', "+", usize::from(text.len() > 19 && text.as_bytes()[19..].contains(&b' ')));
