@@ -19,7 +19,7 @@ pub use answers::{Postgres, Reports, Sql};
 pub use intake::{Kinesis, Limits, Uploads};
 pub use load::{AuthFlags, Flags, PostgresFlags, ReportsFlags, load};
 pub use pipeline::{Commit, Delivery, Hot, Log, Maintain};
-pub use reference::{keys, markdown, values};
+pub use reference::{markdown, values};
 pub use secret::Secret;
 
 /// The file that is read when `--config` names none and it is there.
@@ -28,7 +28,7 @@ pub const DEFAULT_FILE: &str = "alluvium.toml";
 /// The folder of reports that is read when none is named and it is there.
 pub const DEFAULT_REPORTS: &str = "reports";
 
-/// Every setting. What each means stands in `docs/configuration.md`, which is generated from [`keys`].
+/// Every setting. What each means stands in `docs/configuration.md`, which is generated from [`reference::keys`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
