@@ -73,8 +73,8 @@ impl RawRow {
         ends.filter(|byte| **byte == b'\n').count() as u64
     }
 
-    /// Whether the file ends in the row, and that within a cell in quotes (RFC 4180, section 2).
-    pub(super) fn ends_within_quotes(&self) -> bool {
+    /// Whether the file ends in the row, and that within a cell in quotes (RFC 4180, section 2). `delimiter` stands between cells.
+    pub(super) fn ends_within_quotes(&self, delimiter: u8) -> bool {
         let window = self.window();
         if !window.at_end {
             return false;
@@ -86,7 +86,7 @@ impl RawRow {
             let opens = *byte == b'"' && (at_start || after_quote);
             after_quote = *byte == b'"' && within;
             within = if within { !after_quote } else { opens };
-            at_start = !within && matches!(byte, b',' | b'\r' | b'\n');
+            at_start = !within && (*byte == delimiter || matches!(byte, b'\r' | b'\n'));
         }
         within
     }

@@ -144,7 +144,7 @@ impl Table {
         let broken = |problem| Err(Broken { line: Some(begins), problem });
         match read {
             Ok(false) => return Ok(false),
-            Ok(true) if self.raw.ends_within_quotes() => {
+            Ok(true) if self.raw.ends_within_quotes(b',') => {
                 return broken("a quote is opened in this row and not closed to the end of the file".to_owned());
             }
             Ok(true) => {}

@@ -180,7 +180,7 @@ async fn times_can_be_named_in_several_ways() {
         "from=2001-09-09T02:46:40%2B02:00",
         "from=2001-09-09T02:46:40+02:00",
         "from=-1h&to=9999-12-31T23:59:59.999Z",
-        "from=0000-01-01T00:00:00Z&to=9999-12-31T23:59:59%2B00:00",
+        "from=-1h&to=9999-12-31T23:59:59%2B00:00",
     ] {
         let answer = get(&routes, &format!("/v1/telemetry?{range}")).await.json();
         assert_eq!(answer["records"].as_array().unwrap().len(), 2, "{range}: {answer}");
@@ -255,6 +255,7 @@ async fn a_caller_sees_what_is_theirs_whatever_the_program_reads_otherwise() {
     let admin = |owner: &str| Caller::new(owner, Roles::of_text("data.admin"));
     let (of_o, of_p, all) = (Ok(vec!["1", "2", "3"]), Ok(vec!["4"]), Ok(vec!["1", "4", "2", "3"]));
     let (nothing, refused) = (Ok(vec![]), Err("403 /problems/other-owner".to_owned()));
+    let empty = Err("400 /problems/bad-parameter".to_owned());
     for (default, caller, named, ids) in [
         (Some("o"), None, "", &of_o),
         (None, None, "", &all),
@@ -266,13 +267,13 @@ async fn a_caller_sees_what_is_theirs_whatever_the_program_reads_otherwise() {
         (None, plain("p"), "&owner=o", &refused),
         (Some("o"), plain("p"), "&owner=o", &refused),
         (None, plain("p"), "&owner=*", &refused),
-        (None, plain("p"), "&owner=", &refused),
+        (None, plain("p"), "&owner=", &empty),
         (None, plain("nobody"), "", &nothing),
         (Some("o"), admin("p"), "", &all),
         (Some("o"), admin("p"), "&owner=*", &all),
         (None, admin("p"), "&owner=o", &of_o),
         (None, admin("p"), "&owner=p", &of_p),
-        (None, admin("p"), "&owner=", &nothing),
+        (None, admin("p"), "&owner=", &empty),
     ] {
         let routes = records_routes(RecordsApi { records: world.records.clone(), owner: default.map(str::to_owned) });
         for path in ["/v1/telemetry?from=-1d", "/v1/telemetry?source=a"] {
