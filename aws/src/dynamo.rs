@@ -157,8 +157,3 @@ impl OfferedIndex for DynamoHotIndex {
         self.offer_chunks(chunks).await
     }
 }
-
-/// A duration in the unit of times.
-fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
-}

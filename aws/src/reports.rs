@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::Clock;
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::file::{FileFormat, FilePlace, OpenFile, URL_LIFETIME};
 use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::report::{ReportFailure, ReportResult, ReportResults, ReportStatus, ResultsPage, WindowId};
@@ -147,7 +147,7 @@ impl S3Reports {
                 None => (KeptReport::new(now), None),
             };
             change(&mut kept);
-            kept.forget_before(now.saturating_sub(i64::try_from(self.kept.as_micros()).unwrap_or(i64::MAX)));
+            kept.forget_before(now.saturating_sub(micros(self.kept)));
             let bytes = serde_json::to_vec(&kept).map_err(|error| PortError::because(Advice::Stop, what(), error))?;
             let put = self.client.put_object().bucket(self.root.bucket()).key(&key).content_type("application/json");
             let put = match &tag {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::Clock;
+use alluvium_core::clock::micros;
 use alluvium_core::ports::{Advice, PortError};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -79,7 +80,7 @@ impl CredentialProvider for SdkCredentials {
             token: got.session_token().map(str::to_owned),
         });
         let expiry = got.expiry().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-        let good_until = expiry.map(|expiry| expiry.saturating_sub(SPARE).as_micros() as i64);
+        let good_until = expiry.map(|expiry| micros(expiry.saturating_sub(SPARE)));
         *known = Some(Known { credential: credential.clone(), good_until });
         Ok(credential)
     }

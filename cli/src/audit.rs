@@ -77,6 +77,7 @@ pub struct Args {
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Asked {
     /// Show the sums of what has arrived since then: `24h`, `7d`, or RFC 3339. The checks run over everything all the same.
     #[arg(long, value_name = "TIME")]

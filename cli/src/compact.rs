@@ -34,6 +34,7 @@ pub struct Args {
 
 /// What is asked of a node.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Asked {
     /// One table instead of all.
     pub table: Option<String>,

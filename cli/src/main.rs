@@ -37,7 +37,10 @@ mod stage;
 mod target;
 mod token;
 mod up;
+mod upload;
 mod vacuum;
+#[cfg(not(feature = "aws"))]
+mod without_aws;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,6 +78,7 @@ enum Command {
     Send(send::Args),
     Generate(generate::Args),
     Replay(replay::Args),
+    Upload(upload::Args),
     Convert(convert::Args),
     Schema(schema::Args),
     Sql(sql::Args),
@@ -111,7 +115,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run() -> ExitCode {
-    let Cli { common, command } = Cli::parse();
+    let Cli { common, command } = Cli::try_parse().unwrap_or_else(|error| refused(error).exit());
     let outcome = match command {
         Command::Demo(args) => demo::run(&common, args).await,
         Command::Up(args) => up::run(&common, args).await,
@@ -119,6 +123,7 @@ async fn run() -> ExitCode {
         Command::Send(args) => send::run(&common, args).await,
         Command::Generate(args) => generate::run(&common, args).await,
         Command::Replay(args) => replay::run(&common, args).await,
+        Command::Upload(args) => upload::run(&common, args).await,
         Command::Convert(args) => convert::run(&common, args),
         Command::Schema(args) => schema::run(&common, &args),
         Command::Sql(args) => sql::run(&common, args).await,
@@ -146,4 +151,11 @@ async fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line was wrong: of what it has that this program was built without, it says so.
+fn refused(error: clap::Error) -> clap::Error {
+    #[cfg(not(feature = "aws"))]
+    let error = without_aws::explain(error, std::env::args_os());
+    error
 }

@@ -1,6 +1,7 @@
 //! A node: the pipeline of one data folder behind one port. What `up` runs and `demo` watches.
 
 mod admin;
+mod connections;
 mod front;
 pub mod openapi;
 #[cfg(feature = "postgres")]
@@ -61,7 +62,7 @@ pub struct Node {
     kinesis: KinesisEndpoint,
     uploads: Uploads,
     loader: JoinHandle<()>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     /// What serves clients of Postgres.
     postgres_server: Option<JoinHandle<()>>,
     watches: Vec<JoinHandle<()>>,
@@ -130,8 +131,7 @@ impl Node {
         let postgres_server = postgres_listener.map(|_refused_by_the_settings| tokio::spawn(async {}));
         let app = front::before(routes, guard, settings)?;
         let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.clone().run())];
-        let server = axum::serve(listener, app).with_graceful_shutdown(stop_serving.clone().cancelled_owned());
-        let server = tokio::spawn(async move { server.await });
+        let server = tokio::spawn(connections::serve(listener, app, stop_serving.clone()));
         let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };
         if let Some(authorizer) = &authorizer {
             let left = LocalToken {
@@ -188,7 +188,7 @@ impl Node {
         self.pipeline.end_arrivals();
         self.stop_serving.cancel();
         match tokio::time::timeout(STOPPING, self.server).await {
-            Ok(served) => served??,
+            Ok(served) => served?,
             Err(_) => tracing::warn!("requests were still under way after {STOPPING:?}; they are cut off"),
         }
         if let Some(mut server) = self.postgres_server {

@@ -41,7 +41,7 @@ pub struct Args {
     /// From when (included): RFC 3339, or relative such as `-5m`.
     #[arg(long, allow_hyphen_values = true)]
     from: Option<String>,
-    /// To when (included): RFC 3339, or relative such as `-1m`.
+    /// To when (not included): RFC 3339, or relative such as `-1m`.
     #[arg(long, allow_hyphen_values = true)]
     to: Option<String>,
     /// The most records to show.

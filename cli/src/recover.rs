@@ -52,6 +52,7 @@ pub struct Args {
 
 /// What is asked for.
 #[derive(Debug, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Asked {
     /// Leave batches alone that have a file younger than this, for the transform may still be at them, and messages that are.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]

@@ -48,6 +48,7 @@ pub struct Args {
 
 /// What is asked of a node.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Asked {
     /// The condition, as SQL.
     #[serde(rename = "where")]

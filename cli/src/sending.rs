@@ -170,7 +170,7 @@ impl Destination {
 
     #[cfg(not(feature = "aws"))]
     async fn to_stream(&self, _: &Common, _: Service, _: &str) -> anyhow::Result<Way> {
-        anyhow::bail!("this program was built without AWS; `make build-aws` builds one with it")
+        anyhow::bail!(crate::without_aws::WITHOUT_AWS)
     }
 
     #[cfg(feature = "aws")]

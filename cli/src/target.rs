@@ -48,6 +48,23 @@ impl Target {
         }
     }
 
+    /// The API to ask: that of the stage, of the node at the URL, or of the node that runs on the folder.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or as [`node`](Self::node).
+    pub async fn api(&self, common: &Common) -> anyhow::Result<Client> {
+        #[cfg(feature = "aws")]
+        if let Some(on) = self.stage(common).await? {
+            return on.api();
+        }
+        let settings = self.settings(common)?;
+        self.node(&settings)?.ok_or_else(|| {
+            let folder = settings.data.display();
+            anyhow::anyhow!("no node runs on {folder}; start one with `alluvium up --data …`, or name one with --url")
+        })
+    }
+
     /// The node to ask; `None`: none runs on the folder, which is to be opened.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ pub struct Args {
 
 /// What is asked for.
 #[derive(Debug, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Asked {
     /// One table, a dataset's, `dead_letters` or `ledger`, instead of all.
     #[arg(long, value_name = "NAME")]

@@ -59,6 +59,36 @@ fn what_the_gateway_refuses() {
     refused(&node.get("/v1/telemetry?sauce=a"), 400, "sauce");
     refused(&node.get("/v1/telemetry?limit=0"), 400, "limit");
     refused(&node.get("/v1/telemetry?cursor=made-up"), 400, "cursor");
+    refused(&node.get("/v1/telemetry?source=caf%E9"), 400, "UTF-8");
+
+    // Whose the events are is said once, and by a name.
+    for (query, words) in
+        [("owner=", "1 to 1024 bytes"), ("owner=a&owner=b", "twice"), ("owner=*", "everybody"), ("owner=%FF", "UTF-8")]
+    {
+        refused(&node.post(&format!("/v1/telemetry?{query}"), json, b"{\"value\": 1}"), 400, words);
+        refused(
+            &node.post(&format!("/v1/uploads?{query}"), json, b"{\"dataset\": \"telemetry\", \"format\": \"csv\"}"),
+            400,
+            words,
+        );
+    }
+    // A slip of the pen must not make a command do what it was to be asked about first.
+    for (path, words) in [
+        ("/admin/vacuum?dryrun=true", "`dryrun`"),
+        ("/admin/vacuum?dry_run=maybe", "dry_run"),
+        ("/admin/compact?tables=telemetry", "`tables`"),
+        ("/admin/audit?from=1d", "`from`"),
+        ("/admin/recover?older_than=soon", "`soon` is no duration"),
+        ("/admin/redrive?dry_run=true", "`where`"),
+    ] {
+        refused(&node.post(path, json, b""), 400, words);
+    }
+    // An id of a request comes back as it was, unless it is one that no log should hold.
+    for (id, kept) in [("abc-1".to_owned(), true), ("x".repeat(129), false), ("a b".to_owned(), false)] {
+        let answered = node.request("GET", "/health", &[("X-Request-Id", &id)], b"");
+        assert_eq!(answered.header("x-request-id") == Some(id.as_str()), kept, "{id}");
+        assert!(answered.header("x-request-id").is_some_and(|id| id.len() <= 128));
+    }
 
     // None of it left anything behind.
     node.stop();

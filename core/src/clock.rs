@@ -1,9 +1,16 @@
 //! Time as a port, so that nothing but an entry point reads the wall clock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// A point in time in microseconds since 1970-01-01T00:00:00Z, the resolution of every timestamp in the lake.
 pub type Micros = i64;
+
+/// A duration in the unit of times, to add to one or take from one. What is below a microsecond is cut off; a duration that is longer than
+/// there are times (292,000 years) is [`Micros::MAX`], so that a sum or a difference with it has to saturate.
+pub fn micros(duration: Duration) -> Micros {
+    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
+}
 
 /// Tells the time. Stages and adapters take one; tests give them a [`ManualClock`].
 pub trait Clock: Send + Sync + std::fmt::Debug {
@@ -105,10 +112,21 @@ pub mod rfc3339 {
     }
 }
 
-#[cfg(all(test, feature = "contract"))]
+#[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[cfg(feature = "contract")]
     #[test]
     fn the_machines_clock_keeps_the_contract() {
-        crate::contract::clock::it_tells_microseconds_of_the_epoch(&super::SystemClock);
+        crate::contract::clock::it_tells_microseconds_of_the_epoch(&SystemClock);
+    }
+
+    #[test]
+    fn a_duration_in_the_unit_of_times_is_cut_off_below_and_held_above() {
+        assert_eq!(micros(Duration::from_nanos(1_999)), 1);
+        assert_eq!(micros(Duration::from_secs(3_600)), 3_600_000_000);
+        assert_eq!(micros(Duration::from_micros(Micros::MAX as u64)), Micros::MAX);
+        assert_eq!(micros(Duration::MAX), Micros::MAX);
     }
 }

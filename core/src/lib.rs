@@ -14,6 +14,7 @@
 //! - **RP-1** a window of a report has one result, however often it is made and wherever that is interrupted.
 //! - **AU-1** nobody reads or writes without the role for it, and a plain reader sees only the data of the owner in the token.
 
+pub mod address;
 pub mod announcement;
 pub mod arrivals;
 pub mod caller;

@@ -16,9 +16,10 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alluvium_core::address::parameters;
 use alluvium_core::envelope::MAX_TEXT_BYTES;
 use alluvium_core::ports::Stream;
-use alluvium_core::{Caller, Datasets, Problem};
+use alluvium_core::{Caller, Datasets, EVERYBODY, Problem};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -85,10 +86,18 @@ impl Writer {
     ///
     /// A problem of status 403 when the caller may not, of 400 when it is no owner's name.
     pub fn of(caller: &Caller, uri: &Uri) -> Result<Self, Problem> {
-        let parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-        let named = parameters.into_iter().find(|(name, _)| name == "owner").map(|(_, owner)| owner);
+        let bad = |detail: &str| Problem::new(400, "bad-owner", format!("owner: {detail}"));
+        let parameters = parameters(uri.query()).map_err(|error| bad(&error.to_string()))?;
+        let mut named = parameters.into_iter().filter(|(name, _)| name == "owner").map(|(_, owner)| owner);
+        let (named, another) = (named.next(), named.next());
         let owner =
             caller.writes(named.as_deref()).map_err(|error| Problem::new(403, "other-owner", error.to_string()))?;
+        if another.is_some() {
+            return Err(bad("it is given twice; give it once"));
+        }
+        if named.as_deref() == Some(EVERYBODY) {
+            return Err(bad("`*` is everybody where records are read; name whose events these are"));
+        }
         Self::new(owner).map_err(|error| Problem::new(400, "bad-owner", error.to_string()))
     }
 

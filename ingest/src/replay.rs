@@ -7,6 +7,7 @@ mod cells;
 mod lines;
 mod merge;
 mod ndjson;
+mod raw_row;
 mod series;
 mod settings;
 pub(crate) mod table;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
 use deltalake_core::kernel::Metadata;
 
 use crate::error::{LakeError, Result};
@@ -30,10 +29,6 @@ const TOMBSTONES: &str = "delta.deletedFileRetentionDuration";
 const LOG: &str = "delta.logRetentionDuration";
 const TRANSACTIONS: &str = "delta.setTransactionRetentionDuration";
 const CLEANUP: &str = "delta.enableExpiredLogCleanup";
-
-pub(crate) fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
-}
 
 /// How long a table keeps what no reader of its newest version needs, by its properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

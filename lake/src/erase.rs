@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use alluvium_core::DatasetName;
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use deltalake_core::kernel::{Action, Transaction};
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ pub(crate) use screen::{FileScreening, FilesScreened, Screener};
 pub(crate) use stored::Erasures;
 pub use target::{Screened, Target, screen_chunk, screen_rows};
 
-use crate::ages::{self, micros};
+use crate::ages;
 use crate::app_id::AppId;
 use crate::commit::{Commit, Operation};
 use crate::contention::Contention;

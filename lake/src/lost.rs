@@ -18,7 +18,7 @@ mod report;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::ports::{CommitQueue, ShardState, Stream};
 use alluvium_core::{BatchFooter, BatchIdentity, CommitMessage, LedgerEntry, ShardRange};
 use object_store::path::Path;
@@ -26,7 +26,6 @@ use object_store::{Error, PutMode};
 
 pub use report::{LostBatch, LostOutcome, RecoverReport};
 
-use crate::ages::micros;
 use crate::audit::ledger_entries;
 use crate::batches::{BatchStanding, Batches};
 use crate::error::{LakeError, Result};

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::{BatchIdentity, CommitMessage, DataFileEntry, DatasetName, LedgerEntry};
 use serde::Deserialize;
 
-use crate::ages::{self, micros};
+use crate::ages;
 use crate::error::{LakeError, Result};
 
 /// The most events, rows or bytes that are believed of one batch. Sums of many stay far below 2^63, which is what Delta counts to.

@@ -5,14 +5,13 @@
 
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::{DatasetName, Removal};
 use arrow::compute::kernels::cast_utils::Parser as _;
 use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ages::micros;
 use crate::contention::Contention;
 use crate::error::{LakeError, Result};
 use crate::reader::ActiveFile;

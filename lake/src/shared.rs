@@ -20,7 +20,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::dataset::ledger_columns;
 use alluvium_core::trace::STEP;
 use alluvium_core::{Clock, CommitMessage, DataFileFormat, DatasetName, Datasets};
@@ -34,7 +34,7 @@ pub(crate) use messages::read_all;
 pub(crate) use round::notes;
 pub use round::{CommittedBatch, Outcome, SharedCommit};
 
-use crate::ages::{MOST_IDLE, micros};
+use crate::ages::MOST_IDLE;
 use crate::columns;
 use crate::erase::{Erasures, Screener};
 use crate::error::{LakeError, Result};

@@ -17,13 +17,13 @@ mod named;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use crate::ages::{self, Ages, micros};
+use crate::ages::{self, Ages};
 use crate::error::Result;
 use crate::filter::path_of as key_filter_of;
 use crate::log::TableLog;

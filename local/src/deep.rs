@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::ports::{Advice, PortError, ShardState, SqlEngine as _, Statement, Stream};
 use alluvium_core::{DatasetName, Datasets, DeliveryBatch, SequenceNumber, ShardId, StreamRecord};
 use alluvium_lake::{Check, Target, screen_rows};
@@ -258,8 +258,4 @@ fn key(texts: [&str; 3]) -> Key {
     let mut key = [0; size_of::<Key>()];
     key.copy_from_slice(&hash.finalize()[..size_of::<Key>()]);
     Key::from_be_bytes(key)
-}
-
-fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use alluvium_core::Clock;
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::HotChunk;
 use alluvium_core::ports::{Advice, PortError, Stream as _};
 use alluvium_lake::{
@@ -313,8 +313,4 @@ impl Eraser {
         }
         report
     }
-}
-
-fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }

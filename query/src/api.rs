@@ -33,12 +33,12 @@ mod under_way;
 use std::sync::Arc;
 
 use alluvium_core::problem::PROBLEM_JSON;
-use alluvium_core::{Caller, EVERYBODY, OtherOwner, Problem, Whose};
+use alluvium_core::{Caller, EVERYBODY, OtherOwner, Problem, Whose, address};
 use arrow::record_batch::RecordBatch;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use http::request::Parts;
@@ -87,8 +87,6 @@ pub fn records_routes(api: RecordsApi) -> Router {
     Router::new().route("/v1/{dataset}", get(read_dataset)).route("/data", get(read_data)).with_state(Arc::new(api))
 }
 
-type Pairs = Vec<(String, String)>;
-
 async fn read_dataset(
     State(api): State<Arc<RecordsApi>>,
     dataset: Result<Path<String>, PathRejection>,
@@ -106,8 +104,7 @@ async fn read_data(State(api): State<Arc<RecordsApi>>, parts: Parts) -> Response
 
 async fn read(api: &RecordsApi, dataset: String, parts: &Parts) -> Response {
     let answer = async {
-        let Query(pairs) = Query::<Pairs>::try_from_uri(&parts.uri)
-            .map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
+        let pairs = address::parameters(parts.uri.query())?;
         let Asked { mut request, after, fields, format } =
             parameters::read(dataset.clone(), &pairs, api.records.begin(&dataset))?;
         request.owner = api.reads(parts.extensions.get(), request.owner.as_deref())?;

@@ -1,5 +1,6 @@
 //! What can go wrong when somebody reads.
 
+use alluvium_core::address::NotUtf8;
 use alluvium_core::dataset::HOW_TO_ADD;
 use alluvium_core::hot_block::HotBlockError;
 use alluvium_core::ports::{Advice, PortError};
@@ -27,6 +28,9 @@ pub enum QueryError {
         /// What is wrong with it, and what would be right.
         message: String,
     },
+    /// The query of the request's address is no text.
+    #[error(transparent)]
+    Query(#[from] NotUtf8),
     /// The request names an owner whose records its caller may not read (AU-1).
     #[error(transparent)]
     OtherOwner(#[from] OtherOwner),
@@ -57,7 +61,7 @@ impl QueryError {
         let detail = self.to_string();
         match self {
             Self::UnknownDataset { .. } => Problem::new(404, "unknown-dataset", detail),
-            Self::Parameter { .. } => Problem::new(400, "bad-parameter", detail),
+            Self::Parameter { .. } | Self::Query(_) => Problem::new(400, "bad-parameter", detail),
             Self::OtherOwner(_) => Problem::new(403, "other-owner", detail),
             Self::UnderWay(_) => Problem::new(503, "read-under-way", detail).retry_after(1),
             Self::TooMuch(_) => Problem::new(422, "query-too-large", detail),

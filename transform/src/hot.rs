@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::{HotChunk, TIME_BUCKET_MICROS, time_bucket_of};
 use alluvium_core::hot_block::{EXPANDED_BYTES, HotBlockError, HotBlockWriter};
 use alluvium_core::{BatchIdentity, limits};
 use arrow::array::{Array, AsArray, RecordBatch};
 use rustc_hash::FxHashMap;
 
-use crate::plan::{Plan, micros};
+use crate::plan::Plan;
 use crate::rows::{SortedRows, order};
 use crate::settings::TransformSettings;
 use crate::sources::{SourceIndex, Sources};

@@ -1,9 +1,9 @@
 //! A dataset, compiled into what the judge of events needs: where each name leads, and what each value is held to.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use alluvium_core::Dataset;
+use alluvium_core::clock::micros;
 use alluvium_core::dataset::{
     Clean, Identity, ListRule, Misfits, Nulls, NumberRule, ObjectRule, Property, Required, TextRule, Undeclared,
     ValueKind, Values,
@@ -299,8 +299,4 @@ fn default(value: &serde_json::Value, kind: &ValueKind) -> Option<DefaultCell> {
         }
         ValueKind::Object(_) | ValueKind::List(_) => None,
     }
-}
-
-pub(crate) fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::{HotChunk, PutPosition};
 use alluvium_core::limits::HOT_ITEM_BYTES;
 use alluvium_core::ports::{Advice, PortError};
@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{DynamoHotIndex, item, micros};
+use super::{DynamoHotIndex, item};
 use crate::error::port_error;
 
 /// The most items of one request. Amazon DynamoDB API Reference, `BatchWriteItem`.

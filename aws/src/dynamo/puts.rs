@@ -4,13 +4,14 @@
 
 use std::collections::HashMap;
 
+use alluvium_core::clock::micros;
 use alluvium_core::hot::{BUCKETS, HotChunk, PutPosition, PutQuery, Puts};
 use alluvium_core::ports::{Advice, PortError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::DynamoHotIndex;
 use super::item::{self, Item};
-use super::{DynamoHotIndex, micros};
 use crate::error::port_error;
 
 /// How many queries are on their way at once.

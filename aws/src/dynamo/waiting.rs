@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::Clock;
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::Waiting;
 use alluvium_core::ports::{Advice, PortError};
 use async_trait::async_trait;
@@ -21,7 +21,6 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
 
 use super::item::{self, Item};
-use super::micros;
 use crate::error::port_error;
 use crate::levelled::{Note, Notes};
 

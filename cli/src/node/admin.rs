@@ -17,12 +17,14 @@ use alluvium_query::api::{
 };
 use alluvium_query::{CommitLag, Links, Records};
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::shares::job_settings;
@@ -184,7 +186,21 @@ fn describe_metrics() {
     );
 }
 
-async fn run_audit(State(admin): State<Admin>, Query(asked): Query<audit::Asked>) -> Response {
+/// What the parameters of a call tell.
+struct Told<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Told<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let told = Query::try_from_uri(&parts.uri);
+        told.map(|Query(told)| Self(told)).map_err(|rejection| {
+            problem(Problem::new(400, "bad-parameter", crate::output::sentence(&anyhow::Error::new(rejection))))
+        })
+    }
+}
+
+async fn run_audit(State(admin): State<Admin>, Told(asked): Told<audit::Asked>) -> Response {
     let pipeline = &admin.pipeline;
     let asked = match asked.settings(pipeline.clock().now_micros()) {
         Ok(asked) => asked,
@@ -206,7 +222,7 @@ fn set_audit_metrics(report: &AuditReport, now: Micros) {
     metrics::gauge!("alluvium_audit_time_seconds").set(now as f64 / 1e6);
 }
 
-async fn run_compact(State(admin): State<Admin>, Query(asked): Query<compact::Asked>) -> Response {
+async fn run_compact(State(admin): State<Admin>, Told(asked): Told<compact::Asked>) -> Response {
     match admin.pipeline.maintenance.compact(asked.table.as_deref()).await {
         Ok(rounds) => Json(rounds).into_response(),
         Err(error @ LakeError::NoTable(_)) => problem(Problem::new(404, "no-table", error.to_string())),
@@ -214,7 +230,7 @@ async fn run_compact(State(admin): State<Admin>, Query(asked): Query<compact::As
     }
 }
 
-async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Asked>) -> Response {
+async fn run_vacuum(State(admin): State<Admin>, Told(asked): Told<vacuum::Asked>) -> Response {
     let removed_for = match asked.removed_for() {
         Ok(removed_for) => removed_for,
         Err(error) => return problem(Problem::new(400, "bad-duration", error.to_string())),
@@ -226,14 +242,14 @@ async fn run_vacuum(State(admin): State<Admin>, Query(asked): Query<vacuum::Aske
     }
 }
 
-async fn run_recover(State(admin): State<Admin>, Query(asked): Query<recover::Asked>) -> Response {
+async fn run_recover(State(admin): State<Admin>, Told(asked): Told<recover::Asked>) -> Response {
     match recover::of_parts(&admin.pipeline.lake_reader(), &admin.pipeline.log, &asked).await {
         Ok(report) => Json(report).into_response(),
         Err(error) => problem(Problem::new(500, "recover-failed", crate::output::sentence(&error))),
     }
 }
 
-async fn run_redrive(State(admin): State<Admin>, Query(asked): Query<redrive::Asked>) -> Response {
+async fn run_redrive(State(admin): State<Admin>, Told(asked): Told<redrive::Asked>) -> Response {
     let condition = match asked.condition.parse::<Condition>() {
         Ok(condition) => condition,
         Err(error) => return problem(Problem::new(400, "bad-condition", error.to_string())),
@@ -249,7 +265,7 @@ async fn run_redrive(State(admin): State<Admin>, Query(asked): Query<redrive::As
 
 async fn redrive_failed(
     State(admin): State<Admin>,
-    Query(asked): Query<redrive::failed::Asked>,
+    Told(asked): Told<redrive::failed::Asked>,
     object: Bytes,
 ) -> Response {
     let records = match failed_records(&object) {

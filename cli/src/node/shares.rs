@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use alluvium_core::Datasets;
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_ingest::gateway;
 use alluvium_ingest::kinesis::KinesisSettings;
 use alluvium_ingest::uploads::UploadSettings;
@@ -82,7 +82,7 @@ pub fn kinesis_settings(settings: &Settings, log: &Path) -> KinesisSettings {
 fn made_at(folder: &Path) -> Micros {
     let made = std::fs::metadata(folder).and_then(|metadata| metadata.created()).ok();
     let since = made.and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
-    Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
+    micros(since)
 }
 
 /// The key that pseudonyms are made with, if there is one.

@@ -17,6 +17,7 @@ pub const OBJECT_BYTES: usize = 192 * 1024 * 1024;
 
 /// What is asked of a node beside the object.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Asked {
     /// Whether it only says what would be sent.
     #[serde(default)]

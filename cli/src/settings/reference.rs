@@ -1,6 +1,8 @@
 //! What each setting means: the source of `docs/configuration.md`.
 
-use super::{Settings, values};
+use anyhow::Context as _;
+
+use super::Settings;
 
 /// One setting.
 pub struct Key {
@@ -203,4 +205,16 @@ pub fn markdown() -> anyhow::Result<String> {
         text.push_str(&format!("| `{}` | {default} | {} |\n", key.name, key.meaning));
     }
     Ok(text)
+}
+
+/// The effective value of every key, as text, in the order of [`keys`]; `None`: not set.
+pub fn values(settings: &Settings) -> anyhow::Result<Vec<(&'static str, Option<String>)>> {
+    let tree = toml::Value::try_from(settings).context("settings are always TOML")?;
+    let value = |key: &str| {
+        key.split('.').try_fold(&tree, |at, part| at.get(part)).map(|value| match value {
+            toml::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+    };
+    Ok(keys().iter().map(|key| (key.name, value(key.name))).collect())
 }

@@ -1,5 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
+use std::time::Duration;
+
+use super::check::check;
+use super::reference::keys;
 use super::*;
 
 fn leaves(value: &toml::Value, prefix: &str, into: &mut Vec<String>) {

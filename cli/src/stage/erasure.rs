@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_aws::{DynamoHotIndex, Left, TakeOut, config};
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::HotChunk;
 use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::{Clock as _, SystemClock};
@@ -256,5 +256,5 @@ fn left_of(target: &Target, chunk: &HotChunk) -> Result<Left, PortError> {
 }
 
 fn later(time: Micros, by: Duration) -> Micros {
-    time.saturating_add(Micros::try_from(by.as_micros()).unwrap_or(Micros::MAX))
+    time.saturating_add(micros(by))
 }

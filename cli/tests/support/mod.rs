@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod stand_in;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -109,6 +111,13 @@ impl Node {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// How many files it has open whose name ends so, as the kernel has it.
+    pub fn open_files(&self, ending: &str) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let open = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        open.filter(|path| path.to_string_lossy().trim_end_matches(" (deleted)").ends_with(ending)).count()
     }
 
     pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::micros;
 use super::window::{Window, Windows};
-use crate::clock::Micros;
+use crate::clock::{Micros, micros};
 
 /// The pause after a report's first failure; it doubles with each, up to the longest.
 const PAUSE: Micros = 60_000_000;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::clock::Micros;
+use crate::clock::{Micros, micros};
 use crate::duration;
 
 const MINUTE: Micros = 60_000_000;
@@ -50,7 +50,7 @@ impl Windows {
     ///
     /// When the length is neither a part of a day in whole minutes nor a number of whole days.
     pub fn every(length: Duration) -> Result<Self, WindowError> {
-        let micros = Micros::try_from(length.as_micros()).unwrap_or(Micros::MAX);
+        let micros = micros(length);
         let fits = micros > 0
             && if micros <= DAY { micros % MINUTE == 0 && DAY % micros == 0 } else { micros % DAY == 0 }
             && micros <= MOST_DAYS * DAY;

@@ -2,7 +2,7 @@
 
 use alluvium_core::SequenceNumber;
 use alluvium_core::ShardId;
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -85,8 +85,7 @@ impl ListToken {
 }
 
 fn is_old(issued: Micros, now: Micros) -> bool {
-    let life = i64::try_from(TOKEN_LIFE.as_micros()).expect("five minutes are few microseconds");
-    now.saturating_sub(issued) > life
+    now.saturating_sub(issued) > micros(TOKEN_LIFE)
 }
 
 fn seal(kind: &str, stream: &str, now: Micros, fields: &[&str]) -> String {

@@ -7,6 +7,7 @@ use alluvium_core::clock::Micros;
 use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::cells::{Metered, SinceRow, TIME_COLUMNS, column_name, json_text, put_cell};
+use super::raw_row::{Kept, RawRow};
 use super::{ReplaySettings, Shift, stem_of, time};
 use crate::{EventSource, IngestError, Written};
 
@@ -94,10 +95,14 @@ impl EventSource for Series {
 #[derive(Debug)]
 struct Rows {
     file: PathBuf,
-    reader: Reader<Metered<File>>,
+    reader: Reader<Metered<Kept<File>>>,
     /// How many bytes were read since the last row.
     since_row: SinceRow,
+    raw: RawRow,
+    delimiter: u8,
     record: StringRecord,
+    /// The line on which the record begins.
+    line: u64,
     /// The record's number among those of the file, the header being 1: its line, where no row takes several. Unlike the
     /// line it is different for every row.
     row: u64,
@@ -105,10 +110,11 @@ struct Rows {
 
 impl Rows {
     fn open(file: &Path, settings: &ReplaySettings) -> Result<(Self, Columns), IngestError> {
-        let (input, since_row) = Metered::of(super::open_file(file)?);
+        let (input, raw) = Kept::of(super::open_file(file)?);
+        let (input, since_row) = Metered::of(input);
         let reader = ReaderBuilder::new().has_headers(false).delimiter(settings.delimiter).from_reader(input);
-        let record = StringRecord::new();
-        let mut rows = Self { file: file.to_owned(), reader, since_row, record, row: 0 };
+        let (delimiter, record) = (settings.delimiter, StringRecord::new());
+        let mut rows = Self { file: file.to_owned(), reader, since_row, raw, delimiter, record, line: 1, row: 0 };
         if !rows.advance()? {
             return Err(rows.refuse(0, "the file is empty; expected a header line such as `timestamp,value`"));
         }
@@ -118,8 +124,15 @@ impl Rows {
 
     /// Reads the next row; says whether there was one.
     fn advance(&mut self) -> Result<bool, IngestError> {
+        let (byte, line) = (self.reader.position().byte(), self.reader.position().line());
         self.since_row.begin();
-        match self.reader.read_record(&mut self.record) {
+        self.raw.begin(byte);
+        let read = self.reader.read_record(&mut self.record);
+        self.line = line + self.raw.line_ends_before();
+        match read {
+            Ok(true) if self.raw.ends_within_quotes(self.delimiter) => {
+                Err(self.refuse(0, "a quote is opened in this row and not closed to the end of the file"))
+            }
             Ok(more) => {
                 self.row += u64::from(more);
                 Ok(more)
@@ -165,12 +178,15 @@ impl Rows {
 
     /// An error at a cell of the row that was read last.
     fn refuse(&self, column: usize, problem: &str) -> IngestError {
-        let line = self.record.position().map_or(1, csv::Position::line);
-        IngestError::Input { file: self.file.clone(), line, column: column as u64 + 1, problem: problem.to_owned() }
+        IngestError::Input {
+            file: self.file.clone(),
+            line: self.line,
+            column: column as u64 + 1,
+            problem: problem.to_owned(),
+        }
     }
 
     fn explain(&self, error: csv::Error) -> IngestError {
-        let line = error.position().map_or(self.row + 1, csv::Position::line);
         let (column, problem) = match error.kind() {
             csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
                 (len + 1, format!("the row has {len} cells, the header {expected_len}; expected as many"))
@@ -183,6 +199,6 @@ impl Rows {
             }
             _ => (1, error.to_string()),
         };
-        IngestError::Input { file: self.file.clone(), line, column, problem }
+        IngestError::Input { file: self.file.clone(), line: self.line, column, problem }
     }
 }

@@ -8,6 +8,7 @@ use alluvium_core::dataset::{Property, ValueKind};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::cells::{Metered, SinceRow, TIME_COLUMNS, column_name, is_number, json_text, put_cell};
+use super::raw_row::{Kept, RawRow};
 
 /// Columns that are texts whatever stands in them: the attributes of an event. As text a time has one meaning.
 const TEXTS: [&str; 4] = ["id", "source", "type", "time"];
@@ -18,16 +19,17 @@ const TEXTS: [&str; 4] = ["id", "source", "type", "time"];
 /// if it is one. An empty cell is no value. Where there is no column `time`, the first that is named like one and is no property of the
 /// dataset is the event's time; where there is no `source`, every event has the one that is given.
 pub(crate) struct Table {
-    reader: Reader<Metered<Box<dyn Read + Send>>>,
+    reader: Reader<Metered<Kept<Box<dyn Read + Send>>>>,
     since_row: SinceRow,
+    raw: RawRow,
     columns: Vec<Column>,
     /// `"source":…`, or nothing.
     source: Vec<u8>,
     record: ByteRecord,
     /// The record's number among those of the file, the header being 1.
     row: u64,
-    /// How many lines the reader counts too few: where rows end in CR LF, it takes the LF for the beginning of the next one.
-    behind: u64,
+    /// The line on which the record begins.
+    line: u64,
 }
 
 impl std::fmt::Debug for Table {
@@ -71,16 +73,17 @@ pub(crate) struct Broken {
 impl Table {
     /// Reads the header.
     pub(crate) fn open(input: Box<dyn Read + Send>, dataset: &Dataset, source: Option<&str>) -> Result<Self, Broken> {
+        let (input, raw) = Kept::of(input);
         let (input, since_row) = Metered::of(input);
         let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(input);
         let (columns, record) = (Vec::new(), ByteRecord::new());
-        let mut table = Self { reader, since_row, columns, source: Vec::new(), record, row: 0, behind: 0 };
-        let at_header = |problem: String| Broken { line: Some(1), problem };
+        let mut table = Self { reader, since_row, raw, columns, source: Vec::new(), record, row: 0, line: 1 };
         if !table.advance()? {
-            return Err(at_header("the file is empty; expected a header line such as `time,source,value`".to_owned()));
+            let problem = "the file is empty; expected a header line such as `time,source,value`".to_owned();
+            return Err(Broken { line: Some(1), problem });
         }
-        let line_feeds = table.record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        table.behind = u64::from(table.reader.position().line() == 1 + line_feeds);
+        let line = table.line;
+        let at_header = |problem: String| Broken { line: Some(line), problem };
         let cells = table.record.iter().map(std::str::from_utf8).collect::<Result<Vec<_>, _>>();
         let cells = cells.map_err(|_| at_header("the header is not UTF-8".to_owned()))?;
         let names: Vec<&str> = cells.into_iter().map(column_name).collect();
@@ -112,21 +115,43 @@ impl Table {
         self.row
     }
 
-    /// The line on which that row begins, from 1, or that of the blank lines before it.
+    /// The line on which that row begins, from 1.
     pub(crate) fn line(&self) -> u64 {
-        self.record.position().map_or(1, csv::Position::line) + self.behind
+        self.line
     }
 
+    /// Reads the next row that is not blank; says whether there is one.
     fn advance(&mut self) -> Result<bool, Broken> {
-        self.since_row.begin();
-        let before = self.reader.position().line();
-        match self.reader.read_byte_record(&mut self.record) {
-            Ok(more) => {
-                self.row += u64::from(more);
-                Ok(more)
+        loop {
+            let more = self.read_record()?;
+            if !more || !self.is_blank() {
+                return Ok(more);
             }
-            Err(error) => Err(Broken { line: Some(before + self.behind), problem: unwrapped(error) }),
         }
+    }
+
+    /// Whether the row is a line of nothing but blanks.
+    fn is_blank(&self) -> bool {
+        self.record.len() == 1 && !self.record[0].is_empty() && self.record[0].trim_ascii().is_empty()
+    }
+
+    fn read_record(&mut self) -> Result<bool, Broken> {
+        let (byte, line) = (self.reader.position().byte(), self.reader.position().line());
+        self.since_row.begin();
+        self.raw.begin(byte);
+        let read = self.reader.read_byte_record(&mut self.record);
+        let begins = line + self.raw.line_ends_before();
+        let broken = |problem| Err(Broken { line: Some(begins), problem });
+        match read {
+            Ok(false) => return Ok(false),
+            Ok(true) if self.raw.ends_within_quotes(b',') => {
+                return broken("a quote is opened in this row and not closed to the end of the file".to_owned());
+            }
+            Ok(true) => {}
+            Err(error) => return broken(unwrapped(error)),
+        }
+        (self.row, self.line) = (self.row + 1, begins);
+        Ok(true)
     }
 
     fn put_event(&self, out: &mut Vec<u8>) -> Result<(), String> {

@@ -92,12 +92,15 @@ fn columns_type_source_and_delimiter_can_be_named() {
 fn what_cannot_be_replayed_is_named_with_file_line_and_column() {
     let endless = format!("ts,v\n1,\"{}", "x\n".repeat(2_000_000));
     let long = format!("{{}}\n{}\n", "x".repeat(2_000_000));
-    let cases: [(&str, &str, &str); 9] = [
+    let cases: [(&str, &str, &str); 12] = [
         ("a.csv", "", "a.csv:1:1: the file is empty"),
         ("a.csv", "when,v\n1,2\n", "a.csv:1:1: no column is named like a time"),
         ("a.csv", "v,ts\n1,1\n2,soon\n", "a.csv:3:2: `soon` is no time; expected `2015-07-10 14:24:00` (UTC)"),
         ("a.csv", "ts,v\n1,2\n2\n", "a.csv:3:2: the row has 1 cells, the header 2"),
         ("a.csv", "ts,v\n1,2,3\n", "a.csv:2:4: the row has 3 cells, the header 2"),
+        ("a.csv", "ts,v\r\n1,1\r\n\r\n\r\nsoon,1\r\n", "a.csv:5:1: `soon` is no time"),
+        ("a.csv", "ts,v\r\n1,1\r\n\r\n2\r\n", "a.csv:4:2: the row has 1 cells"),
+        ("a.csv", "ts,v\n1,1\n\n2,\"x\n3,y\n", "a.csv:4:1: a quote is opened in this row and not closed"),
         ("a.csv", &endless, "a.csv:2:1: a row is longer than"),
         ("a.ndjson", &long, "a.ndjson:2:1044481: the line is longer than 1044480 bytes"),
         ("a.txt", "x", "format: "),

@@ -23,6 +23,9 @@ const CHUNK_LINES: u64 = 100_000;
 /// How many records are made at a time: a line that is left out ends one.
 const CHUNK_RECORDS: usize = 500;
 
+/// It is no part of the text that it stands before (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// The most lines of a file: their numbers have 32 bits in an envelope.
 const MOST_LINES: u64 = u32::MAX as u64;
 
@@ -39,13 +42,20 @@ pub(super) struct Reader {
 }
 
 enum Source {
-    Lines(Lines<Box<dyn Read + Send>>),
+    Lines(Lines<Box<dyn Read + Send>>, Begun),
     Table(Box<Table>),
+}
+
+/// Whether a line was read that is not blank: only the first tells what kind of text it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    No,
+    Yes,
 }
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if matches!(self, Self::Lines(_)) { "Lines" } else { "Table" })
+        f.write_str(if matches!(self, Self::Lines(..)) { "Lines" } else { "Table" })
     }
 }
 
@@ -93,7 +103,7 @@ impl Reader {
         let input =
             Box::new(Capped { input: plain, left: settings.expanded_bytes, limit: settings.expanded_bytes, encoding });
         let source = match upload.format {
-            UploadFormat::Ndjson => Source::Lines(Lines::of(input as Box<dyn Read + Send>, "")),
+            UploadFormat::Ndjson => Source::Lines(Lines::of(input as Box<dyn Read + Send>, ""), Begun::No),
             UploadFormat::Csv => {
                 let table = Table::open(input, dataset, upload.source());
                 Source::Table(Box::new(table.map_err(sentence)?))
@@ -118,7 +128,7 @@ impl Reader {
             lines += 1;
             self.buffer.clear();
             let event = match &mut self.source {
-                Source::Lines(source) => next_line(source, &mut self.buffer, &mut chunk, self.behind),
+                Source::Lines(source, begun) => next_line(source, begun, &mut self.buffer, &mut chunk, self.behind),
                 Source::Table(source) => next_row(source, &mut self.buffer, &mut chunk, self.behind),
             };
             if !event {
@@ -150,7 +160,13 @@ impl Reader {
 }
 
 /// Appends the next line to `out` if it is an event that is to be put.
-fn next_line(source: &mut Lines<Box<dyn Read + Send>>, out: &mut Vec<u8>, chunk: &mut Chunk, behind: u64) -> bool {
+fn next_line(
+    source: &mut Lines<Box<dyn Read + Send>>,
+    begun: &mut Begun,
+    out: &mut Vec<u8>,
+    chunk: &mut Chunk,
+    behind: u64,
+) -> bool {
     let number = source.line() + 1;
     let too_long = match source.read() {
         Ok(Line::Event(event)) => {
@@ -169,6 +185,13 @@ fn next_line(source: &mut Lines<Box<dyn Read + Send>>, out: &mut Vec<u8>, chunk:
         }
     };
     (chunk.position, chunk.line) = (source.line(), source.line());
+    if *begun == Begun::No && out.starts_with(BYTE_ORDER_MARK) {
+        out.drain(..BYTE_ORDER_MARK.len());
+    }
+    let is_first = *begun == Begun::No && (too_long || !out.is_empty());
+    if is_first {
+        *begun = Begun::Yes;
+    }
     if source.line() <= behind {
         return false;
     }
@@ -178,24 +201,13 @@ fn next_line(source: &mut Lines<Box<dyn Read + Send>>, out: &mut Vec<u8>, chunk:
         chunk.odd(chunk.line, problem);
         return false;
     }
-    !out.is_empty() && fits(out, chunk)
-}
-
-/// Looks at the first line: a byte order mark is no part of it (RFC 8259, section 8.1), and a file that is one JSON array has no event a line.
-fn fits(line: &mut Vec<u8>, chunk: &mut Chunk) -> bool {
-    if chunk.line != 1 {
-        return true;
-    }
-    if line.starts_with(b"\xEF\xBB\xBF") {
-        line.drain(..3);
-    }
-    if line.starts_with(b"[") {
-        let problem = "line 1: it begins with `[`; expected one event a line (NDJSON), and no JSON array. \
+    if is_first && out.starts_with(b"[") {
+        let problem = "it begins with `[`; expected one event a line (NDJSON), and no JSON array. \
                        `jq -c '.[]' FILE` makes one of the other";
-        chunk.end = Some(Err(problem.to_owned()));
+        chunk.end = Some(Err(format!("line {}: {problem}", chunk.line)));
         return false;
     }
-    !line.is_empty()
+    !out.is_empty()
 }
 
 /// Appends the next row to `out` if it is to be put.

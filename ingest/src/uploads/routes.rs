@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use alluvium_core::clock::{Micros, rfc3339};
+use alluvium_core::address::parameters;
+use alluvium_core::clock::{Micros, micros, rfc3339};
 use alluvium_core::{Caller, Problem, Role, Whose};
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
@@ -130,10 +131,10 @@ async fn status(State(uploads): State<Uploads>, caller: Asking, id: Id) -> Respo
 }
 
 async fn list(State(uploads): State<Uploads>, caller: Asking, uri: http::Uri) -> Response {
-    let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
-        return ProblemAnswer(Problem::new(400, "bad-parameter", "the query is not UTF-8")).into_response();
+    let named = match named_owner(&uri) {
+        Ok(named) => named,
+        Err(detail) => return ProblemAnswer(Problem::new(400, "bad-parameter", detail)).into_response(),
     };
-    let named = pairs.into_iter().find(|(name, _)| name == "owner").map(|(_, owner)| owner);
     let whose = match caller {
         Some(Extension(caller)) => caller.reads(named.as_deref()),
         None => Ok(named.map_or(Whose::Everybody, Whose::Of)),
@@ -149,6 +150,22 @@ async fn list(State(uploads): State<Uploads>, caller: Asking, uri: http::Uri) ->
         }
         Err(error) => ProblemAnswer(Problem::new(403, "other-owner", error.to_string())).into_response(),
     }
+}
+
+/// Whose uploads are asked for, if that is said; what else is said is refused, for the answer would not follow it.
+fn named_owner(uri: &http::Uri) -> Result<Option<String>, String> {
+    let mut named = None;
+    for (name, value) in parameters(uri.query()).map_err(|error| error.to_string())? {
+        match name.as_str() {
+            "owner" if named.is_none() => named = Some(value),
+            "owner" => return Err("`owner`: it is given twice; give it once".to_owned()),
+            _ => {
+                let name: String = name.chars().take(80).collect();
+                return Err(format!("`{name}`: there is no such parameter; known: owner"));
+            }
+        }
+    }
+    Ok(named)
 }
 
 async fn take_back(State(uploads): State<Uploads>, caller: Asking, id: Id) -> Response {
@@ -190,7 +207,7 @@ impl Uploads {
         }
         self.forget_old().await;
         let now = shared.parts.clock.now_micros();
-        let lifetime = Micros::try_from(shared.settings.link_lifetime.as_micros()).unwrap_or(Micros::MAX);
+        let lifetime = micros(shared.settings.link_lifetime);
         let dataset = dataset.name.as_str().to_owned();
         let upload = Upload::new(owner, dataset, format, name, now, now.saturating_add(lifetime));
         self.table().add(upload.clone(), &shared.settings)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 
 use super::problem::{Share, UploadProblem};
 use super::settings::UploadSettings;
@@ -150,7 +150,7 @@ impl Table {
 
     /// Removes what waits for its content no more, and what ended long ago or before too many others. Returns their ids.
     pub(super) fn remove_old(&mut self, now: Micros, settings: &UploadSettings) -> Vec<String> {
-        let kept = Micros::try_from(settings.kept.as_micros()).unwrap_or(Micros::MAX);
+        let kept = micros(settings.kept);
         let end = |upload: &Upload| ended(upload).map(|at| (at, upload.id.clone()));
         let mut ends: Vec<_> = self.entries.values().filter_map(|entry| end(&entry.upload)).collect();
         ends.sort_unstable_by(|one, other| other.cmp(one));

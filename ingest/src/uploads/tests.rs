@@ -128,7 +128,11 @@ async fn load(uploads: &Uploads, id: &str) -> Value {
 }
 
 fn ndjson() -> Value {
-    json!({"dataset": "telemetry", "format": "ndjson"})
+    ndjson_of("telemetry")
+}
+
+fn ndjson_of(dataset: &str) -> Value {
+    json!({"dataset": dataset, "format": "ndjson"})
 }
 
 /// Every event in the stream by whose it is, what its id is derived from, and its line; how often it is there.
@@ -193,7 +197,7 @@ async fn csv_is_events_whose_ids_come_from_their_rows() {
     let ended = load(&uploads, &id).await;
     assert_eq!(
         (&ended["state"], &ended["format"], &ended["accepted"], &ended["lines"]),
-        (&json!("done"), &json!("csv"), &json!(3), &json!(4))
+        (&json!("done"), &json!("csv"), &json!(3), &json!(5))
     );
     assert_eq!(
         ended["odd_lines"],
@@ -205,6 +209,47 @@ async fn csv_is_events_whose_ids_come_from_their_rows() {
         .collect();
     let row = |time, value| format!(r#"{{"source":"attic","time":"{time}","value":{value}}}"#);
     assert_eq!(found, [(2, row(1, 5)), (3, "1,2,3".to_owned()), (4, row(2, 6))]);
+}
+
+#[tokio::test]
+async fn blank_lines_are_no_events_and_change_no_number() {
+    for end in ["\n", "\r\n"] {
+        let world = World::of(UploadSettings::default());
+        let uploads = world.open();
+        let ndjson = ["", " ", r#"{"a": 1}"#, "", "\t", "nope", r#"{"a": 2}"#, "", ""].join(end);
+        let id = ask(&uploads, "ann", ndjson_of("telemetry")).await;
+        put(&uploads, "ann", &id, ndjson).await;
+        let csv = ["", "value,code", "", "1,a", " ", "2", "", "3,c", "", ""].join(end);
+        let table = ask(&uploads, "ann", json!({"dataset": "telemetry", "format": "csv"})).await;
+        put(&uploads, "ann", &table, csv).await;
+        // A text that is an array only from its second line on is one all the same.
+        let array = ask(&uploads, "ann", ndjson_of("telemetry")).await;
+        put(&uploads, "ann", &array, ["", "[", "  {\"a\": 1},", "]"].join(end)).await;
+        let blank = ask(&uploads, "ann", ndjson_of("telemetry")).await;
+        put(&uploads, "ann", &blank, ["", " ", ""].join(end)).await;
+        let loader = tokio::spawn(uploads.clone().load());
+        let told = ended(&uploads, &id).await;
+        assert_eq!((&told["state"], &told["accepted"], &told["odd"]), (&json!("done"), &json!(3), &json!(0)), "{told}");
+        let told = ended(&uploads, &table).await;
+        assert_eq!(
+            (&told["state"], &told["accepted"], &told["lines"]),
+            (&json!("done"), &json!(3), &json!(8)),
+            "{told}"
+        );
+        assert_eq!((&told["odd_lines"][0]["line"], &told["odd"]), (&json!(6), &json!(1)), "{told}");
+        let told = ended(&uploads, &array).await;
+        assert!(told["error"].as_str().is_some_and(|error| error.starts_with("line 2: it begins with `[`")), "{told}");
+        let told = ended(&uploads, &blank).await;
+        assert_eq!((&told["state"], &told["accepted"], &told["odd"]), (&json!("done"), &json!(0), &json!(0)), "{told}");
+        uploads.stop();
+        loader.await.unwrap();
+        let numbers: Vec<_> =
+            events(&world.stream).into_iter().map(|((_, _, number), (event, _))| (event, number)).collect();
+        let number =
+            |event: &str| numbers.iter().find(|(known, _)| known == event.as_bytes()).map(|(_, number)| *number);
+        assert_eq!((number(r#"{"a": 1}"#), number("nope"), number(r#"{"a": 2}"#)), (Some(3), Some(6), Some(7)));
+        assert_eq!(numbers.len(), 6, "{numbers:?}");
+    }
 }
 
 /// So many lines that they are read and put in several parts.
@@ -357,6 +402,10 @@ async fn an_upload_is_unknown_to_others_and_forgotten_in_time() {
         json_of(call(&uploads, owner, "GET", &path, "").await).await["uploads"].as_array().unwrap().len()
     };
     ask(&uploads, "bob", ndjson()).await;
+    for query in ["?ownr=bob", "?owner=ann&owner=bob", "?owner=%FF"] {
+        let refused = call(&uploads, "", "GET", &format!("/v1/uploads{query}"), "").await;
+        assert_eq!(refusal(refused, "get", "/v1/uploads").await, (400, "bad-parameter".to_owned()), "{query}");
+    }
     for (owner, query, count) in
         [("ann", "", 1), ("admin", "", 2), ("admin", "?owner=bob", 1), ("admin", "?owner=eve", 0), ("", "", 2)]
     {

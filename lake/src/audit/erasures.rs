@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 
 use super::Findings;
-use crate::ages::micros;
 use crate::erase::{Erasures, OPEN_FOR};
 use crate::error::{LakeError, Result};
 use crate::reader::LakeReader;

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use alluvium_core::LedgerEntry;
+use alluvium_core::clock::micros;
 
 use super::report::UncommittedMessage;
 use super::{AuditSettings, Findings, counted};
-use crate::ages::micros;
 use crate::batches::Batches;
 use crate::error::Result;
 use crate::pending::{self, StoredMessage};

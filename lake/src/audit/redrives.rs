@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::{BatchIdentity, LedgerEntry};
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
@@ -19,7 +19,6 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::report::ShardAudit;
 use super::{Findings, counted};
-use crate::ages::micros;
 use crate::columns::KEY_COLUMNS;
 use crate::error::Result;
 use crate::filter::KeyNumber;

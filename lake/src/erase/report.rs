@@ -1,11 +1,11 @@
 //! What is told of an erasure.
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use serde::{Deserialize, Serialize};
 
 use super::open_until;
 use super::stored::Erasure;
-use crate::ages::{self, Ages, micros};
+use crate::ages::{self, Ages};
 use crate::error::{LakeError, Result};
 use crate::upkeep::Upkeep;
 

@@ -1,13 +1,14 @@
 //! Commit messages: those that a file still waits for, and those that are too old to be named.
 
 use alluvium_core::BatchIdentity;
+use alluvium_core::clock::micros;
 use alluvium_core::commit::MESSAGES_FOLDER;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStoreExt as _};
 
 use super::{Counted, VacuumMode, written_at};
-use crate::ages::{self, micros};
+use crate::ages;
 use crate::error::{LakeError, Result};
 use crate::upkeep::Upkeep;
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use alluvium_core::clock::{Clock, Micros};
+use alluvium_core::clock::{Clock, Micros, micros};
 use alluvium_core::identity::ShardId;
 use alluvium_core::ports::ReadPage;
 use tokio::sync::watch;
@@ -180,8 +180,7 @@ impl Shard {
     /// Blocks.
     pub(super) fn remove_passed(&self, needed_bytes: u64) -> Result<(), LogError> {
         let _removing = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
-        let retention = i64::try_from(self.settings.retention.as_micros()).unwrap_or(i64::MAX);
-        let born_before = self.clock.now_micros().saturating_sub(retention);
+        let born_before = self.clock.now_micros().saturating_sub(micros(self.settings.retention));
         loop {
             let popped = self.view().pop_passed(born_before, self.settings.shard_bytes(), needed_bytes);
             let Some(segment) = popped else { return Ok(()) };

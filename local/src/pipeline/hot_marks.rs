@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::ports::{HotIndex, PortError};
 use alluvium_core::{Clock, Datasets};
 
@@ -29,7 +29,7 @@ pub(super) async fn settle(
     for dataset in datasets.iter() {
         let name = dataset.name.as_str();
         let retention = dataset.hot_retention.as_micros() as u64;
-        let ahead = if since == Micros::MIN { 0 } else { dataset.max_future.as_micros() as Micros };
+        let ahead = if since == Micros::MIN { 0 } else { micros(dataset.max_future) };
         let mark = hot.complete_since(name).await?.unwrap_or(since.saturating_add(ahead));
         let covered = match before.get(name) {
             Some(narrower) if *narrower < retention => clock.now_micros() - *narrower as Micros,

@@ -17,10 +17,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use alluvium_core::ReportName;
 use alluvium_core::clock::Micros;
 use alluvium_core::file::FileFormat;
 use alluvium_core::report::{FileFacts, ReportResult, WindowId};
+use alluvium_core::{ReportName, Window};
 use serde::{Deserialize, Serialize};
 
 use super::make::DraftFile;
@@ -52,6 +52,17 @@ struct Stored {
 }
 
 const VERSION: u32 = 1;
+
+/// What results are old or new by: the window's end, for one that is over later tells of later events, however long it is. Windows of
+/// several lengths are there once a report's has changed.
+fn age(result: &ReportResult) -> (Micros, Micros) {
+    (result.to, result.from)
+}
+
+/// How many results are newer than that of a window.
+pub(super) fn newer(results: &BTreeMap<WindowId, ReportResult>, window: Window) -> usize {
+    results.values().filter(|result| age(result) > (window.end, window.start)).count()
+}
 
 impl Kept {
     pub(super) fn open(disk: Arc<dyn Disk>, root: PathBuf) -> io::Result<Self> {
@@ -144,7 +155,8 @@ impl Kept {
             let Some(of_report) = results.get_mut(report).filter(|results| results.len() > newest) else {
                 return Ok(removed);
             };
-            let Some((&window, _)) = of_report.first_key_value() else { return Ok(removed) };
+            let Some(oldest) = of_report.values().min_by_key(|result| age(result)) else { return Ok(removed) };
+            let window = oldest.window();
             of_report.remove(&window);
             for ending in ["json", "csv", "parquet"] {
                 match self.disk.remove(&self.path(report, window, ending)) {

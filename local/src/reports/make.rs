@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
 use super::Reports;
-use super::kept::Kept;
+use super::kept::{Kept, newer};
 use crate::disk::DiskFile;
 use crate::export::{ExportError, ParquetWriter};
 
@@ -132,9 +132,12 @@ impl Reports {
             tokio::time::sleep(LOOK).await;
         }
         let kept = self.settings.windows_kept;
-        let newer = self.kept.lock().get(name).map_or(0, |results| results.range(window.id()..).count());
-        let is_there = self.kept.lock().get(name).is_some_and(|results| results.contains_key(&window.id()));
-        if newer >= kept && !is_there {
+        let is_too_old = self
+            .kept
+            .lock()
+            .get(name)
+            .is_some_and(|results| newer(results, window) >= kept && !results.contains_key(&window.id()));
+        if is_too_old {
             return Err(ReportsError::TooOld { name: name.to_owned(), window: window.id(), kept });
         }
         self.run_once(report, window).await

@@ -9,6 +9,7 @@ use alluvium_core::report::{ReportFailure, WindowId, pause_after};
 use alluvium_core::{Report, ReportName, Window};
 
 use super::Reports;
+use super::kept::newer;
 use super::make::ReportsError;
 
 /// A report that has failed and not succeeded since.
@@ -87,10 +88,7 @@ impl Reports {
         };
         let missing = report.timing().missing(*seen, now, self.settings.catch_up, is_made);
         // One that as many newer results would have removed at once, for the report had other windows before, is not made.
-        let newer = |window: &Window| {
-            let newer = (Bound::Excluded(window.id()), Bound::Unbounded);
-            results.map_or(0, |results| results.range(newer).count())
-        };
+        let newer = |window: &Window| results.map_or(0, |results| newer(results, *window));
         missing.into_iter().filter(|window| newer(window) < self.settings.windows_kept).collect()
     }
 

@@ -2,6 +2,7 @@
 
 mod crash;
 mod files;
+mod lengths;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -274,17 +275,6 @@ async fn what_cannot_be_made_on_purpose_is_refused() {
     );
     reports.make("hourly", WindowId(day + 8 * HOUR)).await.unwrap();
     assert_eq!(made(&reports, "hourly").await, ["0900", "0800"]);
-}
-
-#[tokio::test]
-async fn a_report_whose_windows_have_another_length_now_is_made_anew() {
-    let world = World::new();
-    make_all(&world.hourly()).await;
-    let reports = world.open(vec![report("hourly", "15m")]).unwrap();
-    world.clock.advance(HOUR);
-    make_all(&reports).await;
-    // First seen at 10:30: from the window that had been due then on, 10:00 to 10:15.
-    assert_eq!(made(&reports, "hourly").await, ["1100", "1045", "1030", "1015", "1000", "0900"]);
 }
 
 /// Makes results by an engine that answers with a number.

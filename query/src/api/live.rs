@@ -16,14 +16,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alluvium_core::arrivals::{Arrivals, Next, Positions};
-use alluvium_core::envelope::MAX_TEXT_BYTES;
 use alluvium_core::ports::Advice;
-use alluvium_core::{Caller, Problem};
+use alluvium_core::{Caller, Problem, address};
 use arrow::array::{AsArray as _, BooleanArray};
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -32,7 +31,8 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, header};
 use serde_json::json;
 
-use super::{Pairs, RecordsApi, json, problem_response};
+use super::parameters::name_of;
+use super::{RecordsApi, json, problem_response};
 use crate::error::QueryError;
 
 /// How often a reader hears something, so that whoever stands between does not take the connection for a dead one.
@@ -103,19 +103,15 @@ impl Shared {
     /// What a request wants, and where it ended before.
     fn read(&self, dataset: String, parts: &Parts) -> Result<(Wanted, Option<Positions>), QueryError> {
         self.records.records.columns(&dataset)?;
-        let Query(pairs) = Query::<Pairs>::try_from_uri(&parts.uri)
-            .map_err(|rejection| QueryError::parameter("query", rejection.body_text()))?;
+        let pairs = address::parameters(parts.uri.query())?;
         let mut wanted = Wanted { dataset, ..Wanted::default() };
         let mut named = None;
         let mut last = parts.headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
         for (name, value) in pairs {
             let refused = |message: String| QueryError::parameter(name.chars().take(80).collect::<String>(), message);
             match name.as_str() {
-                "source" | "owner" if value.len() > MAX_TEXT_BYTES => {
-                    return Err(refused(format!("it is longer than {MAX_TEXT_BYTES} bytes")));
-                }
-                "source" => wanted.source = Some(value),
-                "owner" => named = Some(value),
+                "source" => wanted.source = Some(name_of(&value).map_err(refused)?),
+                "owner" => named = Some(name_of(&value).map_err(refused)?),
                 // For clients that cannot send headers; one that comes back by itself sends the header, which is newer.
                 "last_event_id" => last = last.or(Some(value)),
                 _ => return Err(refused(format!("there is no such parameter; known: {KNOWN}"))),

@@ -1,9 +1,11 @@
 //! The query parameters of a read.
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::duration;
 use alluvium_core::envelope::MAX_TEXT_BYTES;
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::TimeZone;
 
 use super::format::{Format, NAMES};
 use crate::error::QueryError;
@@ -43,11 +45,8 @@ pub(super) fn read(dataset: String, pairs: &[(String, String)], begun: Reading) 
         }
         seen.push(name);
         match name.as_str() {
-            "source" | "owner" if value.len() > MAX_TEXT_BYTES => {
-                return Err(refused(format!("it is longer than {MAX_TEXT_BYTES} bytes")));
-            }
-            "source" => request.source = Some(value.clone()),
-            "owner" => request.owner = Some(value.clone()),
+            "source" => request.source = Some(name_of(value).map_err(refused)?),
+            "owner" => request.owner = Some(name_of(value).map_err(refused)?),
             "from" => request.from = Some(parse_time(value, now).map_err(refused)?),
             "to" => request.to = Some(parse_time(value, now).map_err(refused)?),
             "limit" => {
@@ -75,6 +74,19 @@ pub(super) fn read(dataset: String, pairs: &[(String, String)], begun: Reading) 
         return Err(QueryError::parameter(*other, message));
     }
     Ok(Asked { request, after, fields, format })
+}
+
+/// The name of a source or of an owner. No event has an empty one: a variable of the caller's was not set.
+///
+/// # Errors
+///
+/// When nothing can be called so: a sentence that says why.
+pub(super) fn name_of(value: &str) -> Result<String, String> {
+    match value.len() {
+        0 => Err("it is empty; name one, or leave it out".to_owned()),
+        1..=MAX_TEXT_BYTES => Ok(value.to_owned()),
+        _ => Err(format!("it is longer than {MAX_TEXT_BYTES} bytes")),
+    }
 }
 
 /// Where a value of `after` begins.
@@ -127,9 +139,21 @@ pub fn parse_time(text: &str, now: Micros) -> Result<Micros, String> {
     }
     if let Some(before) = text.strip_prefix('-') {
         let before = duration::parse(before).map_err(|_| refused())?;
-        return Ok(now.saturating_sub(i64::try_from(before.as_micros()).unwrap_or(i64::MAX)));
+        return Ok(now.saturating_sub(micros(before)));
     }
     // A `+` in a query string that nobody escaped arrives as a space.
     let text = text.replacen(' ', "+", usize::from(text.len() > 19 && text.as_bytes()[19..].contains(&b' ')));
-    text.parse::<Timestamp>().map(Timestamp::as_microsecond).map_err(|_| refused())
+    match text.parse::<Timestamp>() {
+        Ok(time) => Ok(time.as_microsecond()),
+        Err(_) if is_beyond(&text) => Ok(Timestamp::MAX.as_microsecond()),
+        Err(_) => Err(refused()),
+    }
+}
+
+/// Whether a text is RFC 3339 of a time past the last that we can tell, such as `9999-12-31T23:59:59Z`: people write that for ever.
+fn is_beyond(text: &str) -> bool {
+    let Ok(pieces) = Pieces::parse(text) else { return false };
+    pieces.offset().is_some()
+        && pieces.time().is_some()
+        && pieces.date() >= Timestamp::MAX.to_zoned(TimeZone::UTC).date()
 }

@@ -24,9 +24,9 @@ use alluvium_core::file::{FileFormat, FilePlace, ResultFiles};
 use alluvium_core::ports::{
     Advice, OwnerKey, PortError, SqlEngine, Statement, StatementId, StatementState, StatementStatus,
 };
-use alluvium_core::{Caller, Problem, Role};
+use alluvium_core::{Caller, Problem, Role, address};
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -309,8 +309,7 @@ fn statement_id(id: Id) -> Result<StatementId, Problem> {
 
 fn page_and_format(uri: &Uri) -> Result<(Option<String>, Option<Format>), Problem> {
     let wrong = |detail: String| Problem::new(400, "bad-parameter", detail);
-    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|rejection| wrong(format!("`query`: {}", rejection.body_text())))?;
+    let pairs = address::parameters(uri.query()).map_err(|error| wrong(error.to_string()))?;
     let (mut page, mut format) = (None, None);
     for (name, value) in pairs {
         match name.as_str() {

@@ -14,9 +14,9 @@ use alluvium_core::clock::{Micros, rfc3339};
 use alluvium_core::file::{FileFormat, FilePlace};
 use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::report::{ReportFailure, ReportResult, ReportResults, ReportStatus, ResultsPage, WindowId};
-use alluvium_core::{Caller, Problem, duration};
+use alluvium_core::{Caller, Problem, address, duration};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
@@ -258,8 +258,7 @@ fn window_and_format(file: &str) -> Option<(WindowId, FileFormat)> {
 
 fn limit_and_before(uri: &Uri) -> Result<(usize, Option<WindowId>), Problem> {
     let wrong = |detail: String| Problem::new(400, "bad-parameter", detail);
-    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|rejection| wrong(format!("`query`: {}", rejection.body_text())))?;
+    let pairs = address::parameters(uri.query()).map_err(|error| wrong(error.to_string()))?;
     let (mut limit, mut before) = (None, None);
     for (name, value) in pairs {
         match name.as_str() {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::{Clock, Datasets};
 use alluvium_lake::{LakeError, LakeReader, StoreIndex, Turn, Upkeep};
 use alluvium_transform::DataFiles;
@@ -89,10 +89,6 @@ impl Time {
         let begin = within.map_or(begin, |within| within.min(begin));
         Self { until: now.saturating_add(micros(begin)), left: all - STOP.min(all / 8) }
     }
-}
-
-fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }
 
 impl Handler {

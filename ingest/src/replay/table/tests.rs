@@ -85,7 +85,7 @@ fn a_row_that_is_no_event_is_handed_out_as_it_is_and_the_next_ones_follow() {
             (2, 2, None, r#"{"value":1,"code":"a"}"#),
             (3, 3, Some("the row has 1 cells, the header 2; expected as many"), "2"),
             (4, 4, Some("the row has 3 cells, the header 2; expected as many"), "3,b,c"),
-            (5, 5, Some("cell 2 is not UTF-8"), "4,\u{FFFD}"),
+            (5, 6, Some("cell 2 is not UTF-8"), "4,\u{FFFD}"),
             (6, 7, None, r#"{"value":"x\ny","code":"5"}"#),
             (7, 9, None, r#"{"value":6,"code":"d"}"#),
         ]
@@ -98,6 +98,59 @@ fn lines_are_counted_whatever_they_end_in() {
         let csv = format!("value,\"no\nte\"{end}1,a{end}2,\"b\nc\"{end}3,d");
         let lines: Vec<_> = rows(csv.as_bytes(), None).into_iter().map(|(row, line, _, _)| (row, line)).collect();
         assert_eq!(lines, [(2, 3), (3, 4), (4, 6)], "{end:?}");
+    }
+}
+
+#[test]
+fn blank_lines_are_no_rows_and_count_as_lines_wherever_they_are() {
+    for end in ["\n", "\r\n"] {
+        let csv =
+            ["", "", "value,code", "", "1,a", "  ", "\t", "2,\"b", "", "c\"", "", "", "3", "4,d", "", " "].join(end);
+        for mark in ["", "\u{FEFF}"] {
+            for csv in [format!("{mark}{csv}"), format!("{mark}{csv}{end}{end}")] {
+                let found = rows(csv.as_bytes(), None);
+                let lines: Vec<_> = found.iter().map(|(_, line, odd, _)| (*line, odd.is_some())).collect();
+                assert_eq!(lines, [(5, false), (8, false), (13, true), (14, false)], "{csv:?}");
+                let numbers: Vec<_> = found.iter().map(|(row, ..)| *row).collect();
+                assert!(numbers.is_sorted_by(|one, next| one < next), "each row has a number of its own: {numbers:?}");
+                let header = open(format!("{mark}{end}{end}a,a{end}").as_bytes(), None).unwrap_err();
+                assert_eq!(header.line, Some(3), "{header:?}");
+            }
+        }
+    }
+    let mixed = rows(b"value\r\n1\n\n2\r\n\r\n\n3\r4\n", None);
+    assert_eq!(
+        mixed.into_iter().map(|(row, line, ..)| (row, line)).collect::<Vec<_>>(),
+        [(2, 2), (3, 4), (4, 7), (5, 7)]
+    );
+}
+
+#[test]
+fn a_quote_that_the_file_does_not_close_is_said_and_where_it_was_opened() {
+    for (csv, line) in [
+        ("value,code\n1,a\n\n2,\"b\n3,c\n4,d\n", 4),
+        ("value,code\r\n1,a\r\n2,\"b", 3),
+        ("value,code\n1,\"a \"\" b\"\"", 2),
+        ("value,code\n\"1,a\n", 2),
+        ("value,\"code\n1,a\n", 1),
+    ] {
+        let broken = open(csv.as_bytes(), None).and_then(|mut table| {
+            while table.next_into(&mut Vec::new())?.is_some() {}
+            Ok(())
+        });
+        let broken = broken.unwrap_err();
+        assert!(broken.problem.contains("not closed") && broken.line == Some(line), "{csv:?}: {broken:?}");
+    }
+    for csv in [
+        "code\n\"a\"",
+        "code\n\"a \"\" b\"",
+        "code\na\"",
+        "code\na \"b",
+        "code\n\"\"",
+        "code\n\"\"\"\"",
+        "code\n\"a\"b",
+    ] {
+        assert_eq!(rows(csv.as_bytes(), None).len(), 1, "{csv:?}");
     }
 }
 
