@@ -32,7 +32,7 @@ pub mod trace;
 
 pub use athena::{AthenaFiles, AthenaSettings, AthenaSql};
 pub use destination::{FirehoseDestination, KinesisDestination};
-pub use dynamo::{DynamoHotIndex, DynamoNotes, Left, SETTLE, TakeOut};
+pub use dynamo::{DynamoHotIndex, DynamoNotes, SETTLE};
 pub use error::port_error;
 pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;

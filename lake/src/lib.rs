@@ -54,7 +54,8 @@ pub use audit::{
 };
 pub use compact::{CompactSettings, Compaction};
 pub use erase::{
-    ErasureReport, HOT_INDEX, OPEN_FOR, OpenErasure, Screened, StoreErasure, Target, screen_chunk, screen_rows,
+    Beside, ErasureReport, HOT_INDEX, LookedAfter, OPEN_FOR, OpenErasure, Screened, StoreErasure, Target, screen_chunk,
+    screen_rows,
 };
 pub use error::{LakeError, Straddle};
 pub use lease::Lease;

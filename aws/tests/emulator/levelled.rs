@@ -55,13 +55,13 @@ async fn what_waits_is_told_until_it_is_drained_or_has_expired() {
     assert_eq!(waiting(99).await, [short.waiting, long.waiting]);
     assert_eq!(waiting(100).await, [long.waiting]);
     assert_eq!(index.waiting("other", 0).await.unwrap(), []);
-    notes.drained(&long).await.unwrap();
-    notes.drained(&long).await.unwrap();
+    notes.drained("telemetry", &long.parcel).await.unwrap();
+    notes.drained("telemetry", &long.parcel).await.unwrap();
     assert_eq!(waiting(0).await, [short.waiting]);
     notes.wait(&long).await.unwrap();
     assert_eq!(waiting(0).await, [short.waiting], "whoever comes late with a note finds that it is drained");
     // Drained before it was noted at all.
-    notes.drained(&note(3, 200)).await.unwrap();
+    notes.drained("telemetry", &note(3, 200).parcel).await.unwrap();
     notes.wait(&note(3, 200)).await.unwrap();
     assert_eq!(waiting(0).await, [short.waiting]);
 }
@@ -75,7 +75,7 @@ async fn of_very_many_notes_not_all_are_read_and_anything_may_wait() {
     }
     let waiting = index.waiting("telemetry", 0).await.unwrap();
     assert_eq!((waiting.len(), waiting.last()), (201, Some(&Waiting::ANYTHING)));
-    notes.drained(&note(7, 100)).await.unwrap();
+    notes.drained("telemetry", &note(7, 100).parcel).await.unwrap();
     let waiting = index.waiting("telemetry", 0).await.unwrap();
     assert!(waiting.len() == 200 || waiting.last() == Some(&Waiting::ANYTHING), "{}", waiting.len());
 }
@@ -84,7 +84,9 @@ async fn of_very_many_notes_not_all_are_read_and_anything_may_wait() {
 async fn a_note_that_cannot_be_made_says_where() {
     let client = aws_sdk_dynamodb::Client::new(&config().await);
     let notes = DynamoNotes::new(client, "no-such-table", Arc::new(SystemClock));
-    for error in [notes.wait(&note(1, 1)).await.unwrap_err(), notes.drained(&note(1, 1)).await.unwrap_err()] {
+    for error in
+        [notes.wait(&note(1, 1)).await.unwrap_err(), notes.drained("telemetry", &note(1, 1).parcel).await.unwrap_err()]
+    {
         assert!(error.message.contains("`no-such-table`") && error.message.contains("_hot/00000001.chunks"), "{error}");
     }
 }

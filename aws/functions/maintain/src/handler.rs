@@ -4,6 +4,7 @@
 //! as long as it may well end; what takes longer than that is stopped shortly before Lambda would do it, so that it is still told.
 
 mod audit;
+mod erasures;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::{Clock, Datasets};
-use alluvium_lake::{LakeError, LakeReader, StoreIndex, Turn, Upkeep};
+use alluvium_lake::{Beside, LakeError, LakeReader, StoreIndex, Turn, Upkeep};
 use alluvium_transform::DataFiles;
 use lambda_runtime::Diagnostic;
 use object_store::ObjectStore;
@@ -36,6 +37,8 @@ pub struct Handler {
     pub root: Url,
     /// The datasets that have tables.
     pub datasets: Arc<Datasets>,
+    /// What erasures have to do with beside the tables; `None`: they are not looked after here.
+    pub beside: Option<Beside>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// A folder for rows that do not fit into memory.
@@ -164,6 +167,7 @@ impl Handler {
                 self.answer(task, turn, ended, measured)
             }
             Task::Audit => self.audit(time).await,
+            Task::Erasures => self.erasures(time).await,
         }
     }
 
