@@ -252,6 +252,12 @@ module "maintain" {
     tables     = module.lake.tables
     commit_lag = module.lake.commit_lag
   }
+
+  erased = {
+    hot_table    = module.serving.hot_table
+    landing      = module.transform.landing
+    stream_hours = var.stream_hours
+  }
 }
 
 # What other stacks need, where they can look it up.

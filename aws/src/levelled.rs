@@ -43,7 +43,7 @@ pub use parcel::FOLDER;
 use parcel::Parcel;
 #[cfg(feature = "store")]
 pub use take_out::StoredParcels;
-pub use take_out::{BufferedHotIndex, Parcels, StoredParcel};
+pub use take_out::{BufferedHotIndex, DRAIN, Parcels, StoredParcel};
 
 /// A hot index that says at once what it does not take, instead of waiting until it does.
 #[async_trait]

@@ -59,7 +59,7 @@ run "defaults" {
       commit     = "dynamodb logs s3 sqs xray"
       gateway    = "kinesis logs xray"
       hot-writer = "dynamodb logs s3 sqs xray"
-      maintain   = "logs s3 sqs xray"
+      maintain   = "dynamodb logs s3 sqs xray"
       query      = "athena dynamodb glue logs s3 xray"
       report     = "athena glue logs s3 xray"
       transform  = "dynamodb logs s3 secretsmanager sqs xray"
@@ -75,7 +75,7 @@ run "defaults" {
       !strcontains(action, "Delete") || contains(["sqs:DeleteMessage", "dynamodb:DeleteItem"], action)
       ]) && [
       for name, function in local.every_function : name if strcontains(function.policy, "dynamodb:DeleteItem")
-    ] == ["hot-writer"]
+    ] == ["hot-writer", "maintain"]
     error_message = "A function other than maintain deletes nothing but the queue's messages that it has taken, and the hot-writer its notes."
   }
 

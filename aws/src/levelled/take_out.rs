@@ -3,8 +3,8 @@
 //! 1. Each parcel that holds such rows is stored anew without them, under its own path and only if it is as it was read. So whoever drains it
 //!    later finds none, from whichever of its messages: the first, one that comes again, one out of the dead-letter queue. A batch that comes
 //!    again and makes the same parcel finds it there, and stores nothing.
-//! 2. A drain that had read a parcel before may still put what it read. It ends with its invocation, which is waited for: [`DRAIN`] after the
-//!    last parcel was stored anew, by this call or by one that was interrupted.
+//! 2. A drain that had read a parcel before may still put what it read. It ends with its invocation, which is waited for: [`DRAIN`] after
+//!    the last parcel was stored anew, by this call or by one that was interrupted.
 //! 3. The index is looked through: what drains brought into it by then leaves it.
 //!
 //! What a drain does not put is noted as drained all the same, under every dataset that the parcel was noted under.
@@ -30,7 +30,7 @@ pub use stored::StoredParcels;
 
 /// How long a drain may go on after it has read a parcel: as long as Lambda lets the function `hot-writer` run (`infra/modules/levelling`: 60 s),
 /// and for a request that is on its way then.
-const DRAIN: Duration = Duration::from_secs(75);
+pub const DRAIN: Duration = Duration::from_secs(75);
 
 /// How many parcels are looked into at once.
 const AT_ONCE: usize = 8;
@@ -80,6 +80,8 @@ pub struct BufferedHotIndex {
     pub hot: Arc<dyn ErasableHotIndex>,
     /// What waits for it, or did.
     pub parcels: Arc<dyn Parcels>,
+    /// How long a drain may go on after it has read a parcel: [`DRAIN`].
+    pub drain: Duration,
     /// The time, as parcels are stored by.
     pub clock: Arc<dyn Clock>,
 }
@@ -131,7 +133,7 @@ impl BufferedHotIndex {
         }
         if let (TakeOut::Remove, Some(at)) = (mode, rewritten_at) {
             let passed = Duration::from_micros(u64::try_from(self.clock.now_micros() - at).unwrap_or_default());
-            timer.sleep_until(timer.now() + DRAIN.saturating_sub(passed)).await;
+            timer.sleep_until(timer.now() + self.drain.saturating_sub(passed)).await;
         }
         let taken = self.hot.take_out(mode, stored_since, screen).await?;
         failure.map_or(Ok(TakenOut { waiting_objects, ..taken }), Err)

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use alluvium_aws::{DynamoHotIndex, Left, Retries, SETTLE, TakeOut};
+use alluvium_aws::{DynamoHotIndex, Retries, SETTLE};
 use alluvium_core::clock::Micros;
 use alluvium_core::contract::hot_index::{self as contract, everything};
-use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, PutPosition, PutQuery, TIME_BUCKET_MICROS};
+use alluvium_core::hot::{
+    BUCKETS, ErasableHotIndex as _, HotChunk, HotQuery, Left, PutPosition, PutQuery, TIME_BUCKET_MICROS, TakeOut,
+};
 use alluvium_core::ports::{Advice, HotIndex as _};
 use alluvium_core::{BatchIdentity, ManualClock, SystemClock};
 use aws_sdk_dynamodb::Client;
@@ -174,8 +176,8 @@ async fn what_was_put_just_now_is_told_once_it_has_settled() {
 fn left_of(chunk: &HotChunk, one: &BatchIdentity) -> Left {
     match chunk.batch == *one {
         _ if chunk.min_time < 0 => Left::All,
-        true => Left::Without(1, Some(HotChunk { rows: 2, min_time: 7, block: vec![9].into(), ..chunk.clone() })),
-        false => Left::Without(3, None),
+        true => Left::Without(vec![1], Some(HotChunk { rows: 2, min_time: 7, block: vec![9].into(), ..chunk.clone() })),
+        false => Left::Without(vec![3], None),
     }
 }
 
@@ -200,14 +202,15 @@ async fn rows_are_taken_out_of_chunks_and_what_is_left_stays_where_it_was_put() 
         .key("sk", AttributeValue::S(narrowed.sort_key()));
     of_before.update_expression("REMOVE #put").expression_attribute_names("#put", "put").send().await.unwrap();
     let batch = narrowed.batch.clone();
-    assert_eq!(index.take_out(TakeOut::Count, |chunk| Ok(left_of(chunk, &batch))).await.unwrap(), 31);
+    let screen = |chunk: &HotChunk| Ok(left_of(chunk, &batch));
+    assert_eq!(index.take_out(TakeOut::Count, 0, &screen).await.unwrap().rows, [31]);
     assert_eq!(contract::newest(&index, everything("out")).await.len(), 12, "counting changes nothing");
     let puts = async || {
         let query = PutQuery { dataset: "out".to_owned(), bucket: None, from: PutPosition::at(0), most: 99, now: 0 };
         index.puts(query).await.unwrap().chunks
     };
     let before = puts().await;
-    assert_eq!(index.take_out(TakeOut::Remove, |chunk| Ok(left_of(chunk, &batch))).await.unwrap(), 31);
+    assert_eq!(index.take_out(TakeOut::Remove, 0, &screen).await.unwrap().rows, [31]);
     let left = contract::newest(&index, everything("out")).await;
     assert_eq!(left, [HotChunk { rows: 2, min_time: 7, block: vec![9].into(), ..narrowed }, kept.clone()]);
     let after = puts().await;
@@ -223,15 +226,15 @@ async fn a_chunk_that_is_put_again_meanwhile_is_looked_at_again() {
     let chunk = contract::chunk("again", 3, 1, (5, 9));
     index.put(vec![chunk.clone()]).await.unwrap();
     let (looked, puts_again) = (AtomicU32::new(0), chunk.clone());
-    let taken = index.take_out(TakeOut::Remove, |_| {
+    let screen = |_: &HotChunk| {
         if looked.fetch_add(1, Ordering::Relaxed) == 0 {
             let (index, again) = (index.clone(), puts_again.clone());
             // Between what was read and what is written: the batch is delivered once more.
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(index.put(vec![again]))).unwrap();
         }
-        Ok(Left::Without(3, None))
-    });
-    assert_eq!(taken.await.unwrap(), 3, "and counted once");
+        Ok(Left::Without(vec![3], None))
+    };
+    assert_eq!(index.take_out(TakeOut::Remove, 0, &screen).await.unwrap().rows, [3], "and counted once");
     assert_eq!(looked.load(Ordering::Relaxed), 2);
     assert_eq!(contract::newest(&index, everything("again")).await, []);
 }

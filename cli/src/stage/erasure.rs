@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_aws::levelled::{BufferedHotIndex, StoredParcels};
+use alluvium_aws::levelled::{BufferedHotIndex, DRAIN, StoredParcels};
 use alluvium_aws::{DynamoHotIndex, config, store};
 use alluvium_core::clock::Micros;
 use alluvium_core::{Clock as _, SystemClock};
@@ -59,6 +59,7 @@ impl StageEraser {
         let hot = BufferedHotIndex {
             hot: Arc::new(DynamoHotIndex::new(dynamo, &on.stage.hot_table, clock.clone(), retries())),
             parcels: Arc::new(StoredParcels::new(lake)),
+            drain: DRAIN,
             clock: clock.clone(),
         };
         Ok(Self {

@@ -33,6 +33,15 @@ variable "lake" {
   })
 }
 
+variable "erased" {
+  description = "What erasures reach beside the lake: the `hot_table`, the `landing` bucket, and for how many hours the stream keeps records."
+  type = object({
+    hot_table    = object({ name = string, arn = string })
+    landing      = object({ name = string, arn = string })
+    stream_hours = number
+  })
+}
+
 variable "settings" {
   description = "How the lake is maintained, see `maintain` of the root."
   type = object({
@@ -42,6 +51,7 @@ variable "settings" {
     retain                = string
     vacuum                = string
     audit                 = string
+    erasures              = string
     compact_files         = number
     round_megabytes       = number
     sort_megabytes        = number

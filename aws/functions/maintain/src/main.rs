@@ -9,7 +9,7 @@ mod spill;
 
 use std::sync::Arc;
 
-use alluvium_aws::levelled::{BufferedHotIndex, StoredParcels};
+use alluvium_aws::levelled::{BufferedHotIndex, DRAIN, StoredParcels};
 use alluvium_aws::{DynamoHotIndex, Retries, config, function, store};
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::PortError;
@@ -55,7 +55,7 @@ fn beside(aws: &SdkConfig, erasures: &Erasures, lake: Arc<dyn ObjectStore>) -> R
     let parcels = Arc::new(StoredParcels::new(lake));
     let (set_aside, _) = store::of_lake(aws, &erasures.set_aside, clock.clone())?;
     Ok(Beside {
-        hot: Arc::new(BufferedHotIndex { hot: Arc::new(hot), parcels, clock }),
+        hot: Arc::new(BufferedHotIndex { hot: Arc::new(hot), parcels, drain: DRAIN, clock }),
         set_aside,
         stream: erasures.stream,
     })

@@ -40,7 +40,7 @@ fn of(batch: u64, rows: &[u8]) -> HotChunk {
 }
 
 fn buffered(world: &Arc<World>) -> BufferedHotIndex {
-    BufferedHotIndex { hot: world.clone(), parcels: world.clone(), clock: Arc::new(ManualClock::at(NOW)) }
+    BufferedHotIndex { hot: world.clone(), parcels: world.clone(), drain: DRAIN, clock: Arc::new(ManualClock::at(NOW)) }
 }
 
 /// Time in which a drain ends when it is waited for.
