@@ -44,6 +44,7 @@ pub mod ports;
 pub mod problem;
 pub mod record;
 pub mod report;
+pub mod service_counts;
 pub mod trace;
 
 pub use announcement::{BatchPart, CommitAnnouncement};

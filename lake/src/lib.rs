@@ -49,8 +49,8 @@ mod vacuum;
 mod writer;
 
 pub use audit::{
-    AuditReport, AuditSettings, Check, DatasetAudit, DayAudit, RecordReader, SelectedAudit, ShardAudit, StreamCounts,
-    TableAudit, UncommittedMessage, audit, audit_shared, audit_stored,
+    AskedCounts, AskedWindow, AuditReport, AuditSettings, Check, CountedWindow, DatasetAudit, DayAudit, RecordReader,
+    SelectedAudit, ShardAudit, StreamCounts, TableAudit, UncommittedMessage, audit, audit_shared, audit_stored,
 };
 pub use compact::{CompactSettings, Compaction};
 pub use erase::{
