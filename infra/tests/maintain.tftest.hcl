@@ -30,6 +30,8 @@ variables {
     stream_hours = 24
   }
 
+  counted = { stream = "alluvium-test-events", delivery = "alluvium-test-delivery", buffer_seconds = 5 }
+
   settings = {
     enabled               = true
     compact               = "rate(5 minutes)"
@@ -141,8 +143,11 @@ run "promises" {
       ALLUVIUM_ERASURES__HOT_TABLE     = "alluvium-test-hot"
       ALLUVIUM_ERASURES__SET_ASIDE     = "s3://landing/processing-failed"
       ALLUVIUM_ERASURES__STREAM        = "24h"
+      ALLUVIUM_COUNTS__STREAM          = "alluvium-test-events"
+      ALLUVIUM_COUNTS__DELIVERY        = "alluvium-test-delivery"
+      ALLUVIUM_COUNTS__BUFFER          = "5s"
     })
-    error_message = "The function is told where the lake is, how long a message may wait, what bounds a round, and what erasures reach."
+    error_message = "The function is told where the lake is, how long a message may wait, what bounds a round, what erasures reach, and whose counts an audit asks for."
   }
 }
 
@@ -154,6 +159,8 @@ run "off" {
   }
 
   variables {
+    counted = null
+
     settings = {
       enabled               = false
       compact               = "rate(1 minute)"
@@ -180,5 +187,10 @@ run "off" {
   assert {
     condition     = module.function.environment["ALLUVIUM_MAINTAIN__DEAD_LETTER_RETENTION"] == "90d"
     error_message = "The function is told how long dead letters are kept."
+  }
+
+  assert {
+    condition     = !strcontains(module.function.policy, "cloudwatch:") && !anytrue([for name in keys(module.function.environment) : strcontains(name, "COUNTS")])
+    error_message = "Where no counts are asked for there is no right to."
   }
 }

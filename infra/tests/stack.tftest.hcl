@@ -35,7 +35,8 @@ run "defaults" {
           # What follows the account or the bucket is named; only objects of a folder and streams of a log group are not.
           # X-Ray has no resources that sending traces could be held to.
           for resource in statement.Resource : can(regex("^arn:aws:[a-z0-9]+:[a-z0-9-]*:[0-9]*:[^*]*[^*:/](/\\*|:\\*)?$", resource))
-          || (resource == "*" && statement.Action == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"])
+          # Nor has reading metrics.
+          || (resource == "*" && contains([["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["cloudwatch:GetMetricData"]], statement.Action))
         ]
       ]
     ]))
@@ -59,7 +60,7 @@ run "defaults" {
       commit     = "dynamodb logs s3 sqs xray"
       gateway    = "kinesis logs xray"
       hot-writer = "dynamodb logs s3 sqs xray"
-      maintain   = "dynamodb logs s3 sqs xray"
+      maintain   = "cloudwatch dynamodb logs s3 sqs xray"
       query      = "athena dynamodb glue logs s3 xray"
       report     = "athena glue logs s3 xray"
       transform  = "dynamodb logs s3 secretsmanager sqs xray"

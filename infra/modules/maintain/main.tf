@@ -14,6 +14,10 @@ locals {
   # Where Firehose puts what it could not hand over, in the landing bucket.
   set_aside = "processing-failed"
 
+  # The audit asks CloudWatch what it counted of the stream. That right knows no resources: Service Authorization Reference, "Actions, resources, and
+  # condition keys for Amazon CloudWatch".
+  counts = var.counted == null ? [] : [{ actions = ["cloudwatch:GetMetricData"], resources = ["*"] }]
+
   # What vacuum deletes lies in the tables' folders and in the object index. Commit messages, audits and erasures do not.
   deletable = concat([for table in var.lake.tables : "${var.lake.folder_arn}/${table}/*"], ["${var.lake.folder_arn}/_index/*"])
 }
@@ -39,9 +43,12 @@ module "function" {
     ALLUVIUM_ERASURES__HOT_TABLE             = var.erased.hot_table.name
     ALLUVIUM_ERASURES__SET_ASIDE             = "s3://${var.erased.landing.name}/${local.set_aside}"
     ALLUVIUM_ERASURES__STREAM                = "${var.erased.stream_hours}h"
+    ALLUVIUM_COUNTS__STREAM                  = try(var.counted.stream, null)
+    ALLUVIUM_COUNTS__DELIVERY                = try(var.counted.delivery, null)
+    ALLUVIUM_COUNTS__BUFFER                  = try("${var.counted.buffer_seconds}s", null)
   }
 
-  statements = [
+  statements = concat(local.counts, [
     {
       actions   = ["s3:ListBucket"]
       resources = [var.lake.bucket_arn]
@@ -69,7 +76,7 @@ module "function" {
       actions   = ["sqs:SendMessage"]
       resources = [aws_sqs_queue.failed.arn]
     },
-  ]
+  ])
 }
 
 # Invocations by a schedule are asynchronous: Lambda keeps them and tries again by itself. What fails is tried once more, and is left

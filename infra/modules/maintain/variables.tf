@@ -42,6 +42,16 @@ variable "erased" {
   })
 }
 
+variable "counted" {
+  description = "Whose counts the audit holds the ledger against: the Kinesis `stream`, the Firehose stream that reads it (`delivery`, null: none), and for how long that gathers records. Null: none are asked."
+  type = object({
+    stream         = string
+    delivery       = string
+    buffer_seconds = number
+  })
+  default = null
+}
+
 variable "settings" {
   description = "How the lake is maintained, see `maintain` of the root."
   type = object({

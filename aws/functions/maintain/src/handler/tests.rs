@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod counted;
 mod erasures;
 
 use alluvium_core::{DeliveryBatch, ManualClock, RecordIdentity, ShardId, StreamRecord, SystemClock};
@@ -90,6 +91,7 @@ impl World {
             root: root(),
             datasets: datasets(),
             beside: None,
+            counted: None,
             clock: self.clock.clone(),
             spill: self.disk.path().to_owned(),
             settings: Settings {
@@ -99,6 +101,7 @@ impl World {
                 commit: Commit::default(),
                 maintain: Maintain { compact_files: 2, ..Maintain::default() },
                 erasures: None,
+                counts: None,
             },
         }
     }
