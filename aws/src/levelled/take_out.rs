@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{ErasableHotIndex, Left, Screen, TakeOut, TakenOut};
+use alluvium_core::hot::{ErasableHotIndex, HotChunk, Left, Screen, TakeOut, TakenOut};
 use alluvium_core::ports::{Advice, PortError};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -151,7 +151,8 @@ impl BufferedHotIndex {
                     Left::All => left.push(chunk),
                     Left::Without(_, stays) => {
                         held = true;
-                        left.extend(stays);
+                        // The key tells it: a drain is to write over what an earlier one wrote.
+                        left.extend(stays.map(|stays| HotChunk { max_time: chunk.max_time, ..stays }));
                     }
                 }
             }
