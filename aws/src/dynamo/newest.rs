@@ -15,6 +15,7 @@ use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, Newest, TIME_BUCKET_MICROS
 use alluvium_core::ports::PortError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::try_join;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{DynamoHotIndex, item};
@@ -73,14 +74,12 @@ impl DynamoHotIndex {
         }
         // What lies above it in its time bucket was answered before, or is too new: it is passed over without being read.
         if last < Micros::MAX && query.below <= last {
-            let of_before =
-                Keys { first: item::after_those_by_time(last_bucket), last: past(&sort_key_prefix(last_bucket)) };
-            if let Some(key) = self.first_key(query, bucket, of_before).await? {
-                return Head::of(bucket, &key).map(Some);
-            }
-            let keys = Keys { first: sort_key_prefix(first), last: past(&item::by_time(last_bucket, last)) };
-            let key = self.first_key(query, bucket, keys).await?;
-            return key.map(|key| Head::of(bucket, &key)).transpose();
+            let prefix = sort_key_prefix(last_bucket);
+            let of_before = Keys { first: item::after_those_by_time(last_bucket), last: past(&prefix) };
+            let by_time = Keys { first: sort_key_prefix(first), last: past(&item::by_time(last_bucket, last)) };
+            let (of_before, by_time) =
+                try_join(self.first_key(query, bucket, of_before), self.first_key(query, bucket, by_time)).await?;
+            return of_before.or(by_time).map(|key| Head::of(bucket, &key)).transpose();
         }
         let keys = Keys { first: sort_key_prefix(first), last: past(&sort_key_prefix(last_bucket)) };
         let key = self.first_key(query, bucket, keys).await?;
