@@ -224,9 +224,8 @@ impl Api {
             let target = format!("/v1/queries/{}/results.{}", id.0, format.ending());
             match files.place(id, format).await {
                 Ok(FilePlace::At(url)) => Some(url),
-                Ok(FilePlace::Nowhere(_)) => None,
-                // Asked for by its address, with the caller's token, it is made.
-                Ok(FilePlace::OnDemand) => Some(target),
+                // What is made when it is asked for has no link until then: its address needs the caller's token.
+                Ok(FilePlace::OnDemand | FilePlace::Nowhere(_)) => None,
                 // Without a secret to sign with there are no links; the address then needs the caller's token.
                 Ok(FilePlace::Here) => Some(links.to("GET", &target, caller).unwrap_or(target)),
                 Err(error) => {
@@ -276,7 +275,7 @@ pub(super) struct Files {
     /// As CSV; null: there is none.
     #[schema(required)]
     csv: Option<String>,
-    /// As Parquet; null: there is none.
+    /// As Parquet; null: there is none, or on AWS none until `results.parquet` is asked for.
     #[schema(required)]
     parquet: Option<String>,
 }
