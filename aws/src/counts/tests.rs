@@ -89,7 +89,7 @@ async fn what_firehose_reads_is_its_own_metric_and_coarse_windows_are_asked_for_
     let (counts, recorded) = counts("cn-north-1", vec![page(&[7.0], None)]);
     assert_eq!(counts.sum(Counted::Read, DAY_BEGINS - 600 * MINUTE, DAY_BEGINS).await.unwrap(), Some(7));
     counts.sum(Counted::Read, DAY_BEGINS - 605 * MINUTE, DAY_BEGINS).await.unwrap();
-    let sent = recorded.sent.lock().unwrap();
+    let sent = recorded.sent.lock().unwrap().clone();
     assert_eq!(sent[0].0, "https://monitoring.cn-north-1.amazonaws.com.cn/");
     let metric = |n: usize| &sent[n].2["MetricDataQueries"][0]["MetricStat"];
     assert_eq!(metric(0)["Metric"]["MetricName"], "DataReadFromKinesisStream.Records");
