@@ -35,6 +35,9 @@ use crate::{Common, Outcome, node, output, sql};
 
 /// How much of the log is counted at a time.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// For how long the ledger is held against what CloudWatch counted, unless something else is said.
+#[cfg(feature = "aws")]
+const COUNTED: Duration = Duration::from_secs(3_600);
 /// How many days a person is shown; --json has all.
 const SHOWN_DAYS: usize = 31;
 
@@ -73,10 +76,11 @@ pub struct Args {
     #[arg(long, requires = "on_aws")]
     deep: bool,
     /// Of a stage (--stage): for how long the ledger is held against what CloudWatch counted of the stream: records put, and records that Firehose
-    /// read. The window ends half an hour ago. CloudWatch keeps minutes for 15 days, five minutes for 63 days and hours for 455.
+    /// read; an hour, unless it is said. The window ends half an hour ago. CloudWatch keeps minutes for 15 days, five minutes for 63 days and hours
+    /// for 455.
     #[cfg(feature = "aws")]
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration::parse, requires = "on_aws")]
-    counted: Duration,
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "stage")]
+    counted: Option<Duration>,
     /// Enqueue such messages again. The report and the exit code are of how things stood before.
     #[cfg(feature = "aws")]
     #[arg(long, requires = "on_aws")]
@@ -128,7 +132,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let asked = args.asked.settings(SystemClock.now_micros())?;
     #[cfg(feature = "aws")]
     if let Some(audited) = AuditedStage::of(common, &args).await? {
-        let counts = audited.counts(asked.now, args.counted).await?;
+        let counts = audited.counts(asked.now, args.counted.unwrap_or(COUNTED)).await?;
         let asked = AuditSettings { commit_within: args.commit_within, counts, ..asked };
         let depth = if args.deep { Depth::Events } else { Depth::Records };
         let report = audited.lake.audit(&audited.stream, &asked, depth).await?;

@@ -140,7 +140,9 @@ impl StageEraser {
     pub async fn look_after(&self) -> anyhow::Result<Vec<ErasureReport>> {
         let upkeep = self.maintenance.upkeep();
         let looked = upkeep.look_after_erasures(&self.beside).await?;
-        looked.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))?;
+        if let Some((_, error)) = looked.failed.into_iter().next() {
+            return Err(error.into());
+        }
         let mut reports = Vec::new();
         for report in upkeep.erasure_reports().await? {
             reports.push(self.with_copies(report).await?);
