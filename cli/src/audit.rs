@@ -79,7 +79,7 @@ pub struct Args {
     /// read; an hour, unless it is said. The window ends half an hour ago. CloudWatch keeps minutes for 15 days, five minutes for 63 days and hours
     /// for 455.
     #[cfg(feature = "aws")]
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "stage")]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "on_aws")]
     counted: Option<Duration>,
     /// Enqueue such messages again. The report and the exit code are of how things stood before.
     #[cfg(feature = "aws")]
@@ -132,7 +132,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let asked = args.asked.settings(SystemClock.now_micros())?;
     #[cfg(feature = "aws")]
     if let Some(audited) = AuditedStage::of(common, &args).await? {
-        let counts = audited.counts(asked.now, args.counted.unwrap_or(COUNTED)).await?;
+        let counts = audited.counts(asked.now, args.counted).await?;
         let asked = AuditSettings { commit_within: args.commit_within, counts, ..asked };
         let depth = if args.deep { Depth::Events } else { Depth::Records };
         let report = audited.lake.audit(&audited.stream, &asked, depth).await?;
@@ -179,8 +179,12 @@ impl AuditedStage {
     }
 
     /// What CloudWatch counted of the stage's stream; `None`: the stage is not known by its name.
-    async fn counts(&self, now: Micros, length: Duration) -> anyhow::Result<Option<AskedCounts>> {
-        let Some(OnStage { aws, stage, .. }) = &self.on else { return Ok(None) };
+    async fn counts(&self, now: Micros, length: Option<Duration>) -> anyhow::Result<Option<AskedCounts>> {
+        let Some(OnStage { aws, stage, .. }) = &self.on else {
+            anyhow::ensure!(length.is_none(), "--counted: name the stage by --stage, not its parts");
+            return Ok(None);
+        };
+        let length = length.unwrap_or(COUNTED);
         let delivery = stage.delivery_stream.as_deref();
         let counts = CloudWatchCounts::new(aws, &stage.stream, delivery, Arc::new(SystemClock), retries())?;
         Ok(Some(AskedWindow { now, length, buffer: stage.kept.buffer }.count(&counts).await))
