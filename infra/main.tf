@@ -256,6 +256,19 @@ module "maintain" {
     tables     = module.lake.tables
     commit_lag = module.lake.commit_lag
   }
+
+  # In a network of ours CloudWatch is reached by an endpoint alone, which costs by the hour: only where the stage has it.
+  counted = var.network_cidr != null && !contains(var.network_endpoints, "monitoring") ? null : {
+    stream         = module.stream.name
+    delivery       = module.transform.delivery_name
+    buffer_seconds = var.buffer_seconds
+  }
+
+  erased = {
+    hot_table    = module.serving.hot_table
+    landing      = module.transform.landing
+    stream_hours = var.stream_hours
+  }
 }
 
 # What other stacks need, where they can look it up.

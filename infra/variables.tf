@@ -396,8 +396,8 @@ variable "network_endpoints" {
 
 variable "maintain" {
   description = <<-EOT
-    How the lake is maintained. `enabled`: false keeps the schedules and has them call nothing. `compact`, `retain`, `vacuum`, `audit`: how
-    often, as EventBridge Scheduler writes it, `rate(…)` or `cron(…)` in UTC; an empty text: never. `compact_within`: after so long a
+    How the lake is maintained. `enabled`: false keeps the schedules and has them call nothing. `compact`, `retain`, `vacuum`, `audit`,
+    `erasures`: how often, as EventBridge Scheduler writes it, `rate(…)` or `cron(…)` in UTC; an empty text: never. `compact_within`: after so long a
     compaction begins no further round, so that it is done before the next one comes.
     `compact_files`: with so many new files a table is compacted. `round_megabytes`: so much of new files a round takes, and as much of
     compacted ones; it has to end in the function's time, and its rows must have room on its disk. `sort_megabytes`: so much of rows is
@@ -413,6 +413,7 @@ variable "maintain" {
     retain                = optional(string, "rate(1 hour)")
     vacuum                = optional(string, "rate(1 day)")
     audit                 = optional(string, "rate(1 day)")
+    erasures              = optional(string, "rate(1 day)")
     compact_files         = optional(number, 16)
     round_megabytes       = optional(number, 256)
     sort_megabytes        = optional(number, 96)
@@ -425,10 +426,10 @@ variable "maintain" {
 
   validation {
     condition = alltrue([
-      for expression in [var.maintain.compact, var.maintain.retain, var.maintain.vacuum, var.maintain.audit] :
+      for expression in [var.maintain.compact, var.maintain.retain, var.maintain.vacuum, var.maintain.audit, var.maintain.erasures] :
       expression == "" || can(regex("^(rate\\([1-9][0-9]* (minute|minutes|hour|hours|day|days)\\)|cron\\([^()]+\\))$", expression))
     ])
-    error_message = "maintain's compact, retain, vacuum and audit must each be rate(…) or cron(…), such as \"rate(5 minutes)\", or empty for never."
+    error_message = "maintain's compact, retain, vacuum, audit and erasures must each be rate(…) or cron(…), such as \"rate(5 minutes)\", or empty for never."
   }
 
   validation {

@@ -23,6 +23,7 @@
 mod decode;
 mod files;
 mod place;
+mod unload;
 
 use std::time::Duration;
 

@@ -39,8 +39,6 @@ use crate::retry::Retries;
 pub(crate) use item::write_units;
 pub use waiting::DynamoNotes;
 
-pub use take_out::{Left, TakeOut};
-
 /// How old a put is before it is told of. Half of it is for the request, which is made again when it takes longer, and half for the table's index,
 /// which has what is written "within a fraction of a second, under normal conditions" (Amazon DynamoDB Developer Guide, "Using Global Secondary
 /// Indexes"), and for clocks that differ.

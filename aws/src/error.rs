@@ -70,7 +70,8 @@ pub(crate) fn advice<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>)
     }
 }
 
-fn advice_of(code: &str, status: u16) -> Advice {
+/// The same for an error with this code and status.
+pub(crate) fn advice_of(code: &str, status: u16) -> Advice {
     match status {
         _ if THROTTLED.contains(&code) => Advice::BackOff,
         _ if PASSING.contains(&code) => Advice::Retry,

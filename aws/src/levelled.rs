@@ -18,10 +18,14 @@
 //! nothing else. A reader asks for the notes first and reads the chunks then ([`HotIndex::waiting`]), so it misses nothing that it is not told of
 //! (QR-1). And every note has a message in the queue, for 3 comes before 4: whoever dies in between leaves a message without a note, which is
 //! harmless, and never a note that nobody takes back.
+//!
+//! **Erasure** takes rows out of parcels too, [`BufferedHotIndex`]: it stores them anew under their own paths, so that the orders above are
+//! what they were.
 
 mod drain;
 mod pace;
 mod parcel;
+mod take_out;
 
 use std::sync::Arc;
 
@@ -37,6 +41,9 @@ pub use drain::{Drain, Drained};
 pub use pace::Pace;
 pub use parcel::FOLDER;
 use parcel::Parcel;
+#[cfg(feature = "store")]
+pub use take_out::StoredParcels;
+pub use take_out::{BufferedHotIndex, DRAIN, Parcels, StoredParcel};
 
 /// A hot index that says at once what it does not take, instead of waiting until it does.
 #[async_trait]
@@ -72,12 +79,12 @@ pub trait Notes: Send + Sync {
     /// When that failed; noting it again is harmless.
     async fn wait(&self, note: &Note) -> Result<(), PortError>;
 
-    /// Notes that this was drained, and no longer that it waits: both at once.
+    /// Notes that what a parcel has of a dataset was drained, and no longer that it waits: both at once.
     ///
     /// # Errors
     ///
     /// When that failed; noting it again is harmless.
-    async fn drained(&self, note: &Note) -> Result<(), PortError>;
+    async fn drained(&self, dataset: &str, parcel: &str) -> Result<(), PortError>;
 }
 
 /// [`HotIndex`] whose puts never wait for the table.

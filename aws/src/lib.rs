@@ -8,6 +8,8 @@
 
 mod athena;
 pub mod config;
+#[cfg(feature = "counts")]
+mod counts;
 mod destination;
 mod dynamo;
 mod error;
@@ -31,8 +33,10 @@ mod timer;
 pub mod trace;
 
 pub use athena::{AthenaFiles, AthenaSettings, AthenaSql};
+#[cfg(feature = "counts")]
+pub use counts::CloudWatchCounts;
 pub use destination::{FirehoseDestination, KinesisDestination};
-pub use dynamo::{DynamoHotIndex, DynamoNotes, Left, SETTLE, TakeOut};
+pub use dynamo::{DynamoHotIndex, DynamoNotes, SETTLE};
 pub use error::port_error;
 pub use kinesis::KinesisStream;
 pub use lambda::DeployedFunction;

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "aws")]
+use alluvium_aws::CloudWatchCounts;
 use alluvium_core::clock::Micros;
 use alluvium_core::ports::{PortError, ShardState, Stream as _};
 use alluvium_core::{Clock as _, Datasets, DeliveryBatch, SequenceNumber, ShardId, ShardRange, SystemClock, duration};
+#[cfg(feature = "aws")]
+use alluvium_lake::{AskedCounts, AskedWindow};
 use alluvium_lake::{
     AuditReport, AuditSettings, DatasetAudit, DayAudit, LakeError, LakeReader, StoreIndex, StreamCounts,
 };
@@ -22,12 +26,18 @@ use serde_json::Value;
 
 use crate::settings::Settings;
 #[cfg(feature = "aws")]
-use crate::stage::lake::{Depth, StageLake};
+use crate::stage::{
+    OnStage,
+    lake::{Depth, StageLake, retries},
+};
 use crate::target::Target;
 use crate::{Common, Outcome, node, output, sql};
 
 /// How much of the log is counted at a time.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// For how long the ledger is held against what CloudWatch counted, unless something else is said.
+#[cfg(feature = "aws")]
+const COUNTED: Duration = Duration::from_secs(3_600);
 /// How many days a person is shown; --json has all.
 const SHOWN_DAYS: usize = 31;
 
@@ -65,6 +75,12 @@ pub struct Args {
     #[cfg(feature = "aws")]
     #[arg(long, requires = "on_aws")]
     deep: bool,
+    /// Of a stage (--stage): for how long the ledger is held against what CloudWatch counted of the stream: records put, and records that Firehose
+    /// read; an hour, unless it is said. The window ends half an hour ago. CloudWatch keeps minutes for 15 days, five minutes for 63 days and hours
+    /// for 455.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "on_aws")]
+    counted: Option<Duration>,
     /// Enqueue such messages again. The report and the exit code are of how things stood before.
     #[cfg(feature = "aws")]
     #[arg(long, requires = "on_aws")]
@@ -117,7 +133,8 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let asked = args.asked.settings(SystemClock.now_micros())?;
     #[cfg(feature = "aws")]
     if let Some(audited) = AuditedStage::of(common, &args).await? {
-        let asked = AuditSettings { commit_within: args.commit_within, ..asked };
+        let counts = audited.counts(asked.now, args.counted).await?;
+        let asked = AuditSettings { commit_within: args.commit_within, counts, ..asked };
         let depth = if args.deep { Depth::Events } else { Depth::Records };
         let report = audited.lake.audit(&audited.stream, &asked, depth).await?;
         let outcome = tell(common, &report)?;
@@ -146,6 +163,8 @@ struct AuditedStage {
     lake: StageLake,
     stream: String,
     queue: Option<String>,
+    /// The stage, where it is known by its name.
+    on: Option<OnStage>,
 }
 
 #[cfg(feature = "aws")]
@@ -153,11 +172,23 @@ impl AuditedStage {
     async fn of(common: &Common, args: &Args) -> anyhow::Result<Option<Self>> {
         if let Some(on) = args.target.stage(common).await? {
             let (stream, queue) = (on.stage.stream.clone(), on.stage.commit_queue.clone());
-            return Ok(Some(Self { lake: on.lake()?, stream, queue: Some(queue) }));
+            return Ok(Some(Self { lake: on.lake()?, stream, queue: Some(queue), on: Some(on) }));
         }
         let (Some(lake), Some(stream)) = (&args.lake, &args.stream) else { return Ok(None) };
         let lake = StageLake::at(&args.target.settings(common)?, lake).await?;
-        Ok(Some(Self { lake, stream: stream.clone(), queue: args.queue.clone() }))
+        Ok(Some(Self { lake, stream: stream.clone(), queue: args.queue.clone(), on: None }))
+    }
+
+    /// What CloudWatch counted of the stage's stream; `None`: the stage is not known by its name.
+    async fn counts(&self, now: Micros, length: Option<Duration>) -> anyhow::Result<Option<AskedCounts>> {
+        let Some(OnStage { aws, stage, .. }) = &self.on else {
+            anyhow::ensure!(length.is_none(), "--counted: name the stage by --stage, not its parts");
+            return Ok(None);
+        };
+        let length = length.unwrap_or(COUNTED);
+        let delivery = stage.delivery_stream.as_deref();
+        let counts = CloudWatchCounts::new(aws, &stage.stream, delivery, Arc::new(SystemClock), retries())?;
+        Ok(Some(AskedWindow { now, length, buffer: stage.kept.buffer }.count(&counts).await))
     }
 }
 

@@ -21,9 +21,8 @@ use crate::{Common, Outcome, node, output};
 /// goes on when a node runs or the command is given again. The report holds no personal data; what is stored of an open erasure names the owner, and
 /// of a closed one nobody.
 ///
-/// On a stage (--stage) the rows leave the tables, the hot index and the results of statements; copies that it keeps beside are named, with
-/// their ends. Nothing goes on there by itself: give --list now and then until the erasure is closed, which takes rows out that were delivered
-/// late.
+/// On a stage (--stage) the rows leave the tables, the hot index with what waits for it, and the results of statements; copies that it keeps beside
+/// are named, with their ends. The function `maintain` looks after open erasures there by schedule; --list does it at once.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::ports::{PortError, StatementId};
+use crate::ports::{Advice, PortError, StatementId};
 
 /// The formats of such files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,8 +62,19 @@ pub enum FilePlace {
     Here,
     /// At this URL, which needs no token and is good for [`URL_LIFETIME`].
     At(String),
+    /// It is made when it is first asked for ([`ResultFiles::made`]).
+    OnDemand,
     /// Nowhere: why, and what to do instead.
     Nowhere(String),
+}
+
+/// A file that is made on demand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MadeFile {
+    /// It is being made: ask again.
+    UnderWay,
+    /// At these URLs, each of a file with some of the rows, none twice; they are good as that of [`FilePlace::At`]. None: there are no rows.
+    At(Vec<String>),
 }
 
 /// For how long the URL of a file is good.
@@ -79,6 +90,15 @@ pub trait ResultFiles: std::fmt::Debug + Send + Sync {
     /// When there is no such statement, or it cannot be asked for.
     async fn place(&self, _statement: &StatementId, _format: FileFormat) -> Result<FilePlace, PortError> {
         Ok(FilePlace::Here)
+    }
+
+    /// Has the result of a statement that has succeeded made in a format, and says how far that is. To ask once more does not make it once more.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such statement, the format cannot hold its result, or it cannot be made.
+    async fn made(&self, statement: &StatementId, _format: FileFormat) -> Result<MadeFile, PortError> {
+        Err(PortError::new(Advice::Stop, format!("no file of `{}` is made on demand", statement.0)))
     }
 
     /// The result of a statement that has succeeded, in a format.

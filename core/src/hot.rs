@@ -1,6 +1,7 @@
 //! The hot index: chunks of rows, grouped so that the newest records of one source are found in one place.
 
 mod position;
+mod take_out;
 mod waiting;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use crate::clock::Micros;
 use crate::identity::BatchIdentity;
 
 pub use position::{PutPosition, PutPositionError};
+pub use take_out::{ErasableHotIndex, Left, Screen, TakeOut, TakenOut};
 pub use waiting::Waiting;
 
 /// How many buckets a dataset's sources are spread over, in an index that does not say otherwise

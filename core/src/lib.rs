@@ -46,6 +46,7 @@ pub mod postgres;
 pub mod problem;
 pub mod record;
 pub mod report;
+pub mod service_counts;
 pub mod trace;
 
 pub use announcement::{BatchPart, CommitAnnouncement};

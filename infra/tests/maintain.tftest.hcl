@@ -24,6 +24,14 @@ variables {
     commit_lag = "1810s"
   }
 
+  erased = {
+    hot_table    = { name = "alluvium-test-hot", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/alluvium-test-hot" }
+    landing      = { name = "landing", arn = "arn:aws:s3:::landing" }
+    stream_hours = 24
+  }
+
+  counted = { stream = "alluvium-test-events", delivery = "alluvium-test-delivery", buffer_seconds = 5 }
+
   settings = {
     enabled               = true
     compact               = "rate(5 minutes)"
@@ -31,6 +39,7 @@ variables {
     retain                = "rate(1 hour)"
     vacuum                = "rate(1 day)"
     audit                 = "cron(45 3 * * ? *)"
+    erasures              = "rate(1 day)"
     compact_files         = 16
     round_megabytes       = 256
     sort_megabytes        = 96
@@ -50,10 +59,11 @@ run "promises" {
 
   assert {
     condition = { for task, schedule in aws_scheduler_schedule.this : task => schedule.schedule_expression } == {
-      audit   = "cron(45 3 * * ? *)"
-      compact = "rate(5 minutes)"
-      retain  = "rate(1 hour)"
-      vacuum  = "rate(1 day)"
+      audit    = "cron(45 3 * * ? *)"
+      compact  = "rate(5 minutes)"
+      erasures = "rate(1 day)"
+      retain   = "rate(1 hour)"
+      vacuum   = "rate(1 day)"
     }
     error_message = "Each task has its schedule."
   }
@@ -102,8 +112,15 @@ run "promises" {
   assert {
     condition = [
       for statement in jsondecode(module.function.policy).Statement : statement.Action if anytrue([for action in statement.Action : strcontains(action, "Delete")])
-    ] == [["s3:DeleteObject"]]
+    ] == [["s3:DeleteObject"], ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]]
     error_message = "Deleting is a statement by itself, and no version of an object is deleted."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(module.function.policy).Statement : statement.Resource if strcontains(jsonencode(statement), "dynamodb:") || strcontains(jsonencode(statement), "landing")
+    ] == [["arn:aws:dynamodb:eu-west-1:123456789012:table/alluvium-test-hot"], ["arn:aws:s3:::landing"]]
+    error_message = "Erasures reach the hot index's table, and see what there is in the landing bucket, which they cannot read."
   }
 
   assert {
@@ -123,8 +140,14 @@ run "promises" {
       ALLUVIUM_MAINTAIN__COMPACT_FILES = "16"
       ALLUVIUM_MAINTAIN__ROUND_BYTES   = "268435456"
       ALLUVIUM_MAINTAIN__MEMORY_BYTES  = "100663296"
+      ALLUVIUM_ERASURES__HOT_TABLE     = "alluvium-test-hot"
+      ALLUVIUM_ERASURES__SET_ASIDE     = "s3://landing/processing-failed"
+      ALLUVIUM_ERASURES__STREAM        = "24h"
+      ALLUVIUM_COUNTS__STREAM          = "alluvium-test-events"
+      ALLUVIUM_COUNTS__DELIVERY        = "alluvium-test-delivery"
+      ALLUVIUM_COUNTS__BUFFER          = "5s"
     })
-    error_message = "The function is told where the lake is, how long a message may wait, and what bounds a round."
+    error_message = "The function is told where the lake is, how long a message may wait, what bounds a round, what erasures reach, and whose counts an audit asks for."
   }
 }
 
@@ -136,6 +159,8 @@ run "off" {
   }
 
   variables {
+    counted = null
+
     settings = {
       enabled               = false
       compact               = "rate(1 minute)"
@@ -143,6 +168,7 @@ run "off" {
       retain                = ""
       vacuum                = "rate(1 day)"
       audit                 = ""
+      erasures              = ""
       compact_files         = 2
       round_megabytes       = 16
       sort_megabytes        = 16
@@ -161,5 +187,10 @@ run "off" {
   assert {
     condition     = module.function.environment["ALLUVIUM_MAINTAIN__DEAD_LETTER_RETENTION"] == "90d"
     error_message = "The function is told how long dead letters are kept."
+  }
+
+  assert {
+    condition     = !strcontains(module.function.policy, "cloudwatch:") && !anytrue([for name in keys(module.function.environment) : strcontains(name, "COUNTS")])
+    error_message = "Where no counts are asked for there is no right to."
   }
 }

@@ -35,7 +35,8 @@ run "defaults" {
           # What follows the account or the bucket is named; only objects of a folder and streams of a log group are not.
           # X-Ray has no resources that sending traces could be held to.
           for resource in statement.Resource : can(regex("^arn:aws:[a-z0-9]+:[a-z0-9-]*:[0-9]*:[^*]*[^*:/](/\\*|:\\*)?$", resource))
-          || (resource == "*" && statement.Action == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"])
+          # Nor has reading metrics.
+          || (resource == "*" && contains([["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["cloudwatch:GetMetricData"]], statement.Action))
         ]
       ]
     ]))
@@ -59,7 +60,7 @@ run "defaults" {
       commit     = "dynamodb logs s3 sqs xray"
       gateway    = "kinesis logs xray"
       hot-writer = "dynamodb logs s3 sqs xray"
-      maintain   = "logs s3 sqs xray"
+      maintain   = "cloudwatch dynamodb logs s3 sqs xray"
       query      = "athena dynamodb glue logs s3 xray"
       report     = "athena glue logs s3 xray"
       transform  = "dynamodb logs s3 secretsmanager sqs xray"
@@ -75,7 +76,7 @@ run "defaults" {
       !strcontains(action, "Delete") || contains(["sqs:DeleteMessage", "dynamodb:DeleteItem"], action)
       ]) && [
       for name, function in local.every_function : name if strcontains(function.policy, "dynamodb:DeleteItem")
-    ] == ["hot-writer"]
+    ] == ["hot-writer", "maintain"]
     error_message = "A function other than maintain deletes nothing but the queue's messages that it has taken, and the hot-writer its notes."
   }
 

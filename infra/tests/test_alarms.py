@@ -144,7 +144,7 @@ for function, seconds in TIMEOUT_SECONDS.items():
     )
 
 # Those of which an hour is nothing; they have tests of their own.
-DAILY = {"audit-problems", "audit-absent", "reports-absent"}
+DAILY = {"audit-problems", "audit-absent", "erasure-overdue", "reports-absent"}
 # One minute of it is enough: it means loss, or comes once in a while only. Of all others one bad minute wakes nobody.
 AT_ONCE = {"ledger-deficit", "ledger-surplus", "set-aside", "commits-dead", "commit-refused", "commits-untold", "hot-buffer-dead",
            "maintenance-failures", "maintenance-dead", "maintain-errors", "report-errors", "reports-failed", "reports-late"}
@@ -298,3 +298,19 @@ class Reports(unittest.TestCase):
             self.assertEqual(life.passes(own(ReportsBehindSeconds=behind)), OK, "late ones are told by another")
         self.assertIn(life.until(ALARM, NOTHING, 5), (2, 3, 4))
         self.assertEqual(life.passes(own(ReportsBehindSeconds=0)), OK)
+
+
+@unittest.skipUnless(made.TERRAFORM, "terraform (1.11 or newer) is not installed")
+class Erasures(unittest.TestCase):
+    """A look at the open erasures each day, each hour a step."""
+
+    def test_one_that_is_open_for_days_longer_than_promised_is_told_until_it_is_closed(self):
+        alarms = made.values("watch.tftest.hcl", "everything", "aws_cloudwatch_metric_alarm")
+        life = Life(Alarm(alarms["erasure-overdue"]), step=HOUR)
+        day = lambda days: [life.passes(own(ErasuresOpen=1, ErasureOverdueSeconds=days * 24 * HOUR) if hour == 0 else NOTHING) for hour in range(24)]
+        # Vacuum, which it waits for, may come a day later.
+        for days in [0, 0, 1]:
+            self.assertEqual(set(day(days)), {OK})
+        self.assertEqual(set(day(2.1)), {ALARM})
+        self.assertEqual(set(day(3.1)), {ALARM})
+        self.assertEqual(set(day(0)), {OK})

@@ -4,6 +4,7 @@
 //! versions all tables have exactly the records up to the position (see the module `ledger`). So the sums must agree even when a
 //! crash left some tables ahead of others, or while a committer runs. What lies beyond is counted as not yet committed.
 
+mod counted;
 mod coverage;
 mod days;
 mod erasures;
@@ -26,6 +27,7 @@ use alluvium_core::ports::{ObjectIndex, Stream};
 use alluvium_core::{DatasetName, Datasets, LedgerEntry};
 use futures::StreamExt as _;
 
+pub use counted::{AskedCounts, AskedWindow, CountedWindow};
 #[cfg(test)]
 pub(crate) use erasures::check as check_erasures;
 pub use identities::RecordReader;
@@ -66,6 +68,8 @@ pub struct AuditSettings {
     pub since: Option<Micros>,
     /// Of this dataset sums are given too; `dead_letters` stands for the events that belong to none.
     pub dataset: Option<String>,
+    /// What services counted of the stream, to hold the ledger against; `None`: none were asked.
+    pub counts: Option<AskedCounts>,
 }
 
 impl AuditSettings {
@@ -74,7 +78,7 @@ impl AuditSettings {
 
     /// An audit of everything, made now.
     pub fn at(now: Micros) -> Self {
-        Self { now, commit_within: Self::COMMIT_WITHIN, since: None, dataset: None }
+        Self { now, commit_within: Self::COMMIT_WITHIN, since: None, dataset: None, counts: None }
     }
 
     fn selects(&self, dataset: &str, at: Micros) -> bool {
@@ -192,9 +196,15 @@ impl Examined {
         settings: &AuditSettings,
         shards: Vec<ShardAudit>,
         uncommitted: Vec<UncommittedMessage>,
-        checks: Vec<Check>,
+        mut checks: Vec<Check>,
     ) -> AuditReport {
         let Self { ledger_version, rows, tables, datasets, differ, .. } = self;
+        let counted = settings.counts.as_ref().and_then(|counts| {
+            let mut findings = Findings::default();
+            let counted = counted::check(counts, &rows.entries, &mut findings);
+            checks.push(findings.into_check(counted::COUNTS));
+            counted
+        });
         let entries = rows.entries.iter().filter(|entry| settings.selects(&entry.dataset, entry.arrival));
         let removals = rows.removals.iter().filter(|gone| settings.selects(&gone.table, gone.at));
         let days = days::days(entries.clone());
@@ -213,6 +223,7 @@ impl Examined {
             ledger_difference: differ.with_missing(&rows.entries),
             shards,
             uncommitted,
+            counted,
             checks,
         }
     }

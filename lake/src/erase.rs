@@ -9,6 +9,7 @@
 //!
 //! Each step is stored before the next, so an erasure that is interrupted anywhere goes on where it was.
 
+mod look_after;
 mod report;
 mod screen;
 mod stored;
@@ -23,6 +24,7 @@ use alluvium_core::clock::{Micros, micros};
 use deltalake_core::kernel::{Action, Transaction};
 use uuid::Uuid;
 
+pub use look_after::{Beside, LookedAfter};
 pub use report::{ErasureReport, HOT_INDEX, StoreErasure};
 pub(crate) use screen::{FileScreening, FilesScreened, Screener};
 pub(crate) use stored::Erasures;
@@ -69,8 +71,8 @@ impl Upkeep {
     /// When the dataset is none, the lake has a table that no schema declares, or the store fails. It has not begun then, or is open,
     /// and goes on when it is asked to.
     pub async fn begin_erasure(&self, target: Target, at_once: bool) -> Result<Uuid> {
-        let erasure = Erasure::new(target.clone(), at_once, self.tables_of(&target).await?);
-        self.erasures().save(&erasure).await?;
+        let mut erasure = Erasure::new(target.clone(), at_once, self.tables_of(&target).await?);
+        self.erasures().save(&mut erasure).await?;
         for table in erasure.tables.keys() {
             self.register(table, erasure.id, true).await?;
         }
@@ -84,8 +86,24 @@ impl Upkeep {
     /// When a file is missing or damaged, the store or the object index fails, or others keep winning. It goes on when it is called
     /// again.
     pub async fn erase(&self, id: Uuid) -> Result<()> {
+        let mut contention = Contention::default();
+        loop {
+            match self.erase_once(id).await {
+                Err(LakeError::Overtaken(path)) => contention.wait(&path).await?,
+                done => return done,
+            }
+        }
+    }
+
+    async fn erase_once(&self, id: Uuid) -> Result<()> {
         let mut erasure = self.erasures().load(id).await?;
-        let Some(target) = erasure.target() else { return Ok(()) };
+        let Some(target) = erasure.target() else {
+            // Who was at work on it while somebody else closed it may have told tables that it is open.
+            for table in erasure.tables.keys() {
+                self.register(table, id, false).await?;
+            }
+            return Ok(());
+        };
         let mut tables: BTreeSet<String> = erasure.tables.keys().cloned().collect();
         // A dataset may have been declared since.
         let declared = self.tables_of(&target).await;
@@ -122,9 +140,15 @@ impl Upkeep {
     ///
     /// When the store fails.
     pub async fn note_hot_erasure(&self, id: Uuid, rows: u64) -> Result<()> {
-        let mut erasure = self.erasures().load(id).await?;
-        erasure.hot_rows = Some(erasure.hot_rows.unwrap_or_default() + rows);
-        self.erasures().save(&erasure).await
+        let mut contention = Contention::default();
+        loop {
+            let mut erasure = self.erasures().load(id).await?;
+            erasure.hot_rows = Some(erasure.hot_rows.unwrap_or_default() + rows);
+            match self.erasures().save(&mut erasure).await {
+                Err(LakeError::Overtaken(path)) => contention.wait(&path).await?,
+                done => return done,
+            }
+        }
     }
 
     /// Closes an erasure whose time has come, with nothing left to do; says whether it is closed. Who calls it sees to it that no other
@@ -147,8 +171,11 @@ impl Upkeep {
             self.register(table, id, false).await?;
         }
         erasure.close(now);
-        self.erasures().save(&erasure).await?;
-        Ok(true)
+        match self.erasures().save(&mut erasure).await {
+            // Whoever else is at work on it may have found something to do; its tables are told again that it is open.
+            Err(LakeError::Overtaken(_)) => Ok(false),
+            saved => saved.map(|()| true),
+        }
     }
 
     /// The erasures that are not closed, the oldest first.

@@ -165,6 +165,9 @@ pub enum LakeError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// Another process is at work on the same erasure. What it stored is to be read again.
+    #[error("`{0}` was written by somebody else meanwhile")]
+    Overtaken(String),
     /// Maintenance failed at what it does beside the store: sorting, encoding, the disk that it spills to.
     #[error("cannot {doing} of table `{table}`: {source}")]
     Upkeep {
@@ -178,6 +181,9 @@ pub enum LakeError {
     /// The object index could not be asked or written.
     #[error("the object index: {0}")]
     Index(#[source] PortError),
+    /// Rows could not be taken out of the hot index.
+    #[error("the hot index: {0}")]
+    Hot(#[source] PortError),
     /// The stream could not be asked during an audit.
     #[error("the stream cannot be asked: {0}")]
     Stream(#[from] PortError),
@@ -212,8 +218,8 @@ impl LakeError {
                 | Store::UnknownConfigurationKey { .. } => Advice::Stop,
                 _ => Advice::Retry,
             },
-            Self::Delta { .. } | Self::Contended { .. } | Self::Upkeep { .. } => Advice::Retry,
-            Self::Stream(error) | Self::Index(error) => error.advice,
+            Self::Delta { .. } | Self::Contended { .. } | Self::Overtaken(_) | Self::Upkeep { .. } => Advice::Retry,
+            Self::Stream(error) | Self::Index(error) | Self::Hot(error) => error.advice,
             Self::Damaged { .. }
             | Self::Protocol { .. }
             | Self::Columns { .. }

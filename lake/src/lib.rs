@@ -49,12 +49,13 @@ mod vacuum;
 mod writer;
 
 pub use audit::{
-    AuditReport, AuditSettings, Check, DatasetAudit, DayAudit, RecordReader, SelectedAudit, ShardAudit, StreamCounts,
-    TableAudit, UncommittedMessage, audit, audit_shared, audit_stored,
+    AskedCounts, AskedWindow, AuditReport, AuditSettings, Check, CountedWindow, DatasetAudit, DayAudit, RecordReader,
+    SelectedAudit, ShardAudit, StreamCounts, TableAudit, UncommittedMessage, audit, audit_shared, audit_stored,
 };
 pub use compact::{CompactSettings, Compaction};
 pub use erase::{
-    ErasureReport, HOT_INDEX, OPEN_FOR, OpenErasure, Screened, StoreErasure, Target, screen_chunk, screen_rows,
+    Beside, ErasureReport, HOT_INDEX, LookedAfter, OPEN_FOR, OpenErasure, Screened, StoreErasure, Target, screen_chunk,
+    screen_rows,
 };
 pub use error::{LakeError, Straddle};
 pub use lease::Lease;

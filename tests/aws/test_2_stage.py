@@ -113,6 +113,29 @@ def test_a_stage_is_found_by_its_name(stage):
     assert both.returncode == 2 and "cannot be used with" in both.stderr, both.stderr
 
 
+def test_the_ledger_is_held_against_what_cloudwatch_counted(stage):
+    """The emulator counts nothing by itself, and an hour that has settled is before the stage was made: what is told is what was put there."""
+    stage.committed()
+    counts = lambda report: next(check for check in report["checks"] if "services counted" in check["name"])
+    report = json.loads(operate(stage, "audit", expect=None).stdout)
+    assert counts(report)["passed"] and report["counted"]["put_records"] == 0, counts(report)
+    assert report["counted"]["read_records"] is None, "Firehose delivers nothing here"
+    window = report["counted"]
+    assert window["to"] - window["from"] == 3_600_000_000 and window["from"] % 60_000_000 == 0
+    metric = {"MetricName": "IncomingRecords", "Dimensions": [{"Name": "StreamName", "Value": stage.out["stream_name"]}], "Unit": "Count"}
+    # A little past the window's middle, so that it is within the next minutes' window too.
+    middle = datetime.datetime.fromtimestamp((window["from"] + window["to"]) / 2_000_000, datetime.timezone.utc)
+    stage.emulator.client("cloudwatch").put_metric_data(Namespace="AWS/Kinesis", MetricData=[{**metric, "Timestamp": middle, "Value": 5_000}])
+    report = json.loads(operate(stage, "audit", expect=1).stdout)
+    [problem] = counts(report)["problems"]
+    missing = 5_000 - report["counted"]["ledger_events"]
+    assert report["counted"]["put_records"] == 5_000 and f"{missing} events fewer than records were put" in problem, problem
+    # Taken back, so that the audits of other tests balance.
+    stage.emulator.client("cloudwatch").put_metric_data(Namespace="AWS/Kinesis", MetricData=[{**metric, "Timestamp": middle, "Value": -5_000}])
+    report = json.loads(operate(stage, "audit", expect=None).stdout)
+    assert counts(report)["passed"], counts(report)
+
+
 def test_events_are_sent_to_a_stage_and_read_from_its_api(stage, tmp_path):
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
     file = tmp_path / "events.ndjson"

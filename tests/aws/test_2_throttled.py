@@ -1,12 +1,14 @@
 """DynamoDB throttled for a minute: the stream does not wait, no read says that it is complete when it is not, and nothing is lost."""
 
 import datetime
+import json
 import time
 
 import pytest
 
 from stage import until
 from test_2_path import send_by_http
+from test_2_stage import operate
 from test_3_faults import assert_balanced, assert_there_once
 from throttle import Throttle
 
@@ -142,4 +144,36 @@ def test_a_short_throttle_while_others_write_loses_nothing(stage, table):
     until(lambda: reader.read() == (reader.delivered, True), "all of it is in the hot index", 300)
     stage.committed()
     assert_there_once(stage, reader.source, 800)
+    assert_balanced(stage)
+
+
+def test_an_owner_who_is_erased_does_not_come_back_out_of_the_buffer(stage, table):
+    """Chunks wait while the erasure is at work, and are written to the index after it."""
+    leaver, stayer = stage.token("waiting-leaver", "data.write", "data.read"), stage.token("waiting-stayer", "data.write", "data.read")
+
+    def read(token):
+        answer = stage.call("GET", "/v1/telemetry?source=waited&from=-1h&limit=1000", token)
+        assert answer.status_code == 200, answer.text
+        return {record["id"] for record in answer.json()["records"]}, answer.json()["complete"]
+
+    table.throttled = True
+    send_by_http(stage, leaver, events("waited", 0, 200))
+    send_by_http(stage, stayer, events("waited", 1_000, 200))
+    stage.deliver()
+    stage.committed()
+    assert table.refused > 0 and read(stayer) == (set(), False), "both wait"
+    tried = json.loads(operate(stage, "erase", "--owner", "waiting-leaver", "--dry-run").stdout)
+    waiting = lambda report: next(store["files"] for store in report["stores"] if store["store"] == "chunks that wait for the hot index")
+    assert waiting(tried) > 0
+    # It waits for drains that may be under way; the command itself reaches the table.
+    report = json.loads(operate(stage, "erase", "--owner", "waiting-leaver").stdout)
+    assert waiting(report) == waiting(tried) and all(store["is_done"] for store in report["stores"]), report
+    table.throttled = False
+    until(lambda: read(stayer) == ({f"waited:{n}" for n in range(1_000, 1_200)}, True), "what waited of others is in the hot index", 300)
+    until(lambda: stage.queue_is_empty(stage.out["hot_buffer_url"]), "the buffer empties", 300)
+    assert read(leaver) == (set(), True)
+    tried = json.loads(operate(stage, "erase", "--owner", "waiting-leaver", "--dry-run").stdout)
+    assert waiting(tried) == 0 and all(not store["rows"] for store in tried["stores"]), tried
+    notes = stage.emulator.client("dynamodb").scan(TableName=stage.out["hot_waiting_table"])["Items"]
+    assert [note for note in notes if not note["pk"]["S"].endswith("#drained")] == []
     assert_balanced(stage)

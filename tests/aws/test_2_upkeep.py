@@ -13,6 +13,7 @@ from botocore.config import Config
 from emulator import REGION
 from stage import until
 from test_2_path import send_by_http
+from test_2_stage import operate
 
 BATCHES = 6
 OF = 300
@@ -140,8 +141,38 @@ def test_vacuum_deletes_nothing_that_is_younger_than_its_time(stage):
     assert active <= entries
 
 
+def test_open_erasures_go_on_by_the_function(stage):
+    """What a batch brings back that is handed over once more leaves the hot index at the next look, and the erasure stays open for its time."""
+    leaver = stage.token("scheduled-leaver", "data.write", "data.read")
+    records = [{"id": f"scheduled:{n}", "source": "scheduled", "value": float(n)} for n in range(50)]
+    send_by_http(stage, leaver, records)
+    stage.deliver()
+    stage.committed()
+    hot, table = stage.emulator.client("dynamodb"), stage.out["hot_table"]
+    chunks = lambda: {(item["pk"]["S"], item["sk"]["S"]): item for page in hot.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+                      for item in page["Items"]}
+    hot_rows = lambda: next(store["rows"] for store in json.loads(operate(stage, "erase", "--owner", "scheduled-leaver", "--dry-run").stdout)["stores"]
+                            if store["store"] == "hot index")
+    before = chunks()
+    report = json.loads(operate(stage, "erase", "--owner", "scheduled-leaver").stdout)
+    assert hot_rows() == 0
+    # As a late invocation puts them once more: the transform knows of no erasure.
+    after = chunks()
+    for key, item in before.items():
+        if after.get(key) != item:
+            hot.put_item(TableName=table, Item=item)
+    assert hot_rows() == 50, "they are in the hot index again"
+    answer = maintain(stage, "erasures")
+    assert hot_rows() == 0 and answer["hot_rows"] == 50, answer
+    assert report["id"] in answer["open"] and answer["closed"] == [] and answer["overdue_seconds"] == 0, answer
+    assert answer["set_aside"] == len(stage.objects(stage.out["landing_bucket"], "processing-failed/"))
+    listed = json.loads(operate(stage, "erase", "--list").stdout)
+    [own] = [erasure for erasure in listed if erasure["id"] == report["id"]]
+    assert own["closed_at"] is None and all(store["is_done"] for store in own["stores"] if "Firehose" not in store["store"]), own
+
+
 def test_a_wrong_event_is_told_what_would_be_right(stage):
-    for event, says in [({"task": "tidy"}, "retain, vacuum or audit"), ({"task": "compact", "dataset": "nothing"}, "telemetry")]:
+    for event, says in [({"task": "tidy"}, "retain, vacuum, audit or erasures"), ({"task": "compact", "dataset": "nothing"}, "telemetry")]:
         answer, failed = invoke(stage, event)
         assert failed and says in answer["errorMessage"], answer
 

@@ -1,8 +1,8 @@
-//! Whole results, which Athena leaves in S3: CSV with a line of names, every value in quotes.
+//! Whole results, which Athena leaves in S3: CSV with a line of names, every value in quotes; and Parquet, when it is asked for.
 
 use std::sync::Arc;
 
-use alluvium_core::file::{FileFormat, FilePlace, OpenFile, ResultFiles, URL_LIFETIME};
+use alluvium_core::file::{FileFormat, FilePlace, MadeFile, OpenFile, ResultFiles, URL_LIFETIME};
 use alluvium_core::ports::{Advice, PortError, StatementId};
 use async_trait::async_trait;
 
@@ -26,22 +26,24 @@ impl AthenaFiles {
 #[async_trait]
 impl ResultFiles for AthenaFiles {
     async fn place(&self, statement: &StatementId, format: FileFormat) -> Result<FilePlace, PortError> {
-        if format == FileFormat::Parquet {
-            let why = "Athena leaves the result of a statement as CSV alone; read `results.csv`, or pages as Arrow by `results?format=arrow`. \
-                       For Parquet run `UNLOAD (select …) TO 's3://…' WITH (format = 'PARQUET')` in Athena itself";
-            return Ok(FilePlace::Nowhere(why.to_owned()));
-        }
         let execution = self.engine.execution(statement).await?;
         let location = place::of_result(&execution).unwrap_or_default();
         // What `show` and `describe` answer is text of another kind.
         let Some((bucket, key)) = place::object(location).filter(|(_, key)| key.ends_with(".csv")) else {
-            let why = "Athena leaves no CSV of this statement, because it is no query; read its rows by `results`";
+            let why = "Athena leaves no file of this statement, because it is no query; read its rows by `results`";
             return Ok(FilePlace::Nowhere(why.to_owned()));
         };
+        if format == FileFormat::Parquet {
+            return Ok(FilePlace::OnDemand);
+        }
         let name = format!("{}.csv", statement.0);
         signed_get(&self.s3, (bucket, key, None), &name, FileFormat::Csv.media_type(), URL_LIFETIME)
             .await
             .map(FilePlace::At)
+    }
+
+    async fn made(&self, statement: &StatementId, _: FileFormat) -> Result<MadeFile, PortError> {
+        self.engine.unloaded(&self.s3, statement).await
     }
 
     async fn open(&self, statement: &StatementId, _: FileFormat) -> Result<Box<dyn OpenFile>, PortError> {

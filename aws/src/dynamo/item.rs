@@ -1,20 +1,23 @@
 //! What an item holds.
 //!
 //! ```text
-//! a chunk   pk "<dataset>#<bucket>"   sk the chunk's sort key
-//!           version 1, rows, min_time, max_time, expires (µs), expires_at (s, rounded up, for TTL), block (binary),
+//! a chunk   pk "<dataset>#<bucket>"   sk "<time bucket>#!<max_time>#<batch>#<part>", times as 16 hexadecimal digits that ascend
+//!           version 2, rows, min_time, max_time, expires (µs), expires_at (s, rounded up, for TTL), block (binary),
 //!           put (its position among all puts, and the sort key of the index `puts`)
 //! a mark    pk "<dataset>#complete"   sk "since"
 //!           since (µs)
 //! ```
 //!
 //! A dataset's name has no `#`, so no pk is another's. A chunk without `put` was written before there was one, and is not in that index.
+//!
+//! So a bucket's keys ascend as the newest rows of its chunks do. In version 1 they had no `max_time`, and so no `!`: such keys follow all others of
+//! their time bucket, in no order that says anything.
 
 use std::collections::HashMap;
 
 use alluvium_core::BatchIdentity;
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, PutPosition};
+use alluvium_core::hot::{HotChunk, PutPosition, sort_key_prefix};
 use alluvium_core::limits::{HOT_CHUNK_BYTES, HOT_ITEM_BYTES};
 use alluvium_core::ports::{Advice, PortError};
 use aws_sdk_dynamodb::primitives::Blob;
@@ -49,8 +52,11 @@ const SINCE: &str = "since";
 const COMPLETE: &str = "complete";
 pub(super) const VERSION: &str = "version";
 
-/// The layout that is written, and the only one there has been.
-const VERSION_NUMBER: u64 = 1;
+/// The layout that is written. The one before it, 1, is read.
+const VERSION_NUMBER: u64 = 2;
+
+/// What sort keys have after the time bucket: it comes before any digit.
+const BY_TIME: char = '!';
 
 /// The most bytes that DynamoDB counts for a number. Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats": a byte
 /// per two of up to 38 significant digits, and one or two more.
@@ -59,6 +65,27 @@ const NUMBER_BYTES: usize = 21;
 /// The partition key of a bucket's chunks.
 pub(super) fn bucket_key(dataset: &str, bucket: u16) -> String {
     format!("{dataset}#{bucket}")
+}
+
+/// The sort key of a chunk.
+pub(super) fn sort_key(chunk: &HotChunk) -> String {
+    format!("{}{}#{:04x}", by_time(chunk.time_bucket, chunk.max_time), chunk.batch, chunk.part)
+}
+
+/// What the sort keys begin with of the chunks of a time bucket whose newest row is of this time.
+pub(super) fn by_time(time_bucket: Micros, max_time: Micros) -> String {
+    // A time as the prefix of a time bucket has it, the `#` after it included.
+    format!("{}{BY_TIME}{}", sort_key_prefix(time_bucket), sort_key_prefix(max_time))
+}
+
+/// The keys of a time bucket that do not go by the time of the newest row lie after this one.
+pub(super) fn after_those_by_time(time_bucket: Micros) -> String {
+    format!("{}0", sort_key_prefix(time_bucket))
+}
+
+/// The time of the newest row that a sort key tells; `None`: it is of a release whose keys did not.
+pub(super) fn max_time_of_sort_key(key: &str) -> Option<Micros> {
+    time_bucket_of_sort_key(key.get(17..)?.strip_prefix(BY_TIME)?)
 }
 
 /// The partition key and the sort key of a dataset's mark.
@@ -84,7 +111,7 @@ pub(super) fn of_chunk(chunk: HotChunk, put: &PutPosition) -> Result<Item, PortE
     let attributes = [
         (PUT, AttributeValue::S(put.to_string())),
         (PK, AttributeValue::S(bucket_key(&chunk.dataset, chunk.bucket))),
-        (SK, AttributeValue::S(chunk.sort_key())),
+        (SK, AttributeValue::S(sort_key(&chunk))),
         (VERSION, number(VERSION_NUMBER)),
         (ROWS, number(chunk.rows)),
         (MIN_TIME, number(chunk.min_time)),
@@ -95,7 +122,7 @@ pub(super) fn of_chunk(chunk: HotChunk, put: &PutPosition) -> Result<Item, PortE
     ];
     let bytes: usize = attributes.iter().map(|(name, value)| name.len() + value_bytes(value)).sum();
     if bytes > HOT_ITEM_BYTES {
-        let (dataset, bucket, key, block) = (&chunk.dataset, chunk.bucket, chunk.sort_key(), chunk.block.len());
+        let (dataset, bucket, key, block) = (&chunk.dataset, chunk.bucket, sort_key(&chunk), chunk.block.len());
         let message = format!(
             "the chunk `{key}` of `{dataset}`, bucket {bucket}, takes {bytes} bytes as an item, and DynamoDB takes {HOT_ITEM_BYTES}: \
              its block has {block} bytes and should have {HOT_CHUNK_BYTES} at most"
@@ -134,8 +161,8 @@ pub(super) fn chunk(dataset: &str, bucket: u16, mut item: Item) -> Result<HotChu
         error
     };
     let version: u64 = read(&item, VERSION).map_err(in_chunk)?;
-    if version != VERSION_NUMBER {
-        let message = format!("it is of version {version}, and this release reads {VERSION_NUMBER}");
+    if !(1..=VERSION_NUMBER).contains(&version) {
+        let message = format!("it is of version {version}, and this release reads 1 to {VERSION_NUMBER}");
         return Err(in_chunk(PortError::new(Advice::Stop, message)));
     }
     let block = match item.remove(BLOCK) {
@@ -174,20 +201,24 @@ pub(super) fn place(item: &Item) -> Result<Option<(String, u16)>, PortError> {
     Ok(Some((dataset.to_owned(), bucket)))
 }
 
-/// A chunk's item with the rows of this one, and what does not hang on them as it was.
+/// A chunk's item with the rows of this one, and what does not hang on them as it was. So is the time of its newest row, which its key tells: no
+/// row that is left is newer.
 pub(super) fn with_rows(item: Item, chunk: &HotChunk) -> Item {
     let rows = [
         (ROWS, number(chunk.rows)),
         (MIN_TIME, number(chunk.min_time)),
-        (MAX_TIME, number(chunk.max_time)),
         (BLOCK, AttributeValue::B(Blob::from_maybe_shared(chunk.block.clone()))),
     ];
     item.into_iter().chain(rows.map(|(name, value)| (name.to_owned(), value))).collect()
 }
 
-/// The time bucket, the batch and the part that [`HotChunk::sort_key`] was made of.
+/// The time bucket, the batch and the part that a sort key was made of.
 fn split_sort_key(key: &str) -> Option<(Micros, BatchIdentity, u16)> {
     let (time, rest) = key.split_once('#')?;
+    let rest = match rest.strip_prefix(BY_TIME) {
+        Some(rest) => rest.split_once('#')?.1,
+        None => rest,
+    };
     let (batch, part) = rest.split_once('#')?;
     let batch: StrDeserializer<'_, TextError> = batch.into_deserializer();
     let batch = BatchIdentity::deserialize(batch).ok()?;

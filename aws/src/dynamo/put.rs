@@ -110,7 +110,7 @@ fn requests(chunks: Vec<HotChunk>) -> Result<Vec<Request>, PortError> {
     let mut places: HashMap<(String, String), usize> = HashMap::with_capacity(chunks.len());
     let mut distinct: Vec<HotChunk> = Vec::with_capacity(chunks.len());
     for chunk in chunks {
-        let key = (item::bucket_key(&chunk.dataset, chunk.bucket), chunk.sort_key());
+        let key = (item::bucket_key(&chunk.dataset, chunk.bucket), item::sort_key(&chunk));
         let place = *places.entry(key).or_insert(distinct.len());
         match distinct.get_mut(place) {
             Some(before) => *before = chunk,
@@ -119,7 +119,7 @@ fn requests(chunks: Vec<HotChunk>) -> Result<Vec<Request>, PortError> {
     }
     let mut requests: Vec<Request> = Vec::new();
     for chunk in distinct {
-        let name = format!("{} {}", item::bucket_key(&chunk.dataset, chunk.bucket), chunk.sort_key());
+        let name = format!("{} {}", item::bucket_key(&chunk.dataset, chunk.bucket), item::sort_key(&chunk));
         // Whether it fits is found out before anything is sent.
         item::of_chunk(chunk.clone(), &PutPosition::of(0, &chunk))?;
         match requests.last_mut().filter(|request| request.chunks.len() < REQUEST_ITEMS) {
@@ -145,7 +145,7 @@ fn left_of(mut chunks: Vec<HotChunk>, left: &[WriteRequest]) -> Vec<HotChunk> {
         Some((key(item::PK)(put)?, key(item::SK)(put)?))
     });
     let keys: HashSet<(String, String)> = keys.collect();
-    chunks.retain(|chunk| keys.contains(&(item::bucket_key(&chunk.dataset, chunk.bucket), chunk.sort_key())));
+    chunks.retain(|chunk| keys.contains(&(item::bucket_key(&chunk.dataset, chunk.bucket), item::sort_key(chunk))));
     chunks
 }
 

@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 
-use alluvium_core::hot::HotChunk;
+use alluvium_core::clock::Micros;
+use alluvium_core::hot::{ErasableHotIndex, HotChunk, Left, Screen, TakeOut, TakenOut};
 use alluvium_core::ports::{Advice, PortError};
+use async_trait::async_trait;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -18,62 +20,34 @@ use crate::error::port_error;
 /// How often a chunk that others keep putting is looked at again.
 const ATTEMPTS: u32 = 10;
 
-/// Whether anything is changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TakeOut {
-    /// Rows are only counted.
-    Count,
-    /// They are taken out.
-    Remove,
-}
-
-/// What is left of a chunk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Left {
-    /// All of it.
-    All,
-    /// So many rows go, and this stays; `None`: nothing.
-    Without(u64, Option<HotChunk>),
-}
-
 /// What keeps an item as it was found from being replaced after it was put again.
 const AS_FOUND: &str = "attribute_exists(#pk) AND #put = :put";
 /// The same for a chunk of before there were positions.
 const AS_FOUND_UNPLACED: &str = "attribute_exists(#pk) AND attribute_not_exists(#put)";
 
-impl DynamoHotIndex {
-    /// Takes out of every chunk the rows that `left` does not leave; returns how many they were. It reads the whole table, at the price of
-    /// strongly consistent reads. Chunks that are put while it reads may be missed.
-    ///
-    /// # Errors
-    ///
-    /// When the table cannot be read or written, a chunk is damaged, or `left` fails. Chunks before it are done; to do it once more is harmless.
-    pub async fn take_out(
-        &self,
-        mode: TakeOut,
-        left: impl Fn(&HotChunk) -> Result<Left, PortError>,
-    ) -> Result<u64, PortError> {
+#[async_trait]
+impl ErasableHotIndex for DynamoHotIndex {
+    /// It reads the whole table, at the price of strongly consistent reads. What waits for the table is not its to look at.
+    async fn take_out(&self, mode: TakeOut, _: Micros, screen: &Screen<'_>) -> Result<TakenOut, PortError> {
         let mut items =
             self.client.scan().table_name(&self.table).consistent_read(true).into_paginator().items().send();
-        let mut rows = 0;
+        let mut taken = TakenOut::default();
         while let Some(found) = items.next().await {
             let found = found.map_err(|error| port_error(format!("looking through {self}"), error))?;
-            rows += self.take_out_of(mode, found, &left).await?;
+            taken.add(&self.take_out_of(mode, found, screen).await?);
         }
-        Ok(rows)
+        Ok(taken)
     }
+}
 
-    async fn take_out_of(
-        &self,
-        mode: TakeOut,
-        mut found: Item,
-        left: &impl Fn(&HotChunk) -> Result<Left, PortError>,
-    ) -> Result<u64, PortError> {
+impl DynamoHotIndex {
+    /// The rows that left one chunk.
+    async fn take_out_of(&self, mode: TakeOut, mut found: Item, screen: &Screen<'_>) -> Result<Vec<u64>, PortError> {
         for _ in 0..ATTEMPTS {
-            let Some((dataset, bucket)) = item::place(&found)? else { return Ok(0) };
+            let Some((dataset, bucket)) = item::place(&found)? else { return Ok(Vec::new()) };
             let chunk = item::chunk(&dataset, bucket, found.clone())?;
-            let (rows, stays) = match left(&chunk)? {
-                Left::All => return Ok(0),
+            let (rows, stays) = match screen(&chunk)? {
+                Left::All => return Ok(Vec::new()),
                 Left::Without(rows, _) if mode == TakeOut::Count => return Ok(rows),
                 Left::Without(rows, stays) => (rows, stays),
             };
@@ -83,7 +57,7 @@ impl DynamoHotIndex {
             match self.again(&found).await? {
                 Some(now) => found = now,
                 // It has expired, and who else took it out has counted it.
-                None => return Ok(0),
+                None => return Ok(Vec::new()),
             }
         }
         let message = format!("a chunk of {self} was put again {ATTEMPTS} times while rows were taken out of it");

@@ -67,10 +67,10 @@ impl DynamoNotes {
         Ok(waiting)
     }
 
-    async fn transact(&self, what: &str, note: &Note, writes: [TransactWriteItem; 2]) -> Result<Written, PortError> {
+    async fn transact(&self, what: &str, parcel: &str, writes: [TransactWriteItem; 2]) -> Result<Written, PortError> {
         let sent = self.client.transact_write_items().set_transact_items(Some(writes.into())).send().await;
         let Err(error) = sent else { return Ok(Written::Both) };
-        let what = format!("noting in {self} that `{}` {what}", note.parcel);
+        let what = format!("noting in {self} that `{parcel}` {what}");
         if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() {
             let reasons = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
             let reasons: Vec<&str> = reasons.filter(|code| *code != "None").collect();
@@ -113,27 +113,27 @@ impl std::fmt::Display for DynamoNotes {
 impl Notes for DynamoNotes {
     async fn wait(&self, note: &Note) -> Result<(), PortError> {
         let unless = ConditionCheck::builder().table_name(&self.table).condition_expression("attribute_not_exists(pk)");
-        let unless = unless.set_key(Some(key(drained_key(&note.dataset), note))).build().map_err(unsendable)?;
+        let unless = unless.set_key(Some(key(drained_key(&note.dataset), &note.parcel))).build().map_err(unsendable)?;
         let put = Put::builder().table_name(&self.table).set_item(Some(of_note(note))).build().map_err(unsendable)?;
         let writes = [
             TransactWriteItem::builder().condition_check(unless).build(),
             TransactWriteItem::builder().put(put).build(),
         ];
         // Neither: it was drained already, so there is nothing to note.
-        self.transact("waits", note, writes).await.map(|_| ())
+        self.transact("waits", &note.parcel, writes).await.map(|_| ())
     }
 
-    async fn drained(&self, note: &Note) -> Result<(), PortError> {
-        let mut drained = key(drained_key(&note.dataset), note);
+    async fn drained(&self, dataset: &str, parcel: &str) -> Result<(), PortError> {
+        let mut drained = key(drained_key(dataset), parcel);
         let until = self.clock.now_micros().saturating_add(micros(REMEMBERED));
         drained.insert(item::EXPIRES_AT.to_owned(), item::number(item::seconds(until)));
         let put = Put::builder().table_name(&self.table).set_item(Some(drained)).build().map_err(unsendable)?;
-        let delete = Delete::builder().table_name(&self.table).set_key(Some(key(waiting_key(&note.dataset), note)));
+        let delete = Delete::builder().table_name(&self.table).set_key(Some(key(waiting_key(dataset), parcel)));
         let writes = [
             TransactWriteItem::builder().put(put).build(),
             TransactWriteItem::builder().delete(delete.build().map_err(unsendable)?).build(),
         ];
-        self.transact("is drained", note, writes).await.map(|_| ())
+        self.transact("is drained", parcel, writes).await.map(|_| ())
     }
 }
 
@@ -145,13 +145,13 @@ fn drained_key(dataset: &str) -> String {
     format!("{dataset}#drained")
 }
 
-fn key(pk: String, note: &Note) -> Item {
-    let attributes = [(item::PK, AttributeValue::S(pk)), (item::SK, AttributeValue::S(note.parcel.clone()))];
+fn key(pk: String, parcel: &str) -> Item {
+    let attributes = [(item::PK, AttributeValue::S(pk)), (item::SK, AttributeValue::S(parcel.to_owned()))];
     HashMap::from(attributes.map(|(name, value)| (name.to_owned(), value)))
 }
 
 fn of_note(note: &Note) -> Item {
-    let mut item = key(waiting_key(&note.dataset), note);
+    let mut item = key(waiting_key(&note.dataset), &note.parcel);
     for (name, value) in [
         (item::VERSION, item::number(VERSION_NUMBER)),
         (BUCKETS, item::number(note.waiting.buckets)),

@@ -66,16 +66,15 @@ impl Drain {
         path: &str,
         deadline: Instant,
     ) -> Result<Drained, PortError> {
-        let chunks = parcel::unpack(path, &self.files.get(path).await?)?;
-        let notes = parcel::notes(path, &chunks);
+        let parcel::Unpacked { chunks, datasets, .. } = parcel::unpack(path, &self.files.get(path).await?)?;
         let now = self.clock.now_micros();
         let (chunks, expired): (Vec<_>, Vec<_>) = chunks.into_iter().partition(|chunk| chunk.expires_at > now);
         let drained = Drained { chunks: chunks.len(), expired: expired.len() };
         for some in self.portions(chunks) {
             self.put(timer, some, deadline).await?;
         }
-        for note in &notes {
-            self.notes.drained(note).await?;
+        for dataset in &datasets {
+            self.notes.drained(dataset, path).await?;
         }
         Ok(drained)
     }

@@ -7,10 +7,17 @@
 //!     then their blocks, one after another
 //! ```
 //!
+//! One out of which an erasure has taken rows keeps its name, which is of the bytes that it had, and begins with a line more:
+//!
+//! ```text
+//!     {"version": 2, "datasets": [those that it is noted under], "content": a hash of what follows}
+//!     then what is left, as above: perhaps no chunk at all
+//! ```
+//!
 //! The queue carries the path alone, so it does not matter how large a message may be: 256 KiB, or since 2025 1 MiB (AWS Compute Blog, "More room
 //! to build: serverless services now support payloads up to 1 MB"), where a chunk may have 396 KiB.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alluvium_core::BatchIdentity;
 use alluvium_core::clock::Micros;
@@ -31,8 +38,10 @@ pub const FOLDER: &str = "_hot";
 /// invocation has a minute. A chunk of full size takes 398.
 pub(super) const PARCEL_UNITS: u64 = 800;
 
-/// The layout that is written, and the only one there has been.
+/// The layout that is written.
 const VERSION: u32 = 1;
+/// That of a parcel out of which rows were taken.
+const REWRITTEN: u32 = 2;
 
 /// One object, before it is stored.
 #[derive(Debug, Clone)]
@@ -127,30 +136,64 @@ pub(super) fn notes(path: &str, chunks: &[HotChunk]) -> Vec<Note> {
     datasets.into_iter().filter_map(note).collect()
 }
 
-/// The chunks of a parcel that was stored.
+/// What a parcel holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unpacked {
+    pub(super) chunks: Vec<HotChunk>,
+    /// The datasets that it is noted under, in order; of some of them it may have no chunk any more.
+    pub(super) datasets: Vec<String>,
+    /// Whether rows were taken out of it.
+    pub(super) is_rewritten: bool,
+}
+
+/// A parcel out of which rows were taken: what is left, and under which datasets it was noted.
+pub(super) fn rewritten(datasets: Vec<String>, left: &[HotChunk]) -> Bytes {
+    let body = Parcel::of(left).bytes;
+    let header = Rewritten { version: REWRITTEN, datasets, content: content_hash(&body) };
+    let mut bytes = serde_json::to_vec(&header).expect("texts and numbers can be written as JSON");
+    bytes.push(b'\n');
+    bytes.extend_from_slice(&body);
+    bytes.into()
+}
+
+/// Reads a parcel that was stored.
 ///
 /// # Errors
 ///
 /// When it is of another version, or is not what its name says.
-pub(super) fn unpack(path: &str, bytes: &Bytes) -> Result<Vec<HotChunk>, PortError> {
+pub(super) fn unpack(path: &str, bytes: &Bytes) -> Result<Unpacked, PortError> {
     let wrong = |what: &str| PortError::new(Advice::Stop, format!("the parcel `{path}` {what}"));
     let digits = path.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix('/')?.strip_suffix(".chunks"));
     let digits = digits.ok_or_else(|| wrong(&format!("is not named `{FOLDER}/<digits>.chunks`")))?;
-    if content_hash(bytes) != digits {
-        return Err(wrong("is damaged: its bytes are not those that it was named after"));
+    if content_hash(bytes) == digits {
+        let chunks = unpack_chunks(bytes).map_err(|why| wrong(&why))?;
+        let datasets: BTreeSet<_> = chunks.iter().map(|chunk| chunk.dataset.clone()).collect();
+        return Ok(Unpacked { chunks, datasets: datasets.into_iter().collect(), is_rewritten: false });
     }
-    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| wrong("has no first line"))?;
-    let version: Version = serde_json::from_slice(&bytes[..end]).map_err(|_| wrong("has no version"))?;
+    let damaged = || wrong("is damaged: its bytes are not those that it was named after");
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(damaged)?;
+    let header: Rewritten = serde_json::from_slice(&bytes[..end]).map_err(|_| damaged())?;
+    let body = bytes.slice(end + 1..);
+    if header.version != REWRITTEN || content_hash(&body) != *header.content {
+        return Err(damaged());
+    }
+    let chunks = unpack_chunks(&body).map_err(|why| wrong(&why))?;
+    Ok(Unpacked { chunks, datasets: header.datasets, is_rewritten: true })
+}
+
+/// The chunks, or what is wrong.
+fn unpack_chunks(bytes: &Bytes) -> Result<Vec<HotChunk>, String> {
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("has no first line")?;
+    let version: Version = serde_json::from_slice(&bytes[..end]).map_err(|_| "has no version")?;
     if version.version != VERSION {
-        return Err(wrong(&format!("is of version {}, and this release reads {VERSION}", version.version)));
+        return Err(format!("is of version {}, and this release reads {VERSION}", version.version));
     }
-    let header: Header =
-        serde_json::from_slice(&bytes[..end]).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
+    let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|error| format!("cannot be read: {error}"))?;
     let mut blocks = bytes.slice(end + 1..);
     let mut chunks = Vec::with_capacity(header.chunks.len());
     for entry in header.chunks {
         if entry.block_bytes > blocks.len().min(HOT_CHUNK_BYTES) {
-            return Err(wrong("ends within a block, or has one that is too large"));
+            return Err("ends within a block, or has one that is too large".to_owned());
         }
         chunks.push(HotChunk {
             dataset: entry.dataset,
@@ -165,12 +208,20 @@ pub(super) fn unpack(path: &str, bytes: &Bytes) -> Result<Vec<HotChunk>, PortErr
             block: blocks.split_to(entry.block_bytes),
         });
     }
-    if blocks.is_empty() { Ok(chunks) } else { Err(wrong("goes on after its last block")) }
+    if blocks.is_empty() { Ok(chunks) } else { Err("goes on after its last block".to_owned()) }
 }
 
 #[derive(Deserialize)]
 struct Version {
     version: u32,
+}
+
+/// The first line of a parcel out of which rows were taken.
+#[derive(Serialize, Deserialize)]
+struct Rewritten {
+    version: u32,
+    datasets: Vec<String>,
+    content: String,
 }
 
 #[cfg(test)]
@@ -187,7 +238,9 @@ mod tests {
     fn chunks_come_out_as_they_went_in_and_the_same_make_the_same_parcel() {
         let chunks = vec![sized(1, 0), sized(2, 70_000), chunk("other", 31, 3, (5, 9)), sized(4, 1)];
         let [parcel] = &Parcel::pack(chunks.clone())[..] else { panic!("they fit into one") };
-        assert_eq!(unpack(&parcel.path, &parcel.bytes).unwrap(), chunks);
+        let unpacked = unpack(&parcel.path, &parcel.bytes).unwrap();
+        assert_eq!(unpacked.datasets, ["other", "telemetry"]);
+        assert_eq!((unpacked.chunks, unpacked.is_rewritten), (chunks.clone(), false));
         assert_eq!(Parcel::pack(chunks.clone())[0].path, parcel.path);
         assert_ne!(Parcel::pack(chunks[1..].to_vec())[0].path, parcel.path);
         let names: Vec<_> = parcel.notes().iter().map(|note| (note.dataset.as_str(), note.waiting)).collect();
@@ -206,11 +259,26 @@ mod tests {
         let parcels = Parcel::pack(chunks.clone());
         let mut out = Vec::new();
         for parcel in &parcels {
-            let chunks = unpack(&parcel.path, &parcel.bytes).unwrap();
+            let Unpacked { chunks, .. } = unpack(&parcel.path, &parcel.bytes).unwrap();
             assert!(chunks.iter().map(write_units).sum::<u64>() <= PARCEL_UNITS);
             out.extend(chunks);
         }
         assert_eq!(out, chunks);
+    }
+
+    #[test]
+    fn a_parcel_without_what_was_taken_out_keeps_its_name_and_what_it_is_noted_under() {
+        let [parcel] = &Parcel::pack(vec![sized(1, 10), chunk("other", 31, 3, (5, 9))])[..] else { panic!("they fit") };
+        for left in [vec![sized(1, 7)], Vec::new()] {
+            let bytes = rewritten(vec!["other".to_owned(), "telemetry".to_owned()], &left);
+            let unpacked = unpack(&parcel.path, &bytes).unwrap();
+            assert_eq!(unpacked.datasets, ["other", "telemetry"]);
+            assert_eq!((unpacked.chunks, unpacked.is_rewritten), (left, true));
+            let mut spoilt = bytes.to_vec();
+            *spoilt.last_mut().unwrap() ^= 1;
+            let error = unpack(&parcel.path, &spoilt.into()).unwrap_err();
+            assert!(error.message.contains("damaged"), "{error}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 //! A model of taking and draining side by side: every port call may be slow, fail, or fail after it has worked, and messages come more than once.
 
-mod world;
+pub(super) mod world;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -21,11 +21,11 @@ const DATASETS: [&str; 2] = ["telemetry", "other"];
 /// No chunk of the model has expired then.
 const NOW: Micros = 0;
 
-fn levelled(world: &Arc<World>) -> LevelledHotIndex {
+pub(super) fn levelled(world: &Arc<World>) -> LevelledHotIndex {
     LevelledHotIndex { hot: world.clone(), notes: world.clone(), files: world.clone(), buffer: world.clone() }
 }
 
-fn drain_at(world: &Arc<World>, now: Micros, units_per_second: u32) -> Drain {
+pub(super) fn drain_at(world: &Arc<World>, now: Micros, units_per_second: u32) -> Drain {
     Drain {
         hot: world.clone(),
         notes: world.clone(),

@@ -43,3 +43,20 @@ pub async fn fetch(url: &str) -> (String, String) {
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
     (head.to_owned(), body.to_owned())
 }
+
+/// The answer to a form that is posted to a service, as an SDK posts it; no emulator checks how it is signed.
+pub async fn post(service: &str, form: &str) -> String {
+    let endpoint = config().await.endpoint_url().unwrap().to_owned();
+    let host =
+        endpoint.strip_prefix("http://").expect("the emulator speaks plain HTTP").trim_end_matches('/').to_owned();
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n{form}",
+        form.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}

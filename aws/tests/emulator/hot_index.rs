@@ -1,15 +1,21 @@
 //! The hot index in the emulator's DynamoDB.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use alluvium_aws::{DynamoHotIndex, Left, Retries, SETTLE, TakeOut};
+use alluvium_aws::{DynamoHotIndex, Retries, SETTLE};
 use alluvium_core::clock::Micros;
 use alluvium_core::contract::hot_index::{self as contract, everything};
-use alluvium_core::hot::{BUCKETS, HotChunk, HotQuery, PutPosition, PutQuery, TIME_BUCKET_MICROS};
+use alluvium_core::hot::{
+    BUCKETS, ErasableHotIndex as _, HotChunk, HotQuery, Left, PutPosition, PutQuery, TIME_BUCKET_MICROS, TakeOut,
+};
 use alluvium_core::ports::{Advice, HotIndex as _};
 use alluvium_core::{BatchIdentity, ManualClock, SystemClock};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
@@ -66,12 +72,103 @@ async fn large_chunks_are_written_and_read_in_pages() {
         })
         .collect();
     index.put(chunks.clone()).await.unwrap();
-    let newest = index.newest(HotQuery { bucket: Some(7), ..everything("large") }).await.unwrap().chunks;
-    let expected: Vec<_> = chunks.iter().filter(|chunk| chunk.time_bucket > 0).rev().cloned().collect();
-    assert_eq!(newest.len(), 15);
-    assert_eq!(newest, expected);
-    let older = index.newest(HotQuery { to: TIME_BUCKET_MICROS - 1, ..everything("large") }).await.unwrap().chunks;
-    assert_eq!(older.len(), 15);
+    let mut expected = chunks.clone();
+    expected.sort_by_key(|chunk| std::cmp::Reverse(chunk.max_time));
+    assert_eq!(contract::newest(&index, HotQuery { bucket: Some(7), ..everything("large") }).await, expected);
+    let older = HotQuery { to: TIME_BUCKET_MICROS - 1, ..everything("large") };
+    assert_eq!(contract::newest(&index, older).await, expected[15..]);
+}
+
+/// Adds up how many bytes a client was answered with.
+#[derive(Debug, Clone, Default)]
+struct Answered(Arc<AtomicU64>);
+
+impl Intercept for Answered {
+    fn name(&self) -> &'static str {
+        "Answered"
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let length = context.response().headers().get("content-length");
+        self.0.fetch_add(length.unwrap().parse().unwrap(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn of_a_full_time_bucket_no_more_is_read_than_is_wanted() {
+    let (client, table) = new_table().await;
+    let answered = Answered::default();
+    let counting = Client::from_conf(client.config().to_builder().interceptor(answered.clone()).build());
+    let index = index(counting, table);
+    // Ten megabytes in one time bucket, put in no order, and as old as the newest time bucket there is.
+    let chunks: Vec<_> = (0..40)
+        .map(|batch| {
+            let time = batch as i64 * 7 % 40;
+            let mut chunk = contract::chunk("bounded", 7, batch, (time, time));
+            chunk.block = vec![batch as u8; LARGE_BYTES].into();
+            chunk
+        })
+        .collect();
+    index.put(chunks).await.unwrap();
+    let (mut below, mut times) = (Micros::MAX, Vec::new());
+    while times.len() < 12 {
+        answered.0.store(0, Ordering::Relaxed);
+        let query = HotQuery { bucket: Some(7), most: 2, below, ..everything("bounded") };
+        let newest = index.newest(query).await.unwrap();
+        assert!(newest.chunks.len() >= 2);
+        times.extend(newest.chunks.iter().map(|chunk| chunk.max_time));
+        below = newest.below.unwrap();
+        let read = answered.0.load(Ordering::Relaxed);
+        // A page of 1 MB, of which base64 makes a third more, wherever in the time bucket it lies.
+        assert!(read < 2_000_000, "{read} bytes below {below}");
+    }
+    assert!(times.iter().copied().eq((40 - times.len() as i64..40).rev()), "{times:?}");
+}
+
+#[tokio::test]
+async fn chunks_of_the_release_before_are_read_among_those_of_this_one() {
+    let (client, table) = new_table().await;
+    let index = index(client.clone(), &table);
+    let chunks: Vec<_> = (0..60)
+        .map(|batch| {
+            let time = (batch as i64 * 37 % 60) * TIME_BUCKET_MICROS / 25;
+            contract::chunk("mixed", 1 + (batch % 2) as u16, batch, (time, time))
+        })
+        .collect();
+    index.put(chunks.clone()).await.unwrap();
+    for chunk in chunks.iter().filter(|chunk| chunk.max_time % 3 == 0 && chunk.time_bucket > 0) {
+        let mut item = item_of(&client, &table, chunk).await;
+        let key = ["pk", "sk"].map(|name| (name.to_owned(), item[name].clone()));
+        client.delete_item().table_name(&table).set_key(Some(key.into())).send().await.unwrap();
+        item.insert("sk".to_owned(), AttributeValue::S(chunk.sort_key()));
+        item.insert("version".to_owned(), AttributeValue::N("1".into()));
+        client.put_item().table_name(&table).set_item(Some(item)).send().await.unwrap();
+    }
+    for (most, bucket) in [(3, Some(1)), (20, Some(1)), (1_000, None)] {
+        for below in [Micros::MAX, 40 * TIME_BUCKET_MICROS / 25, TIME_BUCKET_MICROS] {
+            let query = HotQuery { bucket, most, below, ..everything("mixed") };
+            let of_bucket = |chunk: &&HotChunk| bucket.is_none_or(|bucket| bucket == chunk.bucket);
+            let wanted = chunks.iter().filter(of_bucket).filter(|chunk| chunk.max_time <= below);
+            let mut wanted: Vec<_> = wanted.cloned().collect();
+            wanted.sort_by_key(|chunk| std::cmp::Reverse(chunk.max_time));
+            assert_eq!(contract::newest(&index, query).await, wanted, "{most} {bucket:?} {below}");
+        }
+    }
+}
+
+/// The item that a chunk is.
+async fn item_of(client: &Client, table: &str, chunk: &HotChunk) -> HashMap<String, AttributeValue> {
+    let pk = AttributeValue::S(format!("{}#{}", chunk.dataset, chunk.bucket));
+    let query = client.query().table_name(table).key_condition_expression("pk = :pk");
+    let items = query.expression_attribute_values(":pk", pk).send().await.unwrap().items.unwrap();
+    let batch = format!("#{}#", chunk.batch);
+    items.into_iter().find(|item| item["sk"].as_s().unwrap().contains(&batch)).unwrap()
 }
 
 #[tokio::test]
@@ -139,14 +236,14 @@ async fn an_item_of_a_later_version_is_refused_by_name() {
         .update_item()
         .table_name(&table)
         .key("pk", AttributeValue::S("later#1".into()))
-        .key("sk", AttributeValue::S(chunk.sort_key()))
+        .key("sk", item_of(&client, &table, &chunk).await["sk"].clone())
         .update_expression("SET version = :version")
-        .expression_attribute_values(":version", AttributeValue::N("2".into()))
+        .expression_attribute_values(":version", AttributeValue::N("3".into()))
         .send()
         .await
         .unwrap();
     let error = index.newest(everything("later")).await.unwrap_err();
-    assert!(error.message.contains("of `later`, bucket 1: it is of version 2"), "{error}");
+    assert!(error.message.contains("of `later`, bucket 1: it is of version 3"), "{error}");
 }
 
 #[tokio::test]
@@ -174,8 +271,8 @@ async fn what_was_put_just_now_is_told_once_it_has_settled() {
 fn left_of(chunk: &HotChunk, one: &BatchIdentity) -> Left {
     match chunk.batch == *one {
         _ if chunk.min_time < 0 => Left::All,
-        true => Left::Without(1, Some(HotChunk { rows: 2, min_time: 7, block: vec![9].into(), ..chunk.clone() })),
-        false => Left::Without(3, None),
+        true => Left::Without(vec![1], Some(HotChunk { rows: 2, min_time: 7, block: vec![9].into(), ..chunk.clone() })),
+        false => Left::Without(vec![3], None),
     }
 }
 
@@ -197,17 +294,18 @@ async fn rows_are_taken_out_of_chunks_and_what_is_left_stays_where_it_was_put() 
         .update_item()
         .table_name(&table)
         .key("pk", AttributeValue::S("out#3".into()))
-        .key("sk", AttributeValue::S(narrowed.sort_key()));
+        .key("sk", item_of(&client, &table, &narrowed).await["sk"].clone());
     of_before.update_expression("REMOVE #put").expression_attribute_names("#put", "put").send().await.unwrap();
     let batch = narrowed.batch.clone();
-    assert_eq!(index.take_out(TakeOut::Count, |chunk| Ok(left_of(chunk, &batch))).await.unwrap(), 31);
+    let screen = |chunk: &HotChunk| Ok(left_of(chunk, &batch));
+    assert_eq!(index.take_out(TakeOut::Count, 0, &screen).await.unwrap().rows, [31]);
     assert_eq!(contract::newest(&index, everything("out")).await.len(), 12, "counting changes nothing");
     let puts = async || {
         let query = PutQuery { dataset: "out".to_owned(), bucket: None, from: PutPosition::at(0), most: 99, now: 0 };
         index.puts(query).await.unwrap().chunks
     };
     let before = puts().await;
-    assert_eq!(index.take_out(TakeOut::Remove, |chunk| Ok(left_of(chunk, &batch))).await.unwrap(), 31);
+    assert_eq!(index.take_out(TakeOut::Remove, 0, &screen).await.unwrap().rows, [31]);
     let left = contract::newest(&index, everything("out")).await;
     assert_eq!(left, [HotChunk { rows: 2, min_time: 7, block: vec![9].into(), ..narrowed }, kept.clone()]);
     let after = puts().await;
@@ -223,15 +321,15 @@ async fn a_chunk_that_is_put_again_meanwhile_is_looked_at_again() {
     let chunk = contract::chunk("again", 3, 1, (5, 9));
     index.put(vec![chunk.clone()]).await.unwrap();
     let (looked, puts_again) = (AtomicU32::new(0), chunk.clone());
-    let taken = index.take_out(TakeOut::Remove, |_| {
+    let screen = |_: &HotChunk| {
         if looked.fetch_add(1, Ordering::Relaxed) == 0 {
             let (index, again) = (index.clone(), puts_again.clone());
             // Between what was read and what is written: the batch is delivered once more.
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(index.put(vec![again]))).unwrap();
         }
-        Ok(Left::Without(3, None))
-    });
-    assert_eq!(taken.await.unwrap(), 3, "and counted once");
+        Ok(Left::Without(vec![3], None))
+    };
+    assert_eq!(index.take_out(TakeOut::Remove, 0, &screen).await.unwrap().rows, [3], "and counted once");
     assert_eq!(looked.load(Ordering::Relaxed), 2);
     assert_eq!(contract::newest(&index, everything("again")).await, []);
 }

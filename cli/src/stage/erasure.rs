@@ -3,17 +3,17 @@
 //! The tables go as on one machine: the erasure is registered in their logs, each file with such rows is written anew, and what is committed
 //! later is compared with it by the commit function. The transform knows of no erasure. So what Firehose delivers after it has begun may come
 //! into the hot index once more, for as long as the stream holds what arrived before: the hot index is looked through once the buffers were
-//! handed over, and again whenever open erasures are looked after.
+//! handed over, and again whenever open erasures are looked after, which the function `maintain` does by schedule. So is what waits for the hot
+//! index in its buffer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_aws::{DynamoHotIndex, Left, TakeOut, config};
+use alluvium_aws::levelled::{BufferedHotIndex, DRAIN, StoredParcels};
+use alluvium_aws::{DynamoHotIndex, config, store};
 use alluvium_core::clock::{Micros, micros};
-use alluvium_core::hot::HotChunk;
-use alluvium_core::ports::{Advice, PortError};
 use alluvium_core::{Clock as _, SystemClock};
-use alluvium_lake::{ErasureReport, HOT_INDEX, OpenErasure, Screened, StoreErasure, Target, screen_chunk};
+use alluvium_lake::{Beside, ErasureReport, HOT_INDEX, OpenErasure, StoreErasure, Target};
 use alluvium_local::erasure::EraseRequest;
 use alluvium_local::firehose::ERROR_PREFIX;
 use anyhow::Context as _;
@@ -40,7 +40,7 @@ const BETWEEN_DELETIONS: Duration = Duration::from_secs(1);
 pub struct StageEraser {
     stage: StageSettings,
     maintenance: StageMaintenance,
-    hot: DynamoHotIndex,
+    beside: Beside,
     s3: aws_sdk_s3::Client,
 }
 
@@ -51,11 +51,25 @@ impl StageEraser {
     ///
     /// When the lake cannot be opened.
     pub fn open(on: &OnStage) -> anyhow::Result<Self> {
+        let clock = Arc::new(SystemClock);
+        let (lake, _) = store::of_lake(&on.aws, &on.stage.lake, clock.clone())?;
+        let set_aside = format!("{}/{}", on.stage.landing, ERROR_PREFIX.trim_end_matches('/'));
+        let set_aside = set_aside.parse().map_err(anyhow::Error::msg)?;
         let dynamo = aws_sdk_dynamodb::Client::new(&on.aws);
+        let hot = BufferedHotIndex {
+            hot: Arc::new(DynamoHotIndex::new(dynamo, &on.stage.hot_table, clock.clone(), retries())),
+            parcels: Arc::new(StoredParcels::new(lake)),
+            drain: DRAIN,
+            clock: clock.clone(),
+        };
         Ok(Self {
             stage: on.stage.clone(),
             maintenance: on.lake()?.maintenance()?,
-            hot: DynamoHotIndex::new(dynamo, &on.stage.hot_table, Arc::new(SystemClock), retries()),
+            beside: Beside {
+                hot: Arc::new(hot),
+                set_aside: store::of_lake(&on.aws, &set_aside, clock)?.0,
+                stream: on.stage.kept.stream,
+            },
             s3: config::s3(&on.aws),
         })
     }
@@ -81,7 +95,7 @@ impl StageEraser {
         let wait = self.stage.kept.buffer + DELIVERY;
         output::note(format!("waiting {} s for what Firehose has not handed over yet", wait.as_secs()));
         tokio::time::sleep(wait).await;
-        self.take_out_of_hot(&open).await?;
+        let taken = upkeep.take_out_of_hot(&*self.beside.hot, std::slice::from_ref(&open)).await?;
         let mut report = self.report(&open).await?;
         // A file goes once the ledger has copied the commit that took it out, which the commit function does at its next commit.
         for _ in 0..DELETIONS {
@@ -93,8 +107,8 @@ impl StageEraser {
             report = self.report(&open).await?;
         }
         let mut report = self.with_copies(report).await?;
-        if let Some(store) = report.stores.iter_mut().find(|store| store.store == RESULTS) {
-            store.files = Some(results);
+        for (name, files) in [(RESULTS, results), (WAITING, taken.waiting_objects)] {
+            report.stores.iter_mut().filter(|store| store.store == name).for_each(|store| store.files = Some(files));
         }
         Ok(report)
     }
@@ -107,11 +121,15 @@ impl StageEraser {
     pub async fn preview(&self, request: EraseRequest) -> anyhow::Result<ErasureReport> {
         let target = target(request)?;
         let mut report = self.maintenance.upkeep().preview_erasure(target.clone()).await?;
-        let rows = self.hot.take_out(TakeOut::Count, |chunk| left_of(&target, chunk)).await?;
+        let counted = self.maintenance.upkeep().count_in_hot(&*self.beside.hot, &target).await?;
         for hot in report.stores.iter_mut().filter(|store| store.store == HOT_INDEX) {
-            hot.rows = Some(rows);
+            hot.rows = Some(counted.rows_of(0));
         }
-        self.with_copies(report).await
+        let mut report = self.with_copies(report).await?;
+        for waiting in report.stores.iter_mut().filter(|store| store.store == WAITING) {
+            waiting.files = Some(counted.waiting_objects);
+        }
+        Ok(report)
     }
 
     /// Goes on with every erasure that is open, and says what has become of all so far, the oldest first.
@@ -121,38 +139,15 @@ impl StageEraser {
     /// When a store fails; one erasure that fails holds up no other.
     pub async fn look_after(&self) -> anyhow::Result<Vec<ErasureReport>> {
         let upkeep = self.maintenance.upkeep();
-        let mut failure = None;
-        for open in upkeep.open_erasures().await? {
-            if let Err(error) = self.go_on(&open).await {
-                failure.get_or_insert(error);
-            }
+        let looked = upkeep.look_after_erasures(&self.beside).await?;
+        if let Some((_, error)) = looked.failed.into_iter().next() {
+            return Err(error.into());
         }
-        failure.map_or(Ok(()), Err)?;
         let mut reports = Vec::new();
         for report in upkeep.erasure_reports().await? {
             reports.push(self.with_copies(report).await?);
         }
         Ok(reports)
-    }
-
-    async fn go_on(&self, open: &OpenErasure) -> anyhow::Result<()> {
-        let upkeep = self.maintenance.upkeep();
-        upkeep.erase(open.id).await?;
-        self.take_out_of_hot(open).await?;
-        // What the stream still holds may be delivered once more.
-        if SystemClock.now_micros() > later(open.target.until, self.stage.kept.stream) {
-            upkeep.close_erasure(open.id).await?;
-        }
-        Ok(())
-    }
-
-    async fn take_out_of_hot(&self, open: &OpenErasure) -> anyhow::Result<()> {
-        let rows = self.hot.take_out(TakeOut::Remove, |chunk| left_of(&open.target, chunk)).await?;
-        // Noting none says that the hot index was dealt with, which need not be said twice.
-        if rows > 0 || !open.is_hot_done {
-            self.maintenance.upkeep().note_hot_erasure(open.id, rows).await?;
-        }
-        Ok(())
     }
 
     async fn report(&self, open: &OpenErasure) -> anyhow::Result<ErasureReport> {
@@ -215,6 +210,7 @@ impl StageEraser {
                 ..StoreErasure::default()
             });
         };
+        add(WAITING, None);
         add("removed objects of the lake", Some(later(objects_end, kept.removed + LIFECYCLE)));
         add("hot index, points in time", Some(later(of_stream, RECOVERY)));
         add(RESULTS, Some(later(asked, kept.results + LIFECYCLE)));
@@ -236,6 +232,8 @@ impl StageEraser {
 
 /// The results of statements, as a report names them.
 const RESULTS: &str = "results of statements";
+/// The parcels of chunks that wait for the hot index, or did, and are kept for a while.
+const WAITING: &str = "chunks that wait for the hot index";
 
 fn target(request: EraseRequest) -> anyhow::Result<Target> {
     anyhow::ensure!(
@@ -243,16 +241,6 @@ fn target(request: EraseRequest) -> anyhow::Result<Target> {
         "an owner has at least one character; what nobody owns cannot be erased by owner"
     );
     Ok(Target { owner: request.owner, until: SystemClock.now_micros(), dataset: request.dataset })
-}
-
-fn left_of(target: &Target, chunk: &HotChunk) -> Result<Left, PortError> {
-    let screened = screen_chunk(std::slice::from_ref(target), chunk).map_err(|error| {
-        PortError::because(Advice::Stop, format!("a chunk of `{}` cannot be read", chunk.dataset), error)
-    })?;
-    Ok(match screened {
-        Screened::AsItWas => Left::All,
-        Screened::Without(rows, left) => Left::Without(rows, left),
-    })
 }
 
 fn later(time: Micros, by: Duration) -> Micros {

@@ -16,6 +16,8 @@ use super::delivery::FunctionName;
 const FORMAT: &str = "1";
 /// What names begin with unless Terraform's variable `name` says otherwise.
 const APPLICATION: &str = "alluvium";
+/// What stands in the place of a Firehose stream where there is none.
+const NO_DELIVERY: &str = "none";
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -71,6 +73,8 @@ pub struct StageSettings {
     pub api_url: String,
     /// The Kinesis stream.
     pub stream: String,
+    /// The Firehose stream that reads it; `None`: something else delivers.
+    pub delivery_stream: Option<String>,
     /// Where the tables are.
     pub lake: LakeUrl,
     /// The bucket of the source backup and of what Firehose put aside.
@@ -146,6 +150,7 @@ fn of_parameters(name: &StageName, found: BTreeMap<String, String>) -> anyhow::R
     Ok(StageSettings {
         api_url: parameters.get("api_url")?,
         stream: parameters.get("stream_name")?,
+        delivery_stream: Some(parameters.get("delivery_stream")?).filter(|name| name != NO_DELIVERY),
         lake: parameters.get("lake_url")?,
         landing: bucket("landing")?,
         results: bucket("results")?,

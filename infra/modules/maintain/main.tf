@@ -3,12 +3,20 @@
 locals {
   # The more often, the less it matters when: what comes once a day is spread over an hour, so that it does not all begin with a deploy.
   tasks = {
-    compact = { every = var.settings.compact, spread_minutes = 0, input = { task = "compact", within = var.settings.compact_within } }
-    retain  = { every = var.settings.retain, spread_minutes = 15, input = { task = "retain" } }
-    vacuum  = { every = var.settings.vacuum, spread_minutes = 60, input = { task = "vacuum" } }
-    audit   = { every = var.settings.audit, spread_minutes = 60, input = { task = "audit" } }
+    compact  = { every = var.settings.compact, spread_minutes = 0, input = { task = "compact", within = var.settings.compact_within } }
+    retain   = { every = var.settings.retain, spread_minutes = 15, input = { task = "retain" } }
+    vacuum   = { every = var.settings.vacuum, spread_minutes = 60, input = { task = "vacuum" } }
+    audit    = { every = var.settings.audit, spread_minutes = 60, input = { task = "audit" } }
+    erasures = { every = var.settings.erasures, spread_minutes = 60, input = { task = "erasures" } }
   }
   scheduled = { for task, schedule in local.tasks : task => schedule if schedule.every != "" }
+
+  # Where Firehose puts what it could not hand over, in the landing bucket.
+  set_aside = "processing-failed"
+
+  # The audit asks CloudWatch what it counted of the stream. That right knows no resources: Service Authorization Reference, "Actions, resources, and
+  # condition keys for Amazon CloudWatch".
+  counts = var.counted == null ? [] : [{ actions = ["cloudwatch:GetMetricData"], resources = ["*"] }]
 
   # What vacuum deletes lies in the tables' folders and in the object index. Commit messages, audits and erasures do not.
   deletable = concat([for table in var.lake.tables : "${var.lake.folder_arn}/${table}/*"], ["${var.lake.folder_arn}/_index/*"])
@@ -19,7 +27,7 @@ module "function" {
 
   prefix               = var.prefix
   name                 = "maintain"
-  description          = "Compacts the lake's tables, takes out what is past its retention, deletes what nobody needs, and audits."
+  description          = "Compacts the lake's tables, takes out what is past its retention, deletes what nobody needs, audits, and looks after erasures."
   settings             = var.functions
   timeout_seconds      = var.settings.timeout_seconds
   disk_megabytes       = var.settings.disk_megabytes
@@ -32,9 +40,15 @@ module "function" {
     ALLUVIUM_MAINTAIN__ROUND_BYTES           = tostring(var.settings.round_megabytes * 1024 * 1024)
     ALLUVIUM_MAINTAIN__MEMORY_BYTES          = tostring(var.settings.sort_megabytes * 1024 * 1024)
     ALLUVIUM_MAINTAIN__DEAD_LETTER_RETENTION = var.settings.dead_letter_retention
+    ALLUVIUM_ERASURES__HOT_TABLE             = var.erased.hot_table.name
+    ALLUVIUM_ERASURES__SET_ASIDE             = "s3://${var.erased.landing.name}/${local.set_aside}"
+    ALLUVIUM_ERASURES__STREAM                = "${var.erased.stream_hours}h"
+    ALLUVIUM_COUNTS__STREAM                  = try(var.counted.stream, null)
+    ALLUVIUM_COUNTS__DELIVERY                = try(var.counted.delivery, null)
+    ALLUVIUM_COUNTS__BUFFER                  = try("${var.counted.buffer_seconds}s", null)
   }
 
-  statements = [
+  statements = concat(local.counts, [
     {
       actions   = ["s3:ListBucket"]
       resources = [var.lake.bucket_arn]
@@ -49,10 +63,20 @@ module "function" {
       resources = local.deletable
     },
     {
+      # An erasure takes rows out of chunks. It reads the whole table, for an owner's chunks cannot be told by their keys.
+      actions   = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      resources = [var.erased.hot_table.arn]
+    },
+    {
+      # It is not closed while Firehose has set anything aside that arrived before.
+      actions   = ["s3:ListBucket"]
+      resources = [var.erased.landing.arn]
+    },
+    {
       actions   = ["sqs:SendMessage"]
       resources = [aws_sqs_queue.failed.arn]
     },
-  ]
+  ])
 }
 
 # Invocations by a schedule are asynchronous: Lambda keeps them and tries again by itself. What fails is tried once more, and is left

@@ -33,6 +33,25 @@ variable "lake" {
   })
 }
 
+variable "erased" {
+  description = "What erasures reach beside the lake: the `hot_table`, the `landing` bucket, and for how many hours the stream keeps records."
+  type = object({
+    hot_table    = object({ name = string, arn = string })
+    landing      = object({ name = string, arn = string })
+    stream_hours = number
+  })
+}
+
+variable "counted" {
+  description = "Whose counts the audit holds the ledger against: the Kinesis `stream`, the Firehose stream that reads it (`delivery`, null: none), and for how long that gathers records. Null: none are asked."
+  type = object({
+    stream         = string
+    delivery       = string
+    buffer_seconds = number
+  })
+  default = null
+}
+
 variable "settings" {
   description = "How the lake is maintained, see `maintain` of the root."
   type = object({
@@ -42,6 +61,7 @@ variable "settings" {
     retain                = string
     vacuum                = string
     audit                 = string
+    erasures              = string
     compact_files         = number
     round_megabytes       = number
     sort_megabytes        = number

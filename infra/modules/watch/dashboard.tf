@@ -177,6 +177,7 @@ locals {
           ["Alluvium", "AuditProblems", "Stage", var.stage, { stat = "Maximum", label = "problems, at the last audit" }],
           ["Alluvium", "AuditLedgerDifference", "Stage", var.stage, { stat = "Maximum", label = "ledger difference, at the last audit" }],
           ["Alluvium", "ReportsBehindSeconds", "Stage", var.stage, { stat = "Maximum", label = "reports behind, s" }],
+          ["Alluvium", "ErasuresOpen", "Stage", var.stage, { stat = "Maximum", label = "open erasures" }],
           ["Alluvium", "CompactedBytes", "Stage", var.stage, { stat = "Sum", label = "compacted, bytes", yAxis = "right" }],
           ["Alluvium", "VacuumedBytes", "Stage", var.stage, { stat = "Sum", label = "vacuumed, bytes", yAxis = "right" }],
         ]

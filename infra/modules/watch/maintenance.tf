@@ -32,9 +32,24 @@ locals {
       missing    = "breaching"
     }
 
+    "erasure-overdue" = {
+      section    = "erasure-overdue"
+      says       = "An erasure is open for two days longer than was promised: something of the owner may still come in."
+      when       = local.maintained
+      namespace  = "Alluvium"
+      metric     = "ErasureOverdueSeconds"
+      dimensions = local.own
+      statistic  = "Maximum"
+      # Vacuum and the look at erasures come once a day each, and the one waits for the other.
+      above  = 2 * 24 * 3600
+      period = 3600
+      # Looks are a day apart. What one found holds until the next.
+      missing = "ignore"
+    }
+
     "maintenance-failures" = {
       section    = "maintenance-failures"
-      says       = "Compaction, retention, vacuum or an audit failed within the last hour."
+      says       = "Compaction, retention, vacuum, an audit or an erasure failed within the last hour."
       when       = local.maintained
       namespace  = "Alluvium"
       metric     = "MaintenanceFailures"

@@ -6,6 +6,8 @@ use alluvium_core::clock::Micros;
 use alluvium_core::{ReasonCode, SequenceNumber, ShardId};
 use serde::{Deserialize, Serialize};
 
+use super::counted::CountedWindow;
+
 /// The outcome of an audit. It balances when every check passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditReport {
@@ -35,6 +37,9 @@ pub struct AuditReport {
     /// Commit messages that are stored and whose batches are not in, by path.
     #[serde(default)]
     pub uncommitted: Vec<UncommittedMessage>,
+    /// What services counted of the stream beside the ledger's own count, where they were asked and answered.
+    #[serde(default)]
+    pub counted: Option<CountedWindow>,
     /// What was checked, in a fixed order.
     pub checks: Vec<Check>,
 }

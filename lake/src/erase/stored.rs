@@ -1,6 +1,9 @@
 //! Erasures as they are stored: `_erasures/<id>.json` under the lake's root.
 //!
 //! An open one names its owner, since whatever still comes in must be compared with it. A closed one names nobody.
+//!
+//! Who stores what has become of one does so on the condition that nobody else has since it was read: a command and a function may be at work on
+//! the same. A folder's store knows no such condition, and one process alone works on a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use alluvium_core::clock::Micros;
 use deltalake_core::kernel::{Action, Transaction};
 use futures::TryStreamExt as _;
 use object_store::path::Path;
-use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
@@ -40,6 +43,9 @@ pub(crate) struct Erasure {
     /// The rows that left the hot index; `None`: it was not looked at yet.
     pub(crate) hot_rows: Option<u64>,
     pub(crate) closed_at: Option<Micros>,
+    /// Which object it was read from, or stored as last; `None`: it is not stored yet, or the store does not tell.
+    #[serde(skip)]
+    stored: Option<UpdateVersion>,
 }
 
 /// How far an erasure is in one table.
@@ -90,6 +96,7 @@ impl Erasure {
             tables: tables.into_iter().map(|table| (table, Progress::default())).collect(),
             hot_rows: None,
             closed_at: None,
+            stored: None,
         }
     }
 
@@ -125,8 +132,11 @@ impl Erasures {
     pub(crate) async fn load(&self, id: Uuid) -> Result<Erasure> {
         let path = path(id);
         let damaged = |problem: String| LakeError::Damaged { path: self.place(&path), problem };
-        let bytes = match self.store.get(&Path::from(path.as_str())).await {
-            Ok(found) => found.bytes().await.map_err(self.failed("read", &path))?,
+        let (bytes, stored) = match self.store.get(&Path::from(path.as_str())).await {
+            Ok(found) => {
+                let tag = found.meta.e_tag.clone();
+                (found.bytes().await.map_err(self.failed("read", &path))?, tag)
+            }
             Err(Error::NotFound { .. }) => {
                 return Err(damaged("it is missing, and a table's log says that it is open; restore it".to_owned()));
             }
@@ -134,17 +144,35 @@ impl Erasures {
         };
         let erasure: Erasure = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         match erasure.version {
-            VERSION => Ok(erasure),
+            VERSION => Ok(Erasure { stored: version_of(stored), ..erasure }),
             newer => Err(damaged(format!("it has version {newer}, this release reads {VERSION}"))),
         }
     }
 
-    /// Stores an erasure over what was stored of it before.
-    pub(crate) async fn save(&self, erasure: &Erasure) -> Result<()> {
+    /// Stores an erasure over what it was read from.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Overtaken`] when somebody else has stored it since, else when the store fails.
+    pub(crate) async fn save(&self, erasure: &mut Erasure) -> Result<()> {
         let path = path(erasure.id);
+        let at = Path::from(path.as_str());
         let bytes = serde_json::to_vec(erasure).expect("an erasure holds only texts and numbers");
-        self.store.put(&Path::from(path.as_str()), bytes.into()).await.map_err(self.failed("write", &path))?;
-        Ok(())
+        let mode = erasure.stored.clone().map_or(PutMode::Overwrite, PutMode::Update);
+        let put = match self.store.put_opts(&at, bytes.clone().into(), PutOptions::from(mode)).await {
+            Err(Error::NotImplemented { .. }) => self.store.put(&at, bytes.into()).await,
+            put => put,
+        };
+        match put {
+            Ok(put) => {
+                erasure.stored = version_of(put.e_tag);
+                Ok(())
+            }
+            Err(Error::Precondition { .. } | Error::AlreadyExists { .. }) => {
+                Err(LakeError::Overtaken(self.place(&path)))
+            }
+            Err(error) => Err(self.failed("write", &path)(error)),
+        }
     }
 
     /// What a table that is being made is told of the erasures that are open.
@@ -185,6 +213,10 @@ impl Erasures {
 /// What tells a table that an erasure is open. It has no time, so that it does not expire.
 pub(crate) fn registration(id: Uuid) -> Action {
     Action::Txn(Transaction::new(AppId::Erasure(id), 0))
+}
+
+fn version_of(tag: Option<String>) -> Option<UpdateVersion> {
+    tag.map(|tag| UpdateVersion { e_tag: Some(tag), version: None })
 }
 
 fn path(id: Uuid) -> String {

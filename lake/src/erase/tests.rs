@@ -16,23 +16,23 @@ use crate::testing::{
 use crate::{CompactSettings, LakeReader, SharedLake, VacuumMode};
 
 /// When the first event arrived, and when an erasure is asked for at the earliest.
-const FIRST: Micros = 1_767_225_600_000_000;
-const ASKED: Micros = FIRST + 10 * DAY;
+pub(super) const FIRST: Micros = 1_767_225_600_000_000;
+pub(super) const ASKED: Micros = FIRST + 10 * DAY;
 
-fn small() -> CompactSettings {
+pub(super) fn small() -> CompactSettings {
     CompactSettings { target_bytes: 64 * 1024, memory_bytes: 64 * 1024, ..CompactSettings::default() }
 }
 
-fn memory() -> Arc<dyn ObjectStore> {
+pub(super) fn memory() -> Arc<dyn ObjectStore> {
     Arc::new(InMemory::new())
 }
 
-fn target(owner: &str) -> Target {
+pub(super) fn target(owner: &str) -> Target {
     Target { owner: owner.to_owned(), until: ASKED, dataset: None }
 }
 
 /// One event of each of these owners.
-fn events(owners: impl IntoIterator<Item = u64>, first: u64) -> Vec<Event> {
+pub(super) fn events(owners: impl IntoIterator<Item = u64>, first: u64) -> Vec<Event> {
     let event = |(number, owner): (u64, u64)| Event {
         owner: format!("owner-{owner}"),
         source: format!("source-{owner}"),
@@ -44,7 +44,12 @@ fn events(owners: impl IntoIterator<Item = u64>, first: u64) -> Vec<Event> {
 }
 
 /// Delivers and commits a batch.
-async fn commit(store: &Arc<dyn ObjectStore>, lake: &mut SharedLake, known: &mut Vec<Event>, events: Vec<Event>) {
+pub(super) async fn commit(
+    store: &Arc<dyn ObjectStore>,
+    lake: &mut SharedLake,
+    known: &mut Vec<Event>,
+    events: Vec<Event>,
+) {
     let message = deliver_events(store, known.len() as u64 + 1, &events).await;
     known.extend(events);
     let committed = lake.commit(&[message]).await;
@@ -52,7 +57,7 @@ async fn commit(store: &Arc<dyn ObjectStore>, lake: &mut SharedLake, known: &mut
 }
 
 /// A lake of batches that have events of five owners each, of ten, some of them compacted.
-async fn filled(store: &Arc<dyn ObjectStore>) -> (SharedLake, Vec<Event>) {
+pub(super) async fn filled(store: &Arc<dyn ObjectStore>) -> (SharedLake, Vec<Event>) {
     let (mut lake, _) = open_shared(store).await.unwrap();
     let mut known = Vec::new();
     for batch in 0..8 {
@@ -66,20 +71,20 @@ async fn filled(store: &Arc<dyn ObjectStore>) -> (SharedLake, Vec<Event>) {
     (lake, known)
 }
 
-async fn rows(store: &Arc<dyn ObjectStore>) -> Vec<Event> {
+pub(super) async fn rows(store: &Arc<dyn ObjectStore>) -> Vec<Event> {
     let mut rows: Vec<_> = events_of(store).await.into_values().flatten().collect();
     rows.sort();
     rows
 }
 
-fn without(known: &[Event], owner: &str) -> Vec<Event> {
+pub(super) fn without(known: &[Event], owner: &str) -> Vec<Event> {
     let mut left: Vec<_> =
         known.iter().filter(|event| event.owner != owner || event.ingest_time > ASKED).cloned().collect();
     left.sort();
     left
 }
 
-async fn assert_balanced(store: &Arc<dyn ObjectStore>) {
+pub(super) async fn assert_balanced(store: &Arc<dyn ObjectStore>) {
     let reader = LakeReader::new(store.clone(), root());
     let newest = reader.newest("ledger").await.unwrap().version.unwrap();
     assert_eq!(crate::audit::problems_at(&reader, &datasets(), newest).await.unwrap(), [""; 0]);

@@ -4,7 +4,8 @@
 //! POST   /v1/queries {"sql": …, "parameters": [texts], "token": …}   202, `Location: /v1/queries/{id}`
 //! GET    /v1/queries/{id}                                            how far it is
 //! GET    /v1/queries/{id}/results?page=&format=                      its rows, once it has succeeded
-//! GET    /v1/queries/{id}/results.csv                                all of them as one file, or 302 to where it is; so for `.parquet`
+//! GET    /v1/queries/{id}/results.csv                                all of them as one file, or 302 to where it is; so for `.parquet`,
+//!                                                                    or 202 while it is made, and 300 where it is in several
 //! DELETE /v1/queries/{id}                                            204
 //! ```
 //!
@@ -15,6 +16,7 @@
 //! role it is as unknown as one that never was (AU-1). An engine that keeps statements of several owners apart says whose one is, and then
 //! it is as unknown to every other owner, whatever their role.
 
+mod made;
 mod results;
 pub(super) mod statement;
 
@@ -144,6 +146,13 @@ async fn whole(State(api): Shared, caller: Asking, id: Id, format: FileFormat, h
         match files.place(&id, format).await.map_err(|error| passing(&error))? {
             FilePlace::At(url) => return Ok(files::elsewhere(&url)),
             FilePlace::Nowhere(detail) => return Err(Problem::new(501, "no-such-file", detail)),
+            FilePlace::OnDemand => {
+                let made = files.made(&id, format).await.map_err(|error| match error.advice {
+                    Advice::Stop => Problem::new(422, "unwritable-result", error.message),
+                    _ => passing(&error),
+                })?;
+                return Ok(made::response(&id, format, made));
+            }
             FilePlace::Here => {}
         }
         let file = files.open(&id, format).await.map_err(|error| match error.advice {
@@ -215,7 +224,8 @@ impl Api {
             let target = format!("/v1/queries/{}/results.{}", id.0, format.ending());
             match files.place(id, format).await {
                 Ok(FilePlace::At(url)) => Some(url),
-                Ok(FilePlace::Nowhere(_)) => None,
+                // What is made when it is asked for has no link until then: its address needs the caller's token.
+                Ok(FilePlace::OnDemand | FilePlace::Nowhere(_)) => None,
                 // Without a secret to sign with there are no links; the address then needs the caller's token.
                 Ok(FilePlace::Here) => Some(links.to("GET", &target, caller).unwrap_or(target)),
                 Err(error) => {
@@ -265,7 +275,7 @@ pub(super) struct Files {
     /// As CSV; null: there is none.
     #[schema(required)]
     csv: Option<String>,
-    /// As Parquet; null: there is none.
+    /// As Parquet; null: there is none, or on AWS none until `results.parquet` is asked for.
     #[schema(required)]
     parquet: Option<String>,
 }

@@ -178,7 +178,7 @@ async fn file(State(api): Api, path: Result<Path<(String, String)>, PathRejectio
         match api.results.place(&name, window, format).await.map_err(|error| passing(&error))? {
             Some(FilePlace::At(url)) => return Ok(files::elsewhere(&url)),
             Some(FilePlace::Here) => {}
-            Some(FilePlace::Nowhere(_)) | None => return Err(no_file(&name, &file)),
+            Some(FilePlace::OnDemand | FilePlace::Nowhere(_)) | None => return Err(no_file(&name, &file)),
         }
         let opened = api.results.open(&name, window, format).await.map_err(|error| passing(&error))?;
         let opened = opened.ok_or_else(|| no_file(&name, &file))?;

@@ -31,6 +31,8 @@ pub enum Task {
     Vacuum,
     /// What the lake says of itself is recomputed.
     Audit,
+    /// Open erasures go on, and are closed when they are over.
+    Erasures,
 }
 
 impl Task {
@@ -41,6 +43,7 @@ impl Task {
             Self::Retain => "retain",
             Self::Vacuum => "vacuum",
             Self::Audit => "audit",
+            Self::Erasures => "erasures",
         }
     }
 }
@@ -54,13 +57,13 @@ impl Asked {
     pub fn read(event: Value, tables: Vec<String>) -> Result<(Self, Vec<String>), String> {
         let asked: Self = serde_json::from_value(event).map_err(|error| {
             format!(
-                "{error}. Expected {{\"task\": \"compact\"}}, or retain, vacuum or audit; beside it \"dataset\" may name one table, and \
+                "{error}. Expected {{\"task\": \"compact\"}}, or retain, vacuum, audit or erasures; beside it \"dataset\" may name one table, and \
                  \"within\" say in what time work is begun, such as \"4m\""
             )
         })?;
         let Some(only) = asked.dataset.clone() else { return Ok((asked, tables)) };
-        if asked.task == Task::Audit {
-            return Err(format!("the audit is of the whole lake; leave \"dataset\": \"{only}\" out"));
+        if matches!(asked.task, Task::Audit | Task::Erasures) {
+            return Err(format!("`{}` is of the whole lake; leave \"dataset\": \"{only}\" out", asked.task.name()));
         }
         if !tables.contains(&only) {
             return Err(format!("there is no table `{only}`; there are {}", tables.join(", ")));
@@ -93,11 +96,12 @@ mod tests {
     fn a_wrong_event_is_told_what_would_be_right() {
         for (event, says) in [
             (json!({}), "task"),
-            (json!({"task": "tidy"}), "retain, vacuum or audit"),
+            (json!({"task": "tidy"}), "retain, vacuum, audit or erasures"),
             (json!({"task": "compact", "table": "telemetry"}), "table"),
             (json!({"task": "compact", "within": "soon"}), "soon"),
             (json!({"task": "compact", "dataset": "nothing"}), "there are ledger, telemetry"),
-            (json!({"task": "audit", "dataset": "telemetry"}), "whole lake"),
+            (json!({"task": "audit", "dataset": "telemetry"}), "`audit` is of the whole lake"),
+            (json!({"task": "erasures", "dataset": "telemetry"}), "`erasures` is of the whole lake"),
             (json!([1]), "Expected"),
         ] {
             let told = read(event.clone()).unwrap_err();

@@ -4,14 +4,16 @@
 //! as long as it may well end; what takes longer than that is stopped shortly before Lambda would do it, so that it is still told.
 
 mod audit;
+mod erasures;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::clock::{Micros, micros};
+use alluvium_core::service_counts::ServiceCounts;
 use alluvium_core::{Clock, Datasets};
-use alluvium_lake::{LakeError, LakeReader, StoreIndex, Turn, Upkeep};
+use alluvium_lake::{Beside, LakeError, LakeReader, StoreIndex, Turn, Upkeep};
 use alluvium_transform::DataFiles;
 use lambda_runtime::Diagnostic;
 use object_store::ObjectStore;
@@ -36,12 +38,24 @@ pub struct Handler {
     pub root: Url,
     /// The datasets that have tables.
     pub datasets: Arc<Datasets>,
+    /// What erasures have to do with beside the tables; `None`: they are not looked after here.
+    pub beside: Option<Beside>,
+    /// Whose counts the audit holds the ledger against; `None`: none are asked.
+    pub counted: Option<CountedStream>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// A folder for rows that do not fit into memory.
     pub spill: PathBuf,
     /// The function's settings.
     pub settings: Settings,
+}
+
+/// A stream whose records are counted by services.
+pub struct CountedStream {
+    /// The counts.
+    pub counts: Arc<dyn ServiceCounts>,
+    /// For how long records are gathered before they are handed over.
+    pub buffer: Duration,
 }
 
 /// An invocation whose task did not end well. What it has done is done, and the next one goes on from there.
@@ -160,6 +174,7 @@ impl Handler {
                 self.answer(task, turn, ended, measured)
             }
             Task::Audit => self.audit(time).await,
+            Task::Erasures => self.erasures(time).await,
         }
     }
 

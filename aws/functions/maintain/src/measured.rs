@@ -1,5 +1,7 @@
 //! What an invocation adds to the stage's metrics, under the names that they have on AWS.
 
+use std::time::Duration;
+
 use alluvium_aws::Metrics;
 use alluvium_lake::{Compaction, Expiry, Vacuumed};
 
@@ -18,6 +20,10 @@ pub struct Measured {
     pub audit_problems: Option<u64>,
     /// `AuditLedgerDifference`: events and rows for which the ledger does not account.
     pub audit_ledger_difference: Option<u64>,
+    /// `ErasuresOpen`: erasures that are not closed.
+    pub erasures_open: Option<u64>,
+    /// `ErasureOverdueSeconds`: how long ago the oldest of them was to be closed; 0: none is late.
+    pub erasure_overdue: Option<Duration>,
     /// `MaintenanceFailures`: pieces of work that failed.
     pub failures: u64,
 }
@@ -52,11 +58,13 @@ impl Measured {
         for (name, bytes) in [("CompactedBytes", self.compacted_bytes), ("VacuumedBytes", self.vacuumed_bytes)] {
             bytes.map(|bytes| metrics.bytes(name, bytes));
         }
+        self.erasure_overdue.map(|overdue| metrics.seconds("ErasureOverdueSeconds", overdue));
         let counts = [
             ("DuplicatesRemoved", self.duplicates_removed),
             ("RowsExpired", self.rows_expired),
             ("AuditProblems", self.audit_problems),
             ("AuditLedgerDifference", self.audit_ledger_difference),
+            ("ErasuresOpen", self.erasures_open),
             ("MaintenanceFailures", Some(self.failures)),
         ];
         for (name, count) in counts {

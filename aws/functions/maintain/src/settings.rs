@@ -22,6 +22,34 @@ pub struct Settings {
     pub commit: Commit,
     #[serde(default)]
     pub maintain: Maintain,
+    /// What erasures have to do with beside the tables. Without it they are not looked after.
+    pub erasures: Option<Erasures>,
+    /// Whose counts the audit holds the ledger against. Without it none are asked.
+    pub counts: Option<Counts>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// The name of the Kinesis stream.
+    pub stream: String,
+    /// The name of the Firehose stream that reads it, if one does.
+    pub delivery: Option<String>,
+    /// For how long Firehose gathers records.
+    #[serde(with = "alluvium_core::duration::text")]
+    pub buffer: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erasures {
+    /// The name of the hot index's table.
+    pub hot_table: String,
+    /// Where Firehose puts what it could not hand over.
+    pub set_aside: LakeUrl,
+    /// How long the stream keeps records.
+    #[serde(with = "alluvium_core::duration::text")]
+    pub stream: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

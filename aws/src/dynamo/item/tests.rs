@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use alluvium_core::contract::hot_index::chunk as any_chunk;
-use alluvium_core::hot::{TIME_BUCKET_MICROS, sort_key_prefix};
+use alluvium_core::hot::TIME_BUCKET_MICROS;
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn an_item_has_the_keys_and_the_expiry_that_the_table_was_made_for() {
         with_expiry.expires_at = expires_at;
         let item = item_of(with_expiry.clone()).unwrap();
         assert_eq!(item[PK], AttributeValue::S("telemetry#31".into()));
-        assert_eq!(item[SK], AttributeValue::S(with_expiry.sort_key()));
+        assert_eq!(item[SK], AttributeValue::S(sort_key(&with_expiry)));
         assert_eq!(item["put"], AttributeValue::S(PutPosition::of(17, &with_expiry).to_string()));
         assert_eq!(item["expires_at"], AttributeValue::N(seconds.into()), "{expires_at}");
         assert_eq!(item["expires"], AttributeValue::N(expires_at.to_string()));
@@ -65,7 +65,7 @@ fn the_largest_chunk_fits_and_a_larger_one_is_refused() {
 #[test]
 fn a_damaged_item_is_named_with_what_is_wrong() {
     for (message, names) in [
-        (damaged_item(|item| drop(item.insert(VERSION.into(), number(2)))), "version 2, and this release reads 1"),
+        (damaged_item(|item| drop(item.insert(VERSION.into(), number(3)))), "version 3, and this release reads 1 to 2"),
         (damaged_item(|item| drop(item.remove(BLOCK))), "`block` is not bytes"),
         (damaged_item(|item| drop(item.insert(ROWS.into(), number(-1)))), "`rows` is not a whole number"),
         (damaged_item(|item| drop(item.insert(SK.into(), AttributeValue::S("x".into())))), "`sk` is not a sort key"),
@@ -92,4 +92,38 @@ fn a_sort_key_tells_its_time_bucket() {
     for wrong in ["", "12", "since", "zzzzzzzzzzzzzzzz#"] {
         assert_eq!(time_bucket_of_sort_key(wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn keys_ascend_as_the_newest_rows_do_and_those_of_before_follow_them() {
+    let times =
+        [(-TIME_BUCKET_MICROS, -5), (0, 0), (1, 7), (2, 300), (5, 301), (TIME_BUCKET_MICROS, TIME_BUCKET_MICROS + 1)];
+    let chunks: Vec<_> = (0..).zip(times).map(|(batch, times)| any_chunk("telemetry", 3, 90 - batch, times)).collect();
+    let keys: Vec<_> = chunks.iter().map(sort_key).collect();
+    assert!(keys.is_sorted(), "{keys:?}");
+    for (chunk, key) in chunks.iter().zip(&keys) {
+        assert_eq!(
+            (time_bucket_of_sort_key(key), max_time_of_sort_key(key)),
+            (Some(chunk.time_bucket), Some(chunk.max_time))
+        );
+        assert!(
+            key.starts_with(&by_time(chunk.time_bucket, chunk.max_time))
+                && *key < by_time(chunk.time_bucket, chunk.max_time + 1)
+        );
+        let before = chunk.sort_key();
+        assert!(
+            after_those_by_time(chunk.time_bucket) <= before && *key < after_those_by_time(chunk.time_bucket),
+            "{key} {before}"
+        );
+        assert_eq!((time_bucket_of_sort_key(&before), max_time_of_sort_key(&before)), (Some(chunk.time_bucket), None));
+    }
+}
+
+#[test]
+fn an_item_of_the_release_before_is_read() {
+    let chunk_of_before = any_chunk("telemetry", 3, 1, (100, 200));
+    let mut item = item_of(chunk_of_before.clone()).unwrap();
+    item.insert(VERSION.into(), number(1));
+    item.insert(SK.into(), AttributeValue::S(chunk_of_before.sort_key()));
+    assert_eq!(chunk("telemetry", 3, item).unwrap(), chunk_of_before);
 }

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts, Waiting};
+use alluvium_core::hot::{
+    ErasableHotIndex, HotChunk, HotQuery, Left, Newest, PutPosition, PutQuery, Puts, Screen, TakeOut, TakenOut, Waiting,
+};
 use alluvium_core::ports::{Advice, CommitQueue, DataFiles, Delivery, HotIndex, PortError, Put};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
+use super::super::take_out::{Parcels, StoredParcel};
 use super::super::{Note, Notes, OfferedIndex};
 
 /// Dataset, bucket and sort key.
@@ -27,12 +30,15 @@ struct Held {
     waiting: BTreeMap<(String, String), Note>,
     drained: BTreeSet<(String, String)>,
     files: BTreeMap<String, Bytes>,
+    /// Drains begun, and those of them under way.
+    begun: u64,
+    under_way: BTreeSet<u64>,
     messages: Vec<String>,
     answered: Vec<HotChunk>,
 }
 
 #[derive(Debug)]
-pub(super) struct World {
+pub(in super::super) struct World {
     random: Mutex<StdRng>,
     throttled: Mutex<f64>,
     failing: Mutex<f64>,
@@ -41,22 +47,22 @@ pub(super) struct World {
 
 impl World {
     /// A world in which nothing fails yet.
-    pub(super) fn calm(seed: u64) -> Arc<Self> {
+    pub(in super::super) fn calm(seed: u64) -> Arc<Self> {
         let random = Mutex::new(StdRng::seed_from_u64(seed));
         Arc::new(Self { random, throttled: Mutex::default(), failing: Mutex::default(), held: Mutex::default() })
     }
 
     /// How likely it is that a chunk is refused.
-    pub(super) fn throttle(&self, likely: f64) {
+    pub(in super::super) fn throttle(&self, likely: f64) {
         *self.throttled.lock().unwrap() = likely;
     }
 
     /// How likely it is that a call fails.
-    pub(super) fn fail(&self, likely: f64) {
+    pub(in super::super) fn fail(&self, likely: f64) {
         *self.failing.lock().unwrap() = likely;
     }
 
-    pub(super) fn random(&self, range: Range<usize>) -> usize {
+    pub(in super::super) fn random(&self, range: Range<usize>) -> usize {
         self.random.lock().unwrap().random_range(range)
     }
 
@@ -65,7 +71,7 @@ impl World {
     }
 
     /// Lets others go on for a while.
-    pub(super) async fn pause(&self) {
+    pub(in super::super) async fn pause(&self) {
         // Now and then for as long as others take to do all that they do.
         let longest = if self.chance(0.1) { 60 } else { 4 };
         for _ in 0..self.random(0..longest) {
@@ -73,41 +79,70 @@ impl World {
         }
     }
 
-    pub(super) fn chunks(&self) -> Vec<HotChunk> {
+    pub(in super::super) fn chunks(&self) -> Vec<HotChunk> {
         self.held.lock().unwrap().chunks.values().map(|(_, chunk)| chunk.clone()).collect()
     }
 
-    pub(super) fn notes(&self) -> usize {
+    pub(in super::super) fn notes(&self) -> usize {
         self.held.lock().unwrap().waiting.len()
     }
 
-    pub(super) fn messages(&self) -> Vec<String> {
+    pub(in super::super) fn messages(&self) -> Vec<String> {
         self.held.lock().unwrap().messages.clone()
     }
 
-    pub(super) fn answered(&self, chunks: Vec<HotChunk>) {
+    pub(in super::super) fn answered(&self, chunks: Vec<HotChunk>) {
         self.held.lock().unwrap().answered.extend(chunks);
     }
 
-    pub(super) fn all_answered(&self) -> Vec<HotChunk> {
+    pub(in super::super) fn all_answered(&self) -> Vec<HotChunk> {
         self.held.lock().unwrap().answered.clone()
     }
 
     /// One of the messages, which stays.
-    pub(super) fn deliver(&self) -> Option<String> {
+    pub(in super::super) fn deliver(&self) -> Option<String> {
         let messages = self.messages();
         if messages.is_empty() { None } else { Some(messages[self.random(0..messages.len())].clone()) }
     }
 
-    pub(super) fn acknowledge(&self, path: &str) {
+    pub(in super::super) fn acknowledge(&self, path: &str) {
         let mut held = self.held.lock().unwrap();
         if let Some(place) = held.messages.iter().position(|message| message == path) {
             held.messages.swap_remove(place);
         }
     }
 
-    pub(super) fn spoil(&self, path: &str) {
+    pub(in super::super) fn spoil(&self, path: &str) {
         self.held.lock().unwrap().files.insert(path.to_owned(), Bytes::from_static(b"spoilt"));
+    }
+
+    /// Whether a parcel has this byte among its chunks'.
+    pub(in super::super) fn holds(&self, path: &str, byte: u8) -> bool {
+        let bytes = self.held.lock().unwrap().files[path].clone();
+        let unpacked = super::super::parcel::unpack(path, &bytes);
+        unpacked.is_ok_and(|unpacked| unpacked.chunks.iter().any(|chunk| chunk.block.contains(&byte)))
+    }
+
+    /// When any parcel was stored.
+    pub(in super::super) fn stored_at(&self) -> Micros {
+        7_000_000
+    }
+
+    /// A drain is under way from now on until what is returned is dropped.
+    pub(in super::super) fn drain_begins(self: &Arc<Self>) -> UnderWay {
+        let mut held = self.held.lock().unwrap();
+        held.begun += 1;
+        let number = held.begun;
+        held.under_way.insert(number);
+        UnderWay(self.clone(), number)
+    }
+
+    /// Waits until the drains have ended that are under way.
+    pub(in super::super) async fn drains_end(&self) {
+        let begun = self.held.lock().unwrap().under_way.clone();
+        while !self.held.lock().unwrap().under_way.is_disjoint(&begun) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Makes a change, slowly; it may fail before or after it is made.
@@ -121,6 +156,61 @@ impl World {
         let changed = change(&mut self.held.lock().unwrap());
         self.pause().await;
         if self.chance(failing) { Err(failed()) } else { Ok(changed) }
+    }
+}
+
+/// A drain.
+pub(in super::super) struct UnderWay(Arc<World>, u64);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.held.lock().unwrap().under_way.remove(&self.1);
+    }
+}
+
+#[async_trait]
+impl ErasableHotIndex for World {
+    async fn take_out(&self, mode: TakeOut, _: Micros, screen: &Screen<'_>) -> Result<TakenOut, PortError> {
+        let mut taken = TakenOut::default();
+        for held in self.chunks() {
+            self.pause().await;
+            let mut all = self.held.lock().unwrap();
+            let Some((_, chunk)) = all.chunks.get(&key(&held)).cloned() else { continue };
+            if let Left::Without(rows, left) = screen(&chunk)? {
+                taken.add(&rows);
+                match left {
+                    _ if mode == TakeOut::Count => {}
+                    Some(left) => all.chunks.get_mut(&key(&held)).unwrap().1 = left,
+                    None => _ = all.chunks.remove(&key(&held)),
+                }
+            }
+        }
+        Ok(taken)
+    }
+}
+
+#[async_trait]
+impl Parcels for World {
+    async fn stored_since(&self, since: Micros) -> Result<Vec<String>, PortError> {
+        self.pause().await;
+        let held = self.held.lock().unwrap();
+        Ok(held.files.keys().filter(|_| since <= self.stored_at()).cloned().collect())
+    }
+
+    async fn read(&self, path: &str) -> Result<Option<StoredParcel>, PortError> {
+        self.pause().await;
+        let bytes = self.held.lock().unwrap().files.get(path).cloned();
+        Ok(bytes.map(|bytes| StoredParcel { bytes, stored_at: self.stored_at(), tag: None }))
+    }
+
+    async fn replace(&self, path: &str, read: &StoredParcel, bytes: Bytes) -> Result<bool, PortError> {
+        self.pause().await;
+        let mut held = self.held.lock().unwrap();
+        let is_as_read = held.files.get(path) == Some(&read.bytes);
+        if is_as_read {
+            held.files.insert(path.to_owned(), bytes);
+        }
+        Ok(is_as_read)
     }
 }
 
@@ -225,10 +315,11 @@ impl Notes for World {
         noted.await
     }
 
-    async fn drained(&self, note: &Note) -> Result<(), PortError> {
+    async fn drained(&self, dataset: &str, parcel: &str) -> Result<(), PortError> {
+        let key = (dataset.to_owned(), parcel.to_owned());
         let noted = self.change(|held| {
-            held.waiting.remove(&note_key(note));
-            held.drained.insert(note_key(note));
+            held.waiting.remove(&key);
+            held.drained.insert(key);
         });
         noted.await
     }
@@ -237,9 +328,12 @@ impl Notes for World {
 #[async_trait]
 impl DataFiles for World {
     async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<Put, PortError> {
-        let put = self.change(|held| match held.files.insert(path.to_owned(), bytes) {
-            None => Put::Written,
-            Some(_) => Put::AlreadyThere,
+        let put = self.change(|held| {
+            if held.files.contains_key(path) {
+                return Put::AlreadyThere;
+            }
+            held.files.insert(path.to_owned(), bytes);
+            Put::Written
         });
         put.await
     }

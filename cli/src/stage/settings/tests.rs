@@ -10,6 +10,7 @@ fn parameters() -> BTreeMap<String, String> {
         ("format", "1"),
         ("api_url", "https://abc.execute-api.eu-west-1.amazonaws.com"),
         ("stream_name", "alluvium-dev-events"),
+        ("delivery_stream", "alluvium-dev-delivery"),
         ("lake_url", "s3://alluvium-dev-lake/lake"),
         ("landing", "alluvium-dev-landing"),
         ("results", "alluvium-dev-results"),
@@ -46,10 +47,12 @@ fn settings_are_what_the_parameters_say() {
     assert_eq!(settings.landing.to_string(), "s3://alluvium-dev-landing");
     assert_eq!(settings.transform, "alluvium-dev-transform:live".parse().unwrap());
     assert_eq!((settings.default_dataset, settings.kept.stream), (None, DAY));
+    assert_eq!(settings.delivery_stream.as_deref(), Some("alluvium-dev-delivery"));
     let mut with_default = parameters();
+    with_default.insert("delivery_stream".to_owned(), "none".to_owned());
     with_default.insert("default_dataset".to_owned(), "telemetry".to_owned());
     let settings = of_parameters(&stage("dev"), with_default).unwrap();
-    assert_eq!(settings.default_dataset.as_deref(), Some("telemetry"));
+    assert_eq!((settings.default_dataset.as_deref(), settings.delivery_stream), (Some("telemetry"), None));
 }
 
 #[test]

@@ -123,6 +123,10 @@ fn whole(format: FileFormat) -> OperationBuilder {
         .description("On AWS: it is in S3")
         .header("Location", header("Where, for 15 minutes and without a token", Type::String));
     let responses = ResponsesBuilder::new().response("200", file).response("302", elsewhere);
+    let responses = match format {
+        FileFormat::Csv => responses,
+        FileFormat::Parquet => made_on_demand(responses),
+    };
     let mut responses = responses.response("304", known).build();
     add_problems(&mut responses, PASSING);
     add_problems(
@@ -138,6 +142,19 @@ fn whole(format: FileFormat) -> OperationBuilder {
         FileFormat::Parquet => ("getResultsAsParquet", "All of a statement's rows as Parquet"),
     };
     operation(id_of, summary).parameter(id()).responses(responses)
+}
+
+/// What is answered where a file is made when it is first asked for.
+fn made_on_demand(responses: ResponsesBuilder) -> ResponsesBuilder {
+    let under_way = ResponseBuilder::new()
+        .description("On AWS: it is being made; ask again")
+        .header("Location", header("The same address", Type::String))
+        .header("Retry-After", header("How soon, in seconds", Type::Integer));
+    let several = ResponseBuilder::new().description(
+        "On AWS: the rows are in several files, in no order among each other, or in none where there are no rows: `{\"files\": [URLs]}`, each for 15 \
+         minutes and without a token",
+    );
+    responses.response("202", under_way).response("300", several)
 }
 
 fn operation(id: &str, summary: &str) -> OperationBuilder {

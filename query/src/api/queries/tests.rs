@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use alluvium_core::Roles;
+use alluvium_core::file::MadeFile;
 use alluvium_core::ports::ResultPage;
 use alluvium_core::problem::PROBLEM_JSON;
 use arrow::array::Int64Array;
@@ -335,6 +336,60 @@ async fn a_file_that_is_elsewhere_is_named_and_led_to() {
     let running = started(&routes, "select running").await;
     assert_eq!(get(&routes, &running).await.body["files"], Value::Null);
     assert_problem(&get(&routes, &format!("{running}/results.csv")).await, 409, "query-running", "still runs");
+}
+
+/// Files of which Parquet is made when it is asked for, as the statement says.
+#[derive(Debug)]
+struct OnDemand(Vec<Result<MadeFile, Advice>>, Mutex<usize>);
+
+#[async_trait]
+impl ResultFiles for OnDemand {
+    async fn place(&self, _: &StatementId, format: FileFormat) -> Result<FilePlace, PortError> {
+        Ok(if format == FileFormat::Parquet { FilePlace::OnDemand } else { FilePlace::Nowhere("none".to_owned()) })
+    }
+
+    async fn made(&self, _: &StatementId, _: FileFormat) -> Result<MadeFile, PortError> {
+        let mut asked = self.1.lock().unwrap();
+        *asked += 1;
+        self.0[*asked - 1].clone().map_err(|advice| PortError::new(advice, "two columns have one name"))
+    }
+
+    async fn open(&self, _: &StatementId, _: FileFormat) -> Result<Box<dyn alluvium_core::file::OpenFile>, PortError> {
+        panic!("it is not opened here")
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_made_on_demand_is_asked_for_until_it_is_there() {
+    let url = |part: usize| format!("https://bucket.s3.amazonaws.com/part-{part}?X-Amz-Expires=900");
+    let made = [
+        Ok(MadeFile::UnderWay),
+        Ok(MadeFile::At(vec![url(1)])),
+        Ok(MadeFile::At(vec![url(1), url(2)])),
+        Ok(MadeFile::At(Vec::new())),
+        Err(Advice::Stop),
+        Err(Advice::BackOff),
+    ];
+    let files = Arc::new(OnDemand(made.to_vec(), Mutex::default()));
+    let routes = queries_routes_with_files(Arc::new(Obedient::default()), files.clone(), Links::new(None));
+    let id = started(&routes, "select 1").await;
+    let target = format!("{id}/results.parquet");
+    assert_eq!(get(&routes, &id).await.body["files"], json!({"csv": null, "parquet": null}));
+    assert_eq!(*files.1.lock().unwrap(), 0, "to look at a statement makes nothing");
+    let under_way = get(&routes, &target).await;
+    assert_eq!((under_way.status, &under_way.body), (202, &json!({"state": "running", "location": target})));
+    assert!(under_way.headers[header::LOCATION] == *target && under_way.headers[header::RETRY_AFTER] == *"2");
+    let led = get(&routes, &target).await;
+    assert_eq!((led.status, led.headers[header::LOCATION].to_str().unwrap()), (302, &*url(1)));
+    for urls in [vec![url(1), url(2)], Vec::new()] {
+        let several = get(&routes, &target).await;
+        assert_eq!((several.status, &several.body), (300, &json!({"files": urls})));
+        assert_eq!(several.headers[header::CACHE_CONTROL], "no-store");
+    }
+    assert_problem(&get(&routes, &target).await, 422, "unwritable-result", "two columns have one name");
+    assert_problem(&get(&routes, &target).await, 429, "too-many-queries", "two columns");
+    let running = started(&routes, "select running").await;
+    assert_problem(&get(&routes, &format!("{running}/results.parquet")).await, 409, "query-running", "still runs");
 }
 
 #[tokio::test]

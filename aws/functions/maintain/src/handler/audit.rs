@@ -1,16 +1,21 @@
 //! The audit by schedule: what the lake says of itself. The stream is not read: a function has not the time to, and would take the
 //! throughput of the shards from whoever delivers their records.
 
+use std::time::Duration;
+
 use alluvium_core::clock::Micros;
-use alluvium_lake::{AuditReport, AuditSettings, LakeError, StoreIndex, audit_stored};
+use alluvium_lake::{AskedWindow, AuditReport, AuditSettings, LakeError, StoreIndex, audit_stored};
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Handler, HandlerError, Time, in_time, stopped};
+use super::{CountedStream, Handler, HandlerError, Time, in_time, stopped};
 use crate::asked::Task;
 use crate::measured::Measured;
+
+/// For how long the ledger is held against what services counted: since the audit before, which is a day ago unless the schedule says otherwise.
+const COUNTED: Duration = Duration::from_secs(24 * 3_600);
 
 /// Where the last audit's report lies under the lake's root. What begins with `_` is no table's, to any of our readers.
 pub const LAST: &str = "_audit/last.json";
@@ -76,7 +81,13 @@ impl Handler {
     /// `None`: no committer has opened the lake yet.
     async fn report(&self, now: Micros) -> Result<Option<AuditReport>, LakeError> {
         let reader = self.reader();
-        let settings = AuditSettings { commit_within: self.settings.commit.lag, ..AuditSettings::at(now) };
+        let counts = match &self.counted {
+            Some(CountedStream { counts, buffer }) => {
+                Some(AskedWindow { now, length: COUNTED, buffer: *buffer }.count(&**counts).await)
+            }
+            None => None,
+        };
+        let settings = AuditSettings { commit_within: self.settings.commit.lag, counts, ..AuditSettings::at(now) };
         let index = StoreIndex::new(self.store.clone());
         match audit_stored(&reader, &self.datasets, &index, &settings).await {
             Err(LakeError::NoTable(ledger)) => {

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+mod counted;
+mod erasures;
+
 use alluvium_core::{DeliveryBatch, ManualClock, RecordIdentity, ShardId, StreamRecord, SystemClock};
 use alluvium_lake::{AuditReport, LakeSettings, SharedLake};
 use alluvium_transform::{Transform, TransformSettings};
@@ -87,6 +90,8 @@ impl World {
             store,
             root: root(),
             datasets: datasets(),
+            beside: None,
+            counted: None,
             clock: self.clock.clone(),
             spill: self.disk.path().to_owned(),
             settings: Settings {
@@ -95,6 +100,8 @@ impl World {
                 lake: "s3://bucket/lake".parse().unwrap(),
                 commit: Commit::default(),
                 maintain: Maintain { compact_files: 2, ..Maintain::default() },
+                erasures: None,
+                counts: None,
             },
         }
     }
