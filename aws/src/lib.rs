@@ -29,6 +29,7 @@ pub mod sqs;
 pub mod store;
 mod timer;
 pub mod trace;
+pub mod uploads;
 
 pub use athena::{AthenaFiles, AthenaSettings, AthenaSql};
 pub use destination::{FirehoseDestination, KinesisDestination};
@@ -44,3 +45,4 @@ pub use s3::{LakeUrl, S3DataFiles};
 pub use secret::Secret;
 pub use sns::SnsTopic;
 pub use sqs::SqsCommitQueue;
+pub use uploads::S3Uploads;

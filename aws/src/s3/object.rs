@@ -1,44 +1,40 @@
-//! One version of an object, read piece by piece.
+//! One version of an object, read part by part.
 
 use alluvium_core::file::OpenFile;
 use alluvium_core::ports::{Advice, PortError};
-use alluvium_core::report::FileFacts;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use bytes::Bytes;
 
 use crate::error::port_error;
 
-/// How much is read at a time.
-const READ_BYTES: u64 = 1 << 20;
-
-pub(super) struct ObjectFile {
-    client: Client,
-    bucket: String,
-    key: String,
+/// An object that is read in parts of one size.
+pub(crate) struct ObjectFile {
+    pub(crate) client: Client,
+    pub(crate) bucket: String,
+    pub(crate) key: String,
     /// `None`: the bucket keeps none.
-    version: Option<String>,
-    facts: FileFacts,
-}
-
-impl ObjectFile {
-    pub(super) fn new(client: Client, bucket: &str, key: String, version: Option<String>, facts: FileFacts) -> Self {
-        Self { client, bucket: bucket.to_owned(), key, version, facts }
-    }
+    pub(crate) version: Option<String>,
+    /// How many bytes it has.
+    pub(crate) bytes: u64,
+    /// What no other object of its name has.
+    pub(crate) tag: String,
+    /// How much is read at a time.
+    pub(crate) part_bytes: u64,
 }
 
 #[async_trait]
 impl OpenFile for ObjectFile {
     fn bytes(&self) -> u64 {
-        self.facts.bytes
+        self.bytes
     }
 
     fn tag(&self) -> &str {
-        &self.facts.sha256
+        &self.tag
     }
 
     async fn read(&self, offset: u64) -> Result<Bytes, PortError> {
-        let end = self.facts.bytes.min(offset.saturating_add(READ_BYTES));
+        let end = self.bytes.min(offset.saturating_add(self.part_bytes));
         if offset >= end {
             return Ok(Bytes::new());
         }
