@@ -52,7 +52,7 @@ use problem::UploadProblem;
 use table::Table;
 
 pub use alluvium_core::upload::{OddLine, UploadFormat, UploadStatus};
-pub use content::{Content, content_hash};
+pub use content::{Content, Fault, content_hash};
 pub use loading::{Loading, Stopped, UploadKeeper};
 pub use openapi::openapi;
 pub use routes::{Desk, UploadTarget, desk_router, router};

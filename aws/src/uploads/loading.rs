@@ -86,26 +86,24 @@ impl S3Uploads {
             if OwnerKey::of(&kept.upload.owner).as_str() != owner || kept.upload.state.has_ended() || !is_first {
                 return Ok(Claim::Nobodys);
             }
-            if let Some(lease) = kept.lease.take_if(|lease| lease.until > self.clock.now_micros()) {
-                return Ok(Claim::Others { by: lease.by, until: lease.until });
+            let wanted = Lease { by: by.to_owned(), until };
+            match kept.lease.take_if(|lease| lease.until > self.clock.now_micros()) {
+                // It was taken by this call, whose answer was lost.
+                Some(lease) if lease == wanted => return Ok(Claim::Mine(Box::new(held(kept, content, by)))),
+                Some(Lease { by, until }) => return Ok(Claim::Others { by, until }),
+                None => {}
             }
             if kept.upload.received.is_none() {
                 kept.upload.receive(content.bytes, content.at);
             }
             kept.upload.state = UploadState::Loading;
             kept.content.clone_from(&content.version);
-            kept.lease = Some(Lease { by: by.to_owned(), until });
+            kept.lease = Some(wanted);
             let seen = kept.revision;
             kept.revision += 1;
             kept.forget_at = self.forget_at(&kept.upload);
             if self.write(&kept, Some(seen)).await? {
-                let Kept { upload, revision, .. } = kept;
-                return Ok(Claim::Mine(Box::new(Held {
-                    upload,
-                    content: content.clone(),
-                    by: by.to_owned(),
-                    revision,
-                })));
+                return Ok(Claim::Mine(Box::new(held(kept, content, by))));
             }
             tokio::time::sleep(AGAIN).await;
         }
@@ -161,4 +159,9 @@ impl S3Uploads {
     pub async fn discard(&self, content: &Arrived) -> Result<(), PortError> {
         self.remove_content(&content.key, content.version.as_deref()).await
     }
+}
+
+fn held(kept: Kept, content: &Arrived, by: &str) -> Held {
+    let Kept { upload, revision, .. } = kept;
+    Held { upload, content: content.clone(), by: by.to_owned(), revision }
 }

@@ -19,3 +19,4 @@ mod secret;
 mod sns;
 mod sql_engine;
 mod sqs;
+mod uploads;

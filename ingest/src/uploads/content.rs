@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// How long after a failure a part is asked for again. Behind the last one it is given up.
-const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
 /// The content of an upload as a [`Read`] for whoever may block. While a part is read the next one is on its way: memory is that of two parts.
 pub struct Content {
