@@ -143,7 +143,7 @@ async fn content_is_put_by_the_link_taken_read_and_removed() {
     assert_eq!((held.upload.state, held.upload.bytes), (UploadState::Loading, 9));
     let file = world.uploads.open(&held);
     assert_eq!(file.read(0).await.unwrap(), "{\"a\": 1}\n");
-    assert_eq!((file.read(5).await.unwrap(), file.read(9).await.unwrap().len()), ("1}\n"[..].into(), 0));
+    assert_eq!((file.read(5).await.unwrap(), file.read(9).await.unwrap().len()), (" 1}\n"[..].into(), 0));
     held.upload.accepted = 1;
     held.upload.end(world.clock.now_micros(), None);
     assert_eq!(world.uploads.keep(&mut held, None).await.unwrap(), Keeping::Kept);

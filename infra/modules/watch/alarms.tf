@@ -16,6 +16,7 @@ locals {
     local.hot_alarms,
     local.api_alarms,
     local.maintenance_alarms,
+    local.upload_alarms,
     local.function_alarms,
     local.account_alarms,
   )
