@@ -123,6 +123,12 @@ fn mine(claim: Claim) -> Held {
 }
 
 #[tokio::test]
+async fn uploads_in_s3_keep_the_contract_of_a_store() {
+    let world = World::new().await;
+    alluvium_core::contract::upload_store::all(&world.uploads, world.clock.now_micros()).await;
+}
+
+#[tokio::test]
 async fn content_is_put_by_the_link_taken_read_and_removed() {
     let world = World::new().await;
     let upload = world.added("ann").await;
