@@ -274,7 +274,7 @@ locals {
     commits_dead   = module.lake.commit_dead_letter_queue.url
     landing        = module.transform.landing.name
     signing_secret = module.serving.signing_secret_arn
-  }, { for module in module.uploads : "uploads_dead" => module.dead_letter_queue.url }, { for key, module in { direct_url = module.direct, console_url = module.console } : key => module[0].url if length(module) > 0 })
+  }, local.uploads_parameters, { for key, module in { direct_url = module.direct, console_url = module.console } : key => module[0].url if length(module) > 0 })
 }
 
 resource "aws_ssm_parameter" "shared" {

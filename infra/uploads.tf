@@ -57,6 +57,17 @@ locals {
   half_of_the_stream = (var.stream_shards == 0 ? 4 : var.stream_shards) * 1024 / 2
 }
 
+locals {
+  # What commands look up, and other stacks.
+  uploads_parameters = merge([
+    for module in module.uploads : {
+      uploads_dead  = module.dead_letter_queue.url
+      uploads_url   = module.asked.url
+      uploads_table = module.asked.table.name
+    }
+  ]...)
+}
+
 module "uploads" {
   source = "./modules/uploads"
   count  = var.uploads.enabled ? 1 : 0

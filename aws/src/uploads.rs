@@ -17,6 +17,7 @@
 //! - **Limits are looked at, and not locked**: of calls at the same time more may pass than there is room for.
 
 mod content;
+mod forget;
 mod item;
 mod loading;
 
@@ -36,6 +37,7 @@ use crate::s3::{LakeUrl, signed_put};
 use content::Contents;
 use item::{Item, Kept, by_id};
 
+pub use forget::Forgotten;
 pub use loading::{Arrived, Claim, Held, Keeping};
 
 /// How long an upload is kept that waits for its content, or for what became of it. A queue keeps a notification for 14 days at the most.
@@ -61,6 +63,16 @@ pub struct UploadLimits {
     pub stored_bytes: u64,
     /// The most of those of one owner.
     pub stored_bytes_of_owner: u64,
+}
+
+impl UploadLimits {
+    /// None, for those who take no upload in.
+    pub const NONE: Self = Self {
+        unfinished: usize::MAX,
+        unfinished_of_owner: usize::MAX,
+        stored_bytes: u64::MAX,
+        stored_bytes_of_owner: u64::MAX,
+    };
 }
 
 /// Uploads under one root in a bucket that keeps versions, and in one table.

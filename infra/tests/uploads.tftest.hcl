@@ -171,6 +171,14 @@ run "a_stage_with_uploads" {
   }
 
   assert {
+    condition = (
+      aws_ssm_parameter.shared["uploads_url"].value == module.serving.functions.gateway.environment["ALLUVIUM_UPLOADS__BUCKET"]
+      && aws_ssm_parameter.shared["uploads_table"].value == module.serving.functions.gateway.environment["ALLUVIUM_UPLOADS__TABLE"]
+    )
+    error_message = "Commands find uploads, so that an erasure takes them along."
+  }
+
+  assert {
     condition     = module.uploads[0].functions.loader.environment["ALLUVIUM_UPLOADS__BYTES_PER_SECOND"] == "1048576"
     error_message = "Unless set, files take half of what the shards take, in two instances."
   }
@@ -196,7 +204,7 @@ run "a_stage_without" {
   assert {
     condition = (
       length(module.uploads) == 0 && !contains(keys(local.every_function), "loader") && output.uploads_bucket == null
-      && !contains(keys(module.watch.alarms), "uploads-dead") && !contains(keys(module.serving.functions.gateway.environment), "ALLUVIUM_UPLOADS__TABLE")
+      && !contains(keys(aws_ssm_parameter.shared), "uploads_table") && !contains(keys(module.watch.alarms), "uploads-dead") && !contains(keys(module.serving.functions.gateway.environment), "ALLUVIUM_UPLOADS__TABLE")
     )
     error_message = "Without uploads nothing of them is there."
   }

@@ -201,6 +201,33 @@ async fn of_those_who_take_an_upload_one_has_it_and_who_lost_it_keeps_nothing() 
 }
 
 #[tokio::test]
+async fn an_owner_is_forgotten_with_all_that_was_put() {
+    let world = World::new().await;
+    let (first, of_bob) = (world.added("ann").await, world.added("bob").await);
+    let mut other = world.upload("ann");
+    other.dataset = "data".to_owned();
+    world.uploads.add(&other).await.unwrap();
+    for content in ["1", "2"] {
+        world.put(&first, content).await;
+    }
+    let content = world.put(&other, "3").await;
+    world.put(&of_bob, "4").await;
+    let mut held = mine(world.claim(&content, "m1").await);
+    let forgotten = world.uploads.forget_owner("ann", Some("telemetry")).await.unwrap();
+    assert_eq!((forgotten.uploads, forgotten.was_loading), (1, false));
+    assert_eq!((world.get(&first.id).await, world.versions().await), (None, 2));
+    let forgotten = world.uploads.forget_owner("ann", None).await.unwrap();
+    assert_eq!((forgotten.uploads, forgotten.was_loading), (1, true));
+    assert_eq!(world.uploads.keep(&mut held, None).await.unwrap(), Keeping::Gone);
+    assert_eq!(world.versions().await, 1);
+    // What nothing is known of any more.
+    world.put(&first, "5").await;
+    let forgotten = world.uploads.forget_owner("ann", None).await.unwrap();
+    assert_eq!((forgotten.uploads, world.versions().await), (0, 1));
+    assert_eq!(world.get(&of_bob.id).await.map(|upload| upload.state), Some(UploadState::Queued));
+}
+
+#[tokio::test]
 async fn what_is_put_a_second_time_is_another_version_and_nobodys() {
     let world = World::new().await;
     let upload = world.added("ann").await;

@@ -108,18 +108,21 @@ pub enum Hold {
 #[async_trait]
 impl UploadKeeper for Keeper<'_> {
     /// Waits until the pace allows more, so that what comes in otherwise has its share of the stream.
-    async fn turn(&self, _: &Upload, bytes: u64) -> Result<(), Stopped> {
+    async fn turn(&self, upload: &Upload, bytes: u64) -> Result<(), Stopped> {
         let turn_at = {
             let mut inner = self.inner();
             let time = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second.get() as f64);
             inner.turn_at = (inner.turn_at + time).max(Instant::now());
             inner.turn_at
         };
-        self.sleep_until(turn_at).await
+        self.sleep_until(turn_at).await?;
+        // So that nothing is put of an upload that was taken back while it waited.
+        self.keep(upload).await
     }
 
-    async fn pause(&self, _: &Upload, time: Duration) -> Result<(), Stopped> {
-        self.sleep(time).await
+    async fn pause(&self, upload: &Upload, time: Duration) -> Result<(), Stopped> {
+        self.sleep(time).await?;
+        self.keep(upload).await
     }
 
     async fn keep(&self, upload: &Upload) -> Result<(), Stopped> {

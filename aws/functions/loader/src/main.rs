@@ -9,6 +9,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alluvium_aws::uploads::UploadLimits;
 use alluvium_aws::{KinesisStream, Metrics, Retries, S3Uploads, SqsCommitQueue, config, function};
 use alluvium_core::{Clock, SystemClock};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
@@ -30,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
     let shelf = S3Uploads::new(
         (config::s3(&aws), settings.uploads.bucket.clone()),
         (aws_sdk_dynamodb::Client::new(&aws), &settings.uploads.table),
-        settings.limits(),
+        UploadLimits::NONE,
         settings.uploads.kept,
         clock.clone(),
     );

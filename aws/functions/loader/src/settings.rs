@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use alluvium_aws::LakeUrl;
 use alluvium_aws::function::DEFAULT_VERBOSITY;
-use alluvium_aws::uploads::UploadLimits;
 use alluvium_core::limits;
 use alluvium_ingest::UploadSettings;
 use serde::Deserialize;
@@ -84,15 +83,5 @@ impl Settings {
         let stored_bytes = UploadSettings::default().stored_bytes.max(max_bytes);
         let event_bytes = self.limits.event_bytes;
         UploadSettings { max_bytes, expanded_bytes, stored_bytes, kept, event_bytes, ..UploadSettings::default() }
-    }
-
-    /// No limit: uploads are asked for elsewhere.
-    pub fn limits(&self) -> UploadLimits {
-        UploadLimits {
-            unfinished: usize::MAX,
-            unfinished_of_owner: usize::MAX,
-            stored_bytes: u64::MAX,
-            stored_bytes_of_owner: u64::MAX,
-        }
     }
 }
