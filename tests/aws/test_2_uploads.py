@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 from stage import until
+from test_2_stage import operate
 
 ROWS = 3_000
 
@@ -140,3 +141,16 @@ def test_content_that_is_none_fails_and_says_why(stage):
         assert done["state"] == "failed" and says in done["error"], done
     assert content_of(stage) == []
     assert stage.queue_is_empty(stage.out["uploads_dead_letter_queue_url"])
+
+
+def test_an_erasure_takes_uploads_along(stage):
+    carl, bob = stage.token("carl", "data.write"), stage.token("bob", "data.write")
+    theirs, others = ask(stage, carl, format="ndjson"), ask(stage, bob, format="ndjson")
+    report = json.loads(operate(stage, "erase", "--owner", "carl").stdout)
+    stores = {store["store"]: store for store in report["stores"]}
+    assert stores["uploaded files"]["files"] == 1 and stores["uploaded files"]["is_done"], report
+    assert status(stage, carl, theirs) is None and status(stage, bob, others)["state"] == "waiting"
+    # The link is good for a while still, and what is put by it is nobody's.
+    assert put(theirs["url"], b'{"source": "carl", "value": 1}\n') == 200
+    until(lambda: not content_of(stage), "content without an upload is removed")
+    assert stage.call("DELETE", f"/v1/uploads/{others['id']}", bob).status_code == 204
