@@ -83,7 +83,7 @@ run "promises" {
   assert {
     condition = (
       aws_sqs_queue.arrived.visibility_timeout_seconds >= 6 * module.loader.timeout_seconds
-      && jsondecode(aws_sqs_queue.arrived.redrive_policy).maxReceiveCount == 5
+      && jsondecode(aws_sqs_queue.arrived.redrive_policy).maxReceiveCount == 10
       && jsondecode(aws_sqs_queue.arrived.redrive_policy).deadLetterTargetArn == aws_sqs_queue.dead.arn
       && aws_sqs_queue.dead.message_retention_seconds == 1209600
     )

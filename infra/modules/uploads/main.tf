@@ -7,8 +7,9 @@ locals {
   timeout_seconds = 900
   # Lambda's own advice for a queue that it polls. The function has a message come again soon after its own end.
   hidden_seconds = 6 * local.timeout_seconds
-  # Only those count in which nothing was loaded: an upload that goes on has a new message.
-  tries = 5
+  # Only those count in which nothing was loaded: an upload that goes on has a new message. The function has others come again after a minute, then
+  # two, up to fifteen: three quarters of an hour in all, and hours where the stream takes nothing.
+  tries = 10
   # Two is the least that SQS can be held to.
   instances = 2
   # A notification lives for 14 days in the queue, or since it came to the dead-letter queue, which keeps the time at which it was sent.

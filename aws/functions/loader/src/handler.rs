@@ -30,7 +30,7 @@ const LAST: Duration = Duration::from_secs(30);
 const AFTER: Duration = Duration::from_secs(10);
 
 /// By how much longer a message is hidden for each time that it came, and for how long at most. Behind the queue's number of tries it is set aside.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
+const AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(900));
 
 /// What invocations work on.
 pub struct Handler {

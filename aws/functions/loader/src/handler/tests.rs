@@ -447,5 +447,5 @@ async fn a_message_that_tells_of_nothing_is_settled_and_one_that_is_none_is_set_
     let world = World::of(UploadSettings::default());
     assert!(!world.message("m1", r#"{"Service": "Amazon S3", "Event": "s3:TestEvent"}"#).await);
     assert!(world.message("m2", "tables/a.json").await);
-    assert_eq!(world.queue.waits.lock().unwrap().last(), Some(&Duration::from_secs(60)));
+    assert_eq!(world.queue.waits.lock().unwrap().last(), Some(&Duration::from_secs(120)));
 }
