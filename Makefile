@@ -26,7 +26,7 @@ FUZZ_TOOLCHAIN ?= nightly
 FUZZ_WORK := $(abspath $(TARGET))/fuzz
 FUZZ_BUILD ?= $(FUZZ_WORK)/build
 
-FUNCTIONS := $(addprefix --package alluvium-lambda-,transform commit gateway query authorizer hot-writer maintain report)
+FUNCTIONS := $(addprefix --package alluvium-lambda-,transform commit gateway query authorizer hot-writer maintain report loader)
 ARCHITECTURES ?= arm64 x86_64
 DATASETS ?= datasets
 REPORTS ?= reports

@@ -107,6 +107,7 @@ module "serving" {
 
   lake    = local.asked
   reports = module.reports.results
+  uploads = one(module.uploads[*].asked)
 
   commit_lag           = module.lake.commit_lag
   waiting_table        = module.levelling.waiting_table
@@ -186,6 +187,7 @@ module "watch" {
   commit_queue   = { name = module.lake.commit_queue.name, dead_name = module.lake.commit_dead_letter_queue.name }
   hot_table      = module.serving.hot_table.name
   hot_buffer     = { name = module.levelling.buffer.name, dead_name = module.levelling.buffer_dead_letter_queue.name }
+  uploads        = one([for module in module.uploads : { name = module.queue.name, dead_name = module.dead_letter_queue.name }])
   # A cron expression may mean any day: no alarm then tells that there was no audit.
   audits           = var.maintain.enabled && can(regex("^rate\\((1 day|1 hour|[1-9][0-9]* minutes?|([2-9]|1[0-9]|2[0-4]) hours)\\)$", var.maintain.audit)) ? "daily" : "seldom"
   maintenance_dead = module.maintain.failed_queue.name
@@ -289,7 +291,7 @@ locals {
     commits_dead   = module.lake.commit_dead_letter_queue.url
     landing        = module.transform.landing.name
     signing_secret = module.serving.signing_secret_arn
-  }, { for key, module in { direct_url = module.direct, console_url = module.console } : key => module[0].url if length(module) > 0 })
+  }, local.uploads_parameters, { for key, module in { direct_url = module.direct, console_url = module.console } : key => module[0].url if length(module) > 0 })
 }
 
 resource "aws_ssm_parameter" "shared" {

@@ -134,5 +134,5 @@ output "versions" {
 }
 
 locals {
-  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions, module.levelling.functions, module.maintain.functions, module.reports.functions)
+  every_function = merge(module.transform.functions, module.lake.functions, module.serving.functions, module.levelling.functions, module.maintain.functions, module.reports.functions, module.uploads[*].functions...)
 }

@@ -20,7 +20,7 @@ import zipfile
 import elf
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FUNCTIONS = ["transform", "commit", "gateway", "query", "authorizer", "hot-writer", "maintain", "report"]
+FUNCTIONS = ["transform", "commit", "gateway", "query", "authorizer", "hot-writer", "maintain", "report", "loader"]
 # Which of them have the reports in their zip.
 REPORTING = {"report"}
 # Amazon Linux 2023's, under which `provided.al2023` runs.

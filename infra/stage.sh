@@ -20,7 +20,7 @@ if [ -n "${PACKAGE_DIR:-}" ]; then
 fi
 
 if [ "$command" != destroy ]; then
-    for function in transform commit gateway query authorizer hot-writer maintain report; do
+    for function in transform commit gateway query authorizer hot-writer maintain report loader; do
         if [ ! -f "$packages/$function.zip" ]; then
             echo "$packages/$function.zip is not there: run \`make package\` first" >&2
             exit 1

@@ -87,9 +87,9 @@ variable "live_versions" {
   validation {
     condition = alltrue([
       for name, version in var.live_versions :
-      contains(["transform", "commit", "gateway", "query", "authorizer", "hot-writer", "maintain", "report"], name) && can(regex("^[1-9][0-9]*$", version))
+      contains(["transform", "commit", "gateway", "query", "authorizer", "hot-writer", "maintain", "report", "loader"], name) && can(regex("^[1-9][0-9]*$", version))
     ])
-    error_message = "live_versions must map transform, commit, gateway, query, authorizer, hot-writer, maintain or report to a version's number, such as { transform = \"12\" }."
+    error_message = "live_versions must map transform, commit, gateway, query, authorizer, hot-writer, maintain, report or loader to a version's number, such as { transform = \"12\" }."
   }
 }
 
@@ -104,6 +104,7 @@ variable "memory_megabytes" {
     hot-writer = optional(number, 256)
     maintain   = optional(number, 2048)
     report     = optional(number, 1024)
+    loader     = optional(number, 1024)
   })
   default = {}
 
@@ -650,6 +651,7 @@ variable "alarm_thresholds" {
     stream_behind_seconds = optional(number, 300)
     stream_refused        = optional(number, 0)
     timeout_percent       = optional(number, 80)
+    uploads_seconds       = optional(number, 3600)
   })
   default = {}
 

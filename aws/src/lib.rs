@@ -1,7 +1,7 @@
 //! AWS: the ports over the SDKs, and what the Lambda functions share.
 //!
 //! The stream is Kinesis, data files and commit messages lie in S3, their paths go through SQS, commits are told of by SNS, the hot index is a DynamoDB table,
-//! and SQL is Athena's. A producer may send to Kinesis, and to Firehose put directly. The functions in `functions/` are entry points: they read their settings and join these ports with a
+//! and SQL is Athena's. Uploads lie in S3 and are kept in another table. A producer may send to Kinesis, and to Firehose put directly. The functions in `functions/` are entry points: they read their settings and join these ports with a
 //! stage. Nothing here links Delta or a query engine.
 //!
 //! Every adapter is right for AWS's documentation; where an emulator differs, its tests say so.
@@ -31,6 +31,7 @@ pub mod sqs;
 pub mod store;
 mod timer;
 pub mod trace;
+pub mod uploads;
 
 pub use athena::{AthenaFiles, AthenaSettings, AthenaSql};
 #[cfg(feature = "counts")]
@@ -48,3 +49,4 @@ pub use s3::{LakeUrl, S3DataFiles};
 pub use secret::Secret;
 pub use sns::SnsTopic;
 pub use sqs::SqsCommitQueue;
+pub use uploads::S3Uploads;

@@ -11,7 +11,6 @@
 //! Nothing is deleted here: objects go by age, and results as old as that are named no more.
 
 mod kept;
-mod object;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,14 +29,16 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 
 pub use kept::{About, CATCH_UP, KeptError, KeptReport, KeptResult};
-use object::ObjectFile;
 
 use crate::error::port_error;
-use crate::s3::{LakeUrl, signed_get};
+use crate::s3::{LakeUrl, ObjectFile, signed_get};
 
 /// How often a change of what is known is tried when others change it too. Our own.
 const TRIES: usize = 10;
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// How much of a file is read at a time.
+const READ_BYTES: u64 = 1 << 20;
 
 /// Reports' results under one root in a bucket that keeps versions.
 #[derive(Debug, Clone)]
@@ -257,8 +258,15 @@ impl ReportResults for S3Reports {
     ) -> Result<Option<Box<dyn OpenFile>>, PortError> {
         let Some(kept) = self.find(report, window).await? else { return Ok(None) };
         let key = self.file_key(report, window, format)?;
-        let facts = kept.result.file(format).clone();
-        let version = kept.version(format).map(str::to_owned);
-        Ok(Some(Box::new(ObjectFile::new(self.client.clone(), self.root.bucket(), key, version, facts))))
+        let facts = kept.result.file(format);
+        Ok(Some(Box::new(ObjectFile {
+            client: self.client.clone(),
+            bucket: self.root.bucket().to_owned(),
+            key,
+            version: kept.version(format).map(str::to_owned),
+            bytes: facts.bytes,
+            tag: facts.sha256.clone(),
+            part_bytes: READ_BYTES,
+        })))
     }
 }

@@ -7,6 +7,7 @@
 //! on the way it is as good as SHA-256 and costs next to nothing where a processor has an instruction for it; against bytes
 //! that are not those of their name, the name of a data file holds a SHA-256 of them.
 
+mod object;
 mod signed;
 mod url;
 
@@ -21,7 +22,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
 use bytes::{Bytes, BytesMut};
 
-pub use signed::signed_get;
+pub(crate) use object::ObjectFile;
+pub use signed::{signed_get, signed_put};
 pub use url::{LakeUrl, LakeUrlError};
 
 use crate::error::port_error;

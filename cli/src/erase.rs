@@ -98,7 +98,14 @@ async fn of_stage(on: &OnStage, asked: Option<Asked>) -> anyhow::Result<Vec<Eras
     Ok(match asked {
         None => eraser.look_after().await?,
         Some(asked) if asked.dry_run => vec![eraser.preview(asked.request()).await?],
-        Some(asked) => vec![eraser.erase(asked.request()).await?],
+        Some(asked) => {
+            let asked = asked.request();
+            // What lies in files has arrived, and would come into the stream later.
+            let uploads = on.forget_uploads(&asked.owner, asked.dataset.as_deref()).await?;
+            let mut report = eraser.erase(asked).await?;
+            report.stores.extend(uploads);
+            vec![report]
+        }
     })
 }
 

@@ -5,6 +5,7 @@ pub mod delivery;
 pub mod erasure;
 pub mod lake;
 pub mod settings;
+mod uploads;
 
 use alluvium_aws::config::from_environment;
 use aws_config::SdkConfig;

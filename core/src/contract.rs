@@ -12,3 +12,4 @@ pub mod report_results;
 pub mod sql_engine;
 pub mod sql_planner;
 pub mod stream;
+pub mod upload_store;

@@ -12,6 +12,7 @@
 //! - **LK-3** after compaction each event key is there once.
 //! - **QR-1** a read across hot index and lake returns each event once, in order, with no gap, or says `complete: false`.
 //! - **RP-1** a window of a report has one result, however often it is made and wherever that is interrupted.
+//! - **UP-1** content that was put whole is loaded or its upload says why not; the same bytes make the same events.
 //! - **AU-1** nobody reads or writes without the role for it, and a plain reader sees only the data of the owner in the token.
 
 pub mod address;
@@ -48,6 +49,7 @@ pub mod record;
 pub mod report;
 pub mod service_counts;
 pub mod trace;
+pub mod upload;
 
 pub use announcement::{BatchPart, CommitAnnouncement};
 pub use caller::{Caller, EVERYBODY, OtherOwner, Role, Roles, Whose};
@@ -65,3 +67,4 @@ pub use problem::Problem;
 pub use record::{DeliveryBatch, PutBatch, PutRecord, StreamRecord};
 pub use report::{Report, ReportName, Window, Windows};
 pub use trace::TraceParent;
+pub use upload::{Upload, UploadStore};

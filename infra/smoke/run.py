@@ -21,6 +21,7 @@ import network  # noqa: F401
 import quotas  # noqa: F401
 import results  # noqa: F401
 import stack  # noqa: F401
+import uploads  # noqa: F401
 from stage import Stage
 from steps import STEPS, Failed, Skipped
 

@@ -13,6 +13,7 @@ run "everything" {
     console_domain          = "console.example.com"
     console_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/mocked"
     announce_commits        = true
+    cors_origins            = ["https://console.example.com"]
     alarm_emails            = ["night-shift@example.org"]
     direct_route            = true
     direct_route_log        = true
@@ -21,7 +22,7 @@ run "everything" {
   }
 
   assert {
-    condition     = output.direct_url != null && output.console_url == "https://console.example.com" && length(module.network) == 1
+    condition     = output.direct_url != null && output.console_url == "https://console.example.com" && length(module.network) == 1 && length(module.uploads) == 1
     error_message = "Everything that can be switched on is there."
   }
 

@@ -50,6 +50,7 @@ run "refused" {
     network_zones              = 4
     network_endpoints          = ["https://sns"]
     console_domain             = "console"
+    uploads                    = { max_megabytes = 5000, stored_megabytes = 6000 }
   }
 
   expect_failures = [
@@ -95,6 +96,7 @@ run "refused" {
     var.network_zones,
     var.network_endpoints,
     var.console_domain,
+    var.uploads,
   ]
 }
 

@@ -187,6 +187,42 @@ run "promises" {
   }
 }
 
+run "uploads" {
+  command = apply
+
+  module {
+    source = "./modules/serving"
+  }
+
+  variables {
+    uploads = {
+      url         = "s3://uploads/content"
+      bucket_arn  = "arn:aws:s3:::uploads"
+      objects_arn = "arn:aws:s3:::uploads/content/*"
+      table       = { name = "uploads", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/uploads" }
+      settings    = { max_megabytes = 2, stored_megabytes = 8, unfinished = 5, unfinished_of_owner = 3, kept_days = 7 }
+    }
+  }
+
+  assert {
+    condition = (
+      length(aws_apigatewayv2_route.this) == 20
+      && aws_apigatewayv2_route.this["PUT /v1/uploads/{id}/content"].authorization_type == "CUSTOM"
+      && aws_apigatewayv2_route.this["POST /v1/uploads"].target == aws_apigatewayv2_route.this["POST /v1/{dataset}"].target
+    )
+    error_message = "The gateway answers about uploads, and asks for a token."
+  }
+
+  assert {
+    condition = (
+      module.gateway.environment["ALLUVIUM_UPLOADS__STORED_BYTES"] == "8388608"
+      && module.gateway.environment["ALLUVIUM_UPLOADS__UNFINISHED_OF_OWNER"] == "3"
+      && module.gateway.environment["ALLUVIUM_UPLOADS__KEPT"] == "7d"
+    )
+    error_message = "The gateway knows the limits."
+  }
+}
+
 run "a_secret_of_ones_own" {
   command = apply
 

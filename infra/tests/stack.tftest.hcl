@@ -13,8 +13,8 @@ run "defaults" {
   command = apply
 
   assert {
-    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,hot-writer,maintain,query,report,transform"
-    error_message = "The stack has eight functions: authorizer, commit, gateway, hot-writer, maintain, query, report and transform."
+    condition     = join(",", keys(local.every_function)) == "authorizer,commit,gateway,hot-writer,loader,maintain,query,report,transform"
+    error_message = "The stack has nine functions: authorizer, commit, gateway, hot-writer, loader, maintain, query, report and transform."
   }
 
   assert {
@@ -58,8 +58,9 @@ run "defaults" {
       }) == tomap({
       authorizer = "logs secretsmanager xray"
       commit     = "dynamodb logs s3 sqs xray"
-      gateway    = "kinesis logs xray"
+      gateway    = "dynamodb kinesis logs s3 xray"
       hot-writer = "dynamodb logs s3 sqs xray"
+      loader     = "dynamodb kinesis logs s3 sqs xray"
       maintain   = "cloudwatch dynamodb logs s3 sqs xray"
       query      = "athena dynamodb glue logs s3 xray"
       report     = "athena glue logs s3 xray"
@@ -71,13 +72,23 @@ run "defaults" {
   assert {
     condition = alltrue([
       for action in flatten([
-        for name, function in local.every_function : jsondecode(function.policy).Statement[*].Action if name != "maintain"
+        for name, function in local.every_function : jsondecode(function.policy).Statement[*].Action if !contains(["maintain", "gateway", "loader"], name)
       ]) :
       !strcontains(action, "Delete") || contains(["sqs:DeleteMessage", "dynamodb:DeleteItem"], action)
       ]) && [
       for name, function in local.every_function : name if strcontains(function.policy, "dynamodb:DeleteItem")
-    ] == ["hot-writer", "maintain"]
-    error_message = "A function other than maintain deletes nothing but the queue's messages that it has taken, and the hot-writer its notes."
+    ] == ["gateway", "hot-writer", "maintain"]
+    error_message = "A function other than maintain deletes nothing but the queue's messages that it has taken, the hot-writer its notes, and gateway and loader uploads."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for name in ["gateway", "loader"] : [
+        for statement in jsondecode(local.every_function[name].policy).Statement :
+        statement.Resource == ["${module.uploads[0].asked.bucket_arn}/content/*"] if anytrue([for action in statement.Action : startswith(action, "s3:Delete")])
+      ]
+    ]))
+    error_message = "Gateway and loader remove what was put as an upload, and no other object."
   }
 
   assert {

@@ -112,6 +112,12 @@ SCENARIOS = {
         [NOTHING, queue("hot-buffer", "ApproximateAgeOfOldestMessage", 200)],
     ),
     "hot-buffer-dead": Scenario(waiting("hot-buffer-dead", 0), waiting("hot-buffer-dead", 1), 1, [NOTHING, waiting("hot-buffer", 500)]),
+    "uploads-dead": Scenario(waiting("uploads-dead", 0), waiting("uploads-dead", 1), 1, [NOTHING, waiting("uploads", 500)]),
+    # A large file takes its time: the message that it goes on with is a new one.
+    "uploads-queue-age": Scenario(
+        queue("uploads", "ApproximateAgeOfOldestMessage", 900), queue("uploads", "ApproximateAgeOfOldestMessage", 7200), 10,
+        [NOTHING, queue("uploads", "ApproximateAgeOfOldestMessage", 3000)],
+    ),
     "api-errors": Scenario(api("5xx", 0, 0, 0), api("5xx", *[1] * 6, 0), 15, [NOTHING, api("5xx", 0, 1, 0), api("4xx", *[1] * 50)]),
     "api-latency": Scenario(api("Latency", *[80] * 200), api("Latency", *[80] * 180, *[9_000] * 20), 15, [NOTHING, api("Latency", *[80] * 995, *[9_000] * 5)]),
     "direct-errors": Scenario(
@@ -135,10 +141,13 @@ SCENARIOS["maintenance-dead"] = Scenario(waiting("maintain-failed", 0), waiting(
 for function in ["maintain", "report"]:
     SCENARIOS[f"{function}-errors"] = Scenario(lambdas(function, "Errors", 0), lambdas(function, "Errors", 1), 1, [NOTHING])
 
-TIMEOUT_SECONDS = {"authorizer": 10, "commit": 60, "gateway": 29, "hot-writer": 60, "query": 29, "transform": 300}
+TIMEOUT_SECONDS = {"authorizer": 10, "commit": 60, "gateway": 29, "hot-writer": 60, "loader": None, "query": 29, "transform": 300}
 for function, seconds in TIMEOUT_SECONDS.items():
     SCENARIOS[f"{function}-errors"] = Scenario(lambdas(function, "Errors", 0, 0), lambdas(function, "Errors", 0, 1), 10, [NOTHING])
     SCENARIOS[f"{function}-throttles"] = Scenario(lambdas(function, "Throttles", 0), lambdas(function, "Throttles", 0, 3), 10, [NOTHING])
+    # It may take all of its time, and goes on in the next invocation.
+    if seconds is None:
+        continue
     SCENARIOS[f"{function}-duration"] = Scenario(
         lambdas(function, "Duration", 40, 200 * seconds), lambdas(function, "Duration", 40, 950 * seconds), 10, [NOTHING],
     )
@@ -147,7 +156,7 @@ for function, seconds in TIMEOUT_SECONDS.items():
 DAILY = {"audit-problems", "audit-absent", "erasure-overdue", "reports-absent"}
 # One minute of it is enough: it means loss, or comes once in a while only. Of all others one bad minute wakes nobody.
 AT_ONCE = {"ledger-deficit", "ledger-surplus", "set-aside", "commits-dead", "commit-refused", "commits-untold", "hot-buffer-dead",
-           "maintenance-failures", "maintenance-dead", "maintain-errors", "report-errors", "reports-failed", "reports-late"}
+           "uploads-dead", "maintenance-failures", "maintenance-dead", "maintain-errors", "report-errors", "reports-failed", "reports-late"}
 
 
 def put(metrics, at, data, stage="test"):

@@ -59,7 +59,7 @@ class Runbook(unittest.TestCase):
         named = {name: re.search(r"docs/runbook\.md#(\S+)$", values["alarm_description"])[1] for name, values in alarms.items()}
         written = sections()["Alarms"]
         self.assertEqual(set(named.values()), set(written))
-        functions = {"hot-writer", "maintain", "report"}
+        functions = {"hot-writer", "loader", "maintain", "report"}
         for name, section in named.items():
             [listed] = re.findall(r"^\*\*Alarms:\*\* (.*)$", written[section], re.MULTILINE)
             kind = name.rsplit("-", 1)

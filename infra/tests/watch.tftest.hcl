@@ -17,6 +17,7 @@ variables {
   commit_queue   = { name = "alluvium-test-commits", dead_name = "alluvium-test-commits-dead" }
   hot_table      = "alluvium-test-hot"
   hot_buffer     = { name = "alluvium-test-hot-buffer", dead_name = "alluvium-test-hot-buffer-dead" }
+  uploads        = { name = "alluvium-test-uploads", dead_name = "alluvium-test-uploads-dead" }
   api_id         = "api"
 
   maintenance_dead = "alluvium-test-maintain-failed"
@@ -32,6 +33,7 @@ variables {
     commit     = { name = "alluvium-test-commit", timeout_seconds = 60, memory_megabytes = 1024 }
     gateway    = { name = "alluvium-test-gateway", timeout_seconds = 29, memory_megabytes = 256 }
     hot-writer = { name = "alluvium-test-hot-writer", timeout_seconds = 60, memory_megabytes = 256 }
+    loader     = { name = "alluvium-test-loader", timeout_seconds = 900, memory_megabytes = 1024 }
     maintain   = { name = "alluvium-test-maintain", timeout_seconds = 900, memory_megabytes = 2048 }
     report     = { name = "alluvium-test-report", timeout_seconds = 900, memory_megabytes = 1024 }
     query      = { name = "alluvium-test-query", timeout_seconds = 29, memory_megabytes = 512 }
@@ -55,6 +57,7 @@ variables {
     stream_behind_seconds = 300
     stream_refused        = 0
     timeout_percent       = 80
+    uploads_seconds       = 3600
   }
 }
 
@@ -223,6 +226,7 @@ run "least" {
     delivery_name    = null
     source_backup    = "none"
     hot_buffer       = null
+    uploads          = null
     maintenance_dead = null
     bus_arn          = null
     without          = ["concurrency"]
@@ -233,6 +237,7 @@ run "least" {
     condition = length(setintersection(keys(output.alarms), [
       "delivery-behind", "delivery-failures", "source-backup", "hot-behind", "hot-buffer-age", "hot-buffer-dead",
       "audit-problems", "audit-absent", "maintenance-failures", "maintenance-dead", "concurrency",
+      "uploads-dead", "uploads-queue-age",
     ])) == 0
     error_message = "What is not there is not watched, nor what was left out by name."
   }

@@ -16,24 +16,31 @@
 //! - A line that cannot be an event goes into the stream as it is: the transform makes it a dead letter. Only a line that is longer than an
 //!   event may be is left out, and counted.
 //!
+//! The routes ask a store ([`UploadStore`](alluvium_core::UploadStore)), and loading a keeper ([`UploadKeeper`]). Of a node both are [`Uploads`]: a
+//! folder, and a background task. On AWS the store is S3 and DynamoDB, the link is S3's, and a function loads; `docs/uploads.md` has what differs.
+//!
 //! An upload is its owner's: to another caller without the role `data.admin` it is as unknown as one that never was.
 
+mod content;
 mod folder;
+mod format;
 mod loader;
+mod loading;
 mod openapi;
 mod problem;
 mod reader;
 mod receive;
 mod routes;
 mod settings;
+mod store;
 mod table;
-mod upload;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alluvium_core::ports::Stream;
+use alluvium_core::ports::{Advice, PortError, Stream};
+use alluvium_core::upload::{Upload, UploadState, UploadStoreError};
 use alluvium_core::{Caller, Clock, Datasets, Problem};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -44,10 +51,12 @@ use folder::Folder;
 use problem::UploadProblem;
 use table::Table;
 
+pub use alluvium_core::upload::{OddLine, UploadFormat, UploadStatus};
+pub use content::{Content, Fault, content_hash};
+pub use loading::{Loading, Stopped, UploadKeeper};
 pub use openapi::openapi;
-pub use routes::{UploadTarget, router};
+pub use routes::{Desk, UploadTarget, desk_router, router};
 pub use settings::UploadSettings;
-pub use upload::{OddLine, UploadFormat, UploadState, UploadStatus};
 
 /// Makes a call's target, given its method and path, one that lets through whoever has it as this caller.
 pub type SignTarget = dyn Fn(&str, &str, Option<&Caller>) -> Result<String, Problem> + Send + Sync;
@@ -149,19 +158,29 @@ impl Uploads {
     }
 
     /// Does file work off the async runtime.
+    async fn with_folder<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Folder) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, UploadStoreError> {
+        let shared = self.shared.clone();
+        let done = tokio::task::spawn_blocking(move || work(&shared.folder)).await;
+        match done {
+            Ok(done) => done
+                .map_err(|error| PortError::because(Advice::Retry, format!("cannot {doing} an upload"), error).into()),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is going down and has not begun the work.
+            Err(_) => Err(UploadStoreError::Stopping),
+        }
+    }
+
+    /// The same; what fails is said in the log.
     async fn on_disk<T: Send + 'static>(
         &self,
         doing: &'static str,
         work: impl FnOnce(&Folder) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, UploadProblem> {
-        let shared = self.shared.clone();
-        let done = tokio::task::spawn_blocking(move || work(&shared.folder)).await;
-        match done {
-            Ok(done) => done.map_err(|error| UploadProblem::not_stored(doing, &error)),
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime is going down and has not begun the work.
-            Err(_) => Err(UploadProblem::Stopping),
-        }
+        self.with_folder(doing, work).await.map_err(|error| UploadProblem::of_store(doing, error))
     }
 
     /// Forgets what is past its time, and removes its files.
@@ -188,6 +207,21 @@ pub fn forget_owner(folder: &Path, owner: &str, dataset: Option<&str>) -> Result
     let (folder, found) = Folder::open(folder.to_owned()).map_err(unreadable)?;
     let mut theirs = found.iter().filter(|upload| table::is_of(upload, owner, dataset));
     theirs.try_for_each(|upload| folder.remove(&upload.id)).map_err(unreadable)
+}
+
+/// Counts an upload that has ended, and says so in the log.
+pub(crate) fn outcome(upload: &Upload) {
+    let outcome = if upload.state == UploadState::Failed { "failed" } else { "done" };
+    metrics::counter!("alluvium_uploads_total", "state" => outcome).increment(1);
+    tracing::info!(
+        upload = upload.id,
+        dataset = upload.dataset,
+        outcome,
+        accepted = upload.accepted,
+        odd = upload.odd,
+        error = upload.error,
+        "an upload has ended"
+    );
 }
 
 fn describe_metrics() {

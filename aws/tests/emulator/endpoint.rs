@@ -33,10 +33,18 @@ pub fn unique(kind: &str) -> String {
 
 /// Head and body of the answer to a plain GET, as a browser without any credentials makes it.
 pub async fn fetch(url: &str) -> (String, String) {
+    send("GET", url, "").await
+}
+
+/// The same of any request, whose body is of no particular type.
+pub async fn send(method: &str, url: &str, body: &str) -> (String, String) {
     let rest = url.strip_prefix("http://").expect("the emulator speaks plain HTTP");
     let (host, target) = rest.split_once('/').expect("an object has a path");
     let mut stream = TcpStream::connect(host).await.unwrap();
-    let request = format!("GET /{target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let length = body.len();
+    let request = format!(
+        "{method} /{target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

@@ -20,3 +20,4 @@ mod secret;
 mod sns;
 mod sql_engine;
 mod sqs;
+mod uploads;

@@ -95,6 +95,8 @@ pub struct StageSettings {
     pub owner: String,
     /// Where events go that nothing else sends anywhere.
     pub default_dataset: Option<String>,
+    /// Where content of uploads lies, and the table of what is known of them; `None`: the stage has none.
+    pub uploads: Option<(LakeUrl, String)>,
     /// How long copies are kept.
     pub kept: Kept,
 }
@@ -161,6 +163,10 @@ fn of_parameters(name: &StageName, found: BTreeMap<String, String>) -> anyhow::R
         database: parameters.get("database")?,
         owner: parameters.get("owner")?,
         default_dataset: parameters.found.get("default_dataset").cloned(),
+        uploads: match parameters.found.get("uploads_table") {
+            Some(table) => Some((parameters.get("uploads_url")?, table.clone())),
+            None => None,
+        },
         kept: Kept {
             buffer: Duration::from_secs(parameters.get::<u32>("buffer_seconds")?.into()),
             stream: HOUR * parameters.get::<u32>("stream_hours")?,

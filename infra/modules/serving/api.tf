@@ -6,7 +6,14 @@ locals {
     query   = module.query
   }
 
-  routes = {
+  # Where there are uploads.
+  upload_routes = {
+    for key in [
+      "POST /v1/uploads", "GET /v1/uploads", "GET /v1/uploads/{id}", "DELETE /v1/uploads/{id}", "PUT /v1/uploads/{id}/content",
+    ] : key => "gateway" if var.uploads != null
+  }
+
+  routes = merge(local.upload_routes, {
     "POST /v1/{dataset}"                   = "gateway"
     "POST /data"                           = "gateway"
     "GET /v1/{dataset}"                    = "query"
@@ -23,7 +30,7 @@ locals {
     "GET /v1/reports/{name}/{file}"        = "query"
     "GET /health"                          = "query"
     "GET /openapi.json"                    = "query"
-  }
+  })
 
   # RFC 9110, section 9.3.2: what is said of a GET, without its body.
   heads = { for route, function in local.routes : replace(route, "GET ", "HEAD ") => function if startswith(route, "GET ") }

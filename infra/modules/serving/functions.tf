@@ -5,25 +5,58 @@ locals {
   timeout_seconds = 29
 }
 
+# What the gateway may do about uploads. A link that it signs has its rights: to put content, and nothing else.
+locals {
+  upload_statements = var.uploads == null ? [] : [
+    {
+      # What has arrived.
+      actions   = ["s3:ListBucket"]
+      resources = [var.uploads.bucket_arn]
+    },
+    {
+      actions   = ["s3:PutObject", "s3:DeleteObject"]
+      resources = [var.uploads.objects_arn]
+    },
+    {
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      resources = [var.uploads.table.arn]
+    },
+    {
+      actions   = ["dynamodb:Query"]
+      resources = ["${var.uploads.table.arn}/index/owners", "${var.uploads.table.arn}/index/all"]
+    },
+  ]
+
+  upload_environment = var.uploads == null ? {} : {
+    ALLUVIUM_UPLOADS__BUCKET              = var.uploads.url
+    ALLUVIUM_UPLOADS__TABLE               = var.uploads.table.name
+    ALLUVIUM_UPLOADS__MAX_BYTES           = tostring(var.uploads.settings.max_megabytes * 1024 * 1024)
+    ALLUVIUM_UPLOADS__STORED_BYTES        = tostring(var.uploads.settings.stored_megabytes * 1024 * 1024)
+    ALLUVIUM_UPLOADS__UNFINISHED          = tostring(var.uploads.settings.unfinished)
+    ALLUVIUM_UPLOADS__UNFINISHED_OF_OWNER = tostring(var.uploads.settings.unfinished_of_owner)
+    ALLUVIUM_UPLOADS__KEPT                = "${var.uploads.settings.kept_days}d"
+  }
+}
+
 module "gateway" {
   source = "../function"
 
   prefix          = var.prefix
   name            = "gateway"
-  description     = "Takes events over HTTP and puts them into the stream."
+  description     = "Takes events over HTTP and puts them into the stream, and says where files of them are to be put."
   settings        = var.functions
   timeout_seconds = local.timeout_seconds
 
-  environment = {
+  environment = merge(local.upload_environment, {
     ALLUVIUM_STREAM__NAME = var.stream.name
     # An invocation takes 6 MB, in which a compressed body is base64: a third longer.
     ALLUVIUM_LIMITS__BODY_BYTES = tostring(4 * 1024 * 1024)
-  }
+  })
 
-  statements = [{
+  statements = concat(local.upload_statements, [{
     actions   = ["kinesis:PutRecords"]
     resources = [var.stream.arn]
-  }]
+  }])
 }
 
 module "query" {

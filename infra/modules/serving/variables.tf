@@ -55,6 +55,29 @@ variable "reports" {
   })
 }
 
+variable "uploads" {
+  description = "Where files are put, as `url`, `bucket_arn` and `objects_arn`, the `table` of what is known of each, and their `settings`; null: there are none."
+  type = object({
+    url         = string
+    bucket_arn  = string
+    objects_arn = string
+
+    table = object({
+      name = string
+      arn  = string
+    })
+
+    settings = object({
+      max_megabytes       = number
+      stored_megabytes    = number
+      unfinished          = number
+      unfinished_of_owner = number
+      kept_days           = number
+    })
+  })
+  default = null
+}
+
 variable "commit_lag" {
   description = "How long a commit message can wait at most: what a read cannot know to be in the lake."
   type        = string

@@ -18,6 +18,7 @@ locals {
     local.direct_alarms,
     local.report_alarms,
     local.maintenance_alarms,
+    local.upload_alarms,
     local.function_alarms,
     local.account_alarms,
   )

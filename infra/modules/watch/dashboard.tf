@@ -24,6 +24,10 @@ locals {
             for queue in var.hot_buffer == null ? [] : [var.hot_buffer.dead_name] :
             ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = "hot chunks given up" }]
           ],
+          [
+            for queue in var.uploads == null ? [] : [var.uploads.dead_name] :
+            ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = "files given up" }]
+          ],
         )
       },
       {

@@ -3,6 +3,8 @@
 locals {
   # Called by a schedule: seldom, so that each failure counts; for as long as is let to it; and one at a time, so that others wait.
   scheduled = ["maintain", "report"]
+  # Gets as much time as it may take, and goes on in the next invocation.
+  unhurried = ["loader"]
   called    = { for key, function in var.functions : key => function if !contains(local.scheduled, key) }
 
   function_alarms = merge(
@@ -46,7 +48,7 @@ locals {
         period     = 300
         of         = 3
         bad        = 2
-      }
+      } if !contains(local.unhurried, key)
     },
   )
 

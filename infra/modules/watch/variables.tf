@@ -75,6 +75,15 @@ variable "hot_buffer" {
   default = null
 }
 
+variable "uploads" {
+  description = "The names of the queue of files that were put, and of its dead-letter queue; null: there are none."
+  type = object({
+    name      = string
+    dead_name = string
+  })
+  default = null
+}
+
 variable "audits" {
   description = "`daily`, if `maintain` audits at least once a day; `seldom`: that there was none for a day is nothing to tell."
   type        = string

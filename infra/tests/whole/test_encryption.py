@@ -23,7 +23,7 @@ HOLDS_NOTHING = {
     "aws_cloudwatch_log_metric_filter", "aws_cloudwatch_log_stream", "aws_cloudwatch_metric_alarm", "aws_cloudwatch_query_definition",
     "aws_default_security_group", "aws_glue_catalog_database", "aws_glue_catalog_table", "aws_iam_role", "aws_iam_role_policy",
     "aws_iam_role_policy_attachment", "aws_lambda_alias", "aws_lambda_event_source_mapping", "aws_lambda_function_event_invoke_config",
-    "aws_lambda_permission", "aws_route_table", "aws_route_table_association", "aws_s3_bucket_lifecycle_configuration",
+    "aws_lambda_permission", "aws_route_table", "aws_route_table_association", "aws_s3_bucket_cors_configuration", "aws_s3_bucket_lifecycle_configuration",
     "aws_s3_bucket_notification", "aws_s3_bucket_ownership_controls", "aws_s3_bucket_versioning", "aws_scheduler_schedule",
     "aws_scheduler_schedule_group", "aws_security_group", "aws_sns_topic_subscription", "aws_sqs_queue_redrive_allow_policy", "aws_subnet", "aws_vpc",
     "aws_vpc_endpoint", "aws_vpc_security_group_egress_rule", "aws_vpc_security_group_ingress_rule",
@@ -164,7 +164,7 @@ class Everything(unittest.TestCase):
         for kind in ["aws_s3_bucket", "aws_sqs_queue", "aws_dynamodb_table", "aws_kinesis_stream", "aws_kinesis_firehose_delivery_stream",
                      "aws_cloudfront_distribution", "aws_api_gateway_rest_api", "aws_cloudwatch_log_group", "aws_lambda_function"]:
             self.assertIn(kind, kinds)
-        self.assertEqual(len([one for one in self.resources if one["type"] == "aws_s3_bucket"]), 5)
+        self.assertEqual(len([one for one in self.resources if one["type"] == "aws_s3_bucket"]), 6)
 
     def test_would_be_found_out_if_it_were_not(self):
         def broken(kind, change):

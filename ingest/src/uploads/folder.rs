@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::upload::{Upload, UploadState};
+use alluvium_core::upload::{Upload, UploadState};
 
 /// Reading and writing by their user.
 const MODE: u32 = 0o600;
@@ -88,9 +88,8 @@ impl Folder {
     pub(super) fn keep(&self, upload: &Upload) -> io::Result<()> {
         let path = self.0.join(&upload.id).with_extension(KEPT);
         let new = path.with_extension("json-new");
-        let text = serde_json::to_vec(upload).expect("an upload is text and numbers");
         let mut file = create(&new)?;
-        file.write_all(&text)?;
+        file.write_all(&upload.to_json())?;
         file.sync_all()?;
         fs::rename(&new, &path)?;
         self.sync()

@@ -1,29 +1,20 @@
-//! Loading: one upload after the other, from its content into the stream.
+//! The loader of a node: one upload after the other, in the background.
 
-use std::collections::HashSet;
+use std::fs::File;
 use std::time::Duration;
 
-use alluvium_core::ports::{Advice, PutVerdict, Refusal};
+use alluvium_core::upload::{Upload, UploadState};
+use async_trait::async_trait;
 
-use super::Uploads;
-use super::reader::{Chunk, Reader};
-use super::upload::{ODD_LINES, OddLine, Upload, UploadState};
-use crate::gateway::frame::Framed;
+use super::loading::{Loading, Stopped, UploadKeeper};
+use super::{Uploads, outcome};
 
 /// How often it is looked for what is past its time.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// How long after which failure the stream, or the disk, is asked again.
-const TRY_AGAIN: Duration = Duration::from_millis(250);
+/// How often it is looked whether the others have caught up.
+const LAG_AGAIN: Duration = Duration::from_millis(250);
+/// How long after a failure the disk is asked again.
 const TRY_DISK_AGAIN: Duration = Duration::from_secs(5);
-
-/// Why loading stopped on the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stopped {
-    /// The node stops, or the stream takes nothing any more.
-    Node,
-    /// The upload was taken back.
-    TakenBack,
-}
 
 impl Uploads {
     /// Loads what there is to load, until [`stop`](Self::stop) is called or the stream takes nothing any more. Run it once.
@@ -51,7 +42,7 @@ impl Uploads {
                 Err(Stopped::TakenBack) => {
                     let _ = self.on_disk("remove", move |folder| folder.remove(&id)).await;
                 }
-                Err(Stopped::Node) => break,
+                Err(Stopped::ForNow) => break,
             }
             self.shared.loading.send_replace(None);
         }
@@ -61,22 +52,9 @@ impl Uploads {
     async fn load_one(&self, mut upload: Upload) -> Result<(), Stopped> {
         upload.state = UploadState::Loading;
         self.keep(&upload).await?;
-        let error = match self.reader(&upload).await {
-            Ok(reader) => self.load_from(reader, &mut upload).await?,
-            Err(error) => Some(error),
-        };
-        let outcome = if error.is_some() { "failed" } else { "done" };
-        metrics::counter!("alluvium_uploads_total", "state" => outcome).increment(1);
-        tracing::info!(
-            upload = upload.id,
-            dataset = upload.dataset,
-            outcome,
-            accepted = upload.accepted,
-            odd = upload.odd,
-            error,
-            "an upload has ended"
-        );
+        let error = self.load_content(&mut upload).await?;
         upload.end(self.shared.parts.clock.now_micros(), error);
+        outcome(&upload);
         self.keep(&upload).await?;
         let id = upload.id;
         // Said in the log; what stays behind is found by the next start.
@@ -84,92 +62,46 @@ impl Uploads {
         Ok(())
     }
 
-    async fn reader(&self, upload: &Upload) -> Result<Reader, String> {
-        let Some(dataset) = self.shared.parts.datasets.get(&upload.dataset).cloned() else {
-            return Err(format!("the dataset `{}` is here no more", upload.dataset));
+    /// Loads the content; says why it ended before its end, if it did.
+    async fn load_content(&self, upload: &mut Upload) -> Result<Option<String>, Stopped> {
+        let Some(dataset) = self.shared.parts.datasets.get(&upload.dataset) else {
+            return Ok(Some(format!("the dataset `{}` is here no more", upload.dataset)));
         };
-        let (shared, upload) = (self.shared.clone(), upload.clone());
-        blocking(move || Reader::open(&shared.folder.content(&upload.id), &upload, &dataset, &shared.settings)).await
+        let path = self.shared.folder.content(&upload.id);
+        let content = match tokio::task::spawn_blocking(move || File::open(path)).await {
+            Ok(Ok(content)) => Box::new(content),
+            Ok(Err(error)) => return Ok(Some(format!("the file cannot be read: {error}"))),
+            Err(_) => return Err(Stopped::ForNow),
+        };
+        let loading = Loading { stream: &*self.shared.parts.stream, keeper: self, settings: &self.shared.settings };
+        loading.load(content, upload, dataset).await
     }
 
-    /// Loads all that a reader gives; says why it ended before its end, if it did.
-    async fn load_from(&self, mut reader: Reader, upload: &mut Upload) -> Result<Option<String>, Stopped> {
-        loop {
-            self.wait_for_the_others(upload).await?;
-            let (chunk, rest) = blocking(move || (reader.next_chunk(), reader)).await;
-            reader = rest;
-            let Chunk { framed, position, line, odd, odd_lines, end } = chunk;
-            let accepted = self.put(framed, upload).await?;
-            upload.accepted += accepted;
-            upload.position = upload.position.max(position);
-            upload.lines = upload.lines.max(line);
-            upload.odd += odd;
-            let room = ODD_LINES.saturating_sub(upload.odd_lines.len());
-            upload.odd_lines.extend(odd_lines.into_iter().take(room));
-            if let Some(end) = end {
-                return Ok(end.err());
-            }
-            self.keep(upload).await?;
+    fn check(&self, upload: &Upload) -> Result<(), Stopped> {
+        if self.table().get(&upload.id).is_some() { Ok(()) } else { Err(Stopped::TakenBack) }
+    }
+
+    async fn sleep(&self, time: Duration) -> Result<(), Stopped> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.shared.stop.cancelled() => Err(Stopped::ForNow),
         }
     }
+}
 
+#[async_trait]
+impl UploadKeeper for Uploads {
     /// Waits while commits are too far behind.
-    async fn wait_for_the_others(&self, upload: &Upload) -> Result<(), Stopped> {
+    async fn turn(&self, upload: &Upload, _: u64) -> Result<(), Stopped> {
         while (self.shared.parts.lag)() > self.shared.settings.most_lag {
-            self.pause(TRY_AGAIN).await?;
-            self.check(upload)?;
+            self.pause(upload, LAG_AGAIN).await?;
         }
-        if self.shared.stop.is_cancelled() { Err(Stopped::Node) } else { Ok(()) }
+        if self.shared.stop.is_cancelled() { Err(Stopped::ForNow) } else { Ok(()) }
     }
 
-    /// Puts events into the stream until it has all of them; says how many it has.
-    async fn put(&self, framed: Framed, upload: &mut Upload) -> Result<u64, Stopped> {
-        let Framed { mut batch, mut events_by_record, events, event_bytes } = framed;
-        let mut refused = 0;
-        while !batch.records.is_empty() {
-            let verdicts = match self.shared.parts.stream.append(batch.clone()).await {
-                Ok(verdicts) => verdicts,
-                Err(error) if error.advice == Advice::Stop => {
-                    tracing::error!(%error, upload = upload.id, "the stream takes nothing of an upload; it goes on after the next start");
-                    return Err(Stopped::Node);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, upload = upload.id, "the stream could not take a part of an upload; it is tried again");
-                    Vec::new()
-                }
-            };
-            // A stream that forgets a verdict has not said `Stored` for that record.
-            let mut settled = HashSet::new();
-            for (index, verdict) in verdicts.into_iter().enumerate().take(events_by_record.len()) {
-                match verdict {
-                    PutVerdict::Stored { .. } => {
-                        settled.insert(index);
-                    }
-                    PutVerdict::Refused(Refusal::Invalid(problem)) => {
-                        refused += u64::from(events_by_record[index]);
-                        if upload.odd_lines.len() < ODD_LINES {
-                            let problem = format!("the stream refused the events from here on: {problem}");
-                            upload.odd_lines.push(OddLine { line: upload.lines + 1, problem });
-                        }
-                        settled.insert(index);
-                    }
-                    PutVerdict::Refused(Refusal::Full | Refusal::Failed(_)) => {}
-                }
-            }
-            let left = |index: &usize| !settled.contains(index);
-            let indexes = (0..batch.records.len()).filter(left);
-            (batch.records, events_by_record) =
-                indexes.map(|index| (batch.records[index].clone(), events_by_record[index])).unzip();
-            if !batch.records.is_empty() {
-                self.pause(TRY_AGAIN).await?;
-                self.check(upload)?;
-            }
-        }
-        upload.odd += refused;
-        metrics::counter!("alluvium_events_accepted_total", "dataset" => upload.dataset.clone())
-            .increment(events - refused);
-        metrics::counter!("alluvium_ingest_bytes_total").increment(event_bytes);
-        Ok(events - refused)
+    async fn pause(&self, upload: &Upload, time: Duration) -> Result<(), Stopped> {
+        self.sleep(time).await?;
+        self.check(upload)
     }
 
     /// Keeps how far an upload is, and tells of it.
@@ -180,29 +112,8 @@ impl Uploads {
             if self.on_disk("keep", move |folder| folder.keep(&kept)).await.is_ok() {
                 break;
             }
-            self.pause(TRY_DISK_AGAIN).await?;
+            self.sleep(TRY_DISK_AGAIN).await?;
         }
         if self.table().update(upload.clone()) { Ok(()) } else { Err(Stopped::TakenBack) }
-    }
-
-    fn check(&self, upload: &Upload) -> Result<(), Stopped> {
-        if self.table().get(&upload.id).is_some() { Ok(()) } else { Err(Stopped::TakenBack) }
-    }
-
-    async fn pause(&self, time: Duration) -> Result<(), Stopped> {
-        tokio::select! {
-            () = tokio::time::sleep(time) => Ok(()),
-            () = self.shared.stop.cancelled() => Err(Stopped::Node),
-        }
-    }
-}
-
-/// Does work that blocks off the async runtime.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down, and this with it.
-        Err(_) => std::future::pending().await,
     }
 }

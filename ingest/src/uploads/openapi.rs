@@ -3,6 +3,7 @@
 use alluvium_core::Problem;
 use alluvium_core::envelope::MAX_TEXT_BYTES;
 use alluvium_core::openapi::{add_problems, header, named, parameter, path_parameter};
+use alluvium_core::upload::{OddLine, UploadFormat, UploadStatus};
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -12,9 +13,8 @@ use utoipa::openapi::{
     ResponseBuilder, ResponsesBuilder,
 };
 
+use super::UploadTarget;
 use super::routes::{Asked, Listed};
-use super::upload::OddLine;
-use super::{UploadFormat, UploadStatus, UploadTarget};
 
 const TAG: &str = "uploads";
 
@@ -32,6 +32,9 @@ const WHOSE: &str = "Whose uploads. Left out: the caller's own, with `data.admin
 
 /// What every route answers of an upload that is not there.
 const UNKNOWN: (u16, &[&str]) = (404, &["unknown-upload"]);
+
+/// What every route answers that has to read what is kept.
+const UNREAD: (u16, &[&str]) = (503, &["storage-unavailable"]);
 
 /// What [`Writer::of`](crate::Writer::of) answers on every route that needs the role for writing.
 const WRITER: &[(u16, &[&str])] = &[(400, &["bad-owner"]), (403, &["other-owner"])];
@@ -73,7 +76,7 @@ fn ask() -> OperationBuilder {
         (404, &["unknown-dataset"]),
         (413, &["unreadable-body"]),
         (429, &["too-many-uploads"]),
-        (503, &["shutting-down", "not-stored"]),
+        (503, &["shutting-down", "uploads-full", "not-stored"]),
     ];
     operation("askForUpload", "Ask for an upload", ("201", made), problems)
         .description(Some(ASK))
@@ -98,7 +101,8 @@ fn put() -> OperationBuilder {
         (413, &["file-too-large"]),
         (415, &["unknown-encoding"]),
         (429, &["too-many-requests"]),
-        (503, &["shutting-down", "uploads-full", "not-stored"]),
+        (501, &["content-elsewhere"]),
+        (503, &["shutting-down", "uploads-full", "not-stored", "storage-unavailable"]),
     ];
     operation("putUpload", "Put the content of an upload", ("202", received), problems)
         .description(Some(PUT))
@@ -109,12 +113,15 @@ fn put() -> OperationBuilder {
 fn status() -> OperationBuilder {
     let found =
         ResponseBuilder::new().description("How far it is").content("application/json", named::<UploadStatus>());
-    operation("getUpload", "Look at an upload", ("200", found), &[UNKNOWN]).description(Some(STATUS)).parameter(id())
+    operation("getUpload", "Look at an upload", ("200", found), &[UNKNOWN, UNREAD])
+        .description(Some(STATUS))
+        .parameter(id())
 }
 
 fn list() -> OperationBuilder {
     let found = ResponseBuilder::new().description("The newest ones").content("application/json", named::<Listed>());
-    operation("listUploads", "List uploads", ("200", found), &[(400, &["bad-parameter"])]).parameter(owner(WHOSE))
+    operation("listUploads", "List uploads", ("200", found), &[(400, &["bad-parameter"]), UNREAD])
+        .parameter(owner(WHOSE))
 }
 
 fn take_back() -> OperationBuilder {
@@ -124,7 +131,7 @@ fn take_back() -> OperationBuilder {
         "takeBackUpload",
         "Take an upload back",
         ("204", gone),
-        &[UNKNOWN, (503, &["shutting-down", "not-stored"])],
+        &[UNKNOWN, (503, &["shutting-down", "not-stored", "storage-unavailable"])],
     )
     .parameter(id())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alluvium_core::Problem;
 use alluvium_core::dataset::HOW_TO_ADD;
+use alluvium_core::upload::{Share, UploadStoreError};
 
 /// Why a call was refused. Its text is the problem's detail.
 #[derive(Debug, thiserror::Error)]
@@ -42,37 +43,55 @@ pub(super) enum UploadProblem {
     TooSlow(Duration),
     #[error("nothing came of the file for {0:?}, and nothing of it is kept; put it again")]
     Idle(Duration),
-    #[error("{limit} files{share} are arriving, the most at a time; send the request again")]
+    #[error("{limit} files{} are arriving, the most at a time; send the request again", of(*share))]
     TooManyPuts { limit: usize, share: Share },
     #[error(
-        "{limit} uploads{share} wait for their content or are not loaded yet, the most that there may be; try again when one has ended"
+        "{limit} uploads{} wait for their content or are not loaded yet, the most that there may be; try again when one has ended",
+        of(*share)
     )]
     TooMany { limit: usize, share: Share },
     #[error(
-        "the files{share} that are not loaded yet may hold {limit} bytes, and this one would go past it; try again later"
+        "the files{} that are not loaded yet may hold {limit} bytes, and this one would go past it; try again later",
+        of(*share)
     )]
     Full { limit: u64, share: Share },
     #[error(
-        "the node's disk took nothing more, and its own log says why; nothing of the request is kept. Try again later"
+        "what is kept of uploads took nothing more, and the server's own log says why; nothing of the request is kept. Try again later"
     )]
     NotStored,
+    #[error("what is kept of uploads cannot be read, and the server's own log says why; try again later")]
+    NotRead,
+    #[error("the link cannot be made: {0}")]
+    NotSigned(String),
+    #[error(
+        "here the content of an upload is put to the `url` that POST /v1/uploads answers with, and by no other way"
+    )]
+    ElsewhereContent,
 }
 
-/// Whose share of what there may be is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Share {
-    OfAll,
-    OfOwner,
-}
-
-impl std::fmt::Display for Share {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if *self == Self::OfOwner { " of this owner" } else { "" })
-    }
+/// Whose, in words.
+fn of(share: Share) -> &'static str {
+    if share == Share::OfOwner { " of this owner" } else { "" }
 }
 
 impl UploadProblem {
-    /// The disk failed: said once here, in the server's own log.
+    /// Why an upload could not be kept or removed.
+    pub(super) fn of_store(doing: &'static str, error: UploadStoreError) -> Self {
+        match error {
+            UploadStoreError::TooMany { limit, share } => Self::TooMany { limit, share },
+            UploadStoreError::Full { limit, share } => Self::Full { limit, share },
+            UploadStoreError::Stopping => Self::Stopping,
+            UploadStoreError::Failed(error) => Self::not_stored(doing, &error),
+        }
+    }
+
+    /// What is kept could not be read: said once here, in the server's own log.
+    pub(super) fn not_read(error: &UploadStoreError) -> Self {
+        tracing::error!(%error, "what is kept of uploads cannot be read");
+        Self::NotRead
+    }
+
+    /// The store failed: said once here, in the server's own log.
     pub(super) fn not_stored(doing: &'static str, error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, doing, "an upload could not be stored");
         Self::NotStored
@@ -96,6 +115,9 @@ impl UploadProblem {
             Self::TooMany { .. } => (429, "too-many-uploads", Some(30)),
             Self::Full { .. } => (503, "uploads-full", Some(60)),
             Self::NotStored => (503, "not-stored", Some(30)),
+            Self::NotRead => (503, "storage-unavailable", Some(5)),
+            Self::NotSigned(_) => (500, "not-signed", None),
+            Self::ElsewhereContent => (501, "content-elsewhere", None),
         };
         let problem = Problem::new(status, slug, self.to_string());
         match retry_after {

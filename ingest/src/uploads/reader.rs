@@ -1,14 +1,12 @@
 //! Reading content: from a file to events with their lines, as much at a time as is put into the stream at once.
 
-use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
-use std::path::Path;
 
 use alluvium_core::Dataset;
 use alluvium_core::envelope::EnvelopeHeader;
+use alluvium_core::upload::{ODD_LINES, OddLine, Upload, UploadFormat};
 
 use super::settings::UploadSettings;
-use super::upload::{ODD_LINES, OddLine, Upload, UploadFormat};
 use crate::gateway::body::Encoding;
 use crate::gateway::frame::{Framed, Framing};
 use crate::replay::table::{Broken, Row, Table};
@@ -88,13 +86,13 @@ impl Chunk {
 impl Reader {
     /// Opens the content of an upload and reads its beginning. The error is a sentence for its sender.
     pub(super) fn open(
-        content: &Path,
+        content: Box<dyn Read + Send>,
         upload: &Upload,
         dataset: &Dataset,
         settings: &UploadSettings,
     ) -> Result<Self, String> {
         let unreadable = |error: io::Error| format!("the file cannot be read: {error}");
-        let mut file = BufReader::with_capacity(256 * 1024, File::open(content).map_err(unreadable)?);
+        let mut file = BufReader::with_capacity(256 * 1024, content);
         let encoding = Encoding::of_magic(file.fill_buf().map_err(unreadable)?);
         let plain: Box<dyn Read + Send> = match encoding {
             Some(encoding) => encoding.decoder(file).map_err(unreadable)?,

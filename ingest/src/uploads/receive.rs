@@ -1,5 +1,6 @@
 //! Taking content in: from a request's body to a file that is whole and durable.
 
+use alluvium_core::upload::{Share, Upload};
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -7,8 +8,8 @@ use ring::digest::{Context, SHA256};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout};
 
-use super::problem::{Share, UploadProblem};
-use super::upload::{Upload, UploadState};
+use super::content::hexadecimal;
+use super::problem::UploadProblem;
 use super::{Uploads, folder};
 use crate::gate::Turned;
 
@@ -74,10 +75,8 @@ impl Uploads {
             written = written => written.map_err(|_| UploadProblem::TooSlow(settings.receive_time))??,
             () = self.shared.stop.cancelled() => return Err(UploadProblem::Stopping),
         };
-        upload.bytes = content.bytes;
+        upload.receive(content.bytes, self.shared.parts.clock.now_micros());
         upload.content = Some(content.hash);
-        upload.received = Some(self.shared.parts.clock.now_micros());
-        upload.state = UploadState::Queued;
         // From here on it is not broken off by a client that waits no longer.
         match tokio::spawn(arriving.settle(upload)).await {
             Ok(settled) => settled,
@@ -105,8 +104,7 @@ impl Uploads {
             return Err(UploadProblem::Empty);
         }
         file.flush().await.map_err(unwritten)?;
-        let hash = hash.finish();
-        Ok(Written { bytes, hash: hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect() })
+        Ok(Written { bytes, hash: hexadecimal(hash.finish()) })
     }
 }
 

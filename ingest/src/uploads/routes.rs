@@ -1,10 +1,12 @@
 //! The routes of uploads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alluvium_core::address::parameters;
 use alluvium_core::clock::{Micros, micros, rfc3339};
-use alluvium_core::{Caller, Problem, Role, Whose};
+use alluvium_core::upload::{Upload, UploadFormat, UploadStatus, UploadStore};
+use alluvium_core::{Caller, Clock, Datasets, Problem, Role, Whose};
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -16,9 +18,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Uploads;
 use super::problem::UploadProblem;
-use super::upload::{Upload, UploadFormat, UploadStatus};
+use super::{Uploads, format};
 use crate::ProblemAnswer;
 use crate::gateway::body::Encoding;
 use crate::gateway::{self, Writer};
@@ -55,7 +56,7 @@ pub(super) struct Asked {
 pub struct UploadTarget {
     /// What to ask for it by.
     pub id: String,
-    /// Where to: a path of this server, with what lets whoever has it put the content there, once.
+    /// Where to: a path of this server, or the address of another one, with what lets whoever has it put the content there.
     pub url: String,
     /// Until when.
     #[serde(with = "rfc3339")]
@@ -73,31 +74,66 @@ pub(super) struct Listed {
     uploads: Vec<UploadStatus>,
 }
 
-/// The routes under `/v1/uploads`. Whoever checks a request's token puts the [`Caller`] and the [`Writer`] into its extensions.
+/// Who answers about uploads, wherever they are kept.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// Where they are kept.
+    pub store: Arc<dyn UploadStore>,
+    /// The datasets that there are.
+    pub datasets: Arc<Datasets>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Whose the events are when nobody is named.
+    pub owner: String,
+    /// How long an upload waits for its content.
+    pub link_lifetime: Duration,
+    /// The most bytes of a file as it is put.
+    pub max_bytes: u64,
+}
+
+/// The routes under `/v1/uploads` of a node. Whoever checks a request's token puts the [`Caller`] and the [`Writer`] into its extensions.
 pub fn router(uploads: Uploads) -> Router {
+    let Uploads { shared } = &uploads;
+    let (parts, settings) = (&shared.parts, &shared.settings);
+    let desk = Desk {
+        store: Arc::new(uploads.clone()),
+        datasets: parts.datasets.clone(),
+        clock: parts.clock.clone(),
+        owner: settings.owner.clone(),
+        link_lifetime: settings.link_lifetime,
+        max_bytes: settings.max_bytes,
+    };
+    let content = Router::new().route("/v1/uploads/{id}/content", put(put_content)).with_state((desk.clone(), uploads));
+    asked_of(desk).merge(content)
+}
+
+/// The routes under `/v1/uploads` where content is put elsewhere, as on AWS. As for [`router`] the request's extensions say who calls.
+pub fn desk_router(desk: Desk) -> Router {
+    asked_of(desk).route("/v1/uploads/{id}/content", put(content_is_elsewhere))
+}
+
+fn asked_of(desk: Desk) -> Router {
     Router::new()
         .route("/v1/uploads", post(ask).layer(DefaultBodyLimit::max(ASKED_BYTES)).get(list))
         .route("/v1/uploads/{id}", get(status).delete(take_back))
-        .route("/v1/uploads/{id}/content", put(put_content))
-        .with_state(uploads)
+        .with_state(desk)
 }
 
 async fn ask(
-    State(uploads): State<Uploads>,
+    State(desk): State<Desk>,
     caller: Asking,
     writer: Option<Extension<Writer>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let asked = async {
         let asked = read(body)?;
-        let owner = writer.map_or_else(|| uploads.shared.settings.owner.clone(), |writer| writer.owner().to_owned());
-        let upload = uploads.ask(asked, owner).await.map_err(|problem| problem.problem())?;
-        let target = format!("/v1/uploads/{}/content", upload.id);
+        let owner = writer.map_or_else(|| desk.owner.clone(), |writer| writer.owner().to_owned());
+        let upload = desk.ask(asked, owner).await.map_err(|problem| problem.problem())?;
         let caller = caller.as_ref().map(|Extension(caller)| caller);
-        let url = (uploads.shared.parts.sign)("PUT", &target, caller)?;
-        let max_bytes = uploads.shared.settings.max_bytes;
+        let url = desk.store.target(&upload, caller).await;
+        let url = url.map_err(|error| UploadProblem::NotSigned(error.to_string()).problem())?;
         let location = HeaderValue::try_from(format!("/v1/uploads/{}", upload.id));
-        let body = Json(UploadTarget { id: upload.id, url, expires: upload.expires, max_bytes });
+        let body = Json(UploadTarget { id: upload.id, url, expires: upload.expires, max_bytes: desk.max_bytes });
         let mut response = (StatusCode::CREATED, body).into_response();
         response.headers_mut().insert(LOCATION, location.expect("an id is hexadecimal digits"));
         Ok(response)
@@ -105,10 +141,15 @@ async fn ask(
     asked.await.unwrap_or_else(|problem: Problem| ProblemAnswer(problem).into_response())
 }
 
-async fn put_content(State(uploads): State<Uploads>, caller: Asking, id: Id, request: Request) -> Response {
+async fn put_content(
+    State((desk, uploads)): State<(Desk, Uploads)>,
+    caller: Asking,
+    id: Id,
+    request: Request,
+) -> Response {
     let (parts, mut body) = request.into_parts();
     let received = async {
-        let id = uploads.visible(caller, id)?.id;
+        let id = desk.visible(caller, id).await?.id;
         check_encoding(&parts.headers)?;
         uploads.receive(&id, &mut body).await
     };
@@ -123,33 +164,34 @@ async fn put_content(State(uploads): State<Uploads>, caller: Asking, id: Id, req
     }
 }
 
-async fn status(State(uploads): State<Uploads>, caller: Asking, id: Id) -> Response {
-    match uploads.visible(caller, id) {
+async fn content_is_elsewhere() -> Response {
+    ProblemAnswer(UploadProblem::ElsewhereContent.problem()).into_response()
+}
+
+async fn status(State(desk): State<Desk>, caller: Asking, id: Id) -> Response {
+    match desk.visible(caller, id).await {
         Ok(upload) => Json(UploadStatus::from(upload)).into_response(),
         Err(problem) => ProblemAnswer(problem.problem()).into_response(),
     }
 }
 
-async fn list(State(uploads): State<Uploads>, caller: Asking, uri: http::Uri) -> Response {
-    let named = match named_owner(&uri) {
-        Ok(named) => named,
-        Err(detail) => return ProblemAnswer(Problem::new(400, "bad-parameter", detail)).into_response(),
+async fn list(State(desk): State<Desk>, caller: Asking, uri: http::Uri) -> Response {
+    let listed = async {
+        let named = named_owner(&uri).map_err(|detail| Problem::new(400, "bad-parameter", detail))?;
+        let whose = match caller {
+            Some(Extension(caller)) => caller.reads(named.as_deref()),
+            None => Ok(named.map_or(Whose::Everybody, Whose::Of)),
+        };
+        let whose = whose.map_err(|error| Problem::new(403, "other-owner", error.to_string()))?;
+        let owner = match &whose {
+            Whose::Everybody => None,
+            Whose::Of(owner) => Some(owner.as_str()),
+        };
+        let found = desk.store.newest(owner, LISTED).await;
+        let found = found.map_err(|error| UploadProblem::not_read(&error).problem())?;
+        Ok(Json(Listed { uploads: found.into_iter().map(UploadStatus::from).collect() }))
     };
-    let whose = match caller {
-        Some(Extension(caller)) => caller.reads(named.as_deref()),
-        None => Ok(named.map_or(Whose::Everybody, Whose::Of)),
-    };
-    match whose {
-        Ok(whose) => {
-            let wanted = |upload: &Upload| match &whose {
-                Whose::Everybody => true,
-                Whose::Of(owner) => upload.owner == *owner,
-            };
-            let uploads = uploads.table().newest(LISTED, wanted);
-            Json(Listed { uploads: uploads.into_iter().map(UploadStatus::from).collect() }).into_response()
-        }
-        Err(error) => ProblemAnswer(Problem::new(403, "other-owner", error.to_string())).into_response(),
-    }
+    listed.await.map_or_else(|problem| ProblemAnswer(problem).into_response(), |listed| listed.into_response())
 }
 
 /// Whose uploads are asked for, if that is said; what else is said is refused, for the answer would not follow it.
@@ -168,12 +210,10 @@ fn named_owner(uri: &http::Uri) -> Result<Option<String>, String> {
     Ok(named)
 }
 
-async fn take_back(State(uploads): State<Uploads>, caller: Asking, id: Id) -> Response {
+async fn take_back(State(desk): State<Desk>, caller: Asking, id: Id) -> Response {
     let taken_back = async {
-        let id = uploads.visible(caller, id)?.id;
-        uploads.table().remove(&id);
-        // Whoever is at work on it finds it gone, and removes what comes after this.
-        uploads.on_disk("remove", move |folder| folder.remove(&id)).await
+        let upload = desk.visible(caller, id).await?;
+        desk.store.remove(&upload).await.map_err(|error| UploadProblem::of_store("remove", error))
     };
     match taken_back.await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
@@ -181,12 +221,11 @@ async fn take_back(State(uploads): State<Uploads>, caller: Asking, id: Id) -> Re
     }
 }
 
-impl Uploads {
+impl Desk {
     /// Makes an upload that waits for its content.
     async fn ask(&self, asked: Asked, owner: String) -> Result<Upload, UploadProblem> {
-        let shared = Arc::clone(&self.shared);
-        let Some(dataset) = shared.parts.datasets.get(&asked.dataset) else {
-            let known = shared.parts.datasets.names().join(", ");
+        let Some(dataset) = self.datasets.get(&asked.dataset) else {
+            let known = self.datasets.names().join(", ");
             return Err(UploadProblem::UnknownDataset { name: asked.dataset.chars().take(80).collect(), known });
         };
         let Asked { format, name, .. } = asked;
@@ -197,35 +236,28 @@ impl Uploads {
             let problem = format!("`name` cannot be used; expected 1 to {NAME_BYTES} bytes of text in one line");
             return Err(UploadProblem::BadRequest(problem));
         }
-        let told = format.or_else(|| UploadFormat::of_name(name.as_deref()?));
+        let told = format.or_else(|| format::of_name(name.as_deref()?));
         let Some(format) = told else {
             let problem = "`format` is missing, and `name` does not tell; expected `ndjson` or `csv`";
             return Err(UploadProblem::BadRequest(problem.to_owned()));
         };
-        if shared.stop.is_cancelled() {
-            return Err(UploadProblem::Stopping);
-        }
-        self.forget_old().await;
-        let now = shared.parts.clock.now_micros();
-        let lifetime = micros(shared.settings.link_lifetime);
+        let now = self.clock.now_micros();
+        let lifetime = micros(self.link_lifetime);
+        // Nobody can guess it.
+        let id = uuid::Uuid::new_v4().simple().to_string();
         let dataset = dataset.name.as_str().to_owned();
-        let upload = Upload::new(owner, dataset, format, name, now, now.saturating_add(lifetime));
-        self.table().add(upload.clone(), &shared.settings)?;
-        let kept = upload.clone();
-        if let Err(problem) = self.on_disk("keep", move |folder| folder.keep(&kept)).await {
-            self.table().remove(&upload.id);
-            return Err(problem);
-        }
-        Ok(upload)
+        let upload = Upload::new(id, owner, dataset, format, name, (now, now.saturating_add(lifetime)));
+        let added = self.store.add(&upload).await;
+        added.map(|()| upload).map_err(|error| UploadProblem::of_store("keep", error))
     }
 
     /// The upload of this id, if this caller may know of it (AU-1).
-    fn visible(&self, caller: Asking, id: Id) -> Result<Upload, UploadProblem> {
+    async fn visible(&self, caller: Asking, id: Id) -> Result<Upload, UploadProblem> {
         let id = id.map_or_else(|_| String::new(), |Path(id)| id);
-        let may = |upload: &&Upload| {
+        let may = |upload: &Upload| {
             caller.as_ref().is_none_or(|caller| caller.roles().permit(Role::Admin) || caller.owner() == upload.owner)
         };
-        let found = self.table().get(&id).filter(may).cloned();
+        let found = self.store.get(&id).await.map_err(|error| UploadProblem::not_read(&error))?.filter(may);
         found.ok_or_else(|| UploadProblem::Unknown(id.chars().take(80).collect()))
     }
 }

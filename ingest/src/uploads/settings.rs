@@ -66,7 +66,7 @@ impl Default for UploadSettings {
 
 impl UploadSettings {
     /// The most bytes of the files of one owner that are not loaded yet: half of all, and one of the largest size at least.
-    pub(super) fn stored_bytes_of_owner(&self) -> u64 {
+    pub fn stored_bytes_of_owner(&self) -> u64 {
         (self.stored_bytes / 2).max(self.max_bytes)
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use alluvium_core::clock::{Micros, micros};
+use alluvium_core::upload::{Share, Upload, UploadState, UploadStoreError};
 
-use super::problem::{Share, UploadProblem};
+use super::problem::UploadProblem;
 use super::settings::UploadSettings;
-use super::upload::{Upload, UploadState};
 
 /// How much longer than its link an upload waits: clocks may differ by half of it.
 const GRACE: Micros = 60 * 1_000_000;
@@ -44,13 +44,13 @@ impl Table {
     }
 
     /// Takes a new upload in, if there may be one more.
-    pub(super) fn add(&mut self, upload: Upload, settings: &UploadSettings) -> Result<(), UploadProblem> {
+    pub(super) fn add(&mut self, upload: Upload, settings: &UploadSettings) -> Result<(), UploadStoreError> {
         let unfinished = || self.entries.values().filter(|entry| !entry.upload.state.has_ended());
         if unfinished().filter(|entry| entry.upload.owner == upload.owner).count() >= settings.unfinished_of_owner {
-            return Err(UploadProblem::TooMany { limit: settings.unfinished_of_owner, share: Share::OfOwner });
+            return Err(UploadStoreError::TooMany { limit: settings.unfinished_of_owner, share: Share::OfOwner });
         }
         if unfinished().count() >= settings.unfinished {
-            return Err(UploadProblem::TooMany { limit: settings.unfinished, share: Share::OfAll });
+            return Err(UploadStoreError::TooMany { limit: settings.unfinished, share: Share::OfAll });
         }
         self.entries.insert(upload.id.clone(), Entry { upload, held_bytes: 0, arriving: false });
         Ok(())

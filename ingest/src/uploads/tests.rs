@@ -151,6 +151,12 @@ fn events(stream: &MemoryStream) -> BTreeMap<(String, String, u32), (Vec<u8>, us
 }
 
 #[tokio::test]
+async fn a_nodes_uploads_keep_the_contract_of_a_store() {
+    let world = World::of(UploadSettings { unfinished_of_owner: 2, ..UploadSettings::default() });
+    alluvium_core::contract::upload_store::all(&world.open(), NOW).await;
+}
+
+#[tokio::test]
 async fn what_was_put_is_in_the_stream_with_its_owner_dataset_and_lines() {
     let world = World::of(UploadSettings::default());
     let uploads = world.open();

@@ -3,9 +3,10 @@
 mod observed;
 
 use alluvium_aws::function::caller;
-use alluvium_core::{Problem, Role};
+use alluvium_core::{Caller, Problem, Role};
 use alluvium_ingest::ProblemAnswer;
 use alluvium_ingest::gateway::{Gateway, Writer, router};
+use alluvium_ingest::uploads::{Desk, desk_router};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
@@ -15,15 +16,21 @@ use serde_json::Value;
 
 pub use observed::Observer;
 
-/// The routes of this gateway.
-pub fn of(gateway: Gateway, observer: Observer) -> Router {
-    let routes = router(gateway).layer(middleware::from_fn(identified)).fallback(nothing_there);
+/// The routes of this gateway, and those about uploads where there are any.
+pub fn of(gateway: Gateway, uploads: Option<Desk>, observer: Observer) -> Router {
+    let events = router(gateway);
+    let all = match uploads {
+        Some(desk) => events.merge(desk_router(desk)),
+        None => events,
+    };
+    let routes = all.layer(middleware::from_fn(identified)).fallback(nothing_there);
     routes.layer(middleware::from_fn_with_state(observer, observed::request))
 }
 
 async fn identified(mut request: Request, next: Next) -> Response {
     match writer(&request) {
-        Ok(writer) => {
+        Ok((caller, writer)) => {
+            request.extensions_mut().insert(caller);
             request.extensions_mut().insert(writer);
             next.run(request).await
         }
@@ -31,9 +38,9 @@ async fn identified(mut request: Request, next: Next) -> Response {
     }
 }
 
-/// Whose events the request brings. The authorizer has checked the role; it is checked again, because its verdict may have been
+/// Who calls, and whose events the request brings. The authorizer has checked the role; it is checked again, because its verdict may have been
 /// remembered for a path that two routes share.
-fn writer(request: &Request) -> Result<Writer, Problem> {
+fn writer(request: &Request) -> Result<(Caller, Writer), Problem> {
     let said = |name| match request.extensions().get() {
         Some(RequestContext::ApiGatewayV2(context)) => {
             context.authorizer.as_ref()?.fields.get(name).and_then(Value::as_str)
@@ -45,7 +52,8 @@ fn writer(request: &Request) -> Result<Writer, Problem> {
         let detail = format!("writing events needs the role `{}`, or `data.admin`", Role::Write);
         return Err(Problem::new(403, "role-missing", detail));
     }
-    Writer::of(&caller, request.uri())
+    let writer = Writer::of(&caller, request.uri())?;
+    Ok((caller, writer))
 }
 
 async fn nothing_there(request: Request) -> ProblemAnswer {

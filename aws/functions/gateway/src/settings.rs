@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use alluvium_aws::LakeUrl;
 use alluvium_aws::function::DEFAULT_VERBOSITY;
+use alluvium_aws::uploads::UploadLimits;
 use alluvium_core::limits;
-use alluvium_ingest::GatewaySettings;
+use alluvium_ingest::{GatewaySettings, UploadSettings};
 use serde::Deserialize;
 
 /// Every setting. Those of `limits` mean what they mean in `docs/configuration.md`.
@@ -16,6 +18,28 @@ pub struct Settings {
     pub stream: Stream,
     #[serde(default)]
     pub limits: Limits,
+    /// Missing: there are no uploads here.
+    pub uploads: Option<Uploads>,
+}
+
+/// Those that a node has too mean what they mean in `docs/configuration.md`.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uploads {
+    /// What content lies under.
+    pub bucket: LakeUrl,
+    /// The name of the table.
+    pub table: String,
+    #[serde(default = "max_bytes")]
+    pub max_bytes: u64,
+    #[serde(default = "stored_bytes")]
+    pub stored_bytes: u64,
+    #[serde(default = "unfinished")]
+    pub unfinished: usize,
+    #[serde(default = "unfinished_of_owner")]
+    pub unfinished_of_owner: usize,
+    #[serde(default = "kept", with = "alluvium_core::duration::text")]
+    pub kept: Duration,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -55,6 +79,50 @@ impl Default for Limits {
 
 fn verbosity() -> String {
     DEFAULT_VERBOSITY.to_owned()
+}
+
+fn max_bytes() -> u64 {
+    UploadSettings::default().max_bytes
+}
+
+fn stored_bytes() -> u64 {
+    UploadSettings::default().stored_bytes
+}
+
+fn unfinished() -> usize {
+    UploadSettings::default().unfinished
+}
+
+fn unfinished_of_owner() -> usize {
+    UploadSettings::default().unfinished_of_owner
+}
+
+fn kept() -> Duration {
+    UploadSettings::default().kept
+}
+
+impl Uploads {
+    /// The settings as a node has them.
+    pub fn settings(&self) -> UploadSettings {
+        UploadSettings {
+            max_bytes: self.max_bytes,
+            stored_bytes: self.stored_bytes,
+            unfinished: self.unfinished,
+            unfinished_of_owner: self.unfinished_of_owner,
+            kept: self.kept,
+            ..UploadSettings::default()
+        }
+    }
+
+    /// What there may be of uploads.
+    pub fn limits(&self) -> UploadLimits {
+        UploadLimits {
+            unfinished: self.unfinished,
+            unfinished_of_owner: self.unfinished_of_owner,
+            stored_bytes: self.stored_bytes,
+            stored_bytes_of_owner: self.settings().stored_bytes_of_owner(),
+        }
+    }
 }
 
 impl Settings {

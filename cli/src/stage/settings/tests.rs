@@ -51,8 +51,16 @@ fn settings_are_what_the_parameters_say() {
     let mut with_default = parameters();
     with_default.insert("delivery_stream".to_owned(), "none".to_owned());
     with_default.insert("default_dataset".to_owned(), "telemetry".to_owned());
-    let settings = of_parameters(&stage("dev"), with_default).unwrap();
-    assert_eq!((settings.default_dataset.as_deref(), settings.delivery_stream), (Some("telemetry"), None));
+    let settings = of_parameters(&stage("dev"), with_default.clone()).unwrap();
+    assert_eq!(
+        (settings.default_dataset.as_deref(), settings.delivery_stream, settings.uploads),
+        (Some("telemetry"), None, None)
+    );
+    with_default.insert("uploads_table".to_owned(), "alluvium-dev-uploads".to_owned());
+    assert!(of_parameters(&stage("dev"), with_default.clone()).is_err(), "a table without a bucket");
+    with_default.insert("uploads_url".to_owned(), "s3://alluvium-dev-uploads-1/content".to_owned());
+    let uploads = of_parameters(&stage("dev"), with_default).unwrap().uploads.unwrap();
+    assert_eq!((uploads.0.prefix(), uploads.1.as_str()), ("content", "alluvium-dev-uploads"));
 }
 
 #[test]

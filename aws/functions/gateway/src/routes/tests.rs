@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod traced;
+mod uploads;
 
 /// `{"value":1}`, compressed by Python's gzip.
 const GZIPPED: [u8; 31] = [
@@ -97,12 +98,17 @@ async fn ask(stream: &Arc<Kept>, event: Value) -> Value {
 
 /// The same in an invocation that has this context.
 async fn ask_within(stream: &Arc<Kept>, event: Value, context: Context) -> Value {
+    answer(stream, None, event, context).await
+}
+
+/// The same where there may be uploads.
+async fn answer(stream: &Arc<Kept>, desk: Option<Desk>, event: Value, context: Context) -> Value {
     let datasets = Arc::new(Datasets::load(None, None).unwrap());
     let settings = GatewaySettings { body_bytes: 4096, ..GatewaySettings::default() };
     let gateway = Gateway::new(stream.clone(), datasets, settings).unwrap();
     let request: LambdaRequest = serde_json::from_value(event).unwrap();
     let observer = Observer { stage: "test".into(), clock: Arc::new(ManualClock::default()) };
-    let answer = Adapter::from(of(gateway, observer)).call(LambdaEvent::new(request, context)).await.unwrap();
+    let answer = Adapter::from(of(gateway, desk, observer)).call(LambdaEvent::new(request, context)).await.unwrap();
     let answer = serde_json::to_value(answer).unwrap();
     assert_eq!(answer["headers"]["x-request-id"], "JKJaXmPLvHcESHA=", "{answer}");
     answer

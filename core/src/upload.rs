@@ -1,16 +1,22 @@
-//! One upload: what is kept of it, and what is told of it.
+//! Uploads: files of events that are asked for, put, and loaded into the stream. What is kept of one, what is told of it, and the port to
+//! where that lies.
+//!
+//! **UP-1.** Content that was put whole is loaded or its upload says why not, however often loading breaks off; and an event without an id gets
+//! one from the content's SHA-256 and its line, so that the same bytes make the same events, in this upload or another, here or on AWS.
 
-use alluvium_core::clock::{Micros, rfc3339};
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::replay::FileFormat;
+use crate::caller::Caller;
+use crate::clock::{Micros, rfc3339};
+use crate::ports::PortError;
 
-/// The version of the file that an upload is kept in.
+/// The version of what is kept of an upload.
 const VERSION: u32 = 1;
 
 /// How many of the lines that became no event are told of, the first ones.
-pub(super) const ODD_LINES: usize = 10;
+pub const ODD_LINES: usize = 10;
 
 /// How the lines of a file are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -20,19 +26,6 @@ pub enum UploadFormat {
     Ndjson,
     /// A header line that names the fields, then an event a row.
     Csv,
-}
-
-impl UploadFormat {
-    /// What the name of a file tells, an ending of its compression left out.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
-        let name = name.to_ascii_lowercase();
-        let plain = [".gz", ".zst"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
-        match crate::replay::format_of_name(plain) {
-            Some(FileFormat::Ndjson) => Some(Self::Ndjson),
-            Some(FileFormat::Csv) => Some(Self::Csv),
-            None => None,
-        }
-    }
 }
 
 /// How far an upload is.
@@ -52,7 +45,8 @@ pub enum UploadState {
 }
 
 impl UploadState {
-    pub(super) fn has_ended(self) -> bool {
+    /// Whether nothing more happens to it.
+    pub fn has_ended(self) -> bool {
         matches!(self, Self::Done | Self::Failed)
     }
 }
@@ -68,58 +62,63 @@ pub struct OddLine {
 
 /// What is kept of an upload, beside its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Upload {
+pub struct Upload {
     version: u32,
-    pub(super) id: String,
+    /// What to ask for it by. Nobody can guess it.
+    pub id: String,
     /// Whose the events are (AU-1).
-    pub(super) owner: String,
-    pub(super) dataset: String,
-    pub(super) format: UploadFormat,
+    pub owner: String,
+    /// Where they go.
+    pub dataset: String,
+    /// How its lines are read.
+    pub format: UploadFormat,
     /// What its sender calls the file.
-    pub(super) name: Option<String>,
-    pub(super) state: UploadState,
+    pub name: Option<String>,
+    /// How far it is.
+    pub state: UploadState,
+    /// When it was asked for.
     #[serde(with = "rfc3339")]
-    pub(super) created: Micros,
+    pub created: Micros,
     /// Until when it waits for its content.
     #[serde(with = "rfc3339")]
-    pub(super) expires: Micros,
+    pub expires: Micros,
     /// When its content was here whole, and its place in the queue.
     #[serde(with = "rfc3339::optional")]
-    pub(super) received: Option<Micros>,
+    pub received: Option<Micros>,
+    /// When it was done or failed.
     #[serde(with = "rfc3339::optional")]
-    pub(super) ended: Option<Micros>,
+    pub ended: Option<Micros>,
     /// What its content has, as it was put.
-    pub(super) bytes: u64,
-    /// SHA-256 of the content as it was put, in hexadecimal digits: with a line's number what its event's id is derived from.
-    pub(super) content: Option<String>,
+    pub bytes: u64,
+    /// SHA-256 of the content as it was put, in hexadecimal digits: with a line's number what its event's id is derived from (UP-1).
+    pub content: Option<String>,
     /// The last line, or in CSV the last row, that is dealt with: loading goes on behind it.
-    pub(super) position: u64,
+    pub position: u64,
     /// The last line that is dealt with.
-    pub(super) lines: u64,
+    pub lines: u64,
     /// How many events are in the stream.
-    pub(super) accepted: u64,
+    pub accepted: u64,
     /// How many lines became no event.
-    pub(super) odd: u64,
+    pub odd: u64,
     /// The first of them.
-    pub(super) odd_lines: Vec<OddLine>,
+    pub odd_lines: Vec<OddLine>,
     /// Why it failed.
-    pub(super) error: Option<String>,
+    pub error: Option<String>,
 }
 
 impl Upload {
-    /// One that waits for its content.
-    pub(super) fn new(
+    /// One that waits for its content from `created` to `expires`.
+    pub fn new(
+        id: String,
         owner: String,
         dataset: String,
         format: UploadFormat,
         name: Option<String>,
-        created: Micros,
-        expires: Micros,
+        (created, expires): (Micros, Micros),
     ) -> Self {
         Self {
             version: VERSION,
-            // Nobody can guess it.
-            id: uuid::Uuid::new_v4().simple().to_string(),
+            id,
             owner,
             dataset,
             format,
@@ -141,19 +140,31 @@ impl Upload {
     }
 
     /// Reads what was kept; `None`: it is of another version, or none at all.
-    pub(super) fn from_json(bytes: &[u8]) -> Option<Self> {
+    pub fn from_json(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok().filter(|upload: &Self| upload.version == VERSION)
     }
 
+    /// What is kept.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an upload is text and numbers")
+    }
+
+    /// Its content is here whole.
+    pub fn receive(&mut self, bytes: u64, now: Micros) {
+        self.state = UploadState::Queued;
+        self.bytes = bytes;
+        self.received = Some(now);
+    }
+
     /// Ends it.
-    pub(super) fn end(&mut self, now: Micros, error: Option<String>) {
+    pub fn end(&mut self, now: Micros, error: Option<String>) {
         self.state = if error.is_some() { UploadState::Failed } else { UploadState::Done };
         self.ended = Some(now);
         self.error = error;
     }
 
     /// The `source` of events that name none: the file's name without its endings.
-    pub(super) fn source(&self) -> Option<&str> {
+    pub fn source(&self) -> Option<&str> {
         let name = self.name.as_deref()?;
         let name = name.rsplit(['/', '\\']).next()?;
         let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
@@ -228,4 +239,82 @@ impl From<Upload> for UploadStatus {
             error,
         }
     }
+}
+
+/// Whose share of what there may be is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// That of everybody together.
+    OfAll,
+    /// That of the owner.
+    OfOwner,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadStoreError {
+    /// So many uploads wait for their content or are not loaded yet: wait until one has ended.
+    #[error("{limit} uploads wait for their content or are not loaded yet, the most that there may be")]
+    TooMany {
+        /// The most that there may be.
+        limit: usize,
+        /// Of whom.
+        share: Share,
+    },
+    /// What is not loaded yet holds as many bytes as it may: wait until some is.
+    #[error("the files that are not loaded yet hold {limit} bytes, the most that they may")]
+    Full {
+        /// The most that they may hold.
+        limit: u64,
+        /// Of whom.
+        share: Share,
+    },
+    /// It takes nothing any more: ask another one.
+    #[error("it is shutting down")]
+    Stopping,
+    /// The store failed.
+    #[error(transparent)]
+    Failed(#[from] PortError),
+}
+
+/// Where uploads are kept, and their content until it is loaded.
+///
+/// An upload that waits for content that can come no more, and one that ended long ago, is not there.
+#[async_trait]
+pub trait UploadStore: Send + Sync + std::fmt::Debug {
+    /// Keeps a new upload, durably, if there may be one more.
+    ///
+    /// # Errors
+    ///
+    /// When there may not, or it cannot be kept.
+    async fn add(&self, upload: &Upload) -> Result<(), UploadStoreError>;
+
+    /// Where the content of an upload that waits for it is to be put: what whoever has it needs beside the content, and nothing else. `caller`
+    /// is who asks; `None`: nobody is asked for a token.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to sign it with.
+    async fn target(&self, upload: &Upload, caller: Option<&Caller>) -> Result<String, UploadStoreError>;
+
+    /// The upload of this id, whosever it is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    async fn get(&self, id: &str) -> Result<Option<Upload>, UploadStoreError>;
+
+    /// The newest uploads of this owner, or of everybody, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    async fn newest(&self, owner: Option<&str>, most: usize) -> Result<Vec<Upload>, UploadStoreError>;
+
+    /// Forgets an upload and its content. Whoever loads it finds that out, and soon stops.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed; it may be gone all the same.
+    async fn remove(&self, upload: &Upload) -> Result<(), UploadStoreError>;
 }
