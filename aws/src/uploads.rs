@@ -24,7 +24,7 @@ mod loading;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::ports::PortError;
 use alluvium_core::upload::{Share, Upload, UploadState, UploadStore, UploadStoreError};
 use alluvium_core::{Caller, Clock};
@@ -285,8 +285,4 @@ impl UploadStore for S3Uploads {
         delete.send().await.map_err(|error| port_error(format!("cannot remove an upload from {self}"), error))?;
         Ok(self.remove_content(&self.key(upload)?, None).await?)
     }
-}
-
-fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }

@@ -8,13 +8,12 @@
 use std::time::Duration;
 
 use alluvium_core::LedgerEntry;
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::ports::PortError;
 use alluvium_core::service_counts::{Counted, ServiceCounts};
 use serde::{Deserialize, Serialize};
 
 use super::{Findings, counted as so_many};
-use crate::ages::micros;
 
 pub(super) const COUNTS: &str = "what the services counted of the stream is in the ledger";
 

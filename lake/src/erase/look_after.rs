@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::{ErasableHotIndex, HotChunk, Left, TakeOut, TakenOut};
 use alluvium_core::ports::{Advice, PortError};
 use futures::TryStreamExt as _;
@@ -15,7 +15,7 @@ use object_store::{Error, ObjectMeta, ObjectStore};
 use uuid::Uuid;
 
 use super::{OPEN_FOR, OpenErasure, Screened, Target, screen_chunk};
-use crate::ages::micros;
+
 use crate::error::{LakeError, Result};
 use crate::upkeep::Upkeep;
 

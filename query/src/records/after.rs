@@ -15,14 +15,13 @@
 //!
 //! [`HotIndex::waiting`]: alluvium_core::ports::HotIndex::waiting
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::{PutPosition, PutQuery, bucket_of};
 use alluvium_core::hot_block::HotBlockReader;
 use arrow::record_batch::RecordBatch;
 use futures::TryFutureExt as _;
 use futures::future::try_join;
 
-use super::boundary::micros;
 use super::conform::conform;
 use super::cursor::AfterCursor;
 use super::hot::{CHUNK_EXPANDED_BYTES, rows_of};

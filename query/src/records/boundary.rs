@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 
 /// The state of one dataset at the time of one page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +37,6 @@ impl Boundary {
         let hot_lost_none = low >= self.mark || self.mark <= self.hot_since;
         self.lag.is_zero() || (self.lag <= self.bearable_lag && hot_lost_none)
     }
-}
-
-/// A duration in the unit of times.
-pub(super) fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }
 
 #[cfg(test)]

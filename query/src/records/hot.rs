@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::{HotChunk, HotQuery, SourceMark};
 use alluvium_core::hot_block::{HotBlockError, HotBlockReader};
 use alluvium_core::ports::HotIndex;
 use arrow::record_batch::RecordBatch;
 
-use super::boundary::micros;
 use super::page::Scope;
 use super::rows::{KEYS, Rows};
 use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW};

@@ -1,10 +1,9 @@
 //! Reading the lake downwards in time, a statement per stretch.
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use arrow::record_batch::RecordBatch;
 use jiff::Timestamp;
 
-use super::boundary::micros;
 use super::cursor::Cursor;
 use super::page::Scope;
 use super::reading::Asking;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::{Waiting, bucket_of};
 use futures::future::try_join;
 
-use super::boundary::{Boundary, micros};
+use super::boundary::Boundary;
 use super::cursor::Cursor;
 use super::hot::HotWalk;
 use super::lake::LakeWalk;

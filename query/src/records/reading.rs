@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::identity::content_hash;
 use alluvium_core::ports::{SqlEngine, Statement, StatementState};
 use arrow::record_batch::RecordBatch;
 
 use super::Records;
-use super::boundary::micros;
 use super::cursor::{CursorError, parts, write};
 use crate::error::QueryError;
 

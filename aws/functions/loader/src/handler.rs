@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alluvium_aws::uploads::{Arrived, Claim, Held, Keeping};
 use alluvium_aws::{Metrics, S3Uploads, SqsCommitQueue};
-use alluvium_core::clock::Micros;
+use alluvium_core::clock::{Micros, micros};
 use alluvium_core::file::OpenFile;
 use alluvium_core::ports::{Advice, CommitQueue as _, PortError, Stream};
 use alluvium_core::upload::{Upload, UploadState};
@@ -176,7 +176,7 @@ impl Handler {
     ) -> Result<Fate, PortError> {
         let left = deadline.saturating_duration_since(Instant::now()) + AFTER;
         let now = self.clock.now_micros();
-        let until = now.saturating_add(Micros::try_from(left.as_micros()).unwrap_or(Micros::MAX));
+        let until = now.saturating_add(micros(left));
         let held = match self.shelf.claim(content, by, until).await? {
             Claim::Mine(held) => *held,
             Claim::Nobodys => {
