@@ -16,7 +16,7 @@ use pgwire::messages::startup::{Authentication, BackendKeyData, ParameterStatus,
 use pgwire::messages::{PgWireBackendMessage as Reply, PgWireFrontendMessage as Message};
 use tokio::io::ReadHalf;
 use tokio::sync::mpsc;
-use tokio_util::codec::{FramedRead, FramedWrite};
+use tokio_util::codec::{Framed, FramedParts, FramedWrite};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Postgres;
@@ -72,8 +72,10 @@ impl Session {
     ) -> std::io::Result<Self> {
         let parts = client.into_parts();
         let (read, write) = tokio::io::split(parts.io);
-        let mut from = FramedRead::new(read, Messages { phase: Phase::Session });
-        *from.read_buffer_mut() = parts.read_buf;
+        // What came with the password is there already, and nothing need come after it.
+        let mut reading = FramedParts::new::<Reply>(read, Messages { phase: Phase::Session });
+        reading.read_buf = parts.read_buf;
+        let from = Framed::from_parts(reading);
         let mut to = FramedWrite::new(write, Messages { phase: Phase::Session });
         to.set_backpressure_boundary(GATHERED);
         to.feed(Reply::Authentication(Authentication::Ok)).await?;
@@ -332,7 +334,7 @@ pub(super) fn no_cursor(cursor: &str) -> Refusal {
 
 /// Reads messages ahead, and says when there will be no more.
 async fn read_messages(
-    mut from: FramedRead<ReadHalf<Wire>, Messages>,
+    mut from: Framed<ReadHalf<Wire>, Messages>,
     to: mpsc::Sender<std::io::Result<Message>>,
     gone: CancellationToken,
     ended: CancellationToken,

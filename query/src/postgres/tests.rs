@@ -465,3 +465,18 @@ async fn statements_say_which_connection_asks() {
     assert_eq!(session.setting("Application_Name"), Some("a test"));
     assert_eq!(session.setting("server_version_num"), Some("160000"));
 }
+
+#[tokio::test]
+async fn what_comes_with_the_password_is_answered() {
+    let world = world(PostgresSettings::default()).await;
+    let mut client = Client { stream: TcpStream::connect(world.address).await.unwrap(), name: Vec::new() };
+    let mut greeting = 196_608_u32.to_be_bytes().to_vec();
+    greeting.extend(b"user\0somebody\0\0");
+    let mut said = u32::try_from(greeting.len() + 4).unwrap().to_be_bytes().to_vec();
+    said.extend(greeting);
+    said.extend(b"p\0\0\0\x08ann\0Q\0\0\0\x0dselect n\0");
+    client.stream.write_all(&said).await.unwrap();
+    assert_eq!(client.told().await, ["R", "R", "Z I"]);
+    let answered = tokio::time::timeout(Duration::from_secs(5), client.told()).await.unwrap();
+    assert_eq!(answered, ["T", "2500 rows", "C SELECT 2500", "Z I"]);
+}
