@@ -206,7 +206,7 @@ run "uploads" {
 
   assert {
     condition = (
-      length(aws_apigatewayv2_route.this) == 20
+      length(aws_apigatewayv2_route.this) == 35
       && aws_apigatewayv2_route.this["PUT /v1/uploads/{id}/content"].authorization_type == "CUSTOM"
       && aws_apigatewayv2_route.this["POST /v1/uploads"].target == aws_apigatewayv2_route.this["POST /v1/{dataset}"].target
     )

@@ -249,7 +249,7 @@ async fn what_was_put_is_in_the_stream_and_its_content_is_gone() {
     let mut metrics = Metrics::new("test");
     assert!(!world.within("m1", &body, Duration::from_secs(900), &mut metrics).await);
     let upload = world.upload(ID);
-    assert_eq!((upload.state, upload.accepted, upload.odd, upload.lines), (UploadState::Done, 3, 1, 4));
+    assert_eq!((upload.state, upload.accepted, upload.odd, upload.lines), (UploadState::Done, 3, 1, 5));
     assert_eq!((upload.received, upload.ended), (Some(NOW - 1_000_000), Some(NOW)));
     assert!(upload.odd_lines[0].problem.contains("3 cells, the header 2"), "{:?}", upload.odd_lines);
     let lines: Vec<_> = world

@@ -4,12 +4,15 @@ use alluvium_query::Access;
 
 use super::*;
 
-/// The routes of the HTTP API, as Terraform has them.
+/// The routes of the HTTP API, as Terraform has them where there are uploads.
 fn deployed() -> Vec<String> {
     let terraform = include_str!("../../../../../../infra/modules/serving/api.tf");
-    let (_, table) = terraform.split_once("  routes = {\n").unwrap();
-    let (table, _) = table.split_once("\n  }").unwrap();
-    table.lines().map(|line| line.split('"').nth(1).unwrap().to_owned()).collect()
+    let (_, tables) = terraform.split_once("  upload_routes = {\n").unwrap();
+    let (tables, _) = tables.split_once("\n  })").unwrap();
+    let is_route = |text: &&str| {
+        text.split_once(" /").is_some_and(|(method, _)| method.bytes().all(|byte| byte.is_ascii_uppercase()))
+    };
+    tables.split('"').filter(is_route).map(str::to_owned).collect()
 }
 
 fn described(document: &Value) -> BTreeSet<String> {
