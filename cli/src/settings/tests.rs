@@ -32,7 +32,12 @@ fn every_setting_is_documented_and_nothing_else_is() {
             audience: Some("alluvium".to_owned()),
             ..Auth::default()
         },
-        postgres: Postgres { listen: Some(([127, 0, 0, 1], 5432).into()), ..Postgres::default() },
+        postgres: Postgres {
+            listen: Some(([127, 0, 0, 1], 5432).into()),
+            certificate: Some("certificate.pem".into()),
+            key: Some("key.pem".into()),
+            ..Postgres::default()
+        },
         maintain: Maintain { dead_letter_retention: Some(Duration::from_secs(1)), ..Maintain::default() },
         reports: Reports { folder: Some("reports".into()), ..Reports::default() },
         ..Settings::default()
