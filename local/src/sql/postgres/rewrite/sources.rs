@@ -35,10 +35,10 @@ impl Sources {
 
     /// Whether a select has no rows.
     pub(super) fn selects_nothing(&self, select: &Select) -> bool {
-        select.from.iter().any(|from| self.from_nothing(from)) && !aggregates(select)
+        select.from.iter().any(|from| self.joins_nothing(from)) && !aggregates(select)
     }
 
-    fn from_nothing(&self, from: &TableWithJoins) -> bool {
+    fn joins_nothing(&self, from: &TableWithJoins) -> bool {
         let inner = |join: &Join| match &join.join_operator {
             JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => {
                 self.is_nothing(&join.relation)
@@ -60,7 +60,7 @@ impl Sources {
             TableFactor::Table { name, args: None, .. } => self.relation(name) == Some(Rows::Never),
             TableFactor::Table { name, args: Some(arguments), .. } => is_list_of_catalogue(name, &arguments.args),
             TableFactor::Derived { subquery, .. } => self.is_empty(subquery),
-            TableFactor::NestedJoin { table_with_joins, .. } => self.from_nothing(table_with_joins),
+            TableFactor::NestedJoin { table_with_joins, .. } => self.joins_nothing(table_with_joins),
             _ => false,
         }
     }
