@@ -125,6 +125,15 @@ def test_the_newest_records_come_from_the_hot_index(stage):
     stage.committed()
 
 
+def test_a_head_is_answered_as_its_get_is(stage):
+    reader, query = stage.token("me", "data.read"), "?source=nobody&from=-1m"
+    answer = stage.call("HEAD", f"/v1/telemetry{query}", reader)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == stage.call("GET", f"/v1/telemetry{query}", reader).headers["content-type"]
+    assert stage.call("HEAD", "/v1/telemetry").status_code == 401
+    assert stage.call("HEAD", "/v1/reports", reader).status_code == 403
+
+
 def test_what_is_new_is_told_in_polls(stage):
     """Of what comes in after a poll, each event of the reader is told once, and none of anybody else's."""
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
