@@ -3,6 +3,7 @@
 mod dialect;
 mod fault;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -210,6 +211,17 @@ pub trait CommitQueue: Send + Sync {
     async fn acknowledge(&self, receipt: &str) -> Result<(), PortError>;
 }
 
+/// A [`HotIndex`] as it was at a moment. Keep it for one read: what is forgotten meanwhile takes room.
+#[async_trait]
+pub trait HotSnapshot: Send + Sync {
+    /// As [`HotIndex::newest`], of that moment.
+    ///
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError>;
+}
+
 /// The index of the newest rows.
 #[async_trait]
 pub trait HotIndex: Send + Sync {
@@ -239,6 +251,16 @@ pub trait HotIndex: Send + Sync {
     ///
     /// When the index cannot be asked.
     async fn newest(&self, query: HotQuery) -> Result<Newest, PortError>;
+
+    /// The index as it is now, for the questions of one read; `None`: the index itself may be asked each of them, for a row that is visible in it
+    /// never comes to lie in a chunk with newer rows.
+    ///
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    async fn snapshot(&self) -> Result<Option<Arc<dyn HotSnapshot>>, PortError> {
+        Ok(None)
+    }
 
     /// The chunks of a dataset from a position on, in the order in which they were put: the order in which they became visible, so that
     /// what is put after this returns lies at or after [`Puts::up_to`]. A chunk that is put again leaves its position for a later one.

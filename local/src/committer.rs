@@ -137,6 +137,8 @@ impl Committer {
                     return Err(PortError::because(Advice::Stop, "the commit was refused", error));
                 }
                 Err(error) => {
+                    // Some of the tables may have got theirs.
+                    self.progress.commits.fetch_add(1, Ordering::Release);
                     tracing::warn!(%error, "a commit failed; trying again, nothing is lost meanwhile");
                     metrics::counter!("alluvium_commit_failures_total").increment(1);
                     tokio::time::sleep(pause).await;

@@ -27,9 +27,9 @@ use alluvium_core::Clock;
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts};
 use alluvium_core::hot_block::HotBlockError;
-use alluvium_core::ports::{HotIndex, PortError};
+use alluvium_core::ports::{HotIndex, HotSnapshot, PortError};
 use async_trait::async_trait;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use cluster::Clustering;
@@ -64,7 +64,7 @@ const EXPIRE_AT_ONCE: usize = 1_000;
 #[derive(Debug, Clone)]
 pub struct RedbHotIndex {
     /// Written to when another file takes the place of the one that it is of.
-    database: Arc<RwLock<Database>>,
+    database: Arc<RwLock<Arc<Database>>>,
     files: Arc<Files>,
     clock: Arc<dyn Clock>,
     /// Up to when it was told what was put: later puts have later times. Held while chunks are put.
@@ -87,7 +87,7 @@ impl RedbHotIndex {
         let (database, opened) = open::open(&files)?;
         let told = Arc::new(Mutex::new(Micros::MIN));
         let complete_since = Arc::new(RwLock::new(open::marks(&database)?));
-        let (database, files) = (Arc::new(RwLock::new(database)), Arc::new(files));
+        let (database, files) = (Arc::new(RwLock::new(Arc::new(database))), Arc::new(files));
         Ok((Self { database, files, clock, told, clustering: Arc::default(), complete_since }, opened))
     }
 
@@ -132,18 +132,46 @@ impl RedbHotIndex {
         told(what, tokio::task::spawn_blocking(work).await)
     }
 
-    /// As [`blocking`](Self::blocking), on the thread that asks where that is one of several. A read takes less time than another thread takes
-    /// to begin it on a machine whose cores are busy.
-    async fn in_place<T: Send + 'static>(
-        &self,
-        what: &'static str,
-        work: impl FnOnce(&Database) -> Result<T, HotIndexError> + Send + 'static,
-    ) -> Result<T, PortError> {
-        if Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
-            return self.blocking(what, work).await;
-        }
-        let read = || work(&self.database.read().unwrap_or_else(PoisonError::into_inner));
-        told(what, Ok(tokio::task::block_in_place(read)))
+    /// The index as it is now.
+    async fn now(&self) -> Result<Moment, PortError> {
+        let begin = |database: &Arc<Database>| Ok(Moment::of(database.begin_read()?, database.clone()));
+        let begun = self.database.try_read().ok().map(|database| begin(&database));
+        let begun = match begun {
+            Some(begun) => Ok(begun),
+            // It is being written anew.
+            None => {
+                let database = self.database.clone();
+                let begin = move || begin(&database.read().unwrap_or_else(PoisonError::into_inner));
+                tokio::task::spawn_blocking(begin).await
+            }
+        };
+        told("be read", begun)
+    }
+}
+
+/// The index as it was at a moment.
+#[derive(Clone)]
+struct Moment(Arc<(ReadTransaction, Arc<Database>)>);
+
+impl Moment {
+    /// A file that was closed could not be read any more.
+    fn of(reading: ReadTransaction, database: Arc<Database>) -> Self {
+        Self(Arc::new((reading, database)))
+    }
+}
+
+#[async_trait]
+impl HotSnapshot for Moment {
+    /// On the thread that asks, where that is one of several: a read takes less time than another thread takes to begin it on a machine whose cores
+    /// are busy.
+    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError> {
+        let moment = self.clone();
+        let read = move || newest::newest(&moment.0.0, &query);
+        let read = match Handle::current().runtime_flavor() {
+            RuntimeFlavor::MultiThread => Ok(tokio::task::block_in_place(read)),
+            _ => tokio::task::spawn_blocking(read).await,
+        };
+        told("be read", read)
     }
 }
 
@@ -204,7 +232,11 @@ impl HotIndex for RedbHotIndex {
     }
 
     async fn newest(&self, query: HotQuery) -> Result<Newest, PortError> {
-        self.in_place("be read", move |database| newest::newest(database, &query)).await
+        self.now().await?.newest(query).await
+    }
+
+    async fn snapshot(&self) -> Result<Option<Arc<dyn HotSnapshot>>, PortError> {
+        Ok(Some(Arc::new(self.now().await?)))
     }
 
     async fn puts(&self, query: PutQuery) -> Result<Puts, PortError> {

@@ -4,8 +4,9 @@
 //! bucket and time bucket that have waited for each other are therefore read together, and written anew as chunks that are as large as before
 //! and of few sources each. Their rows are the same.
 //!
-//! The new chunks lie where the last of the old ones was put. Who was told of that one is not told of them; who was told of some of the
-//! old ones is told of all the rows once more.
+//! The new chunks lie where the last of the old ones was put, behind it. Who has gone on from there is not told of them; who was told of some of
+//! the old ones and no further is told of all the rows once more. A row may come to lie in a chunk with newer rows by it, so a read asks its questions
+//! of a snapshot.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -23,9 +24,9 @@ use super::layout::{self, Known, Put};
 use super::tables::Tables;
 use super::{BLOCKS, CHUNKS, PUTS, tables, write};
 
-/// A group is clustered when it has so many rows, or so many chunks. A read of all sources passes the rows of a group of each bucket, a read of
-/// one source a few of them.
-const GROUP_ROWS: usize = 2_048;
+/// A group has at most so many rows, and so many chunks, and is clustered when one more would be too many. A page of all sources passes the rows of
+/// a group of each bucket, where two meet of two, which must stay well below what a page may read; one of one source passes a few of them.
+const GROUP_ROWS: usize = 1_024;
 const GROUP_CHUNKS: usize = 64;
 /// What the chunks of a group may expand to together; the rest of them stay as they are.
 const GROUP_EXPANDED_BYTES: usize = 4 * EXPANDED_BYTES;
@@ -35,7 +36,7 @@ const MOST_ROWS: usize = 384;
 
 /// How many notes are looked at before others get their turn; they get it after each group.
 const NOTES_AT_ONCE: usize = 16_384;
-/// How many chunks may wait for others of their groups: some megabytes. If there are more, all are left as they are.
+/// How many chunks may wait for others of their groups: some megabytes. If there are more, all groups are clustered as they are.
 const MOST_WAITING: usize = 65_536;
 
 /// How far clustering is. It is not kept: after a start, all that is not clustered is looked at again.
@@ -87,18 +88,18 @@ impl Clustering {
             return;
         }
         if self.waiting == MOST_WAITING {
-            self.groups.clear();
+            self.due.extend(self.groups.drain().map(|(_, group)| group.puts).filter(|puts| puts.len() > 1));
             self.waiting = 0;
         }
         let group = self.groups.entry(of.to_vec()).or_default();
+        if group.rows + rows > GROUP_ROWS || group.puts.len() == GROUP_CHUNKS {
+            let full = std::mem::take(group);
+            self.waiting -= full.puts.len();
+            self.due.push_back(full.puts);
+        }
         group.puts.push(put);
         group.rows += rows;
         self.waiting += 1;
-        if group.rows >= GROUP_ROWS || group.puts.len() >= GROUP_CHUNKS {
-            let group = self.groups.remove(of).unwrap_or_default();
-            self.waiting -= group.puts.len();
-            self.due.push_back(group.puts);
-        }
     }
 }
 
@@ -146,8 +147,8 @@ fn cluster(database: &Database, group: &[Put]) -> Result<(), HotIndexError> {
         let mut part = 0;
         for (which, chunk) in (0_u16..).zip(new) {
             let mut chunk = HotChunk { part: layout::clustered_part(part), ..chunk };
-            // A batch that was put again may be the last of a group twice.
-            while tables.is_taken(&layout::place(&chunk))? {
+            // A batch may be the last of several groups: by its parts, or put again.
+            while tables.has_named(&chunk)? {
                 part += 1;
                 chunk.part = layout::clustered_part(part);
             }

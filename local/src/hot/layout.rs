@@ -7,7 +7,7 @@
 //! put           when i64, and which u16 of those that lie there: of a put by itself 0
 //! ```
 //!
-//! The highest bit of a part says that the chunk is clustered, and has no name. `00` in the place of the `01`, and no marks: of which sources its rows are is not known.
+//! The highest bit of a part says that the chunk is clustered. `00` in the place of the `01`, and no marks: of which sources its rows are is not known.
 //!
 //! So the chunks of a bucket lie one after the other by their newest rows, and a read of the newest is a walk over neighbours; the names of
 //! a batch's chunks lie together, for they are looked for together.
@@ -103,11 +103,6 @@ const CLUSTERED: u16 = 1 << 15;
 /// The part of so manieth of the chunks that a group is clustered to.
 pub(super) fn clustered_part(number: u16) -> u16 {
     CLUSTERED | number
-}
-
-/// Whether a chunk is clustered.
-pub(super) fn is_clustered(chunk: &HotChunk) -> bool {
-    chunk.part & CLUSTERED != 0
 }
 
 /// What the places of chunks of one bucket and time bucket share; `None`: one that is clustered lies here.

@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 
 use alluvium_core::clock::Micros;
 use alluvium_core::hot::{HotChunk, HotQuery, Newest};
-use redb::{AccessGuard, Database, Range, ReadableDatabase as _};
+use redb::{AccessGuard, Range, ReadTransaction};
 
 use super::error::HotIndexError;
 use super::layout::{self, Known, Place};
@@ -61,11 +61,10 @@ impl Ord for Head<'_> {
 }
 
 /// As many chunks as the query asks for, and those of the last one's time.
-pub(super) fn newest(database: &Database, query: &HotQuery) -> Result<Newest, HotIndexError> {
+pub(super) fn newest(reading: &ReadTransaction, query: &HotQuery) -> Result<Newest, HotIndexError> {
     if query.from > query.to.min(query.below) {
         return Ok(Newest::default());
     }
-    let reading = database.begin_read()?;
     let (chunks, blocks) = (reading.open_table(CHUNKS)?, reading.open_table(BLOCKS)?);
     let mut heads = BinaryHeap::new();
     for bucket in query.bucket.map_or(0..BUCKETS, |bucket| bucket..bucket + 1) {

@@ -49,7 +49,7 @@ pub(super) fn puts(reading: &Reading, query: &PutQuery) -> Result<Puts, HotIndex
         let (put, place) = note?;
         let ((at, _), place) = (put.value(), place.value());
         if passed == NOTES_AT_ONCE {
-            return Ok(Puts { up_to: PutPosition::at(at), more: true, ..found });
+            return Ok(Puts { up_to: found.up_to.max(PutPosition::at(at)), more: true, ..found });
         }
         if !layout::lies_in(place, &query.dataset, query.bucket) {
             continue;

@@ -3,7 +3,7 @@
 //! What redb frees it does not wipe: chunks that were removed or replaced can be read in the file until others take their pages. So
 //! what must be gone for good is left out of a new file, which then takes the place of the old one.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use alluvium_core::hot::HotChunk;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable as _};
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 256;
 /// Writes the index anew with what `change` makes of each chunk, and deletes a damaged file that was set aside. Readers and writers
 /// wait meanwhile. When it fails, the index has what it had, unless the last step failed, which is to make the new file's name durable.
 pub(super) fn rewrite(
-    shared: &RwLock<Database>,
+    shared: &RwLock<Arc<Database>>,
     files: &Files,
     mut change: impl FnMut(HotChunk) -> Result<Option<HotChunk>, HotIndexError>,
 ) -> Result<(), HotIndexError> {
@@ -31,7 +31,7 @@ pub(super) fn rewrite(
     copy(&database, &next, &mut change)?;
     std::fs::rename(&draft, files.index()).map_err(open::io("put in its place", &draft))?;
     // From here on the file of that name is this one, durable or not.
-    *database = next;
+    *database = Arc::new(next);
     open::sync(&files.dir)?;
     open::remove(&files.damaged())
 }

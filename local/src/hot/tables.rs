@@ -51,12 +51,10 @@ impl<'t> Tables<'t> {
 
     /// Writes a chunk that was put then, over one of the same name. No other was put then.
     pub(super) fn put(&mut self, chunk: &HotChunk, put: Put) -> Result<(), HotIndexError> {
-        if !layout::is_clustered(chunk) {
-            let (name, times) = (layout::name(chunk), layout::times(chunk));
-            let before = self.names.insert(name.as_slice(), times)?.map(|times| times.value());
-            if let Some(before) = before {
-                self.forget(&layout::place_of(&name, before)?)?;
-            }
+        let (name, times) = (layout::name(chunk), layout::times(chunk));
+        let before = self.names.insert(name.as_slice(), times)?.map(|times| times.value());
+        if let Some(before) = before {
+            self.forget(&layout::place_of(&name, before)?)?;
         }
         let (place, known) = (layout::place(chunk), Known::of(chunk, put));
         self.chunks.insert(place.as_slice(), known.with_marks_of(&chunk.block).as_slice())?;
@@ -72,15 +70,14 @@ impl<'t> Tables<'t> {
         Ok(known.is_some_and(|known| known.put == put))
     }
 
-    /// Whether any chunk lies here.
-    pub(super) fn is_taken(&self, place: &[u8]) -> Result<bool, HotIndexError> {
-        Ok(self.chunks.get(place)?.is_some())
+    /// Whether there is a chunk of this one's name, whatever its times.
+    pub(super) fn has_named(&self, chunk: &HotChunk) -> Result<bool, HotIndexError> {
+        Ok(self.names.get(layout::name(chunk).as_slice())?.is_some())
     }
 
     /// Removes the chunk that lies here.
     pub(super) fn remove(&mut self, place: &[u8]) -> Result<(), HotIndexError> {
         self.forget(place)?;
-        // One that is clustered has none.
         self.names.remove(layout::name_of(place)?.as_slice())?;
         Ok(())
     }
@@ -88,9 +85,11 @@ impl<'t> Tables<'t> {
     fn expire(&mut self, now: Micros) -> Result<usize, HotIndexError> {
         let expired = self.expiry.range(..=(now, (Micros::MAX, u16::MAX)))?.take(EXPIRE_AT_ONCE);
         let expired: Vec<_> = expired.map(|entry| entry.map(|(key, _)| key.value())).collect::<Result<_, _>>()?;
-        for (_, put) in &expired {
+        for (expires_at, put) in &expired {
             let place = self.puts.get(put)?.map(|place| place.value().to_vec());
-            self.remove(&place.ok_or(HotIndexError::Damaged("the order of its chunks"))?)?;
+            place.map_or(Ok(()), |place| self.remove(&place))?;
+            // A note that is of no chunk must not stand before the others for ever.
+            self.expiry.remove((*expires_at, *put))?;
         }
         Ok(expired.len())
     }

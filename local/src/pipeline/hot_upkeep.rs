@@ -25,7 +25,11 @@ pub(super) async fn run(
 ) {
     let expiring = async {
         while pause(expire_every, &rest).await {
-            expire(&hot, clock.as_ref()).await;
+            // There may be much of it, in steps.
+            tokio::select! {
+                () = expire(&hot, clock.as_ref()) => {}
+                () = rest.cancelled() => {}
+            }
         }
     };
     let clustering = async {

@@ -1,12 +1,13 @@
 //! Reading the hot index downwards in time, chunk by chunk, no further than a page needs.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::clock::{Micros, micros};
-use alluvium_core::hot::{HotChunk, HotQuery, SourceMark};
+use alluvium_core::hot::{HotChunk, HotQuery, Newest, SourceMark};
 use alluvium_core::hot_block::{HotBlockError, HotBlockReader};
-use alluvium_core::ports::HotIndex;
+use alluvium_core::ports::{HotIndex, HotSnapshot, PortError};
 use arrow::record_batch::RecordBatch;
 
 use super::page::Scope;
@@ -29,6 +30,8 @@ const FIRST_SLICE: Duration = Duration::from_secs(1);
 /// A walk through the chunks of one scope, newest first.
 pub(super) struct HotWalk<'a> {
     index: &'a dyn HotIndex,
+    /// What is asked in the index's place, if there is one.
+    snapshot: Option<Arc<dyn HotSnapshot>>,
     scope: &'a Scope,
     bucket: Option<u16>,
     source: Option<SourceMark>,
@@ -45,10 +48,14 @@ pub(super) struct HotWalk<'a> {
 }
 
 impl<'a> HotWalk<'a> {
-    pub(super) fn new(index: &'a dyn HotIndex, scope: &'a Scope) -> Self {
+    /// # Errors
+    ///
+    /// When the index cannot be asked.
+    pub(super) async fn begin(index: &'a dyn HotIndex, scope: &'a Scope) -> Result<Self, QueryError> {
         let bucket = scope.bucket(index.buckets());
-        Self {
+        Ok(Self {
             index,
+            snapshot: index.snapshot().await?,
             scope,
             bucket,
             source: scope
@@ -62,6 +69,13 @@ impl<'a> HotWalk<'a> {
             pending: VecDeque::new(),
             below: Some(scope.top()),
             most: if bucket.is_some() { FIRST_OF_BUCKET } else { FIRST_OF_ALL },
+        })
+    }
+
+    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError> {
+        match &self.snapshot {
+            Some(snapshot) => snapshot.newest(query).await,
+            None => self.index.newest(query).await,
         }
     }
 
@@ -101,7 +115,7 @@ impl<'a> HotWalk<'a> {
     async fn ask(&mut self) -> Result<(), QueryError> {
         let Some(below) = self.below else { return Ok(()) };
         let query = HotQuery { below, most: self.most, ..self.query(self.scope.bottom(), self.scope.top()) };
-        let found = self.index.newest(query).await?;
+        let found = self.newest(query).await?;
         self.most = self.most.saturating_mul(MORE).min(MOST_CHUNKS);
         self.pending = found.chunks.into();
         self.below = found.below;
@@ -147,7 +161,7 @@ impl<'a> HotWalk<'a> {
         let mut below = Some(Micros::MAX);
         while let Some(next) = below {
             let query = HotQuery { below: next, most: usize::MAX, ..self.query(from, to) };
-            let found = self.index.newest(query).await?;
+            let found = self.newest(query).await?;
             all.extend(found.chunks);
             below = found.below;
         }

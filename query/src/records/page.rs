@@ -135,7 +135,7 @@ impl Round {
         // One more than the page holds tells whether there is a next page.
         let needed = limit + 1;
         let mut rows = Rows::new(dataset.columns.clone());
-        let mut hot = HotWalk::new(records.hot.as_ref(), &scope);
+        let mut hot = HotWalk::begin(records.hot.as_ref(), &scope).await?;
         let mut candidates = read_hot(&mut hot, &mut rows, &scope, needed).await?;
 
         let mut lake = LakeWalk::new(asking, &scope, boundary.at.saturating_sub(1));
