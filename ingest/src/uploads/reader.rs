@@ -129,6 +129,13 @@ impl Reader {
                 Source::Lines(source, begun) => next_line(source, begun, &mut self.buffer, &mut chunk, self.behind),
                 Source::Table(source) => next_row(source, &mut self.buffer, &mut chunk, self.behind),
             };
+            // A row comes no later than its line.
+            let (Ok(index), true) = (u32::try_from(chunk.position), chunk.line <= MOST_LINES) else {
+                chunk.end = Some(Err(format!(
+                    "the file has more than {MOST_LINES} lines, the most that an upload may have; split it"
+                )));
+                break;
+            };
             if !event {
                 continue;
             }
@@ -143,12 +150,6 @@ impl Reader {
                 );
                 continue;
             }
-            let Ok(index) = u32::try_from(chunk.position) else {
-                chunk.end = Some(Err(format!(
-                    "the file has more than {MOST_LINES} lines, the most that an upload may have; split it"
-                )));
-                break;
-            };
             framing.push(index, &self.buffer, CHUNK_BYTES - bytes);
             bytes += size;
         }
