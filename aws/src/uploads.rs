@@ -37,7 +37,7 @@ use crate::s3::{LakeUrl, signed_put};
 use content::Contents;
 use item::{Item, Kept, by_id};
 
-pub use forget::STOPS;
+pub use forget::{Forgotten, STOPS};
 pub use loading::{Arrived, Claim, Held, Keeping};
 
 /// How long an upload is kept that waits for its content, or for what became of it. A queue keeps a notification for 14 days at the most.

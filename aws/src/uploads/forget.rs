@@ -20,10 +20,11 @@ const PASSES: usize = 5;
 
 /// What one pass has removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Forgotten {
-    uploads: u64,
-    /// Versions of their content, and of content of which nothing is known.
-    contents: u64,
+pub struct Forgotten {
+    /// How many uploads.
+    pub uploads: u64,
+    /// How many versions of their content, and of content of which nothing is known.
+    pub contents: u64,
 }
 
 impl S3Uploads {
@@ -39,7 +40,7 @@ impl S3Uploads {
     ///
     /// Dropping the future leaves what is not forgotten yet, which may be loaded still. Call it again.
     pub async fn forget_owner(&self, owner: &str, dataset: Option<&str>) -> Result<u64, PortError> {
-        until_none_is_left(&RealTime, async || self.forget_pass(owner, dataset).await).await
+        until_none_is_left(&RealTime, async || self.forget_once(owner, dataset).await).await
     }
 
     /// How many uploads that would forget. One that was asked for within the last second may be overlooked, for the table's index is behind.
@@ -59,7 +60,12 @@ impl S3Uploads {
         }
     }
 
-    async fn forget_pass(&self, owner: &str, dataset: Option<&str>) -> Result<Forgotten, PortError> {
+    /// One pass of that: what it removes may be loaded for [`STOPS`] more, and one that was asked for within the last second may be overlooked.
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be read or removed.
+    pub async fn forget_once(&self, owner: &str, dataset: Option<&str>) -> Result<Forgotten, PortError> {
         let mut forgotten = Forgotten::default();
         let mut after = None;
         loop {
