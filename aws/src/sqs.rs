@@ -33,13 +33,13 @@ impl SqsCommitQueue {
         Self { client, url: url.into() }
     }
 
-    /// Makes a message that was taken come again after `wait`, in whole seconds, instead of after the queue's own time.
+    /// Makes a message that was taken come again after `wait`, and less than a second more, instead of after the queue's own time.
     ///
     /// # Errors
     ///
     /// When the queue did not take it; the message then comes after the queue's own time.
     pub async fn postpone(&self, receipt: &str, wait: Duration) -> Result<(), PortError> {
-        let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
+        let seconds = whole_seconds(wait);
         let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
         let changed = change.visibility_timeout(seconds).send().await;
         changed.map(drop).map_err(|error| port_error(format!("cannot postpone a message of {}", self.url), error))
@@ -109,4 +109,22 @@ impl CommitQueue for SqsCommitQueue {
 
 fn text_attribute(text: String) -> Option<MessageSystemAttributeValue> {
     MessageSystemAttributeValue::builder().data_type("String").string_value(text).build().ok()
+}
+
+/// A time as the service takes it, and never less.
+fn whole_seconds(time: Duration) -> i32 {
+    let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_never_comes_before_its_time() {
+        for (millis, seconds) in [(0, 0), (1, 1), (1_000, 1), (89_999, 90), (90_001, 91), (u64::MAX, i32::MAX)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds, "{millis} ms");
+        }
+    }
 }

@@ -37,7 +37,7 @@ use crate::s3::{LakeUrl, signed_put};
 use content::Contents;
 use item::{Item, Kept, by_id};
 
-pub use forget::Forgotten;
+pub use forget::{Forgotten, STOPS};
 pub use loading::{Arrived, Claim, Held, Keeping};
 
 /// How long an upload is kept that waits for its content, or for what became of it. A queue keeps a notification for 14 days at the most.
@@ -279,7 +279,7 @@ impl UploadStore for S3Uploads {
         Ok(found)
     }
 
-    /// The content that was put is hidden by a delete marker; its version is removed by whoever loads, or a day later by the bucket.
+    /// The content that was put is hidden by a delete marker; its version is removed by whoever loads, or days later by the bucket.
     async fn remove(&self, upload: &Upload) -> Result<(), UploadStoreError> {
         let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(by_id(&upload.id)));
         delete.send().await.map_err(|error| port_error(format!("cannot remove an upload from {self}"), error))?;

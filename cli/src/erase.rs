@@ -97,10 +97,16 @@ async fn of_stage(on: &OnStage, asked: Option<Asked>) -> anyhow::Result<Vec<Eras
     let eraser = StageEraser::open(on)?;
     Ok(match asked {
         None => eraser.look_after().await?,
-        Some(asked) if asked.dry_run => vec![eraser.preview(asked.request()).await?],
+        Some(asked) if asked.dry_run => {
+            let asked = asked.request();
+            let uploads = on.count_uploads(&asked.owner, asked.dataset.as_deref()).await?;
+            let mut report = eraser.preview(asked).await?;
+            report.stores.extend(uploads);
+            vec![report]
+        }
         Some(asked) => {
             let asked = asked.request();
-            // What lies in files has arrived, and would come into the stream later.
+            // What lies in files has arrived, and would come into the stream later: what is erased is what arrived before all of it has stopped.
             let uploads = on.forget_uploads(&asked.owner, asked.dataset.as_deref()).await?;
             let mut report = eraser.erase(asked).await?;
             report.stores.extend(uploads);

@@ -198,6 +198,7 @@ run "uploads" {
     uploads = {
       url         = "s3://uploads/content"
       bucket_arn  = "arn:aws:s3:::uploads"
+      folder      = "content"
       objects_arn = "arn:aws:s3:::uploads/content/*"
       table       = { name = "uploads", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/uploads" }
       settings    = { max_megabytes = 2, stored_megabytes = 8, unfinished = 5, unfinished_of_owner = 3, kept_days = 7 }

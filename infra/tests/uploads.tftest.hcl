@@ -91,8 +91,11 @@ run "promises" {
   }
 
   assert {
-    condition     = module.bucket.expire_days["content/"] * 86400 > aws_sqs_queue.dead.message_retention_seconds
-    error_message = "A file lives for longer than the last message that may name it."
+    condition = (
+      module.bucket.expire_days["content/"] * 86400 > aws_sqs_queue.dead.message_retention_seconds
+      && module.bucket.undelete_days == module.bucket.expire_days["content/"]
+    )
+    error_message = "A file lives for longer than the last message that may name it, each version of it."
   }
 
   assert {
@@ -127,11 +130,11 @@ run "promises" {
   }
 
   assert {
-    condition = alltrue([
-      for statement in jsondecode(module.loader.policy).Statement :
-      statement.Resource == ["arn:aws:s3:::mocked/content/*"] if contains(statement.Action, "s3:GetObject")
-    ])
-    error_message = "The loader reads and removes what was put, and nothing else."
+    condition = [
+      for statement in jsondecode(module.loader.policy).Statement : [statement.Action, statement.Resource]
+      if length([for action in statement.Action : action if startswith(action, "s3:") && action != "s3:ListBucket"]) > 0
+    ] == [[["s3:GetObjectVersion", "s3:DeleteObjectVersion"], ["arn:aws:s3:::mocked/content/*"]]]
+    error_message = "The loader reads and removes versions of what was put, and nothing else."
   }
 }
 
@@ -190,6 +193,14 @@ run "a_stage_with_uploads" {
       ]
     ]) == ["s3:ListBucket", "s3:PutObject", "s3:DeleteObject"]
     error_message = "A link has the gateway's rights, and it reads no file."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(module.serving.functions.gateway.policy).Statement : statement.Condition
+      if contains(statement.Action, "s3:ListBucket")
+    ] == [{ StringLike = { "s3:prefix" = "content/*" } }]
+    error_message = "The gateway lists files that were put, and nothing else."
   }
 }
 

@@ -146,6 +146,9 @@ def test_content_that_is_none_fails_and_says_why(stage):
 def test_an_erasure_takes_uploads_along(stage):
     carl, bob = stage.token("carl", "data.write"), stage.token("bob", "data.write")
     theirs, others = ask(stage, carl, format="ndjson"), ask(stage, bob, format="ndjson")
+    would = json.loads(operate(stage, "erase", "--owner", "carl", "--dry-run").stdout)
+    assert {store["store"]: store for store in would["stores"]}["uploaded files"]["files"] == 1, would
+    assert status(stage, carl, theirs)["state"] == "waiting"
     report = json.loads(operate(stage, "erase", "--owner", "carl").stdout)
     stores = {store["store"]: store for store in report["stores"]}
     assert stores["uploaded files"]["files"] == 1 and stores["uploaded files"]["is_done"], report

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_aws::uploads::{Arrived, Claim, Held, Keeping, UploadLimits};
+use alluvium_aws::uploads::{Arrived, Claim, Forgotten, Held, Keeping, UploadLimits};
 use alluvium_aws::{S3Uploads, config as sdk};
 use alluvium_core::ManualClock;
 use alluvium_core::clock::{Clock as _, Micros, SystemClock};
@@ -213,17 +213,18 @@ async fn an_owner_is_forgotten_with_all_that_was_put() {
     let content = world.put(&other, "3").await;
     world.put(&of_bob, "4").await;
     let mut held = mine(world.claim(&content, "m1").await);
-    let forgotten = world.uploads.forget_owner("ann", Some("telemetry")).await.unwrap();
-    assert_eq!((forgotten.uploads, forgotten.was_loading), (1, false));
+    assert_eq!(world.uploads.count_owner("ann", Some("telemetry")).await.unwrap(), 1);
+    assert_eq!(world.uploads.count_owner("ann", None).await.unwrap(), 2);
+    let forget = async |dataset| world.uploads.forget_once("ann", dataset).await.unwrap();
+    assert_eq!(forget(Some("telemetry")).await, Forgotten { uploads: 1, contents: 2 });
     assert_eq!((world.get(&first.id).await, world.versions().await), (None, 2));
-    let forgotten = world.uploads.forget_owner("ann", None).await.unwrap();
-    assert_eq!((forgotten.uploads, forgotten.was_loading), (1, true));
+    assert_eq!(forget(None).await, Forgotten { uploads: 1, contents: 1 });
     assert_eq!(world.uploads.keep(&mut held, None).await.unwrap(), Keeping::Gone);
     assert_eq!(world.versions().await, 1);
     // What nothing is known of any more.
     world.put(&first, "5").await;
-    let forgotten = world.uploads.forget_owner("ann", None).await.unwrap();
-    assert_eq!((forgotten.uploads, world.versions().await), (0, 1));
+    assert_eq!((forget(None).await, world.versions().await), (Forgotten { uploads: 0, contents: 1 }, 1));
+    assert_eq!(forget(None).await, Forgotten::default());
     assert_eq!(world.get(&of_bob.id).await.map(|upload| upload.state), Some(UploadState::Queued));
 }
 

@@ -164,3 +164,8 @@ output "expire_days" {
   description = "After how many days objects are removed, by prefix."
   value       = var.expire_days
 }
+
+output "undelete_days" {
+  description = "How long a removed or overwritten object can be brought back."
+  value       = var.undelete_days
+}

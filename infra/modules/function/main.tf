@@ -19,11 +19,14 @@ locals {
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
         Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
       }],
-      [for statement in var.statements : {
-        Effect   = "Allow"
-        Action   = statement.actions
-        Resource = statement.resources
-      }],
+      [for statement in var.statements : merge(
+        {
+          Effect   = "Allow"
+          Action   = statement.actions
+          Resource = statement.resources
+        },
+        { for under in [statement.under] : "Condition" => { StringLike = { "s3:prefix" = "${under}*" } } if under != null },
+      )],
       # X-Ray knows no resources that these two could be held to.
       [for mode in [var.settings.tracing] : {
         Effect   = "Allow"

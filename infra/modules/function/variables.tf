@@ -43,10 +43,11 @@ variable "environment" {
 }
 
 variable "statements" {
-  description = "What the function may do, beside writing its log: actions on resources."
+  description = "What the function may do, beside writing its log: actions on resources; `under` holds a listing to keys that begin so."
   type = list(object({
     actions   = list(string)
     resources = list(string)
+    under     = optional(string)
   }))
 }
 

@@ -7,25 +7,26 @@ locals {
 
 # What the gateway may do about uploads. A link that it signs has its rights: to put content, and nothing else.
 locals {
-  upload_statements = var.uploads == null ? [] : [
+  upload_statements = flatten([for uploads in var.uploads[*] : [
     {
       # What has arrived.
       actions   = ["s3:ListBucket"]
-      resources = [var.uploads.bucket_arn]
+      resources = [uploads.bucket_arn]
+      under     = "${uploads.folder}/"
     },
     {
       actions   = ["s3:PutObject", "s3:DeleteObject"]
-      resources = [var.uploads.objects_arn]
+      resources = [uploads.objects_arn]
     },
     {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
-      resources = [var.uploads.table.arn]
+      resources = [uploads.table.arn]
     },
     {
       actions   = ["dynamodb:Query"]
-      resources = ["${var.uploads.table.arn}/index/owners", "${var.uploads.table.arn}/index/all"]
+      resources = ["${uploads.table.arn}/index/owners", "${uploads.table.arn}/index/all"]
     },
-  ]
+  ]])
 
   upload_environment = var.uploads == null ? {} : {
     ALLUVIUM_UPLOADS__BUCKET              = var.uploads.url

@@ -56,10 +56,11 @@ variable "reports" {
 }
 
 variable "uploads" {
-  description = "Where files are put, as `url`, `bucket_arn` and `objects_arn`, the `table` of what is known of each, and their `settings`; null: there are none."
+  description = "Where files are put, as `url`, `bucket_arn`, its `folder` and `objects_arn`, the `table` of what is known of each, and their `settings`; null: there are none."
   type = object({
     url         = string
     bucket_arn  = string
+    folder      = string
     objects_arn = string
 
     table = object({

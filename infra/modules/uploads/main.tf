@@ -24,8 +24,9 @@ module "bucket" {
 
   name       = "${var.prefix}-uploads-${var.bucket_suffix}"
   on_destroy = var.on_destroy
-  # Each put is a version of its own: what is loaded stays what it was, whatever is put by the same link.
-  undelete_days = 1
+  # Each put is a version of its own: what is loaded stays what it was, whatever is put by the same link. A version that another one hides lives as long
+  # as any: its notification may wait for 14 days, and be the first that is dealt with.
+  undelete_days = local.content_days
   expire_days   = { "${local.folder}/" = local.content_days }
 }
 
@@ -192,12 +193,14 @@ module "loader" {
       resources = [aws_sqs_queue.arrived.arn]
     },
     {
-      # Without it, what is not there is not told from what must not be read.
+      # Without it, what is not there is not told from what must not be read. It lists nothing; held to a prefix, which a read has not, it would
+      # say nothing of reads.
       actions   = ["s3:ListBucket"]
       resources = [module.bucket.arn]
     },
     {
-      actions   = ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+      # The bucket keeps versions, so every notification names one.
+      actions   = ["s3:GetObjectVersion", "s3:DeleteObjectVersion"]
       resources = [local.objects]
     },
     {

@@ -1,8 +1,9 @@
 output "asked" {
-  description = "What the gateway needs: where content lies as `url`, its `bucket_arn` and `objects_arn` for a policy, the `table` and the `settings`."
+  description = "What the gateway needs: where content lies as `url`, its `bucket_arn`, `folder` and `objects_arn` for a policy, the `table` and the `settings`."
   value = {
     url         = local.url
     bucket_arn  = module.bucket.arn
+    folder      = local.folder
     objects_arn = local.objects
     table       = { name = aws_dynamodb_table.this.name, arn = aws_dynamodb_table.this.arn }
     settings    = var.settings

@@ -53,6 +53,13 @@ impl Content {
         self.fault.clone()
     }
 
+    /// Keeps what went wrong; what a reader is told of it.
+    fn fail(&self, error: PortError) -> io::Error {
+        let said = io::Error::other(error.message.clone());
+        *self.fault.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        said
+    }
+
     fn ask(&self) -> JoinHandle<Result<Bytes, PortError>> {
         let (file, offset) = (self.file.clone(), self.offset);
         self.runtime.spawn(async move { part(&*file, offset).await })
@@ -63,12 +70,11 @@ impl Read for Content {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.part.is_empty() {
             let next = self.next.take().unwrap_or_else(|| self.ask());
-            let part = self.runtime.block_on(next).map_err(io::Error::other)?;
-            self.part = part.map_err(|error| {
-                let said = io::Error::other(error.message.clone());
-                *self.fault.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                said
-            })?;
+            // A task that was ended or panicked says nothing of the content.
+            let broken =
+                |error| PortError::because(Advice::Retry, "a part of an upload was not read to its end", error);
+            let part = self.runtime.block_on(next).map_err(broken).flatten();
+            self.part = part.map_err(|error| self.fail(error))?;
             self.offset += self.part.len() as u64;
             if !self.part.is_empty() {
                 self.next = Some(self.ask());
@@ -106,10 +112,13 @@ pub async fn content_hash(file: &dyn OpenFile) -> Result<String, PortError> {
     }
 }
 
-/// The part of a file that begins there; asked for again where that can help.
+/// The part of a file that begins there, empty behind its size and only there; asked for again where that can help.
 async fn part(file: &dyn OpenFile, offset: u64) -> Result<Bytes, PortError> {
+    if offset >= file.bytes() {
+        return Ok(Bytes::new());
+    }
     for pause in PAUSES {
-        match file.read(offset).await {
+        match part_once(file, offset).await {
             Err(error) if error.advice != Advice::Stop => {
                 tracing::debug!(%error, offset, "a part of an upload could not be read; it is tried again");
                 tokio::time::sleep(pause).await;
@@ -117,7 +126,19 @@ async fn part(file: &dyn OpenFile, offset: u64) -> Result<Bytes, PortError> {
             read => return read,
         }
     }
-    file.read(offset).await
+    part_once(file, offset).await
+}
+
+async fn part_once(file: &dyn OpenFile, offset: u64) -> Result<Bytes, PortError> {
+    let part = file.read(offset).await?;
+    if part.is_empty() {
+        let bytes = file.bytes();
+        return Err(PortError::new(
+            Advice::Retry,
+            format!("nothing was read at byte {offset} of {bytes} of an upload"),
+        ));
+    }
+    Ok(part)
 }
 
 pub(super) fn hexadecimal(digest: Digest) -> String {

@@ -77,7 +77,7 @@ impl Uploads {
         loading.load(content, upload, dataset).await
     }
 
-    fn check(&self, upload: &Upload) -> Result<(), Stopped> {
+    fn still_there(&self, upload: &Upload) -> Result<(), Stopped> {
         if self.table().get(&upload.id).is_some() { Ok(()) } else { Err(Stopped::TakenBack) }
     }
 
@@ -101,12 +101,16 @@ impl UploadKeeper for Uploads {
 
     async fn pause(&self, upload: &Upload, time: Duration) -> Result<(), Stopped> {
         self.sleep(time).await?;
-        self.check(upload)
+        self.still_there(upload)
+    }
+
+    async fn check(&self, upload: &Upload) -> Result<(), Stopped> {
+        self.still_there(upload)
     }
 
     /// Keeps how far an upload is, and tells of it.
     async fn keep(&self, upload: &Upload) -> Result<(), Stopped> {
-        self.check(upload)?;
+        self.still_there(upload)?;
         loop {
             let kept = upload.clone();
             if self.on_disk("keep", move |folder| folder.keep(&kept)).await.is_ok() {

@@ -42,6 +42,14 @@ pub trait UploadKeeper: Send + Sync {
     /// When it is not to be put again.
     async fn pause(&self, upload: &Upload, time: Duration) -> Result<(), Stopped>;
 
+    /// Looks whether more may be put, right before it is: reading a part takes time, in which the upload may have been taken back. Cheap: an
+    /// adapter may go by what it learned a second ago.
+    ///
+    /// # Errors
+    ///
+    /// When nothing more is to be put.
+    async fn check(&self, upload: &Upload) -> Result<(), Stopped>;
+
     /// Keeps how far the upload is: all events up to there are in the stream. Loading may go on from an earlier point, where an adapter keeps
     /// less than it is told.
     ///
@@ -116,6 +124,7 @@ impl Loading<'_> {
         let Framed { mut batch, mut events_by_record, events, event_bytes } = framed;
         let mut refused = 0;
         while !batch.records.is_empty() {
+            self.keeper.check(upload).await?;
             let verdicts = match self.stream.append(batch.clone()).await {
                 Ok(verdicts) => verdicts,
                 Err(error) if error.advice == Advice::Stop => {

@@ -34,6 +34,8 @@ pub(super) struct Reader {
     header: EnvelopeHeader,
     event_bytes: usize,
     record_bytes: usize,
+    /// The most lines: [`MOST_LINES`].
+    most_lines: u64,
     /// What was dealt with before, and is not to be put again.
     behind: u64,
     buffer: Vec<u8>,
@@ -114,7 +116,8 @@ impl Reader {
             first_index: 0,
         };
         let UploadSettings { event_bytes, record_bytes, .. } = *settings;
-        Ok(Self { source, header, event_bytes, record_bytes, behind: upload.position, buffer: Vec::new() })
+        let (most_lines, behind) = (MOST_LINES, upload.position);
+        Ok(Self { source, header, event_bytes, record_bytes, most_lines, behind, buffer: Vec::new() })
     }
 
     /// Reads on.
@@ -128,6 +131,14 @@ impl Reader {
             let event = match &mut self.source {
                 Source::Lines(source, begun) => next_line(source, begun, &mut self.buffer, &mut chunk, self.behind),
                 Source::Table(source) => next_row(source, &mut self.buffer, &mut chunk, self.behind),
+            };
+            // A row comes no later than its line.
+            let (Ok(index), true) = (u32::try_from(chunk.position), chunk.line <= self.most_lines) else {
+                chunk.end = Some(Err(format!(
+                    "the file has more than {} lines, the most that an upload may have; split it",
+                    self.most_lines
+                )));
+                break;
             };
             if !event {
                 continue;
@@ -143,12 +154,6 @@ impl Reader {
                 );
                 continue;
             }
-            let Ok(index) = u32::try_from(chunk.position) else {
-                chunk.end = Some(Err(format!(
-                    "the file has more than {MOST_LINES} lines, the most that an upload may have; split it"
-                )));
-                break;
-            };
             framing.push(index, &self.buffer, CHUNK_BYTES - bytes);
             bytes += size;
         }
@@ -273,3 +278,6 @@ impl Read for Capped {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,8 +26,10 @@ const SPARE: Duration = Duration::from_secs(60);
 /// How long before its deadline it waits no longer for what it has begun.
 const LAST: Duration = Duration::from_secs(30);
 
-/// How long after the deadline a message comes again whose invocation ended without a word, and an upload may be taken that it held.
-const AFTER: Duration = Duration::from_secs(10);
+/// How long after the deadline an upload may be taken that an invocation held which ended without a word.
+const FREE_AFTER: Duration = Duration::from_secs(5);
+/// How much later than the upload is free its message comes again. Were it earlier, the message would find it held, and have come in vain.
+const COMES_AFTER: Duration = Duration::from_secs(10);
 
 /// By how much longer a message is hidden for each time that it came, and for how long at most. Behind the queue's number of tries it is set aside.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(900));
@@ -151,7 +153,8 @@ impl Handler {
                 return again();
             }
         };
-        self.postpone(message, deadline.saturating_duration_since(Instant::now()) + AFTER).await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.postpone(message, left + FREE_AFTER + COMES_AFTER).await;
         let by = message.message_id.as_deref().unwrap_or_default();
         let mut fate = Fate::Settled;
         for content in contents {
@@ -174,9 +177,8 @@ impl Handler {
         deadline: Instant,
         metrics: &mut Metrics,
     ) -> Result<Fate, PortError> {
-        let left = deadline.saturating_duration_since(Instant::now()) + AFTER;
-        let now = self.clock.now_micros();
-        let until = now.saturating_add(micros(left));
+        let left = deadline.saturating_duration_since(Instant::now()) + FREE_AFTER;
+        let until = self.clock.now_micros().saturating_add(micros(left));
         let held = match self.shelf.claim(content, by, until).await? {
             Claim::Mine(held) => *held,
             Claim::Nobodys => {
@@ -184,10 +186,7 @@ impl Handler {
                 return Ok(Fate::Settled);
             }
             // The same message twice: it is deleted when the other invocation is done, and until then it is what saves the upload.
-            Claim::Others { by: other, until } if other == by => {
-                let wait = u64::try_from(until.saturating_sub(now)).unwrap_or_default();
-                return Ok(Fate::Again(Duration::from_micros(wait)));
-            }
+            Claim::Others { by: other, until } if other == by => return Ok(self.once_free(until)),
             // Whoever loads it has a message of its own.
             Claim::Others { .. } => return Ok(Fate::Settled),
         };
@@ -224,7 +223,7 @@ impl Handler {
                 Ok(if on { Fate::GoesOn } else { Fate::Again(AGAIN.1) })
             }
             // It is held still, as this message and no other.
-            (Err(Stopped::ForNow), _) => Ok(Fate::Again(left)),
+            (Err(Stopped::ForNow), _) => Ok(self.once_free(until)),
             (Err(Stopped::TakenBack), Some(Keeping::Gone)) => {
                 self.shelf.discard(content).await?;
                 Ok(Fate::Settled)
@@ -232,6 +231,12 @@ impl Handler {
             // It is somebody else's, and they have a message of their own.
             (Err(Stopped::TakenBack), _) => Ok(Fate::Settled),
         }
+    }
+
+    /// The message comes again when an upload is free that is held until then.
+    fn once_free(&self, until: Micros) -> Fate {
+        let left = u64::try_from(until.saturating_sub(self.clock.now_micros())).unwrap_or_default();
+        Fate::Again(Duration::from_micros(left) + COMES_AFTER)
     }
 
     /// Loads; says why the content ended before its end, if it did.

@@ -16,6 +16,9 @@ use crate::handler::Shelf;
 /// How often it is kept how far an upload is. What is put behind that is put again after a crash, with the same ids.
 const KEPT_EVERY: Duration = Duration::from_secs(2);
 
+/// How old what was learned of an upload may be when more of it is put: whoever erases it waits for that long, and for one put.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
+
 /// How long after a failure it is tried again to keep it.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -81,6 +84,12 @@ impl<'a> Keeper<'a> {
         }
     }
 
+    /// Keeps it unless that was done less than `time` ago.
+    async fn keep_after(&self, time: Duration, upload: &Upload) -> Result<(), Stopped> {
+        let kept_at = self.inner().kept_at;
+        if kept_at.elapsed() < time { Ok(()) } else { self.keep_now(upload, Hold::On).await }
+    }
+
     async fn sleep(&self, time: Duration) -> Result<(), Stopped> {
         self.sleep_until(Instant::now() + time).await
     }
@@ -125,8 +134,12 @@ impl UploadKeeper for Keeper<'_> {
         self.keep(upload).await
     }
 
+    /// To keep it is to learn whether it is there still.
+    async fn check(&self, upload: &Upload) -> Result<(), Stopped> {
+        self.keep_after(KNOWN_FOR, upload).await
+    }
+
     async fn keep(&self, upload: &Upload) -> Result<(), Stopped> {
-        let kept_at = self.inner().kept_at;
-        if kept_at.elapsed() < KEPT_EVERY { Ok(()) } else { self.keep_now(upload, Hold::On).await }
+        self.keep_after(KEPT_EVERY, upload).await
     }
 }

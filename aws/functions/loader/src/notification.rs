@@ -35,7 +35,7 @@ struct Entity {
 struct Object {
     /// As in a URL's query.
     key: String,
-    #[serde(default)]
+    /// Reading ends there. All notifications of objects that were created have it.
     size: u64,
     version_id: Option<String>,
 }
@@ -88,5 +88,6 @@ mod tests {
             assert!(read(body).is_err(), "{body}");
         }
         assert!(read(&BODY.replace("a%2Bb", "%FF")).unwrap_err().contains("UTF-8"));
+        assert!(read(&BODY.replace("\"size\"", "\"sizes\"")).unwrap_err().contains("`size`"));
     }
 }

@@ -24,6 +24,12 @@ struct Memory {
     contents: Mutex<HashMap<(String, Option<String>), Bytes>>,
     /// That nothing can be read.
     away: AtomicBool,
+    /// Until when an upload was taken last.
+    held_until: Mutex<Micros>,
+    /// That all parts but the first take longer than what is known of an upload is believed.
+    slow: AtomicBool,
+    /// How much of content is there, whatever its size was said to be.
+    cut: Mutex<Option<usize>>,
 }
 
 #[derive(Clone)]
@@ -34,12 +40,17 @@ struct Kept {
     lease: Option<(String, Micros)>,
 }
 
-struct MemoryFile(Option<Bytes>, bool);
+struct MemoryFile {
+    content: Option<Bytes>,
+    bytes: u64,
+    away: bool,
+    slow: bool,
+}
 
 #[async_trait]
 impl OpenFile for MemoryFile {
     fn bytes(&self) -> u64 {
-        self.0.as_ref().map_or(0, |bytes| bytes.len() as u64)
+        self.bytes
     }
 
     fn tag(&self) -> &'static str {
@@ -47,10 +58,13 @@ impl OpenFile for MemoryFile {
     }
 
     async fn read(&self, offset: u64) -> Result<Bytes, PortError> {
-        if self.1 {
+        if self.away {
             return Err(PortError::new(Advice::Retry, "injected"));
         }
-        let content = self.0.as_ref().ok_or_else(|| PortError::new(Advice::Stop, "there is none"))?;
+        if self.slow && offset > 0 {
+            tokio::time::sleep(Duration::from_millis(1_300)).await;
+        }
+        let content = self.content.as_ref().ok_or_else(|| PortError::new(Advice::Stop, "there is none"))?;
         let begin = (offset as usize).min(content.len());
         Ok(content.slice(begin..(begin + 700_000).min(content.len())))
     }
@@ -75,6 +89,7 @@ impl Shelf for Memory {
         kept.upload.state = UploadState::Loading;
         kept.version.clone_from(&content.version);
         kept.lease = Some((by.to_owned(), until));
+        *self.held_until.lock().unwrap() = until;
         kept.revision += 1;
         let (upload, revision) = (kept.upload.clone(), kept.revision);
         Ok(Claim::Mine(Box::new(Held { upload, content: content.clone(), by: by.to_owned(), revision })))
@@ -95,8 +110,12 @@ impl Shelf for Memory {
 
     fn open(&self, held: &Held) -> Arc<dyn OpenFile> {
         let key = (held.content.key.clone(), held.content.version.clone());
-        let content = self.contents.lock().unwrap().get(&key).cloned();
-        Arc::new(MemoryFile(content, self.away.load(Ordering::SeqCst)))
+        let mut content = self.contents.lock().unwrap().get(&key).cloned();
+        if let (Some(content), Some(cut)) = (&mut content, *self.cut.lock().unwrap()) {
+            content.truncate(cut);
+        }
+        let [away, slow] = [&self.away, &self.slow].map(|flag| flag.load(Ordering::SeqCst));
+        Arc::new(MemoryFile { content, bytes: held.content.bytes, away, slow })
     }
 
     async fn discard(&self, content: &Arrived) -> Result<(), PortError> {
@@ -345,7 +364,12 @@ async fn an_upload_that_is_held_is_left_to_its_holder() {
     lease(NOW + 90_000_000);
     assert!(!world.message("m2", &body).await, "whoever holds it has a message of its own");
     assert!(world.message("m1", &body).await, "the holder's own message saves the upload if it ends without a word");
-    assert_eq!(world.queue.waits.lock().unwrap().last(), Some(&Duration::from_secs(90)));
+    let waits = world.queue.waits.lock().unwrap().clone();
+    assert_eq!(
+        waits.last(),
+        Some(&Duration::from_secs(100)),
+        "it comes when the upload is free, and not to find it held"
+    );
     assert_eq!((world.events().len(), world.contents()), (0, 1));
     lease(NOW);
     assert!(!world.message("m1", &body).await);
@@ -379,6 +403,53 @@ async fn who_has_lost_an_upload_puts_no_more_and_keeps_nothing() {
             (!taken_back).then_some(UploadState::Loading)
         );
     }
+}
+
+#[tokio::test]
+async fn what_was_taken_back_while_a_part_was_read_is_not_put() {
+    let world = World::of(UploadSettings::default());
+    world.asked(ID, UploadFormat::Ndjson);
+    let body = world.put(ID, "1", long_content(10_000));
+    world.shelf.uploads.lock().unwrap().get_mut(ID).unwrap().upload.content = Some("hash".to_owned());
+    world.shelf.slow.store(true, Ordering::SeqCst);
+    let take_back = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(world.upload(ID).state, UploadState::Loading);
+        world.shelf.uploads.lock().unwrap().remove(ID);
+    };
+    let (again, ()) = tokio::join!(world.message("m1", &body), take_back);
+    assert!(!again);
+    assert_eq!((world.events().len(), world.contents()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_message_comes_again_only_once_its_upload_is_free() {
+    let world = World::of(UploadSettings::default());
+    world.asked(ID, UploadFormat::Ndjson);
+    let body = world.put(ID, "1", "{}\n");
+    world.shelf.away.store(true, Ordering::SeqCst);
+    assert!(world.message("m1", &body).await);
+    let hidden = world.queue.waits.lock().unwrap()[0];
+    let held_until = *world.shelf.held_until.lock().unwrap();
+    let held = Duration::from_micros((held_until - NOW) as u64);
+    assert!(hidden > held + Duration::from_secs(5), "hidden for {hidden:?}, and held for {held:?}");
+    assert!(held > Duration::from_secs(900), "held longer than the invocation lives");
+}
+
+#[tokio::test]
+async fn what_was_not_read_to_its_size_fails_nothing() {
+    let world = World::of(UploadSettings::default());
+    world.asked(ID, UploadFormat::Ndjson);
+    let body = world.put(ID, "1", "{\"a\":1}\n{\"a\":2}\n");
+    *world.shelf.cut.lock().unwrap() = Some(8);
+    assert!(world.message("m1", &body).await);
+    world.shelf.uploads.lock().unwrap().get_mut(ID).unwrap().upload.content = Some("hash".to_owned());
+    // One line of two is in, and it goes on later.
+    assert!(!world.message("m1", &body).await);
+    assert_eq!((world.upload(ID).state, world.upload(ID).accepted, world.contents()), (UploadState::Loading, 1, 1));
+    *world.shelf.cut.lock().unwrap() = None;
+    assert!(!world.message("m1", &body).await);
+    assert_eq!((world.upload(ID).state, world.upload(ID).accepted), (UploadState::Done, 2));
 }
 
 #[tokio::test]
