@@ -14,7 +14,7 @@ use serde_json::Map;
 use crate::client::{Client, Refused};
 use crate::target::Target;
 use crate::{Common, Outcome, output};
-use content::{Content, Put};
+use content::{Content, Put, may_be_taken};
 use report::{Loaded, report};
 
 /// How soon it is asked first how far an upload is, and how often at the most after that.
@@ -25,6 +25,11 @@ const LOOK: Duration = Duration::from_secs(2);
 const TRIES: u32 = 20;
 /// The most that is waited before it is asked again, whatever the answer says.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long it is waited after a put of which nobody knows whether it was taken, before that is asked for and the content is put again.
+const UNKNOWN: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+/// How long that question, or a taking back, may take.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// Put whole files where a node loads them from, and wait until it has.
 ///
@@ -151,9 +156,20 @@ impl Sender {
                 .await?;
         let shown = content.shown();
         if let Err(error) = self.put(content, &place).await {
-            // So that it does not stand in the way of others until it expires. Should that fail too, it does expire.
-            let _ = self.client.delete(&format!("/v1/uploads/{}", place.id)).await;
-            return Err(error);
+            let there = if may_be_taken(&error) { self.has_content(&place.id).await } else { Some(false) };
+            match there {
+                Some(true) => {}
+                Some(false) => {
+                    // So that it does not stand in the way of others until it expires. Should that fail too, it does expire.
+                    let path = format!("/v1/uploads/{}", place.id);
+                    let _ = tokio::time::timeout(ANSWER, self.client.delete(&path)).await;
+                    return Err(error);
+                }
+                None => {
+                    let id = &place.id;
+                    return Err(error.context(format!("it may be there or not: GET /v1/uploads/{id} tells")));
+                }
+            }
         }
         let status = self.wait(&place.id, &shown).await;
         status.with_context(|| {
@@ -164,18 +180,36 @@ impl Sender {
         })
     }
 
+    /// Puts the content, again if it has to be and can be.
     async fn put(&self, content: Content, place: &Place) -> anyhow::Result<()> {
         let link = self.client.follow(&place.url)?;
         let put = Put::new(link, &place.headers, place.max_bytes)?;
         let bar = self.bar(content.length());
         let content = put.prepare(content).await?;
-        let put = if content.can_be_read_again() {
-            patiently(async || put.send(&content, &bar).await).await
-        } else {
-            put.send(&content, &bar).await
-        };
+        let again = content.can_be_read_again();
+        let send =
+            async || if again { patiently(|| put.send(&content, &bar)).await } else { put.send(&content, &bar).await };
+        let mut sent = send().await;
+        for pause in UNKNOWN {
+            if !sent.as_ref().is_err_and(|error| may_be_taken(error) && retry_after(error).is_none()) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            if self.has_content(&place.id).await == Some(true) {
+                sent = Ok(());
+            } else if again {
+                sent = send().await;
+            }
+        }
         bar.finish_and_clear();
-        put
+        sent
+    }
+
+    /// Whether the API has the content of an upload, or had it; `None` if it does not tell.
+    async fn has_content(&self, id: &str) -> Option<bool> {
+        let path = format!("/v1/uploads/{id}");
+        let status = tokio::time::timeout(ANSWER, self.client.get::<Loaded>(&path, &[])).await;
+        Some(!status.ok()?.ok()?.is_waiting())
     }
 
     /// Asks how far it is; until it has ended, if that is wanted.
@@ -221,9 +255,13 @@ async fn patiently<T>(mut ask: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let after = error.downcast_ref::<Refused>().and_then(|Refused(problem)| problem.retry_after_seconds);
-        let Some(seconds) = after.filter(|_| tries < TRIES) else { return Err(error) };
+        let Some(seconds) = retry_after(&error).filter(|_| tries < TRIES) else { return Err(error) };
         tokio::time::sleep(Duration::from_secs(seconds.into()).min(LONGEST_PAUSE)).await;
         tries += 1;
     }
+}
+
+/// After how many seconds it may be asked again, where a refusal says so.
+fn retry_after(error: &anyhow::Error) -> Option<u32> {
+    error.downcast_ref().and_then(|Refused(problem)| problem.retry_after_seconds)
 }

@@ -11,6 +11,8 @@ mod support;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use support::stand_in::{Seen, StandIn, answer};
@@ -155,6 +157,12 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
 
 /// An API that answers with a link to `host`, and knows of each upload that it is done.
 fn api(host: &str, headers: Value) -> StandIn {
+    let status = json!({"id": "u1", "state": "done", "lines": 1, "accepted": 1}).to_string();
+    api_that_knows(host, headers, move || answer("200 OK", "application/json", &status))
+}
+
+/// An API that answers with a link to `host`, and like this when it is asked how far an upload is.
+fn api_that_knows(host: &str, headers: Value, status: impl Fn() -> String + Send + 'static) -> StandIn {
     let url = format!("{host}/bucket/key?X-Amz-Signature=c0ffee");
     StandIn::start(move |seen| match (seen.method.as_str(), seen.target.as_str()) {
         ("POST", _) => {
@@ -162,10 +170,7 @@ fn api(host: &str, headers: Value) -> StandIn {
             answer("201 Created", "application/json", &place.to_string())
         }
         ("DELETE", _) => answer("204 No Content", "application/json", ""),
-        _ => {
-            let status = json!({"id": "u1", "state": "done", "lines": 1, "accepted": 1});
-            answer("200 OK", "application/json", &status.to_string())
-        }
+        _ => status(),
     })
 }
 
@@ -234,5 +239,82 @@ fn what_another_host_refuses_is_told_without_the_link_and_taken_back() {
         let printed = upload_to(&api(&store.url(), json!({})), file, input);
         assert!(text(&printed.stderr).contains("longer than 1000 bytes"), "{}", text(&printed.stderr));
         assert_eq!(store.seen().len(), before, "it is not sent to be refused");
+    }
+}
+
+/// What an API answers that knows of an upload in this state.
+fn status(state: &str) -> String {
+    answer("200 OK", "application/json", &json!({"id": "u1", "state": state, "lines": 1, "accepted": 1}).to_string())
+}
+
+fn deletes(api: &StandIn) -> usize {
+    api.seen().iter().filter(|seen| seen.method == "DELETE").count()
+}
+
+/// What does not say whether a file was taken: no answer, one of a host at fault, and that there is a file already.
+fn unclear() -> [String; 3] {
+    let conflict = json!({"type": "/problems/upload-has-content", "title": "Upload has content", "status": 409, "detail": "it is here"});
+    [
+        String::new(),
+        answer("500 Internal Server Error", "application/xml", "<Error/>"),
+        answer("409 Conflict", "application/problem+json", &conflict.to_string()),
+    ]
+}
+
+#[test]
+fn a_file_whose_answer_was_lost_is_not_taken_back_when_it_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.ndjson");
+    std::fs::write(&file, "{\"value\": 1}\n").unwrap();
+    for unclear in unclear() {
+        let store = StandIn::start(move |_| unclear.clone());
+        let api = api(&store.url(), json!({}));
+        let printed = upload_to(&api, &file, b"");
+        assert!(printed.status.success(), "{}", text(&printed.stderr));
+        assert_eq!((store.seen().len(), deletes(&api)), (1, 0));
+    }
+}
+
+#[test]
+fn what_may_not_have_been_taken_is_put_again_a_few_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = b"{\"value\": 1}\n";
+    let file = folder.path().join("rows.ndjson");
+    std::fs::write(&file, row).unwrap();
+    for (file, input) in [(file.as_path(), &b""[..]), (Path::new("-"), row)] {
+        // The third time it is taken.
+        let puts = Arc::new(AtomicUsize::new(0));
+        let counted = puts.clone();
+        let store = StandIn::start(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
+            0 => String::new(),
+            1 => answer("503 Service Unavailable", "application/xml", "<Error><Code>SlowDown</Code></Error>"),
+            _ => answer("200 OK", "application/xml", ""),
+        });
+        let known = move || status(if puts.load(Ordering::SeqCst) < 3 { "waiting" } else { "done" });
+        let api = api_that_knows(&store.url(), json!({}), known);
+        let printed = upload_to(&api, file, input);
+        assert!(printed.status.success(), "{}", text(&printed.stderr));
+        let bodies: Vec<_> = store.seen().into_iter().map(|put| put.body).collect();
+        assert_eq!((bodies, deletes(&api)), (vec![row.to_vec(); 3], 0));
+    }
+}
+
+#[test]
+fn what_is_taken_by_nobody_is_taken_back_and_what_nobody_knows_of_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.ndjson");
+    std::fs::write(&file, "{\"value\": 1}\n").unwrap();
+    let unknown = || answer("502 Bad Gateway", "text/plain", "");
+    for (known, words, deleted) in [
+        ((|| status("waiting")) as fn() -> String, "did not say that it took it", 1),
+        (unknown, "it may be there or not: GET /v1/uploads/u1 tells", 0),
+    ] {
+        let store = StandIn::start(|_| String::new());
+        let api = api_that_knows(&store.url(), json!({}), known);
+        let printed = upload_to(&api, &file, b"");
+        let said = text(&printed.stderr);
+        assert_eq!(printed.status.code(), Some(1), "{said}");
+        assert!(said.contains(words) && !said.contains("c0ffee"), "{said}");
+        assert_eq!((store.seen().len(), deletes(&api)), (4, deleted));
     }
 }

@@ -29,7 +29,8 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
 }
 
 async fn serve_within(head: Duration, listener: TcpListener, routes: Router, stop: CancellationToken) {
-    let mut http = Builder::new(TokioExecutor::new());
+    // HTTP/2 is spoken over TLS, which ends before a node, if anywhere. What looks at which of the two it is has no limit of time.
+    let mut http = Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(head);
     // Nothing is ever sent: who waits for it learns that every connection is gone.
     let (open, mut all_closed) = mpsc::channel::<()>(1);
@@ -43,9 +44,7 @@ async fn serve_within(head: Duration, listener: TcpListener, routes: Router, sto
                 bound(&stream);
                 let (http, routes, stop, open) = (http.clone(), routes.clone(), stop.clone(), open.clone());
                 tokio::spawn(async move {
-                    if begins(&stream, head, &stop).await {
-                        serve_one(&http, stream, routes, stop).await;
-                    }
+                    serve_one(&http, stream, routes, stop).await;
                     drop(open);
                 });
             }
@@ -65,19 +64,9 @@ async fn serve_within(head: Duration, listener: TcpListener, routes: Router, sto
     all_closed.recv().await;
 }
 
-/// Whether a client says anything: which protocol it speaks is looked at without a limit of time.
-async fn begins(stream: &TcpStream, within: Duration, stop: &CancellationToken) -> bool {
-    let mut first = [0];
-    let begun = tokio::time::timeout(within, stream.peek(&mut first));
-    tokio::select! {
-        begun = begun => matches!(begun, Ok(Ok(1..))),
-        () = stop.cancelled() => false,
-    }
-}
-
 async fn serve_one(http: &Builder<TokioExecutor>, stream: TcpStream, routes: Router, stop: CancellationToken) {
-    let mut connection =
-        pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(routes)));
+    // With upgrades, which nobody needs, `http1_only` would count for nothing.
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stop.cancelled() => {

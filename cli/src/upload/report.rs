@@ -40,6 +40,11 @@ impl Loaded {
         self.lines
     }
 
+    /// Whether its file is not there yet.
+    pub fn is_waiting(&self) -> bool {
+        self.state == "waiting"
+    }
+
     /// Whether nothing comes of it any more.
     pub fn has_ended(&self) -> bool {
         self.state == "done" || self.has_failed()

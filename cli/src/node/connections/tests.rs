@@ -41,12 +41,22 @@ async fn rest(mut stream: TcpStream) -> String {
 #[tokio::test]
 async fn who_does_not_finish_the_head_of_a_request_is_let_go() {
     let (address, _stop, _serving) = server().await;
-    for begun in ["", "GET /slow HTTP/1.1\r\nHost: "] {
+    for begun in ["", "P", "PRI * HTT", "GET /slow HTTP/1.1\r\nHost: "] {
         let began = Instant::now();
-        let answer = rest(ask(address, begun).await).await;
+        let answer = rest(ask(address, begun).await);
+        let answer = tokio::time::timeout(BRIEF * 20, answer).await.expect("it is let go");
         assert!(!answer.contains("200 OK"), "{answer}");
         assert!(began.elapsed() >= BRIEF, "{begun:?}: {:?}", began.elapsed());
     }
+}
+
+#[tokio::test]
+async fn http_2_is_not_spoken() {
+    let (address, _stop, _serving) = server().await;
+    // The preface and an empty SETTINGS frame (RFC 9113, 3.4 and 6.5), after which a connection of HTTP/2 may stay idle.
+    let answer = rest(ask(address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await);
+    let answer = tokio::time::timeout(BRIEF * 20, answer).await.expect("it is let go");
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer:?}");
 }
 
 #[tokio::test]
