@@ -51,6 +51,8 @@ def test_a_result_is_its_owners_and_fetched_by_a_link(stage):
     if answer.status_code == 202:
         assert answer.headers["location"] == f"{path}/results.parquet" and int(answer.headers["retry-after"]) > 0
     athena = stage.emulator.client("athena")
-    unloads = [run for page in athena.get_paginator("list_query_executions").paginate() for run in page["QueryExecutionIds"]
+    group = athena.get_query_execution(QueryExecutionId=status["id"])["QueryExecution"]["WorkGroup"]
+    pages = athena.get_paginator("list_query_executions").paginate(WorkGroup=group)
+    unloads = [run for page in pages for run in page["QueryExecutionIds"]
                if status["id"] in athena.get_query_execution(QueryExecutionId=run)["QueryExecution"]["Query"]]
     assert len(unloads) >= 1 and unloads[0] != status["id"]
