@@ -65,10 +65,10 @@ def test_a_backlog_is_compacted_and_every_reading_is_still_there(stage):
     answer = maintain(stage, "compact")
     assert answer["left"] == []
     rounds = [round for round in answer["done"] if round["table"] == "telemetry"]
-    # A day that has one file already has nothing to gain.
-    assert sum(round["files_before"] for round in rounds) == sum(files for files in of_days.values() if files > 1) > 0
-    after = stage.rows("telemetry")
-    assert files_of_days(stage) == dict.fromkeys(of_days, 1)
+    taken = sum(round["files_before"] for round in rounds)
+    after, files = stage.rows("telemetry"), files_of_days(stage)
+    # A day that has few files has nothing to gain, and keeps them; of what was taken a day keeps one.
+    assert taken > 0 and sum(files.values()) <= sum(of_days.values()) - taken + len(of_days), (of_days, rounds, files)
     ids = lambda table: collections.Counter(zip(table["source"].to_pylist(), table["event_id"].to_pylist(), table["owner"].to_pylist()))
     assert set(ids(after)) == set(ids(before)) and max(ids(after).values()) == 1, "each event key is there once"
     assert maintain(stage, "compact")["done"] == [], "there is nothing more to gain"
