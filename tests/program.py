@@ -59,4 +59,5 @@ class Node:
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-        assert self.process.wait(timeout=60) == 0
+        code = self.process.wait(timeout=60)
+        assert code == 0, f"the node ended with {code}"
