@@ -7,13 +7,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deltalake_core::kernel::transaction::TransactionError;
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
-use deltalake_core::{DeltaTable, checkpoints};
+use deltalake_core::{DeltaTable, DeltaTableError, checkpoints};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use tokio::io::AsyncWriteExt as _;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 use url::Url;
 use uuid::Uuid;
 
@@ -181,7 +183,12 @@ impl TableLog {
         let failed = |error| self.delta_failed("write a checkpoint", error);
         let mut table = DeltaTable::new(self.delta.clone());
         Box::pin(table.load_version(version)).await.map_err(failed)?;
-        Box::pin(checkpoints::create_checkpoint(&table, None)).await.map_err(failed)
+        // The library blocks the thread that writes until the store has answered. That must not be the thread that drives the store's
+        // connections, which on a runtime of one thread is the one that is here.
+        let runtime = Handle::current();
+        let written = spawn_blocking(move || runtime.block_on(checkpoints::create_checkpoint(&table, None)));
+        let written = written.await.unwrap_or_else(|panicked| Err(DeltaTableError::Generic(panicked.to_string())));
+        written.map_err(failed)
     }
 
     /// Moves a version's entry to where no reader takes it for one; says where to, under the lake's root.

@@ -40,7 +40,7 @@ class Terraform:
         self.variables.write_text(json.dumps({
             "stage": "bench", "region": emulator.environment()["AWS_REGION"], "endpoint_url": emulator.endpoint,
             "architecture": "x86_64", "package_dir": PACKAGES, "delivery": "external", "on_destroy": "delete",
-            "default_dataset": "telemetry", "stream_shards": 2, "commit_seconds": 1, "secret_recovery_days": 0, "announce_commits": True,
+            "default_dataset": "telemetry", "stream_shards": 2, "commit_seconds": 1, "checkpoint_every": 10, "secret_recovery_days": 0, "announce_commits": True,
             "verbosity": "info,alluvium=debug",
             # Its log on, for the emulator answers an empty one where there is none.
             "direct_route": True, "direct_route_log": True,

@@ -147,7 +147,6 @@ def test_a_short_throttle_while_others_write_loses_nothing(stage, table):
     assert_balanced(stage)
 
 
-@pytest.mark.skip(reason="it was not yet seen to run on the whole stack; the erasure's own tests are aws/src/levelled/tests and tests/aws/test_0_contracts.py")
 def test_an_owner_who_is_erased_does_not_come_back_out_of_the_buffer(stage, table):
     """Chunks wait while the erasure is at work, and are written to the index after it."""
     leaver, stayer = stage.token("waiting-leaver", "data.write", "data.read"), stage.token("waiting-stayer", "data.write", "data.read")

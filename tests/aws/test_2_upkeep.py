@@ -54,6 +54,14 @@ def files_of_days(stage):
     return collections.Counter(uri.rsplit("/", 2)[1] for uri in stage.table("telemetry").file_uris())
 
 
+def test_the_commit_function_writes_checkpoints(stage):
+    """It has one thread, which waits for what is written and drives the store's connections."""
+    for table in ["telemetry", "ledger"]:
+        version = stage.table(table).version()
+        checkpoints = [key for key in objects(stage, f"{table}/_delta_log/") if key.endswith(".checkpoint.parquet")]
+        assert len(checkpoints) >= version // 20 > 0, f"of {version} versions every tenth, but for those where two raced"
+
+
 def last_audit(stage):
     bucket, _, folder = stage.out["lake_url"].removeprefix("s3://").partition("/")
     found = stage.emulator.client("s3").get_object(Bucket=bucket, Key=f"{folder}/_audit/last.json")

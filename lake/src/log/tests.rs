@@ -3,7 +3,7 @@
 use object_store::memory::InMemory;
 
 use super::*;
-use crate::testing::{READINGS, TestStream, drive, root};
+use crate::testing::{READINGS, TestStream, Yielding, drive, root};
 
 #[tokio::test]
 async fn a_hint_saves_listing_what_a_checkpoint_stands_for_and_a_wrong_one_does_no_harm() {
@@ -24,4 +24,22 @@ async fn a_hint_saves_listing_what_a_checkpoint_stands_for_and_a_wrong_one_does_
     }
     store.delete(&hint).await.unwrap();
     assert_eq!(log.list_since_checkpoint().await.unwrap().commits, all.commits);
+}
+
+/// Where a function has one thread, it waits for the checkpoint on the thread that has to drive the store's connections meanwhile.
+#[test]
+fn a_checkpoint_is_written_on_a_runtime_of_one_thread() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let written = runtime.block_on(async {
+            let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            let driven: Arc<dyn ObjectStore> = Arc::new(Yielding::new(store, 1).driven_by(Handle::current()));
+            drive(&driven, &driven, &TestStream::new([200, 100]), 7).await.unwrap();
+            TableLog::new(&driven, &root(), READINGS).hinted_checkpoint().await.unwrap()
+        });
+        done.send(written).unwrap();
+    });
+    let written = is_done.recv_timeout(std::time::Duration::from_secs(120));
+    assert!(written.expect("the thread waits for what it has to do itself").is_some());
 }

@@ -11,6 +11,7 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
+use tokio::runtime::Handle;
 
 use super::Dice;
 
@@ -19,17 +20,27 @@ use super::Dice;
 pub(crate) struct Yielding {
     inner: Arc<dyn ObjectStore>,
     dice: Arc<Mutex<Dice>>,
+    /// Where its connections are driven, if it has any.
+    driven_by: Option<Handle>,
 }
 
 impl Yielding {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, seed: u64) -> Self {
-        Self { inner, dice: Arc::new(Mutex::new(Dice(seed))) }
+        Self { inner, dice: Arc::new(Mutex::new(Dice(seed))), driven_by: None }
+    }
+
+    /// As a store behind connections that a task of this runtime drives, whoever asks.
+    pub(crate) fn driven_by(self, runtime: Handle) -> Self {
+        Self { driven_by: Some(runtime), ..self }
     }
 
     async fn others(&self) {
         let turns = self.dice.lock().unwrap().below(6);
         for _ in 0..turns {
             tokio::task::yield_now().await;
+        }
+        if let Some(runtime) = &self.driven_by {
+            runtime.spawn(async {}).await.unwrap();
         }
     }
 
