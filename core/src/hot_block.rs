@@ -36,7 +36,10 @@ use bytes::Bytes;
 use crate::hot::SourceMark;
 use content::{Content, Unread};
 use read::{Budget, read_column};
+use select::Wanted;
 use write::Columns;
+
+pub use select::TextSet;
 
 /// The most bytes that a block of several rows expands to: what a writer keeps to and a reader may set as its limit, with room
 /// for one event more.
@@ -225,6 +228,29 @@ impl HotBlockReader {
     ///
     /// When the bytes are no block, are damaged, or expand past the limit; and when a column is not there or is not of texts.
     pub fn read_with(&mut self, block: &[u8], texts: &[(&str, &str)]) -> Result<Option<RecordBatch>, HotBlockError> {
+        self.read_wanted(block, texts.iter().map(|(name, text)| (*name, Wanted::Text(text))))
+    }
+
+    /// As [`read_with`](Self::read_with), of the rows that also have one of some texts in a column.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_with`](Self::read_with).
+    pub fn read_any_of(
+        &mut self,
+        block: &[u8],
+        texts: &[(&str, &str)],
+        (column, any_of): (&str, &TextSet),
+    ) -> Result<Option<RecordBatch>, HotBlockError> {
+        let texts = texts.iter().map(|(name, text)| (*name, Wanted::Text(text)));
+        self.read_wanted(block, texts.chain([(column, Wanted::AnyOf(any_of))]))
+    }
+
+    fn read_wanted<'w>(
+        &mut self,
+        block: &[u8],
+        texts: impl Iterator<Item = (&'w str, Wanted<'w>)>,
+    ) -> Result<Option<RecordBatch>, HotBlockError> {
         expand(block, self.limit_bytes, &mut self.content)?;
         let content = Content::of(&self.content)?;
         let described = match self.described.take().filter(|known| known.description == content.description) {
@@ -233,13 +259,13 @@ impl HotBlockReader {
         };
         let columns = content.columns(described.all.fields().len())?;
         let mut selected: Vec<_> = std::iter::once(0..content.rows).collect();
-        for (name, text) in texts {
-            let no_texts = || HotBlockError::NoTexts((*name).to_owned());
+        for (name, wanted) in texts {
+            let no_texts = || HotBlockError::NoTexts(name.to_owned());
             let (at, field) = described.all.column_with_name(name).ok_or_else(no_texts)?;
             if *field.data_type() != arrow::datatypes::DataType::Utf8 {
                 return Err(no_texts());
             }
-            selected = select::rows_with(columns[at], content.rows, text, &selected, self.limit_bytes)?;
+            selected = select::rows_with(columns[at], content.rows, wanted, &selected, self.limit_bytes)?;
             if selected.is_empty() {
                 return Ok(None);
             }

@@ -128,6 +128,19 @@ fn the_rows_with_a_text_are_those_of_all_that_have_it() {
             assert_eq!(found, Some(expected).filter(|rows| rows.num_rows() > 0), "{text}");
             assert_eq!(read_rows_with(&block, 1 << 20, &[("source", text), ("source", "no text")]).unwrap(), None);
         }
+        let any_of = |wanted: &[&str]| {
+            let wanted: TextSet = wanted.iter().copied().collect();
+            HotBlockReader::new(1 << 20).read_any_of(&block, &[], ("source", &wanted)).unwrap()
+        };
+        let held: Vec<&str> = texts.iter().flatten().step_by(3).take(10).collect();
+        let wanted = [held.as_slice(), &["no text", ""]].concat();
+        let expected: BooleanArray = texts.iter().map(|text| text.map(|text| wanted.contains(&text))).collect();
+        let expected = arrow::compute::filter_record_batch(&whole, &expected).unwrap();
+        assert_eq!(any_of(&wanted), Some(expected).filter(|rows| rows.num_rows() > 0));
+        assert_eq!(any_of(&[]), None);
+        let one: TextSet = held.iter().copied().collect();
+        let both = HotBlockReader::new(1 << 20).read_any_of(&block, &[("source", held[0])], ("source", &one)).unwrap();
+        assert_eq!(both, read_rows_with(&block, 1 << 20, &[("source", held[0])]).unwrap());
         assert_eq!(read_rows_with(&block, 1 << 20, &[]).unwrap(), Some(whole));
         read_rows_with(&block, 1 << 20, &[("value", "")]).unwrap_err();
         read_rows_with(&block, 1 << 20, &[("owner", "")]).unwrap_err();

@@ -17,6 +17,7 @@ use std::ops::Range;
 use super::HotBlockError;
 use super::content::Unread;
 use super::digits::Form;
+use super::select::Wanted;
 
 pub(super) const PLAIN: u8 = 0;
 pub(super) const KEYS: u8 = 1;
@@ -178,14 +179,18 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Finds those of some rows that have a text.
-    pub(super) fn rows_with(&self, text: &str, among: &[Range<usize>], found: &mut Found) -> Result<(), HotBlockError> {
-        let text = text.as_bytes();
+    /// Finds those of some rows that have what is wanted.
+    pub(super) fn rows_with(
+        &self,
+        wanted: Wanted<'_>,
+        among: &[Range<usize>],
+        found: &mut Found,
+    ) -> Result<(), HotBlockError> {
         match self {
-            Self::Plain(texts) => found.rows(among, |row| Ok(texts.at(row)? == text)),
+            Self::Plain(texts) => found.rows(among, |row| Ok(wanted.is(texts.at(row)?))),
             Self::Keys(values, keys) => {
                 // A dictionary may hold a text more than once.
-                let are = (0..values.count()).map(|value| Ok(values.at(value)? == text));
+                let are = (0..values.count()).map(|value| Ok(wanted.is(values.at(value)?)));
                 let are: Vec<bool> = are.collect::<Result<_, HotBlockError>>()?;
                 if !are.contains(&true) {
                     return Ok(());
@@ -196,7 +201,7 @@ impl<'a> Held<'a> {
                 // Both come in the order of rows.
                 let mut at = 0;
                 for run in 0..ends.count() {
-                    if texts.at(run)? != text {
+                    if !wanted.is(texts.at(run)?) {
                         continue;
                     }
                     let of_run = if run == 0 { 0 } else { ends.at(run - 1) }..ends.at(run);
@@ -214,10 +219,7 @@ impl<'a> Held<'a> {
                 }
                 Ok(())
             }
-            Self::Bits(form, bits) => match form.bits(text) {
-                Some(wanted) => found.rows(among, |row| Ok(bits[row * Form::BYTES..][..Form::BYTES] == wanted)),
-                None => Ok(()),
-            },
+            Self::Bits(form, bits) => wanted.rows_of_bits(*form, bits, among, found),
         }
     }
 }

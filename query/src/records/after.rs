@@ -24,7 +24,7 @@ use futures::future::try_join;
 
 use super::conform::conform;
 use super::cursor::AfterCursor;
-use super::hot::{CHUNK_EXPANDED_BYTES, rows_of};
+use super::hot::{CHUNK_EXPANDED_BYTES, texts_of};
 use super::{PAGE_READS_ROWS, Readable, Records};
 use crate::error::QueryError;
 
@@ -92,6 +92,7 @@ pub(super) async fn read(
     let waiting = records.hot.waiting(&request.dataset, now).map_err(QueryError::from);
     let ((mut place, known), waiting) = try_join(begin(records, request, now), waiting).await?;
     let complete = known && !waiting.iter().any(|waiting| waiting.meets(bucket, Micros::MIN, Micros::MAX));
+    let texts = texts_of(request.owner.as_deref(), request.source.as_deref());
     let mut reader = HotBlockReader::new(CHUNK_EXPANDED_BYTES);
     let mut batches = Vec::new();
     let (mut found, mut looked_at, mut questions) = (0, 0, 0);
@@ -104,7 +105,7 @@ pub(super) async fn read(
         more = puts.more;
         for (position, chunk) in puts.chunks {
             looked_at += chunk.rows as usize;
-            let Some(rows) = rows_of(&mut reader, &chunk, request.owner.as_deref(), request.source.as_deref())? else {
+            let Some(rows) = reader.read_with(&chunk.block, &texts)? else {
                 place = place.at(position.past());
                 continue;
             };

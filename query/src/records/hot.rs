@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::{HotChunk, HotQuery, Newest, SourceMark};
-use alluvium_core::hot_block::{HotBlockError, HotBlockReader};
+use alluvium_core::hot_block::{HotBlockReader, TextSet};
 use alluvium_core::ports::{HotIndex, HotSnapshot, PortError};
-use arrow::record_batch::RecordBatch;
 
 use super::page::Scope;
 use super::rows::{KEYS, Rows};
@@ -96,8 +95,13 @@ impl<'a> HotWalk<'a> {
         }
     }
 
-    /// Reads on below `low` for the sake of other arrivals of the page's keys, as far as promised. Rows down to there have been read.
-    pub(super) async fn read_window_below(&mut self, low: Micros, rows: &mut Rows) -> Result<(), QueryError> {
+    /// Reads on below `low` for the sake of other arrivals of events with these ids, as far as promised. Rows down to there have been read.
+    pub(super) async fn read_window_below(
+        &mut self,
+        low: Micros,
+        ids: &TextSet,
+        rows: &mut Rows,
+    ) -> Result<(), QueryError> {
         let until = low.saturating_sub(micros(DUPLICATE_WINDOW));
         let mut budget = DUPLICATE_ROWS;
         while self.frontier().is_some_and(|frontier| frontier >= until) {
@@ -107,7 +111,10 @@ impl<'a> HotWalk<'a> {
             };
             let Some(rest) = budget.checked_sub(chunk.rows as usize) else { return Ok(()) };
             budget = rest;
-            self.decode_keys(&chunk, rows)?;
+            let of_scope = self.scope.texts();
+            if let Some(batch) = self.keys.read_any_of(&chunk.block, &of_scope, ("event_id", ids))? {
+                rows.add_keys(&batch)?;
+            }
         }
         Ok(())
     }
@@ -182,28 +189,22 @@ impl<'a> HotWalk<'a> {
     }
 
     fn decode(&mut self, chunk: &HotChunk, rows: &mut Rows) -> Result<(), QueryError> {
-        match rows_of(&mut self.whole, chunk, self.scope.owner.as_deref(), self.scope.source.as_deref())? {
+        match self.whole.read_with(&chunk.block, &self.scope.texts())? {
             Some(batch) => rows.add(&batch),
             None => Ok(()),
         }
     }
 
     fn decode_keys(&mut self, chunk: &HotChunk, rows: &mut Rows) -> Result<(), QueryError> {
-        match rows_of(&mut self.keys, chunk, self.scope.owner.as_deref(), self.scope.source.as_deref())? {
+        match self.keys.read_with(&chunk.block, &self.scope.texts())? {
             Some(batch) => rows.add_keys(&batch),
             None => Ok(()),
         }
     }
 }
 
-/// A chunk's rows of this owner and this source, where they are named; `None`: there are none.
-pub(super) fn rows_of(
-    reader: &mut HotBlockReader,
-    chunk: &HotChunk,
-    owner: Option<&str>,
-    source: Option<&str>,
-) -> Result<Option<RecordBatch>, HotBlockError> {
+/// What rows of this owner and this source, where they are named, have in which columns.
+pub(super) fn texts_of<'a>(owner: Option<&'a str>, source: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
     let texts = [("owner", owner), ("source", source)];
-    let texts: Vec<_> = texts.into_iter().filter_map(|(column, text)| Some((column, text?))).collect();
-    reader.read_with(&chunk.block, &texts)
+    texts.into_iter().filter_map(|(column, text)| Some((column, text?))).collect()
 }

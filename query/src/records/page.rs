@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use alluvium_core::clock::{Micros, micros};
 use alluvium_core::hot::{Waiting, bucket_of};
+use alluvium_core::hot_block::TextSet;
 use futures::future::try_join;
 
 use super::boundary::Boundary;
 use super::cursor::Cursor;
-use super::hot::HotWalk;
+use super::hot::{HotWalk, texts_of};
 use super::lake::LakeWalk;
 use super::reading::Asking;
 use super::rows::{Place, Row, Rows};
@@ -47,6 +48,11 @@ impl Scope {
     /// The one bucket, of so many, that its rows are in, where one owner's source is read.
     pub(super) fn bucket(&self, buckets: u16) -> Option<u16> {
         Some(bucket_of(self.owner.as_deref()?, self.source.as_deref()?, buckets))
+    }
+
+    /// What its rows have in which columns.
+    pub(super) fn texts(&self) -> Vec<(&'static str, &str)> {
+        texts_of(self.owner.as_deref(), self.source.as_deref())
     }
 
     fn wants(&self, place: Place<'_>) -> bool {
@@ -163,9 +169,12 @@ impl Round {
         let low = next.as_ref().map_or(scope.from, |next| next.time);
         let high = scope.newest;
 
-        hot.read_window_below(low, &mut rows).await?;
-        if low.saturating_sub(micros(DUPLICATE_WINDOW)) < boundary.at && !candidates.is_empty() {
-            lake.read_windows((high, low), boundary.at, &mut rows).await?;
+        if !candidates.is_empty() {
+            let ids: TextSet = candidates.iter().map(|row| rows.place(*row).id).collect();
+            hot.read_window_below(low, &ids, &mut rows).await?;
+            if low.saturating_sub(micros(DUPLICATE_WINDOW)) < boundary.at {
+                lake.read_windows((high, low), boundary.at, &mut rows).await?;
+            }
         }
         let bucket = scope.bucket(records.hot.buckets());
         let last = next.as_ref().map(Place::of);
