@@ -18,6 +18,7 @@ mod demo;
 mod drain;
 mod erase;
 mod generate;
+#[cfg(target_os = "linux")]
 mod memory;
 mod node;
 mod observe;
@@ -108,13 +109,8 @@ pub enum Outcome {
     Failed,
 }
 
-fn main() -> ExitCode {
-    memory::keep_to_few_arenas();
-    run()
-}
-
 #[tokio::main]
-async fn run() -> ExitCode {
+async fn main() -> ExitCode {
     let Cli { common, command } = Cli::try_parse().unwrap_or_else(|error| refused(error).exit());
     let outcome = match command {
         Command::Demo(args) => demo::run(&common, args).await,

@@ -1,17 +1,18 @@
 //! How the process asks the system for memory.
+//!
+//! Batches are built on one thread and freed on another, and lookups take hundreds of small buffers beside them. With glibc's allocator their threads
+//! wait for each other, or each keeps what others have freed. jemalloc does neither.
 
-/// Keeps the system's allocator to two arenas.
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// jemalloc's settings: what was freed goes back to the system within a second, and a thread of its own sees to that.
 ///
-/// Batches are built on one thread of a pool and freed on another. With an arena for each thread, glibc keeps what was freed in
-/// arenas that no longer need it. Call it before any other thread is started; elsewhere than with glibc it does nothing.
-pub fn keep_to_few_arenas() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        const ARENAS: libc::c_int = 2;
-        // SAFETY: `mallopt` takes two plain numbers and may be called at any time; a refusal leaves the default.
-        #[expect(unsafe_code, reason = "glibc has no safe way to say this")]
-        unsafe {
-            libc::mallopt(libc::M_ARENA_MAX, ARENAS);
-        }
-    }
-}
+/// Source: jemalloc(3), "TUNING".
+#[used]
+#[expect(unsafe_code, reason = "jemalloc looks for its settings under this name, as a pointer to a C string")]
+// SAFETY: nothing else has this name, and a reference to an array is such a pointer.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static SETTINGS: &[u8; 60] = b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
