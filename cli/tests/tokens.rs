@@ -58,6 +58,7 @@ fn each_owner_writes_and_reads_their_own_and_an_admin_everybodys() {
         (&bob, "/v1/telemetry", "1", 202),
         (&bob, "/v1/telemetry?owner=ann", "2", 403),
         (&admin, "/v1/telemetry?owner=ann", "3", 202),
+        (&admin, "/v1/telemetry?ownr=ann", "5", 400),
         (&admin, "/v1/telemetry", "4", 202),
     ] {
         assert_eq!(call(&node, token, "POST", path, &event(id)).status, status, "{path} {id}");

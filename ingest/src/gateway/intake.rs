@@ -1,6 +1,7 @@
 //! Taking one request in: from its head and body to the acceptance.
 
 use alluvium_core::TraceParent;
+use alluvium_core::address::parameters;
 use alluvium_core::envelope::EnvelopeHeader;
 use alluvium_core::ports::{Advice, PutVerdict, Refusal};
 use alluvium_core::trace::STEP;
@@ -8,7 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
@@ -56,6 +57,7 @@ impl Gateway {
             return Err(Rejection::UnknownDataset { name: dataset.chars().take(80).collect(), known });
         };
         let dataset = dataset.name.as_str();
+        check_parameters(&parts.uri)?;
         let head = self.read_head(dataset, parts)?;
         let mut reservation = self.shared.budget.reservation();
         let bytes = timeout(settings.request_time, body::read(body, settings.body_bytes, &mut reservation))
@@ -135,6 +137,14 @@ impl Gateway {
             Ok(Ok(verdicts)) => verdicts,
         };
         judge(verdicts, &framed.events_by_record, events)
+    }
+}
+
+/// A parameter that is none would leave events with another owner than was meant.
+fn check_parameters(uri: &Uri) -> Result<(), Rejection> {
+    match parameters(uri.query())?.into_iter().find(|(name, _)| name != "owner") {
+        Some((name, _)) => Err(Rejection::UnknownParameter { name: name.chars().take(80).collect() }),
+        None => Ok(()),
     }
 }
 

@@ -65,6 +65,7 @@ const PROBLEMS: &[(u16, &[&str])] = &[
         &[
             "bad-header",
             "bad-owner",
+            "bad-parameter",
             "body-broken",
             "unreadable-encoding",
             "json-too-deep",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alluvium_core::Problem;
+use alluvium_core::address::NotUtf8;
 use alluvium_core::dataset::HOW_TO_ADD;
 
 use crate::delimit::DelimitError;
@@ -24,6 +25,10 @@ pub(crate) enum Rejection {
     UnknownDataset { name: String, known: String },
     #[error("{method} is not allowed here; events are sent with POST")]
     Method { method: String },
+    #[error("there is no parameter {name:?} where events are sent; known: owner")]
+    UnknownParameter { name: String },
+    #[error("the parameters of the address cannot be read: {0}")]
+    Parameters(#[from] NotUtf8),
     #[error("the header `{header}` {problem}")]
     Header { header: String, problem: String },
     #[error("the content encoding {0:?} is not known; expected gzip, zstd or none")]
@@ -81,6 +86,7 @@ impl Rejection {
             Self::TooManyRequests { .. } | Self::TooManyBytes { .. } => (429, "too-many-requests", Some(1)),
             Self::UnknownDataset { .. } => (404, "unknown-dataset", None),
             Self::Method { .. } => (405, "method-not-allowed", None),
+            Self::UnknownParameter { .. } | Self::Parameters(_) => (400, "bad-parameter", None),
             Self::Header { .. } => (400, "bad-header", None),
             Self::UnknownEncoding(_) => (415, "unknown-encoding", None),
             Self::BodyTooLarge { .. } => (413, "body-too-large", None),

@@ -263,7 +263,7 @@ async fn wrong_input_is_refused_one_by_one_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn unknown_datasets_other_methods_and_bad_keys_are_problems() {
+async fn unknown_datasets_parameters_other_methods_and_bad_keys_are_problems() {
     let stream = Arc::new(MemoryStream::default());
     let gateway = gateway(&stream, small());
     for path in ["/v1/nothing", "/v1/dead_letters", "/v1/%FF", "/v1/TELEMETRY"] {
@@ -274,6 +274,14 @@ async fn unknown_datasets_other_methods_and_bad_keys_are_problems() {
             assert!(detail.contains(words), "{detail}");
         }
     }
+    for (path, detail) in
+        [("/v1/telemetry?ownr=ann", "there is no parameter \"ownr\""), ("/data?owner=%FF", "cannot be read")]
+    {
+        let answer = ask(&gateway, post_to(path).body("{}".into()).unwrap()).await;
+        assert_eq!(answer.refusal(), (400, "bad-parameter".into()), "{path}");
+        assert!(answer.problem().detail.contains(detail), "{}", answer.problem().detail);
+    }
+    ask(&gateway, post_to("/data?owner=ann").body("{}".into()).unwrap()).await.acceptance();
     let delete = Request::builder().method("DELETE").uri("/v1/telemetry").body(Body::empty()).unwrap();
     assert_eq!(ask(&gateway, delete).await.refusal(), (405, "method-not-allowed".into()));
     for key in ["", "two words", "käse", &"k".repeat(256)] {
