@@ -2,23 +2,25 @@
 
 mod dialect;
 mod fault;
+mod hot;
+mod sql;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::clock::Micros;
-use crate::hot::{BUCKETS, HotChunk, HotQuery, Newest, PutPosition, PutQuery, Puts, Waiting};
-use crate::identity::{SequenceNumber, ShardId, content_hash};
+use crate::identity::{SequenceNumber, ShardId};
 use crate::object_index::IndexEntry;
 use crate::record::{PutBatch, StreamRecord};
 
 pub use dialect::{Dialect, PostgresSession};
 pub use fault::StatementFault;
+pub use hot::{HotIndex, HotSnapshot};
+pub use sql::{
+    OwnerKey, ResultPage, SqlEngine, SqlPlanner, Statement, StatementId, StatementShape, StatementState,
+    StatementStatus,
+};
 
 /// What a caller can do about a failed port call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,106 +213,6 @@ pub trait CommitQueue: Send + Sync {
     async fn acknowledge(&self, receipt: &str) -> Result<(), PortError>;
 }
 
-/// A [`HotIndex`] as it was at a moment. Keep it for one read: what is forgotten meanwhile takes room.
-#[async_trait]
-pub trait HotSnapshot: Send + Sync {
-    /// As [`HotIndex::newest`], of that moment.
-    ///
-    /// # Errors
-    ///
-    /// When the index cannot be asked.
-    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError>;
-}
-
-/// The index of the newest rows.
-#[async_trait]
-pub trait HotIndex: Send + Sync {
-    /// Stores chunks, each over one of the same key. Visible to reads when it returns, or told of by [`waiting`](Self::waiting) until it is; not
-    /// necessarily durable, see [`flush`](Self::flush).
-    ///
-    /// # Errors
-    ///
-    /// When not all of them were stored; storing them again is harmless.
-    async fn put(&self, chunks: Vec<HotChunk>) -> Result<(), PortError>;
-
-    /// Makes every chunk durable that was put before.
-    ///
-    /// # Errors
-    ///
-    /// When that failed.
-    async fn flush(&self) -> Result<(), PortError>;
-
-    /// Into how many buckets its chunks are to be spread: [`bucket_of`](crate::hot::bucket_of) is asked with it, by who writes and who reads.
-    fn buckets(&self) -> u16 {
-        BUCKETS
-    }
-
-    /// Chunks out of the buckets and the range asked for, by their newest row, the newest first: some, and where to go on.
-    ///
-    /// # Errors
-    ///
-    /// When the index cannot be asked.
-    async fn newest(&self, query: HotQuery) -> Result<Newest, PortError>;
-
-    /// The index as it is now, for the questions of one read; `None`: the index itself may be asked each of them, for a row that is visible in it
-    /// never comes to lie in a chunk with newer rows.
-    ///
-    /// # Errors
-    ///
-    /// When the index cannot be asked.
-    async fn snapshot(&self) -> Result<Option<Arc<dyn HotSnapshot>>, PortError> {
-        Ok(None)
-    }
-
-    /// The chunks of a dataset from a position on, in the order in which they were put: the order in which they became visible, so that
-    /// what is put after this returns lies at or after [`Puts::up_to`]. A chunk that is put again leaves its position for a later one.
-    ///
-    /// # Errors
-    ///
-    /// When the index cannot be asked.
-    async fn puts(&self, query: PutQuery) -> Result<Puts, PortError>;
-
-    /// What waits of this dataset: chunks that a put has taken and that are not visible yet, but for those that have expired at `now`. Who asks
-    /// before reading rows knows what may be missing from them: what is not told of here was visible when this was asked. An index that
-    /// has every chunk when a put returns has nothing to tell.
-    ///
-    /// # Errors
-    ///
-    /// When the index cannot be asked.
-    async fn waiting(&self, _dataset: &str, _now: Micros) -> Result<Vec<Waiting>, PortError> {
-        Ok(Vec::new())
-    }
-
-    /// Where what [`puts`](Self::puts) tells of ends now: nothing will be put before it any more. It is of about the time now, however long nothing
-    /// was put.
-    ///
-    /// # Errors
-    ///
-    /// When the index cannot be asked.
-    async fn puts_end(&self) -> Result<PutPosition, PortError>;
-
-    /// The event time since which the index holds every event of the dataset that it should; `None`: it never was complete.
-    ///
-    /// # Errors
-    ///
-    /// When the index cannot be asked.
-    async fn complete_since(&self, dataset: &str) -> Result<Option<Micros>, PortError>;
-
-    /// Moves the mark that [`complete_since`](Self::complete_since) returns.
-    ///
-    /// # Errors
-    ///
-    /// When the mark could not be stored.
-    async fn set_complete_since(&self, dataset: &str, since: Micros) -> Result<(), PortError>;
-
-    /// Forgets chunks that have expired at `now`; says how many.
-    ///
-    /// # Errors
-    ///
-    /// When that failed; what is left is filtered on read.
-    async fn expire(&self, now: Micros) -> Result<usize, PortError>;
-}
-
 /// What is known of the data files without reading them, one entry for each. It is made anew from the lake when it is lost, and one
 /// that is missing says that the file may hold anything.
 #[async_trait]
@@ -343,159 +245,6 @@ pub trait ObjectIndex: std::fmt::Debug + Send + Sync {
     ///
     /// When not all of them were removed.
     async fn remove(&self, table: &str, paths: Vec<String>) -> Result<(), PortError>;
-}
-
-/// The handle of a running or finished statement.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StatementId(pub String);
-
-/// A statement to start.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Statement {
-    /// The SQL, with a `?` for each parameter. Where a `?` may stand is the engine's to say; every engine takes them in a `where`.
-    pub sql: String,
-    /// The parameters' values in the order of the `?`s. Each is a text, whatever it looks like: `cast(? as bigint)` makes it
-    /// something else. A value is never read as SQL.
-    pub parameters: Vec<String>,
-    /// Starts with the same token, SQL, parameters and reader are one statement, as long as the engine remembers it; `None`: each is
-    /// its own. Tokens of one reader are no other's.
-    pub token: Option<String>,
-    /// Whose rows it sees, and none of anybody else's (AU-1); `None`: everybody's. An engine that cannot leave the others out refuses
-    /// a statement that has one.
-    pub reader: Option<String>,
-    /// Who starts it, where that is known: an engine that keeps results apart by owner puts its own there.
-    pub owner: Option<String>,
-    /// In whose words it is.
-    pub dialect: Dialect,
-}
-
-impl Statement {
-    /// A statement without parameters and without a token, which sees everybody's rows.
-    pub fn new(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), ..Self::default() }
-    }
-}
-
-/// Stands for an owner where the name itself shall not be written: a hash of it, as 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct OwnerKey(String);
-
-impl OwnerKey {
-    /// The key of this owner.
-    pub fn of(owner: &str) -> Self {
-        Self(content_hash(owner.as_bytes()))
-    }
-
-    /// Reads one back; any text is one, if of nobody.
-    pub fn read(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// The key.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// How far a statement is, and what it took.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatementStatus {
-    /// How far it is.
-    pub state: StatementState,
-    /// The statement's reader.
-    pub reader: Option<String>,
-    /// The [`OwnerKey`] of who started it, and nobody else may know of it; `None`: the engine does not keep statements of several owners
-    /// apart.
-    pub owner: Option<OwnerKey>,
-    /// How many bytes of the lake it has read; `None`: the engine does not count them.
-    pub scanned_bytes: Option<u64>,
-    /// How long it has run; `None`: not known, or not yet.
-    pub elapsed: Option<Duration>,
-}
-
-/// How far a statement is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StatementState {
-    /// It runs, or waits to.
-    Running,
-    /// Its results can be read.
-    Succeeded,
-    /// It failed; the message is for the person who wrote it.
-    Failed(String),
-    /// It was cancelled.
-    Cancelled,
-}
-
-/// A page of a statement's results.
-#[derive(Debug, Clone)]
-pub struct ResultPage {
-    /// The rows; one empty RecordBatch when there are none, so that the columns are known.
-    pub batches: Vec<RecordBatch>,
-    /// What the next call takes as `page`; `None`: this was the last.
-    pub next: Option<String>,
-}
-
-/// An engine that answers read-only SQL over the lake's tables and views.
-#[async_trait]
-pub trait SqlEngine: Send + Sync {
-    /// Starts a statement, or answers with the one that its token already started.
-    ///
-    /// # Errors
-    ///
-    /// When the engine does not take it, or its token was given with another statement. A statement that is wrong may be found
-    /// out here or by its status.
-    async fn start(&self, statement: Statement) -> Result<StatementId, PortError>;
-
-    /// How far it is.
-    ///
-    /// # Errors
-    ///
-    /// When the engine does not know it (any more).
-    async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError>;
-
-    /// Waits for the statement to end, then reads a page of results; `None`: the first.
-    ///
-    /// # Errors
-    ///
-    /// When the statement failed, was cancelled, or is unknown.
-    async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError>;
-
-    /// A time before which no committed row of a dataset's table has its `event_time`, if that is known without a statement: of a table
-    /// without rows it is after all times.
-    ///
-    /// # Errors
-    ///
-    /// When the engine cannot be asked.
-    async fn oldest(&self, _dataset: &str) -> Result<Option<Micros>, PortError> {
-        Ok(None)
-    }
-
-    /// Stops a statement that runs: its results are never read. One that has ended may be forgotten.
-    ///
-    /// # Errors
-    ///
-    /// When the engine cannot be asked.
-    async fn cancel(&self, statement: &StatementId) -> Result<(), PortError>;
-}
-
-/// What a statement would answer, as far as that can be told without running it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatementShape {
-    /// The columns of its rows.
-    pub columns: SchemaRef,
-    /// For each `?`, in the order of the text, the type that its place asks for; `None`: the place takes any.
-    pub parameters: Vec<Option<DataType>>,
-}
-
-/// Tells what statements would answer, for clients that want to know beforehand.
-#[async_trait]
-pub trait SqlPlanner: Send + Sync {
-    /// The shape of a statement for its reader; its parameters have no values yet. It says nothing of any row.
-    ///
-    /// # Errors
-    ///
-    /// When the statement is refused; a wrong one may pass, and fail when it is started.
-    async fn shape(&self, statement: &Statement) -> Result<StatementShape, PortError>;
 }
 
 /// A deployed function that answers a payload with one of its own.
