@@ -87,7 +87,7 @@ impl Node {
         let listener = listen_on(settings.listen, "--listen").await?;
         let listen = listener.local_addr()?;
         #[cfg(feature = "postgres")]
-        let encryption = postgres::encryption(&settings.postgres)?;
+        let certificate = postgres::Certificate::of(&settings.postgres)?;
         let postgres_listener = match settings.postgres.listen {
             Some(address) => Some(listen_on(address, "--postgres").await?),
             None => None,
@@ -124,6 +124,7 @@ impl Node {
         #[cfg(feature = "postgres")]
         let postgres_server = postgres_listener.map(|listener| {
             let stop = stop_serving.clone();
+            let encryption = certificate.as_ref().map(|certificate| certificate.encryption.clone());
             let server = postgres::server(guard.clone(), &statements, &settings.postgres, encryption);
             tokio::spawn(server.serve(listener, stop))
         });
@@ -131,6 +132,8 @@ impl Node {
         let postgres_server = postgres_listener.map(|_refused_by_the_settings| tokio::spawn(async {}));
         let app = front::before(routes, guard, settings)?;
         let mut watches = vec![tokio::spawn(watch_lag(pipeline.clone(), lag)), tokio::spawn(reports.clone().run())];
+        #[cfg(feature = "postgres")]
+        watches.extend(certificate.map(|certificate| tokio::spawn(certificate.keep_renewed())));
         let server = tokio::spawn(connections::serve(listener, app, stop_serving.clone()));
         let node = RunningNode { pid: std::process::id(), listen, version: env!("CARGO_PKG_VERSION").to_owned() };
         if let Some(authorizer) = &authorizer {

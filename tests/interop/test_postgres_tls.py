@@ -5,6 +5,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 import program
 import psycopg
@@ -18,6 +19,15 @@ def openssl(*arguments):
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
 
+def certify(folder, name, days):
+    """A certificate for `localhost` of the root that lies in the folder, and its key."""
+    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+            "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr")
+    openssl("x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / "root.pem", "-CAkey", folder / "root.key", "-CAcreateserial",
+            "-days", days, "-extfile", folder / "names", "-out", folder / f"{name}.pem")
+    (folder / f"{name}.key").chmod(0o600)
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A certificate of a root of our own for `localhost`, its key, and the root."""
@@ -26,12 +36,20 @@ def files(tmp_path_factory):
     names.write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-subj", "/CN=root",
             "-keyout", folder / "root.key", "-out", folder / "root.pem")
-    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
-            "-keyout", folder / "node.key", "-out", folder / "node.csr")
-    openssl("x509", "-req", "-in", folder / "node.csr", "-CA", folder / "root.pem", "-CAkey", folder / "root.key", "-CAcreateserial",
-            "-days", 2, "-extfile", names, "-out", folder / "node.pem")
-    (folder / "node.key").chmod(0o600)
+    certify(folder, "node", 2)
     return folder
+
+
+def serial(certificate):
+    return subprocess.run(["openssl", "x509", "-noout", "-serial", "-in", certificate], check=True, capture_output=True, text=True).stdout
+
+
+def served(node):
+    """The serial number of the certificate that a node shows."""
+    port = node.postgres.rsplit(":", 1)[1]
+    shown = subprocess.run(["openssl", "s_client", "-starttls", "postgres", "-connect", f"127.0.0.1:{port}"], stdin=subprocess.DEVNULL,
+                           capture_output=True, text=True)
+    return subprocess.run(["openssl", "x509", "-noout", "-serial"], input=shown.stdout, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +132,29 @@ def test_files_that_are_of_no_use_are_refused(tmp_path, files, what, expected):
         env={**ENVIRONMENT, "ALLUVIUM_POSTGRES__CERTIFICATE": str(certificate), "ALLUVIUM_POSTGRES__KEY": str(key)},
     )
     assert refused.returncode == 1 and expected in refused.stderr, refused.stderr
+
+
+def test_a_renewed_certificate_is_shown_without_a_restart(files, tmp_path):
+    folder = tmp_path / "tls"
+    shutil.copytree(files, folder)
+    settings = pytest.MonkeyPatch()
+    settings.setitem(program.ENVIRONMENT, "ALLUVIUM_POSTGRES__CERTIFICATE", str(folder / "node.pem"))
+    settings.setitem(program.ENVIRONMENT, "ALLUVIUM_POSTGRES__KEY", str(folder / "node.key"))
+    running = Node(tmp_path / "node", "--postgres", "127.0.0.1:0")
+    settings.undo()
+
+    def shown():
+        options = {"sslmode": "verify-full", "sslrootcert": folder / "root.pem", "hostaddr": "127.0.0.1"}
+        with connect(running, **options) as connection:
+            return connection.execute("select 1").fetchone() == (1,) and served(running)
+
+    before = shown()
+    certify(folder, "renewed", 3)
+    # Half of it: the certificate without its key. The one before goes on.
+    shutil.copy(folder / "renewed.pem", folder / "node.pem")
+    time.sleep(11)
+    assert shown() == before
+    shutil.copy(folder / "renewed.key", folder / "node.key")
+    after = program.eventually(shown, lambda now: now != before)
+    assert after == serial(folder / "renewed.pem")
+    running.stop()

@@ -148,7 +148,7 @@ const KEYS: &[Key] = &[
     ),
     key(
         "postgres.certificate",
-        "A PEM file with the certificate of the Postgres protocol, and behind it those between it and its root. With it every connection is encrypted. Read at the start. Not set: none is.",
+        "A PEM file with the certificate of the Postgres protocol, and behind it those between it and its root. With it every connection is encrypted. A renewed one is used within ten seconds. Not set: none is.",
     ),
     key(
         "postgres.key",

@@ -3,13 +3,15 @@
 //! "PostgreSQL Documentation", section "SSL Session Encryption".
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig, crypto};
 
 /// The protocol's name in the negotiation of TLS. "PostgreSQL Documentation", section "SSL Session Encryption".
@@ -33,9 +35,22 @@ pub(super) enum Said {
     Encrypted,
 }
 
-/// With what connections are encrypted.
+/// With what connections are encrypted. Clones share it.
 #[derive(Clone)]
-pub struct Encryption(TlsAcceptor);
+pub struct Encryption {
+    acceptor: TlsAcceptor,
+    current: Arc<Current>,
+}
+
+/// The certificate that is shown to whoever comes now, with its key.
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
 
 impl std::fmt::Debug for Encryption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,26 +83,42 @@ impl Encryption {
     ///
     /// When there is none, one cannot be read, or the key is that of another certificate.
     pub fn new(certificates: &str, key: &str) -> Result<Self, EncryptionError> {
-        let read = CertificateDer::pem_slice_iter(certificates.as_bytes()).enumerate();
-        let certificates = read
-            .map(|(at, read)| read.map_err(|error| EncryptionError::Certificate(at + 1, error.to_string())))
-            .collect::<Result<Vec<_>, _>>()?;
-        if certificates.is_empty() {
-            return Err(EncryptionError::NoCertificate);
-        }
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
-        let key = key.map_err(|error| EncryptionError::Key(error.to_string()))?;
+        let current = Arc::new(Current(RwLock::new(Arc::new(certified(certificates, key)?))));
         let builder = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
         let builder = builder.with_safe_default_protocol_versions()?;
-        let mut config = builder.with_no_client_auth().with_single_cert(certificates, key)?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(current.clone());
         config.alpn_protocols = vec![PROTOCOL.to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), current })
+    }
+
+    /// Encrypts the connections that are made from now on with these, given as to [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); then those before stay.
+    pub fn renew(&self, certificates: &str, key: &str) -> Result<(), EncryptionError> {
+        let renewed = Arc::new(certified(certificates, key)?);
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        Ok(())
     }
 
     /// A connection on which TLS begins now.
     pub(super) async fn begin(&self, wire: Wire) -> io::Result<Wire> {
-        Ok(Box::new(self.0.accept(wire).await?))
+        Ok(Box::new(self.acceptor.accept(wire).await?))
     }
+}
+
+fn certified(certificates: &str, key: &str) -> Result<CertifiedKey, EncryptionError> {
+    let read = CertificateDer::pem_slice_iter(certificates.as_bytes()).enumerate();
+    let certificates = read
+        .map(|(at, read)| read.map_err(|error| EncryptionError::Certificate(at + 1, error.to_string())))
+        .collect::<Result<Vec<_>, _>>()?;
+    if certificates.is_empty() {
+        return Err(EncryptionError::NoCertificate);
+    }
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
+    let key = key.map_err(|error| EncryptionError::Key(error.to_string()))?;
+    Ok(CertifiedKey::from_der(certificates, key, &crypto::ring::default_provider())?)
 }
 
 /// A connection that has just been made. A client that speaks TLS at once is understood if there is something to encrypt with.
@@ -98,7 +129,7 @@ pub(super) async fn open(client: TcpStream, encryption: Option<&Encryption>) -> 
     if client.peek(&mut first).await? == 0 || first != [HANDSHAKE] {
         return Ok((Box::new(client), Said::Openly));
     }
-    let client = encryption.0.accept(client).await?;
+    let client = encryption.acceptor.accept(client).await?;
     // Whoever does not say what they speak may mean another protocol.
     if client.get_ref().1.alpn_protocol() != Some(PROTOCOL) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "TLS began without the protocol `postgresql`"));
