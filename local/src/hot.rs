@@ -163,11 +163,13 @@ impl Moment {
 #[async_trait]
 impl HotSnapshot for Moment {
     /// On the thread that asks, where that is one of several: a read takes less time than another thread takes to begin it on a machine whose cores
-    /// are busy.
+    /// are busy. What is asked of one bucket is a few hundred small blocks at most, which are read as what else a request computes.
     async fn newest(&self, query: HotQuery) -> Result<Newest, PortError> {
         let moment = self.clone();
+        let of_one = query.bucket.is_some();
         let read = move || newest::newest(&moment.0.0, &query);
         let read = match Handle::current().runtime_flavor() {
+            RuntimeFlavor::MultiThread if of_one => Ok(read()),
             RuntimeFlavor::MultiThread => Ok(tokio::task::block_in_place(read)),
             _ => tokio::task::spawn_blocking(read).await,
         };
