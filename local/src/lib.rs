@@ -30,3 +30,4 @@ pub mod redrive;
 pub mod reports;
 pub mod sql;
 pub mod store;
+mod threads;

@@ -27,7 +27,6 @@ mod shape;
 mod size;
 mod statement;
 mod tables;
-mod threads;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -51,6 +50,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser;
 use object_store::ObjectStore;
+use tokio::runtime::Builder;
 use tokio::sync::{Mutex, Semaphore};
 
 pub use condition::Condition;
@@ -61,10 +61,14 @@ use self::catalog::{LakeCatalog, LakeTables};
 use self::postgres::Postgres;
 use self::scanned::Scanned;
 use self::statement::{Plan, Started};
-use self::threads::Threads;
+use crate::threads::Threads;
 
 /// Functions whose results are as large as their arguments say, outside of what is counted: not for readers.
 const UNBOUNDED: [&str; 6] = ["range", "generate_series", "repeat", "array_repeat", "lpad", "rpad"];
+
+/// The stack of each thread that statements compute on, of which only what is used takes memory. Parsing and planning go as deep as an
+/// expression does, some kilobytes a level in an unoptimised build: `1+1+…` of the longest statement fits several times over.
+const STACK_BYTES: usize = 512 * 1024 * 1024;
 
 /// How long results wait for their reader when there is no room for another statement.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
@@ -113,6 +117,8 @@ pub struct DataFusionSql {
     running: Arc<Semaphore>,
     /// How many statements are planned at a time of which only the shape is wanted.
     shaping: Semaphore,
+    /// What statements compute on: their own, so that one that computes without a pause keeps nobody else waiting, and a node that stops need
+    /// not wait for it.
     threads: Threads,
     statements: Mutex<Statements>,
 }
@@ -203,7 +209,9 @@ impl DataFusionSql {
         let tables = Arc::new(LakeTables::new(store, snapshots, datasets, settings.keys_bytes));
         let running = Arc::new(Semaphore::new(settings.running));
         // As many as all running statements compute on at a time, so that a heavy one takes none of another's.
-        let threads = Threads::new(settings.running.saturating_mul(base.config().target_partitions()))
+        let count = settings.running.saturating_mul(base.config().target_partitions());
+        let mut described = Builder::new_multi_thread();
+        let threads = Threads::new(described.worker_threads(count).thread_name("sql").thread_stack_size(STACK_BYTES))
             .map_err(|error| PortError::because(Advice::Stop, "the SQL engine gets no threads", error))?;
         let planner = Arc::new(Planner { base, of_readers, tables });
         let shaping = Semaphore::new(settings.running);
@@ -239,7 +247,16 @@ impl DataFusionSql {
         size::check_text(&asked.sql)?;
         let (planner, asked) = (self.planner.clone(), asked.clone());
         // What is read is dropped there too, which goes as deep.
-        self.threads.run(async move { planner.prepare(&asked, &Arc::default()).map(drop) }).await?
+        self.with_its_stack(async move { planner.prepare(&asked, &Arc::default()).map(drop) }).await?
+    }
+
+    /// Does something that needs the stack of the engine's threads there, and waits for it.
+    async fn with_its_stack<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let done = self.threads.spawn(work).await;
+        done.map_err(|error| PortError::because(Advice::Stop, "the statement could not be read", error))
     }
 
     /// The count of what a statement has read, which goes on when the engine has forgotten the statement.

@@ -17,7 +17,7 @@ impl SqlPlanner for DataFusionSql {
         let (planner, statement) = (self.planner.clone(), statement.clone());
         let limit = self.settings.time_limit;
         let planned = async move { tokio::time::timeout(limit, planner.shape(&statement)).await };
-        self.threads.run(planned).await?.map_err(|_| too_slow(limit))?
+        self.with_its_stack(planned).await?.map_err(|_| too_slow(limit))?
     }
 }
 

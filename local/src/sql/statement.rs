@@ -24,8 +24,8 @@ use tokio::time::Instant;
 
 use super::error::{abandoned, not_read_only, refused, too_slow};
 use super::scanned::Scanned;
-use super::threads::Threads;
 use super::{Planner, SqlSettings, functions};
+use crate::threads::Threads;
 
 /// How many RecordBatches may wait for the reader.
 const QUEUED_BATCHES: usize = 2;
@@ -95,7 +95,7 @@ impl Started {
             time_left: settings.time_limit,
             idle_limit: settings.idle_limit,
         };
-        let task = threads.spawn(task.run(planner, asked.clone(), running));
+        let task = threads.spawn(task.run(planner, asked.clone(), running)).abort_handle();
         let reading = Reading { results, columns: Arc::new(Schema::empty()), rest: None, next: 0, last: None };
         Self {
             asked,

@@ -406,7 +406,7 @@ proptest! {
         hour in 0..40_i64,
         keys_bytes in prop::sample::select(vec![1, 4_000, 1_000_000]),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let lake = MemoryLake::default();
             files.iter().for_each(|file| lake.add(file));

@@ -1,44 +1,33 @@
-//! The threads that statements compute on: their own, so that one that computes without a pause keeps nobody else waiting, and a node that
-//! stops need not wait for it.
+//! Threads for work that others must not wait for.
 
 use std::future::Future;
 
-use alluvium_core::ports::{Advice, PortError};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
-/// The stack of each, of which only what is used takes memory. Parsing and planning go as deep as an expression does, some kilobytes a level in
-/// an unoptimised build: `1+1+…` of the longest statement fits several times over.
-const STACK_BYTES: usize = 512 * 1024 * 1024;
-
-/// A few threads. Dropping it leaves what still runs on them to itself.
+/// Some threads, and those for blocking work beside them. Dropping it leaves what still runs on them to itself, and cancels the rest.
 ///
 /// One more thread waits for them to end, because somebody has to: a thread that is let go while it ends is looked at by glibc after its stack
-/// is gone (glibc bug 19951), and stacks as large as these are given back at once.
+/// is gone (glibc bug 19951), and large stacks are given back at once.
 #[derive(Debug)]
-pub(super) struct Threads {
+pub(crate) struct Threads {
     handle: Handle,
     /// Dropped with this, which is what the thread that waits is told by.
     _wanted: oneshot::Sender<()>,
 }
 
 impl Threads {
-    /// So many threads.
+    /// Those that are described so.
     ///
     /// # Errors
     ///
     /// When the system gives none.
-    pub(super) fn new(count: usize) -> std::io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(count)
-            .thread_name("sql")
-            .thread_stack_size(STACK_BYTES)
-            .enable_all()
-            .build()?;
+    pub(crate) fn new(described: &mut Builder) -> std::io::Result<Self> {
+        let runtime = described.enable_all().build()?;
         let handle = runtime.handle().clone();
         let (wanted, unwanted) = oneshot::channel();
-        std::thread::Builder::new().name("sql-end".to_owned()).spawn(move || {
+        std::thread::Builder::new().name("threads-end".to_owned()).spawn(move || {
             // It only ever fails, because nothing is sent.
             let _ = unwanted.blocking_recv();
             drop(runtime);
@@ -47,17 +36,8 @@ impl Threads {
     }
 
     /// Begins work on them.
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        self.handle.spawn(work).abort_handle()
-    }
-
-    /// Does something there that needs their stack, and waits for it.
-    pub(super) async fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, PortError> {
-        let done = self.handle.spawn(work).await;
-        done.map_err(|error| PortError::because(Advice::Stop, "the statement could not be read", error))
+    pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.handle.spawn(work)
     }
 }
 
@@ -78,7 +58,7 @@ mod tests {
 
     #[test]
     fn threads_that_nobody_wants_end_and_one_that_computes_keeps_nobody_waiting() {
-        let threads = Threads::new(2).unwrap();
+        let threads = Threads::new(Builder::new_multi_thread().worker_threads(2).thread_name("some")).unwrap();
         let (begun, has_begun) = std::sync::mpsc::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
         threads.spawn(async move {
@@ -88,11 +68,11 @@ mod tests {
         has_begun.recv().unwrap();
         drop(threads);
         // Dropping them did not wait for what still runs.
-        assert!(named("sql") > 0);
+        assert!(named("some") > 0);
         drop(end);
         let deadline = Instant::now() + Duration::from_secs(30);
-        while named("sql") > 0 {
-            assert!(Instant::now() < deadline, "{} threads are left", named("sql"));
+        while named("some") > 0 {
+            assert!(Instant::now() < deadline, "{} threads are left", named("some"));
             std::thread::sleep(Duration::from_millis(10));
         }
     }
