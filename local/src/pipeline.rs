@@ -170,8 +170,6 @@ pub struct Pipeline {
     rest: CancellationToken,
     stopped: CancellationToken,
     loops: Mutex<Option<Loops>>,
-    /// What the loops run on.
-    _threads: Threads,
     // Held for as long as anything may write to the folder.
     folder: DataFolder,
 }
@@ -181,6 +179,8 @@ struct Loops {
     committer: JoinHandle<Result<(), PipelineError>>,
     hot_upkeep: JoinHandle<()>,
     maintenance: JoinHandle<()>,
+    /// What they run on.
+    threads: Threads,
 }
 
 impl Pipeline {
@@ -289,6 +289,7 @@ impl Pipeline {
                 rest.clone(),
             )),
             maintenance: threads.spawn(maintenance.clone().run(eraser.clone())),
+            threads,
         };
         let pipeline = Self {
             log,
@@ -310,7 +311,6 @@ impl Pipeline {
             rest,
             stopped,
             loops: Mutex::new(Some(loops)),
-            _threads: threads,
             folder,
         };
         Ok((pipeline, report))
@@ -373,13 +373,14 @@ impl Pipeline {
 
     /// Stops at once, as a crash would; returns when nothing of the pipeline runs any more. What was acknowledged is in the log.
     pub async fn halt(self) {
-        if let Some(Loops { delivery, committer, hot_upkeep, maintenance }) = self.loops.lock().await.take() {
+        if let Some(Loops { delivery, committer, hot_upkeep, maintenance, threads }) = self.loops.lock().await.take() {
             delivery.abort();
             committer.abort();
             self.rest.cancel();
             maintenance.abort();
             // Each ends by being cancelled, which is what was asked for.
             let _ = tokio::join!(delivery, committer, hot_upkeep, maintenance);
+            threads.end().await;
         }
         self.log.close().await;
     }
@@ -392,7 +393,7 @@ impl Pipeline {
     /// The failure of the loop that failed, now or before; what was acknowledged is in the log and delivered at the next start.
     pub async fn drain(&self) -> Result<(), PipelineError> {
         let Some(loops) = self.loops.lock().await.take() else { return Ok(()) };
-        let Loops { mut delivery, mut committer, hot_upkeep, maintenance } = loops;
+        let Loops { mut delivery, mut committer, hot_upkeep, maintenance, threads } = loops;
         self.rest.cancel();
         maintenance.abort();
         self.drain.cancel();
@@ -407,15 +408,16 @@ impl Pipeline {
         self.finish.cancel();
         let committed = committer.await?;
         hot_upkeep.await?;
+        // What maintenance has begun and cannot be stopped in goes on until then.
+        threads.end().await;
         self.log.close().await;
         delivered.and(committed)
     }
 }
 
-/// How much less of a busy core a loop gets than a request, in steps of nice(2): a third. With ten steps it fell behind 50,000 events/s where
-/// requests took all that the cores had.
+/// How much less of a busy core a loop gets than a request, in steps of setpriority(2): a tenth.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// The threads of the loops. They give way to those that answer requests, who wait for theirs.
 fn threads() -> std::io::Result<Threads> {
@@ -423,11 +425,13 @@ fn threads() -> std::io::Result<Threads> {
     described.thread_name("pipeline");
     // Elsewhere it is of the whole process.
     #[cfg(target_os = "linux")]
-    described.on_thread_start(|| {
-        // Without it they are as quick as the others.
-        let _ = rustix::process::nice(NICENESS);
-    });
-    Threads::new(&mut described)
+    if let Ok(of_requests) = rustix::process::getpriority_process(None) {
+        described.on_thread_start(move || {
+            // By itself a thread is as nice as the one that began it. Where it cannot be nicer, it is as quick as those that answer.
+            let _ = rustix::process::setpriority_process(None, of_requests + NICENESS);
+        });
+    }
+    Threads::new(described)
 }
 
 /// The tables' versions, with what the committer tells of them.

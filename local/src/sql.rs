@@ -211,7 +211,8 @@ impl DataFusionSql {
         // As many as all running statements compute on at a time, so that a heavy one takes none of another's.
         let count = settings.running.saturating_mul(base.config().target_partitions());
         let mut described = Builder::new_multi_thread();
-        let threads = Threads::new(described.worker_threads(count).thread_name("sql").thread_stack_size(STACK_BYTES))
+        described.worker_threads(count).thread_name("sql").thread_stack_size(STACK_BYTES);
+        let threads = Threads::new(described)
             .map_err(|error| PortError::because(Advice::Stop, "the SQL engine gets no threads", error))?;
         let planner = Arc::new(Planner { base, of_readers, tables });
         let shaping = Semaphore::new(settings.running);

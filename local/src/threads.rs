@@ -1,6 +1,7 @@
 //! Threads for work that others must not wait for.
 
 use std::future::Future;
+use std::io;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -14,7 +15,8 @@ use tokio::task::JoinHandle;
 pub(crate) struct Threads {
     handle: Handle,
     /// Dropped with this, which is what the thread that waits is told by.
-    _wanted: oneshot::Sender<()>,
+    wanted: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl Threads {
@@ -23,21 +25,37 @@ impl Threads {
     /// # Errors
     ///
     /// When the system gives none.
-    pub(crate) fn new(described: &mut Builder) -> std::io::Result<Self> {
-        let runtime = described.enable_all().build()?;
-        let handle = runtime.handle().clone();
+    pub(crate) fn new(mut described: Builder) -> io::Result<Self> {
+        let (begun, has_begun) = std::sync::mpsc::sync_channel(1);
         let (wanted, unwanted) = oneshot::channel();
-        std::thread::Builder::new().name("threads-end".to_owned()).spawn(move || {
+        let (has_ended, ended) = oneshot::channel();
+        let wait_for_them = move || {
+            let runtime = match described.enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(begun.send(Err(error))),
+            };
+            // Whoever has stopped waiting for an answer wants them no more, which is told below.
+            let _ = begun.send(Ok(runtime.handle().clone()));
             // It only ever fails, because nothing is sent.
             let _ = unwanted.blocking_recv();
             drop(runtime);
-        })?;
-        Ok(Self { handle, _wanted: wanted })
+            let _ = has_ended.send(());
+        };
+        std::thread::Builder::new().name("threads-end".to_owned()).spawn(wait_for_them)?;
+        let handle = has_begun.recv().map_err(|_| io::Error::other("the thread that begins them panicked"))??;
+        Ok(Self { handle, wanted, ended })
     }
 
     /// Begins work on them.
     pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.handle.spawn(work)
+    }
+
+    /// Cancels what runs on them, and waits until nothing does, blocking work included.
+    pub(crate) async fn end(self) {
+        drop(self.wanted);
+        // Without an answer the thread that waited is gone, and with it the others.
+        let _ = self.ended.await;
     }
 }
 
@@ -56,9 +74,37 @@ mod tests {
         names.filter(|name| name.starts_with(prefix)).count()
     }
 
+    fn some_threads() -> Threads {
+        let mut described = Builder::new_multi_thread();
+        described.worker_threads(2).thread_name("some");
+        Threads::new(described).unwrap()
+    }
+
+    #[tokio::test]
+    async fn their_end_is_that_of_blocking_work_too() {
+        let threads = some_threads();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let working = threads.spawn(async move {
+            tokio::task::spawn_blocking(move || {
+                begun.send(()).unwrap();
+                let _ = ended.recv();
+            })
+            .await
+        });
+        has_begun.await.unwrap();
+        working.abort();
+        let end_of_all = threads.end();
+        tokio::pin!(end_of_all);
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut end_of_all).await.is_err(), "it still works");
+        drop(end);
+        end_of_all.await;
+        assert_eq!(named("some"), 0);
+    }
+
     #[test]
     fn threads_that_nobody_wants_end_and_one_that_computes_keeps_nobody_waiting() {
-        let threads = Threads::new(Builder::new_multi_thread().worker_threads(2).thread_name("some")).unwrap();
+        let threads = some_threads();
         let (begun, has_begun) = std::sync::mpsc::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
         threads.spawn(async move {

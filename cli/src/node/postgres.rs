@@ -98,7 +98,10 @@ impl Certificate {
             let files = self.files.clone();
             let Ok(read) = tokio::task::spawn_blocking(move || files.read()).await else { return };
             let renewed = match read {
-                Ok(texts) if texts == self.tried => continue,
+                Ok(texts) if texts == self.tried => {
+                    told = None;
+                    continue;
+                }
                 Ok(texts) => {
                     let renewed = self.encryption.renew(&texts.certificates, &texts.key);
                     self.tried = texts;

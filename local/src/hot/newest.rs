@@ -60,10 +60,15 @@ impl Ord for Head<'_> {
     }
 }
 
-/// As many chunks as the query asks for, and those of the last one's time.
-pub(super) fn newest(reading: &ReadTransaction, query: &HotQuery) -> Result<Newest, HotIndexError> {
+/// As many chunks as the query asks for, and those of the last one's time. `None`: more than `most_passed` others would have to be passed, which
+/// are not of the source, have no row within the wanted times, or have expired.
+pub(super) fn newest(
+    reading: &ReadTransaction,
+    query: &HotQuery,
+    most_passed: usize,
+) -> Result<Option<Newest>, HotIndexError> {
     if query.from > query.to.min(query.below) {
-        return Ok(Newest::default());
+        return Ok(Some(Newest::default()));
     }
     let (chunks, blocks) = (reading.open_table(CHUNKS)?, reading.open_table(BLOCKS)?);
     let mut heads = BinaryHeap::new();
@@ -72,24 +77,30 @@ pub(super) fn newest(reading: &ReadTransaction, query: &HotQuery) -> Result<Newe
         heads.extend(Head::of(bucket, chunks.range(first.as_slice()..past_last.as_slice())?.rev())?);
     }
     let mut found: Vec<HotChunk> = Vec::new();
-    let mut weight = 0;
+    let (mut weight, mut passed) = (0, 0);
     while let Some(Head { max_time, min_time, bucket, entry: (place, known), rest }) = heads.pop() {
         // They come by their newest row, the newest first.
         if max_time < query.from {
             break;
         }
         if weight >= query.most && found.last().is_some_and(|last| max_time < last.max_time) {
-            return Ok(Newest { chunks: found, below: Some(max_time) });
+            return Ok(Some(Newest { chunks: found, below: Some(max_time) }));
         }
         let is_of = query.source.map_or(Ok(true), |source| Known::may_hold(known.value(), source))?;
-        if min_time <= query.to && is_of {
-            let known = Known::read(known.value())?;
-            if known.expires_at > query.now {
-                weight += (known.rows as usize).div_ceil(ROWS_OF_ONE).max(1);
-                found.push(tables::chunk(place.value(), known, &blocks)?);
-            }
+        let wanted = if min_time <= query.to && is_of {
+            Some(Known::read(known.value())?).filter(|known| known.expires_at > query.now)
+        } else {
+            None
+        };
+        if let Some(known) = wanted {
+            weight += (known.rows as usize).div_ceil(ROWS_OF_ONE).max(1);
+            found.push(tables::chunk(place.value(), known, &blocks)?);
+        } else if passed == most_passed {
+            return Ok(None);
+        } else {
+            passed += 1;
         }
         heads.extend(Head::of(bucket, rest)?);
     }
-    Ok(Newest { chunks: found, below: None })
+    Ok(Some(Newest { chunks: found, below: None }))
 }

@@ -29,6 +29,12 @@ async fn it_keeps_the_contract() {
     contract::all(&index).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_keeps_the_contract_where_it_is_read_on_the_thread_that_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    contract::all(&open(dir.path()).0).await;
+}
+
 #[tokio::test]
 async fn what_was_flushed_outlives_a_process_that_died() {
     let dir = tempfile::tempdir().unwrap();
@@ -62,17 +68,34 @@ async fn a_chunk_that_is_put_again_with_other_times_is_there_once() {
     assert_eq!((count, index.expire(expires_at + TIME_BUCKET_MICROS).await.unwrap()), (1, 1));
 }
 
+/// A chunk of which it is known whose rows it has, the newer the greater its batch.
+fn of(batch: u64, owner: &str, sources: &[&str]) -> HotChunk {
+    let owners = vec![owner; sources.len()];
+    let texts = |texts: Vec<&str>| Arc::new(StringArray::from(texts)) as ArrayRef;
+    let rows = [("owner", texts(owners)), ("source", texts(sources.to_vec()))];
+    let block = HotBlockWriter::default().write(&RecordBatch::try_from_iter(rows).unwrap()).unwrap();
+    HotChunk { block, ..contract::chunk("marks", 1, batch, (100 * batch as i64, 100 * batch as i64 + 9)) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_below_many_of_others_is_found_and_below_no_more_than_a_few_it_is_found_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = open(dir.path());
+    let wanted = of(1, "ann", &["a"]);
+    let others = (2..).map(|batch| of(batch, "ann", &["b"])).take(QUICK_PASSED);
+    index.put([wanted.clone()].into_iter().chain(others).collect()).await.unwrap();
+    let query = HotQuery { source: Some(SourceMark::of("ann", "a")), bucket: Some(1), most: 64, ..everything("marks") };
+    let quickly = async || index.now().await.unwrap().quickly(&query).unwrap();
+    assert_eq!(quickly().await.map(|found| found.chunks), Some(vec![wanted.clone()]));
+    index.put(vec![of(QUICK_PASSED as u64 + 2, "ann", &["b"])]).await.unwrap();
+    assert_eq!(quickly().await, None, "it takes longer");
+    assert_eq!(contract::newest(&index, query.clone()).await, [wanted]);
+}
+
 #[tokio::test]
 async fn a_chunk_without_rows_of_a_source_is_left_out_where_that_is_known() {
     let dir = tempfile::tempdir().unwrap();
     let (index, _) = open(dir.path());
-    let of = |batch, owner: &str, sources: &[&str]| {
-        let owners = vec![owner; sources.len()];
-        let texts = |texts: Vec<&str>| Arc::new(StringArray::from(texts)) as ArrayRef;
-        let rows = [("owner", texts(owners)), ("source", texts(sources.to_vec()))];
-        let block = HotBlockWriter::default().write(&RecordBatch::try_from_iter(rows).unwrap()).unwrap();
-        HotChunk { block, ..contract::chunk("marks", 1, batch, (100 * batch as i64, 100 * batch as i64 + 9)) }
-    };
     let (one, other) = (of(1, "ann", &["a", "b", "b"]), of(2, "ann", &["c"]));
     let (of_bob, unknown) = (of(3, "bob", &["a"]), contract::chunk("marks", 1, 4, (400, 409)));
     index.put(vec![one.clone(), other.clone(), of_bob.clone(), unknown.clone()]).await.unwrap();
