@@ -29,7 +29,7 @@ async fn a_hint_saves_listing_what_a_checkpoint_stands_for_and_a_wrong_one_does_
 /// Where a function has one thread, it waits for the checkpoint on the thread that has to drive the store's connections meanwhile.
 #[test]
 fn a_checkpoint_is_written_on_a_runtime_of_one_thread() {
-    let (done, is_done) = std::sync::mpsc::channel();
+    let (done, is_done) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let written = runtime.block_on(async {
