@@ -1,5 +1,6 @@
 //! The pipeline of one machine, from the log to the lake: opened on a data folder, run, drained.
 
+mod background;
 mod hot_marks;
 mod hot_upkeep;
 mod rebuild;
@@ -15,7 +16,6 @@ use alluvium_lake::{Lake, LakeError, LakeReader, LakeRecovery, LakeSettings, Tab
 use alluvium_transform::{DataFiles, Transform, TransformError, TransformSettings};
 use async_trait::async_trait;
 use object_store::ObjectStore;
-use tokio::runtime::Builder;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -278,7 +278,7 @@ impl Pipeline {
             erased,
             clock: clock.clone(),
         });
-        let threads = threads().map_err(PipelineError::Threads)?;
+        let threads = background::threads().map_err(PipelineError::Threads)?;
         let loops = Loops {
             delivery: threads.spawn(ending(stopped.clone(), delivery.run(from, cuts, drain.clone()))),
             committer: threads.spawn(ending(stopped.clone(), committer.run(finish.clone()))),
@@ -413,25 +413,6 @@ impl Pipeline {
         self.log.close().await;
         delivered.and(committed)
     }
-}
-
-/// How much less of a busy core a loop gets than a request, in steps of setpriority(2): a tenth.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
-
-/// The threads of the loops. They give way to those that answer requests, who wait for theirs.
-fn threads() -> std::io::Result<Threads> {
-    let mut described = Builder::new_multi_thread();
-    described.thread_name("pipeline");
-    // Elsewhere it is of the whole process.
-    #[cfg(target_os = "linux")]
-    if let Ok(of_requests) = rustix::process::getpriority_process(None) {
-        described.on_thread_start(move || {
-            // By itself a thread is as nice as the one that began it. Where it cannot be nicer, it is as quick as those that answer.
-            let _ = rustix::process::setpriority_process(None, of_requests + NICENESS);
-        });
-    }
-    Threads::new(described)
 }
 
 /// The tables' versions, with what the committer tells of them.
