@@ -40,6 +40,7 @@ mod page;
 mod projection;
 mod reading;
 mod rows;
+mod size;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -77,6 +78,10 @@ pub const DEFAULT_HOT_MARGIN: Duration = Duration::from_secs(3600);
 /// The most rows that are kept in memory to make one page.
 pub const PAGE_READS_ROWS: usize = 1_000_000;
 
+/// A page ends early when its rows take more bytes of memory than this. What is read for it takes no more than that either, but for the block that
+/// goes beyond it. Our own: an event may have a megabyte, and ten thousand of them are a page.
+pub const PAGE_BYTES: usize = 32 * 1024 * 1024;
+
 /// Which records to read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecordsRequest {
@@ -103,7 +108,7 @@ pub struct RecordsRequest {
 /// One page of records.
 #[derive(Debug, Clone)]
 pub struct RecordsPage {
-    /// The dataset's columns, or those wanted; at most `limit` rows, newest first.
+    /// The dataset's columns, or those wanted; at most `limit` rows and some [`PAGE_BYTES`], newest first.
     pub rows: RecordBatch,
     /// What the next request carries; `None`: this was the last page.
     pub next: Option<Cursor>,
@@ -149,6 +154,7 @@ pub struct Records {
     hot_margin: Duration,
     /// How long a request waits for the lake; `None`: for as long as the engine lets it.
     patience: Option<Duration>,
+    page_bytes: usize,
 }
 
 impl std::fmt::Debug for Records {
@@ -172,7 +178,8 @@ impl Records {
         clock: Arc<dyn Clock>,
         lag: Arc<CommitLag>,
     ) -> Self {
-        Self { hot, sql, datasets, clock, lag, hot_margin: DEFAULT_HOT_MARGIN, patience: None }
+        let (hot_margin, page_bytes) = (DEFAULT_HOT_MARGIN, PAGE_BYTES);
+        Self { hot, sql, datasets, clock, lag, hot_margin, patience: None, page_bytes }
     }
 
     /// The same reader of an index whose chunks outlive their retention by `margin`: the least that any chunk in it was written
@@ -186,6 +193,12 @@ impl Records {
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience: Some(patience), ..self }
+    }
+
+    /// The same reader, whose pages end when their rows take so many bytes of memory. [`PAGE_BYTES`] if this is not called.
+    #[must_use]
+    pub fn with_page_bytes(self, bytes: usize) -> Self {
+        Self { page_bytes: bytes, ..self }
     }
 
     /// A read of this dataset that begins now.

@@ -25,7 +25,7 @@ use futures::future::try_join;
 use super::conform::conform;
 use super::cursor::AfterCursor;
 use super::hot::{CHUNK_EXPANDED_BYTES, texts_of};
-use super::{PAGE_READS_ROWS, Readable, Records};
+use super::{PAGE_READS_ROWS, Readable, Records, size};
 use crate::error::QueryError;
 
 /// How many chunks are asked for at once: 25 MB at most.
@@ -68,8 +68,8 @@ pub struct AfterRequest {
 /// What came in.
 #[derive(Debug, Clone)]
 pub struct AfterPage {
-    /// The dataset's columns, or those wanted; at most `limit` rows. Fewer: there is no more at the moment, or much of others' had to be looked
-    /// through.
+    /// The dataset's columns, or those wanted; at most `limit` rows and some [`PAGE_BYTES`](super::PAGE_BYTES). Fewer: there is no more at the moment,
+    /// or much of others' had to be looked through.
     pub rows: RecordBatch,
     /// What the next request carries.
     pub next: AfterCursor,
@@ -96,6 +96,7 @@ pub(super) async fn read(
     let mut reader = HotBlockReader::new(CHUNK_EXPANDED_BYTES);
     let mut batches = Vec::new();
     let (mut found, mut looked_at, mut questions) = (0, 0, 0);
+    let (mut bytes, mut full) = (records.page_bytes, false);
     let mut more = request.after != After::Newest;
     while more && questions < MOST_QUESTIONS {
         questions += 1;
@@ -111,19 +112,23 @@ pub(super) async fn read(
             };
             let rows = conform(&rows, &dataset.columns)?;
             let seen = place.seen_of(&position, rows.num_rows());
-            let taken = (rows.num_rows() - seen).min(limit - found);
-            batches.push(rows.slice(seen, taken));
+            let unseen = rows.slice(seen, (rows.num_rows() - seen).min(limit - found));
+            let taken = size::prefix_of(&unseen, bytes);
+            let told = unseen.slice(0, taken);
+            bytes = bytes.saturating_sub(size::of(&told));
+            batches.push(told);
             found += taken;
             place = if seen + taken == rows.num_rows() {
                 place.at(position.past())
             } else {
                 AfterCursor { rows: seen + taken, of: rows.num_rows(), ..place.at(position) }
             };
-            if found == limit {
+            full = found == limit || bytes == 0 || taken < unseen.num_rows();
+            if full {
                 break;
             }
         }
-        if found == limit || looked_at >= PAGE_READS_ROWS {
+        if full || looked_at >= PAGE_READS_ROWS {
             break;
         }
         place = place.at(puts.up_to);

@@ -83,6 +83,11 @@ impl<'a> HotWalk<'a> {
         self.pending.front().map(|chunk| chunk.max_time).or(self.below)
     }
 
+    /// Whether every row of this time or a newer one has been read.
+    pub(super) fn has_read(&self, time: Micros) -> bool {
+        self.frontier().is_none_or(|frontier| time > frontier)
+    }
+
     /// Decodes one more chunk, or asks for the next ones.
     pub(super) async fn advance(&mut self, rows: &mut Rows) -> Result<(), QueryError> {
         if self.above {

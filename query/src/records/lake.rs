@@ -50,8 +50,8 @@ impl<'a> LakeWalk<'a> {
         self.exhausted
     }
 
-    /// Reads the next `count` rows.
-    pub(super) async fn advance(&mut self, count: usize, rows: &mut Rows) -> Result<(), QueryError> {
+    /// Reads the next `count` rows, or as many as take some `bytes`.
+    pub(super) async fn advance(&mut self, count: usize, bytes: usize, rows: &mut Rows) -> Result<(), QueryError> {
         let after = self.last.as_ref().or(self.scope.after.as_ref());
         let mut conditions = self.scope.conditions(self.scope.from, self.newest);
         conditions.extend(after.map(after_condition));
@@ -61,12 +61,12 @@ impl<'a> LakeWalk<'a> {
             self.scope.dataset,
             where_clause(&conditions)
         );
-        let batches = self.lake.run(&sql).await?;
+        let (batches, all) = self.lake.run(&sql, bytes).await?;
         let read: usize = batches.iter().map(RecordBatch::num_rows).sum();
         for batch in &batches {
             rows.add(batch)?;
         }
-        self.exhausted = read < count;
+        self.exhausted = all && read < count;
         if let Some(last) = rows.last_added().filter(|_| read > 0) {
             self.last = Some(rows.place(last).cursor(&self.scope.dataset));
         }
@@ -96,7 +96,7 @@ impl<'a> LakeWalk<'a> {
                 self.scope.dataset,
                 where_clause(&self.scope.conditions(from, to))
             );
-            for batch in self.lake.run(&sql).await? {
+            for batch in self.lake.run(&sql, usize::MAX).await?.0 {
                 rows.add_keys(&batch)?;
             }
         }

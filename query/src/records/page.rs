@@ -70,6 +70,8 @@ struct Round {
     high: Micros,
     bucket: Option<u16>,
     answered_by: AnsweredBy,
+    /// Its rows take all the memory that a page may.
+    full: bool,
 }
 
 pub(super) async fn read(
@@ -108,7 +110,7 @@ pub(super) async fn read(
             answered_by = AnsweredBy::HotAndLake;
         }
         next = round.next;
-        if next.is_none() || found >= limit {
+        if next.is_none() || found >= limit || round.full {
             break;
         }
     }
@@ -142,29 +144,44 @@ impl Round {
         let needed = limit + 1;
         let mut rows = Rows::new(dataset.columns.clone());
         let mut hot = HotWalk::begin(records.hot.as_ref(), &scope).await?;
-        let mut candidates = read_hot(&mut hot, &mut rows, &scope, needed).await?;
+        let bytes = records.page_bytes;
+        let mut candidates = read_hot(&mut hot, &mut rows, &scope, needed, bytes).await?;
 
         let mut lake = LakeWalk::new(asking, &scope, boundary.at.saturating_sub(1));
         let mut answered_by = AnsweredBy::Hot;
         let mut count = needed;
-        let hot_suffices = candidates.get(needed - 1).is_some_and(|last| rows.place(*last).time.0 >= boundary.at);
-        if !hot_suffices {
-            lake.look().await?;
-        }
-        while !hot_suffices && !lake.exhausted() {
-            answered_by = AnsweredBy::HotAndLake;
-            lake.advance(count, &mut rows).await?;
-            // An arrival in the lake may hide one in the hot index, which then has to give another row in its place.
-            candidates = read_hot(&mut hot, &mut rows, &scope, needed).await?;
-            if candidates.get(needed - 1).is_some_and(|last| lake.has_read(rows.place(*last))) {
-                break;
+        let mut is_first_look = true;
+        let full = loop {
+            let certain = candidates.partition_point(|row| {
+                let place = rows.place(*row);
+                hot.has_read(place.time.0) && (place.time.0 >= boundary.at || lake.has_read(place))
+            });
+            if certain >= needed || hot.frontier().is_none() && lake.exhausted() {
+                break false;
             }
+            if certain > 0 && rows.exceed(bytes) {
+                candidates.truncate(certain);
+                break true;
+            }
+            if std::mem::take(&mut is_first_look) {
+                lake.look().await?;
+            }
+            if lake.exhausted() {
+                break false;
+            }
+            answered_by = AnsweredBy::HotAndLake;
+            lake.advance(count, bytes, &mut rows).await?;
+            // An arrival in the lake may hide one in the hot index, which then has to give another row in its place.
+            candidates = read_hot(&mut hot, &mut rows, &scope, needed, bytes).await?;
             count = count.saturating_mul(2);
-        }
+        };
 
         candidates.truncate(needed);
-        let more = candidates.len() == needed;
-        candidates.truncate(limit);
+        let wanted = candidates.len().min(limit);
+        let fitting = rows.fitting(&candidates[..wanted], bytes);
+        let full = full || fitting < wanted;
+        let more = full || candidates.len() == needed;
+        candidates.truncate(fitting);
         let next = candidates.last().filter(|_| more).map(|last| rows.place(*last).cursor(&scope.dataset));
         let low = next.as_ref().map_or(scope.from, |next| next.time);
         let high = scope.newest;
@@ -179,7 +196,7 @@ impl Round {
         let bucket = scope.bucket(records.hot.buckets());
         let last = next.as_ref().map(Place::of);
         let page = rows.visible(|place| scope.wants(place) && last.is_none_or(|last| place <= last));
-        Ok(Self { rows, page, next, low, high, bucket, answered_by })
+        Ok(Self { rows, page, next, low, high, bucket, answered_by, full })
     }
 
     /// Whether what waits can belong on the page, or be another arrival of what is on it.
@@ -189,20 +206,23 @@ impl Round {
     }
 }
 
-/// Reads the hot index until `needed` rows are certain to come first, or there are no more; answers what is visible so far.
+/// Reads the hot index until `needed` rows are certain to come first, or some of those whose `bytes` are all that a page may have, or there are no
+/// more; answers what is visible so far.
 async fn read_hot(
     hot: &mut HotWalk<'_>,
     rows: &mut Rows,
     scope: &Scope,
     needed: usize,
+    bytes: usize,
 ) -> Result<Vec<Row>, QueryError> {
     loop {
+        let enough = if rows.exceed(bytes) { 1 } else { needed };
         match hot.frontier() {
-            Some(frontier) if rows.newer_than(frontier) < needed => {}
+            Some(frontier) if rows.newer_than(frontier) < enough => {}
             frontier => {
                 let visible = rows.visible(|place| scope.wants(place));
-                let settled = |row: &Row| frontier.is_none_or(|frontier| rows.place(*row).time.0 > frontier);
-                if frontier.is_none() || visible.get(needed - 1).is_some_and(settled) {
+                let last = visible.get(enough - 1);
+                if frontier.is_none() || last.is_some_and(|last| hot.has_read(rows.place(*last).time.0)) {
                     return Ok(visible);
                 }
             }

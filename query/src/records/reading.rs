@@ -7,8 +7,8 @@ use alluvium_core::identity::content_hash;
 use alluvium_core::ports::{SqlEngine, Statement, StatementState};
 use arrow::record_batch::RecordBatch;
 
-use super::Records;
 use super::cursor::{CursorError, parts, write};
+use super::{Records, size};
 use crate::error::QueryError;
 
 /// The longest that a read may take, or as long as chunks outlive their retention if that is less: Athena stops a statement after half an hour
@@ -82,12 +82,12 @@ impl<'a> Asking<'a> {
         Ok(self.engine.oldest(dataset).await?.unwrap_or(Micros::MIN))
     }
 
-    /// Runs one statement to its end.
+    /// Runs one statement to its end; answers its rows up to the batch that goes beyond so many bytes, and whether those are all.
     ///
     /// # Errors
     ///
     /// When it failed, or [`QueryError::UnderWay`] when it still runs and this request waits no longer: it goes on then.
-    pub(super) async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+    pub(super) async fn run(&self, sql: &str, most_bytes: usize) -> Result<(Vec<RecordBatch>, bool), QueryError> {
         let token = self.until.as_ref().map(|(reading, _)| token(reading, sql));
         let statement = self.engine.start(Statement { token, ..Statement::new(sql) }).await?;
         if let Some((reading, until)) = &self.until {
@@ -101,14 +101,16 @@ impl<'a> Asking<'a> {
                 pause = (pause * 2).min(PAUSES.1);
             }
         }
-        let mut batches = Vec::new();
+        let (mut batches, mut bytes) = (Vec::new(), 0_usize);
         let mut page: Option<String> = None;
         loop {
             let answered = self.engine.results(&statement, page.as_deref()).await?;
+            bytes = answered.batches.iter().map(size::of).fold(bytes, usize::saturating_add);
             batches.extend(answered.batches);
             match answered.next {
+                Some(_) if bytes > most_bytes => return Ok((batches, false)),
                 Some(next) => page = Some(next),
-                None => return Ok(batches),
+                None => return Ok((batches, true)),
             }
         }
     }

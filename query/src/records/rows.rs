@@ -14,6 +14,7 @@ use arrow::record_batch::RecordBatch;
 use super::PAGE_READS_ROWS;
 use super::conform::conform;
 use super::cursor::Cursor;
+use super::size;
 use crate::error::QueryError;
 
 /// The columns that decide about a row: its key, its time and its arrival.
@@ -67,12 +68,14 @@ pub(super) struct Rows {
     columns: SchemaRef,
     blocks: Vec<Block>,
     count: usize,
+    /// No fewer than the whole rows take: parts of one batch count with all of it.
+    bytes_at_most: usize,
 }
 
 impl Rows {
     /// None yet, of a dataset with these columns.
     pub(super) fn new(columns: SchemaRef) -> Self {
-        Self { columns, blocks: Vec::new(), count: 0 }
+        Self { columns, blocks: Vec::new(), count: 0, bytes_at_most: 0 }
     }
 
     /// Takes in rows, whatever release of the dataset's schema they were written with: a missing column is null, an unknown one
@@ -86,6 +89,7 @@ impl Rows {
             return Err(QueryError::TooMuch(PAGE_READS_ROWS));
         }
         let batch = conform(batch, &self.columns)?;
+        self.bytes_at_most = self.bytes_at_most.saturating_add(batch.get_array_memory_size());
         self.blocks.push(Block { whole: Some(batch.clone()), ..Block::keys(&batch) });
         Ok(())
     }
@@ -100,6 +104,26 @@ impl Rows {
         let keys = Arc::new(Schema::new(keys.collect::<Result<Vec<_>, _>>()?));
         self.blocks.push(Block::keys(&conform(batch, &keys)?));
         Ok(())
+    }
+
+    /// Whether the whole rows take more than this many bytes.
+    pub(super) fn exceed(&self, bytes: usize) -> bool {
+        let whole = || self.blocks.iter().filter_map(|block| block.whole.as_ref());
+        self.bytes_at_most > bytes && whole().map(size::of).sum::<usize>() > bytes
+    }
+
+    /// How many of these rows, from the first on, take no more than this many bytes together; one at the least.
+    pub(super) fn fitting(&self, rows: &[Row], bytes: usize) -> usize {
+        if !self.exceed(bytes) {
+            return rows.len();
+        }
+        let mut left = bytes;
+        let fits = |row: &&Row| {
+            let whole = self.blocks[row.block].whole.as_ref();
+            let size = whole.map_or(0, |whole| size::of(&whole.slice(row.row, 1)));
+            left.checked_sub(size).inspect(|rest| left = *rest).is_some()
+        };
+        rows.iter().take_while(fits).count().max(1).min(rows.len())
     }
 
     /// The row that was taken in last.

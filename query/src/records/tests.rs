@@ -217,6 +217,31 @@ async fn a_dense_dataset_is_not_read_further_than_needed() {
 }
 
 #[tokio::test]
+async fn a_page_ends_where_its_rows_take_too_much_memory() {
+    let mut world = fresh().await;
+    world.lake.page_rows.store(4, Ordering::Relaxed);
+    world.arrive((0..60).map(|n| event(&n.to_string(), "a", NOW - n * HOUR / 20)).collect()).await;
+    let whole = world.records.page(&request(100)).await.unwrap();
+    let row = size::of(&whole.rows) / 60;
+    world.records = world.records.with_page_bytes(10 * row);
+    let (mut read, mut next, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = world.records.page(&RecordsRequest { cursor: next, ..request(100) }).await.unwrap();
+        assert!(page.complete && (1..=10).contains(&page.rows.num_rows()), "{} rows", page.rows.num_rows());
+        read.extend(places(&page));
+        pages += 1;
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!((read, pages >= 6), (places(&whole), true), "{pages} pages");
+    world.records = world.records.with_page_bytes(1);
+    let page = world.records.page(&request(100)).await.unwrap();
+    assert_eq!(page.rows.num_rows(), 1, "a row that takes more by itself is a page");
+}
+
+#[tokio::test]
 async fn wrong_requests_are_refused() {
     let world = fresh().await;
     let refusal = async |request: RecordsRequest| world.records.page(&request).await.unwrap_err().to_string();
@@ -261,6 +286,10 @@ struct Story {
     /// How likely it is that a batch's chunks have to wait, and that between two pages one of them is put.
     throttled: f64,
     drained: f64,
+    /// How likely it is that the lake is compacted between two pages.
+    compacted: f64,
+    /// How many bytes a page may have.
+    bytes: Option<usize>,
 }
 
 fn story() -> impl Strategy<Value = Story> {
@@ -268,8 +297,10 @@ fn story() -> impl Strategy<Value = Story> {
     let source = prop::option::of(prop::sample::select(vec!["s0".to_owned(), "s1".to_owned()]));
     let lost = prop::option::weighted(0.3, 0..5_000_i64);
     let often = || prop::sample::select(vec![0.0, 0.0, 0.1, 0.5]);
-    (any::<u64>(), 1..40_usize, minutes(0..50), minutes(0..12), lost, source, often(), often()).prop_map(
-        |(seed, limit, commit_after, pause, lost, source, throttled, drained)| Story {
+    let bytes = prop::option::weighted(0.3, 100..4_000_usize);
+    let happens = (often(), often(), often());
+    (any::<u64>(), 1..40_usize, minutes(0..50), minutes(0..12), lost, source, happens, bytes).prop_map(
+        |(seed, limit, commit_after, pause, lost, source, (throttled, drained, compacted), bytes)| Story {
             seed,
             limit,
             commit_after,
@@ -278,6 +309,8 @@ fn story() -> impl Strategy<Value = Story> {
             source,
             throttled,
             drained,
+            compacted,
+            bytes,
         },
     )
 }
@@ -316,6 +349,10 @@ async fn walk(story: &Story) {
     let mut world = fresh().await;
     world.commit_after = story.commit_after;
     world.lake.tells_oldest.store(random.random_bool(0.5), Ordering::Relaxed);
+    world.lake.page_rows.store(random.random_range(0..9), Ordering::Relaxed);
+    if let Some(bytes) = story.bytes {
+        world.records = world.records.with_page_bytes(bytes);
+    }
     let mut arrived: Vec<Event> = Vec::new();
     for _ in 0..random.random_range(1..30) {
         let events = some_events(&mut random, world.records.now(), &arrived);
@@ -359,6 +396,9 @@ async fn walk(story: &Story) {
             arrived.extend(world.arrive(events).await);
         }
         world.pass(random.random_range(0..=story.pause)).await;
+        if random.random_bool(story.compacted) {
+            world.lake.compact();
+        }
     }
     assert!(
         read.is_sorted_by(

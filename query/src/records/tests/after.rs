@@ -62,6 +62,27 @@ async fn a_page_may_end_within_a_chunk_and_the_next_goes_on_there() {
 }
 
 #[tokio::test]
+async fn an_answer_ends_where_its_rows_take_too_much_memory() {
+    let mut world = fresh().await;
+    for batch in 0..3 {
+        world.arrive((0..10).map(|n| event(&format!("{batch}{n}"), "a", NOW + n)).collect()).await;
+    }
+    let all = world.records.after(&after(After::Oldest, 100)).await.unwrap();
+    world.records = world.records.with_page_bytes(size::of(&all.rows) / 30 * 4);
+    let (mut next, mut ids) = (After::Oldest, Vec::new());
+    for _ in 0..12 {
+        let page = world.records.after(&after(next, 100)).await.unwrap();
+        assert!((0..=5).contains(&page.rows.num_rows()), "{} rows", page.rows.num_rows());
+        ids.extend(told(&page));
+        next = After::Cursor(page.next);
+    }
+    assert_eq!(ids, told(&all));
+    world.records = world.records.with_page_bytes(1);
+    let page = world.records.after(&after(After::Oldest, 100)).await.unwrap();
+    assert_eq!(page.rows.num_rows(), 1, "a row that takes more by itself is told of alone");
+}
+
+#[tokio::test]
 async fn what_may_have_been_forgotten_is_said_to_be_missing() {
     let mut world = fresh().await;
     let begin = world.records.after(&after(After::Newest, 9)).await.unwrap();
