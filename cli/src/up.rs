@@ -80,7 +80,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 
 fn warn_of_openness(settings: &Settings) {
     if !settings.auth.required {
-        tracing::warn!("no tokens are asked for: every program on this machine can read and write everything");
+        tracing::warn!("no tokens are asked for: every program on this machine can read, write and erase everything");
     } else if !settings.listen.ip().is_loopback() {
         tracing::warn!(
             listen = %settings.listen,

@@ -1,12 +1,15 @@
 //! What stands before a node's routes: who calls, how often, and what every answer carries.
 //!
-//! From the outside in: a request id, the access log, the headers of every answer, other origins (CORS), panics; then, for a route that is there, the
+//! From the outside in: a request id, the access log, the headers of every answer, other origins (CORS), pages
+//! of elsewhere where nobody needs a token, panics; then, for a route that is there, the
 //! token and the pace of its owner.
 
 mod guard;
 mod log;
 mod pace;
+mod pages;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -36,6 +39,11 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 /// When an origin cannot be one.
 pub fn before(routes: Router, guard: Guard, settings: &Settings) -> anyhow::Result<Router> {
     let guarded = routes.route_layer(from_fn_with_state(guard, guard::admit)).layer(CatchPanicLayer::new());
+    let guarded = if settings.auth.required {
+        guarded
+    } else {
+        guarded.layer(from_fn_with_state(Arc::new(settings.cors.clone()), pages::refuse_foreign))
+    };
     let shared = match cors(&settings.cors)? {
         Some(cors) => guarded.layer(cors),
         None => guarded,
