@@ -126,9 +126,10 @@ impl LogArrivals {
 /// Whether records after the last one that was seen have left the log already.
 fn is_gone(seen: Option<SequenceNumber>, oldest: Option<SequenceNumber>, newest: Option<SequenceNumber>) -> bool {
     let number = |sequence: Option<SequenceNumber>| sequence.and_then(SequenceNumber::as_u64);
-    let seen = number(seen).unwrap_or(0);
+    // One that does not fit no record has: reading after it says so.
+    let seen = seen.map_or(0, |seen| seen.as_u64().unwrap_or(u64::MAX));
     match number(oldest) {
-        Some(oldest) => seen + 1 < oldest,
+        Some(oldest) => seen.saturating_add(1) < oldest,
         // It holds none: those up to the newest are gone.
         None => number(newest).is_some_and(|newest| seen < newest),
     }

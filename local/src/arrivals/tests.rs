@@ -144,12 +144,14 @@ async fn positions_that_the_log_no_longer_or_never_had_are_told_apart() {
         (None, None, None, false),
         (number(8), None, number(9), true),
         (number(9), None, number(9), false),
+        (number(u64::MAX), number(5), number(9), false),
     ] {
         assert_eq!(is_gone(seen, oldest, newest), gone, "{seen:?} {oldest:?} {newest:?}");
     }
     let beyond: Positions = [(ShardId::numbered(0), SequenceNumber::from(70))].into_iter().collect();
+    let largest: Positions = [(ShardId::numbered(0), SequenceNumber::from(u64::MAX))].into_iter().collect();
     let elsewhere: Positions = [(ShardId::numbered(7), SequenceNumber::from(1))].into_iter().collect();
-    for positions in [beyond, elsewhere] {
+    for positions in [beyond, largest, elsewhere] {
         let error = bench.arrivals.after(&positions, Duration::ZERO).await.unwrap_err();
         assert_eq!(error.advice, Advice::Stop, "{positions}: {error}");
     }
