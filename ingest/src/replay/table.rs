@@ -205,6 +205,15 @@ fn check(names: &[&str]) -> Result<(), String> {
             "the first line holds values and no names; expected a header line such as `time,source,value`".to_owned()
         );
     }
+    if names.iter().any(|name| name.starts_with(['{', '['])) {
+        return Err("the first line is JSON; expected a header line such as `time,source,value`, or the format NDJSON"
+            .to_owned());
+    }
+    if let [only] = names
+        && let Some(mark) = only.chars().find(|c| matches!(c, ';' | '\t' | '|'))
+    {
+        return Err(format!("the header is one column with {mark:?} in its name; expected commas between columns"));
+    }
     let mut known = HashSet::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         if name.is_empty() {

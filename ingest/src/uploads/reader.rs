@@ -95,7 +95,13 @@ impl Reader {
     ) -> Result<Self, String> {
         let unreadable = |error: io::Error| format!("the file cannot be read: {error}");
         let mut file = BufReader::with_capacity(256 * 1024, content);
-        let encoding = Encoding::of_magic(file.fill_buf().map_err(unreadable)?);
+        let beginning = file.fill_buf().map_err(unreadable)?;
+        if let Some(kind) = other_kind(beginning) {
+            return Err(format!(
+                "the file is {kind}; expected NDJSON or CSV in UTF-8, plain or compressed with gzip or zstd"
+            ));
+        }
+        let encoding = Encoding::of_magic(beginning);
         let plain: Box<dyn Read + Send> = match encoding {
             Some(encoding) => encoding.decoder(file).map_err(unreadable)?,
             None => Box::new(file),
@@ -162,6 +168,25 @@ impl Reader {
     }
 }
 
+/// What a file is that begins so, where that is neither text in UTF-8 nor a compression that is read.
+fn other_kind(beginning: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 6] = [
+        (b"BZh", "compressed with bzip2"),
+        (b"\xFD7zXZ\0", "compressed with xz"),
+        (b"PK\x03\x04", "a ZIP archive"),
+        (b"PAR1", "Parquet"),
+        (b"\xFF\xFE", "text in UTF-16"),
+        (b"\xFE\xFF", "text in UTF-16"),
+    ];
+    KINDS.into_iter().find(|(magic, _)| beginning.starts_with(magic)).map(|(_, kind)| kind)
+}
+
+/// Whether a line looks like a JSON object; what is within it the transform finds out.
+fn looks_like_an_object(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    line.starts_with(b"{") && line.ends_with(b"}")
+}
+
 /// Appends the next line to `out` if it is an event that is to be put.
 fn next_line(
     source: &mut Lines<Box<dyn Read + Send>>,
@@ -210,7 +235,13 @@ fn next_line(
         chunk.end = Some(Err(format!("line {}: {problem}", chunk.line)));
         return false;
     }
-    !out.is_empty()
+    if out.is_empty() {
+        return false;
+    }
+    if !looks_like_an_object(out) {
+        chunk.odd(chunk.line, "it is no JSON object. It is a dead letter".to_owned());
+    }
+    true
 }
 
 /// Appends the next row to `out` if it is to be put.

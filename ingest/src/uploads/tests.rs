@@ -180,7 +180,7 @@ async fn what_was_put_is_in_the_stream_with_its_owner_dataset_and_lines() {
     let ended = load(&uploads, &id).await;
     assert_eq!(
         (&ended["state"], &ended["lines"], &ended["accepted"], &ended["odd"]),
-        (&json!("done"), &json!(4), &json!(3), &json!(0))
+        (&json!("done"), &json!(4), &json!(3), &json!(1))
     );
     let hash = ring::digest::digest(&ring::digest::SHA256, content.as_bytes());
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -235,7 +235,12 @@ async fn blank_lines_are_no_events_and_change_no_number() {
         put(&uploads, "ann", &blank, ["", " ", ""].join(end)).await;
         let loader = tokio::spawn(uploads.clone().load());
         let told = ended(&uploads, &id).await;
-        assert_eq!((&told["state"], &told["accepted"], &told["odd"]), (&json!("done"), &json!(3), &json!(0)), "{told}");
+        assert_eq!((&told["state"], &told["accepted"], &told["odd"]), (&json!("done"), &json!(3), &json!(1)), "{told}");
+        assert_eq!(
+            told["odd_lines"],
+            json!([{"line": 6, "problem": "it is no JSON object. It is a dead letter"}]),
+            "{told}"
+        );
         let told = ended(&uploads, &table).await;
         assert_eq!(
             (&told["state"], &told["accepted"], &told["lines"]),
@@ -318,13 +323,39 @@ async fn a_stream_that_is_full_or_fails_is_asked_again_until_it_has_all() {
 }
 
 #[tokio::test]
+async fn a_file_of_another_kind_fails_and_says_of_which() {
+    let world = World::of(UploadSettings::default());
+    let uploads = world.open();
+    let loader = tokio::spawn(uploads.clone().load());
+    let utf16 = b"\xFF\xFE{\0}\0";
+    let csv = json!({"dataset": "telemetry", "format": "csv"});
+    for (asked, content, problem) in [
+        (ndjson(), &b"BZh91AY&SY"[..], "the file is compressed with bzip2; expected NDJSON or CSV in UTF-8"),
+        (ndjson(), b"PAR1\x15\x04", "the file is Parquet; expected"),
+        (csv.clone(), b"PK\x03\x04\x14", "the file is a ZIP archive; expected"),
+        (csv.clone(), utf16, "the file is text in UTF-16; expected"),
+        (csv.clone(), b"{\"time\": 1, \"value\": 2}\n", "line 1: the first line is JSON; expected a header line"),
+        (csv, b"time;value\n1;2\n", "line 1: the header is one column with ';' in its name; expected commas"),
+    ] {
+        let id = ask(&uploads, "ann", asked).await;
+        put(&uploads, "ann", &id, content.to_vec()).await;
+        let told = ended(&uploads, &id).await;
+        let error = told["error"].as_str().unwrap_or_default();
+        assert!(told["state"] == "failed" && error.starts_with(problem), "{told}");
+    }
+    uploads.stop();
+    loader.await.unwrap();
+    assert_eq!(events(&world.stream).len(), 0);
+}
+
+#[tokio::test]
 async fn a_line_that_cannot_be_put_is_left_out_and_counted() {
     let world = World::of(UploadSettings { event_bytes: 100, ..UploadSettings::default() });
     let uploads = world.open();
     let id = ask(&uploads, "ann", ndjson()).await;
     let large = "x".repeat(101);
     let endless = "y".repeat(3_000_000);
-    put(&uploads, "ann", &id, format!("1\n{large}\n2\n{endless}\n3\n")).await;
+    put(&uploads, "ann", &id, format!("{{\"a\":1}}\n{{{large}}}\n{{\"a\":2}}\n{endless}\n{{\"a\":3}}\n")).await;
     let ended = load(&uploads, &id).await;
     assert_eq!((&ended["accepted"], &ended["odd"], &ended["lines"]), (&json!(3), &json!(2), &json!(5)));
     let odd: Vec<_> = ended["odd_lines"].as_array().unwrap().iter().map(|odd| odd["line"].as_u64().unwrap()).collect();
