@@ -183,7 +183,8 @@ impl Handler {
             let waits = known.again().is_some_and(|again| again > self.clock.now_micros());
             while let Some(window) = missing.first().copied().filter(|_| !waits && self.clock.now_micros() < until) {
                 let called = format!("{name}/{}", window.id());
-                if let Err(error) = self.make(report, window, &known).await {
+                let token = token(report, window, &known);
+                if let Err(error) = self.make(report, window, &known, Some(token)).await {
                     tracing::error!(report = name, window = %window.id(), %error, "a report failed");
                     measured.failed();
                     done.failed.push(called);
@@ -233,14 +234,22 @@ impl Handler {
             return refused(format!("the window {} of `{name}` is not over, or its delay is not", window.id()));
         }
         let known = self.results.know(name, &about(&Ok(report.clone()))).await?;
-        self.make(report, window, &known).await?;
+        self.make(report, window, &known, None).await?;
         Ok(Done { made: vec![format!("{name}/{}", window.id())], failed: Vec::new() })
     }
 
-    async fn make(&self, report: &Report, window: Window, known: &KeptReport) -> Result<(), RunError> {
+    /// Starts with the same token are one statement; `None`: it is one of its own.
+    async fn make(
+        &self,
+        report: &Report,
+        window: Window,
+        known: &KeptReport,
+        token: Option<String>,
+    ) -> Result<(), RunError> {
         let name = report.name.as_str();
         let made_at = self.clock.now_micros();
-        let statement = self.engine.start(Statement::new(report.statement(window))).await?;
+        let statement = Statement { token, ..Statement::new(report.statement(window)) };
+        let statement = self.engine.start(statement).await?;
         let files = self.read(report, window, &statement).await?;
         let (result, columns, bytes) = files.finish(window, made_at)?;
         self.results.publish(name, &result, bytes).await?;
@@ -293,6 +302,13 @@ impl Handler {
             tracing::error!(report = name, %error, "a report's table could not be made; it is tried with the next result");
         }
     }
+}
+
+/// What stands for one attempt at a window. The schedule fires while an invocation waits for a long statement, and the next one joins that
+/// statement instead of paying for another; one that failed is not found again.
+fn token(report: &Report, window: Window, known: &KeptReport) -> String {
+    let failed_at = known.failure.as_ref().map_or(0, |failure| failure.at);
+    format!("{}/{} after {failed_at}: {}", report.name.as_str(), window.id(), report.statement(window))
 }
 
 fn about(report: &Result<Report, String>) -> About {

@@ -22,6 +22,7 @@ const DAY: Micros = 24_000 * HOUR;
 #[derive(Default)]
 struct Echo {
     started: Mutex<Vec<String>>,
+    tokens: Mutex<Vec<Option<String>>>,
     failing: Mutex<Option<String>>,
 }
 
@@ -29,6 +30,7 @@ struct Echo {
 impl SqlEngine for Echo {
     async fn start(&self, statement: Statement) -> Result<StatementId, PortError> {
         self.started.lock().unwrap().push(statement.sql.clone());
+        self.tokens.lock().unwrap().push(statement.token);
         match &*self.failing.lock().unwrap() {
             Some(part) if statement.sql.contains(part.as_str()) => Err(PortError::new(Advice::Stop, "no such column")),
             _ => Ok(StatementId(statement.sql)),
@@ -201,6 +203,35 @@ async fn a_failure_waits_longer_each_time_and_holds_up_no_other() {
         "the one that failed comes last"
     );
     assert_eq!(world.memory.kept.lock().unwrap()["a"].failure, None);
+}
+
+#[tokio::test]
+async fn an_invocation_beside_another_joins_its_statement_and_a_new_attempt_does_not() {
+    let world = World::of(&["a"]);
+    let token = || world.engine.tokens.lock().unwrap().first().cloned().unwrap();
+    let forget = || world.engine.tokens.lock().unwrap().clear();
+    world.scheduled().await;
+    let first = token();
+    assert!(first.is_some());
+    // As another one sees it that began before this one had ended.
+    world.memory.change("a", |kept| kept.results.clear());
+    forget();
+    world.scheduled().await;
+    assert_eq!(token(), first);
+
+    world.memory.change("a", |kept| kept.results.clear());
+    *world.engine.failing.lock().unwrap() = Some("'a'".to_owned());
+    world.scheduled().await;
+    world.clock.advance(MINUTE);
+    forget();
+    world.scheduled().await;
+    assert_ne!(token(), first, "the statement that failed would be found again");
+
+    *world.engine.failing.lock().unwrap() = None;
+    forget();
+    let asked = json!({"report": "a", "window": "19720927T0900Z"});
+    world.handler.handle(&asked, Micros::MAX, &mut Metrics::new("test")).await.unwrap();
+    assert_eq!(token(), None, "it is made anew for who asks");
 }
 
 #[tokio::test]
