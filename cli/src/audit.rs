@@ -15,7 +15,7 @@ use alluvium_lake::{
     AuditReport, AuditSettings, DatasetAudit, DayAudit, LakeError, LakeReader, StoreIndex, StreamCounts,
 };
 use alluvium_local::disk::RealDisk;
-use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::folder::DataFolder;
 use alluvium_local::log::Log;
 use alluvium_local::pipeline::Pipeline;
 use alluvium_query::api::parse_time;
@@ -30,7 +30,7 @@ use crate::stage::{
     OnStage,
     lake::{Depth, StageLake, retries},
 };
-use crate::target::Target;
+use crate::target::{Target, open_folder};
 use crate::{Common, Outcome, node, output, sql};
 
 /// How much of the log is counted at a time.
@@ -204,7 +204,7 @@ fn tell(common: &Common, report: &AuditReport) -> anyhow::Result<Outcome> {
 }
 
 async fn audit_folder(settings: &Settings, asked: &AuditSettings) -> anyhow::Result<AuditReport> {
-    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let folder = open_folder(&settings.data)?;
     let datasets = Arc::new(node::datasets(settings)?);
     let log = log_of(settings, &folder)?;
     let transform = Arc::new(Transform::new(datasets.clone(), node::transform_settings(settings)?)?);

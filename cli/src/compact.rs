@@ -5,14 +5,14 @@ use std::sync::Arc;
 use alluvium_core::SystemClock;
 use alluvium_lake::{Compaction, LakeReader};
 use alluvium_local::disk::RealDisk;
-use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::folder::DataFolder;
 use alluvium_local::maintenance::Maintenance;
 use alluvium_local::store::SyncedStore;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
-use crate::target::Target;
+use crate::target::{Target, open_folder};
 use crate::{Common, Outcome, node, output};
 
 /// Compact the tables: merge small files into few sorted ones, and remove events that were sent again.
@@ -52,7 +52,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
             node.post("/admin/compact", &query).await?
         }
         None => {
-            let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+            let folder = open_folder(&settings.data)?;
             maintenance(&folder, &settings)?.compact(args.table.as_deref()).await?
         }
     };

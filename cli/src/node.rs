@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, IssuedKeys};
 use crate::settings::Settings;
+use crate::target::open_folder;
 use admin::Statements;
 use front::{Guard, Pace};
 
@@ -288,7 +289,7 @@ async fn watch_lag(pipeline: Arc<Pipeline>, lag: Arc<CommitLag>) {
 ///
 /// When the folder is missing, in use or damaged, or a schema is wrong.
 pub async fn pipeline_of_folder(settings: &Settings) -> anyhow::Result<Pipeline> {
-    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let folder = open_folder(&settings.data)?;
     let datasets = Arc::new(datasets(settings)?);
     let mut pipeline_settings = pipeline_settings(settings)?;
     // As an audit: who has one thing done need not be told how many shards there are.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_core::{Problem, SystemClock};
-use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::hot::RedbHotIndex;
 use alluvium_query::api::{RecordsApi, records_routes};
 use alluvium_query::{CommitLag, Records};
@@ -14,7 +13,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::settings::Settings;
-use crate::target::Target;
+use crate::target::{Target, open_folder};
 use crate::{Common, Outcome, node, output, sql};
 
 /// Read the newest records of a source, newest first, hot index and lake joined.
@@ -99,7 +98,7 @@ fn tell(common: &Common, page: &Value) -> anyhow::Result<Outcome> {
 
 /// Answers as the API would, by its own routes.
 async fn ask_folder(settings: &Settings, dataset: &str, query: &[(&'static str, String)]) -> anyhow::Result<Value> {
-    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let folder = open_folder(&settings.data)?;
     let engine = Arc::new(sql::engine(&folder, settings)?);
     let (hot, _) = RedbHotIndex::open(&folder.hot(), settings.hot.cache_bytes, Arc::new(SystemClock))?;
     let datasets = Arc::new(node::datasets(settings)?);

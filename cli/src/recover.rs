@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use alluvium_core::{Clock as _, SystemClock, duration};
 use alluvium_lake::{LakeReader, LostOutcome, Recover, RecoverReport, recover_messages};
-use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::log::Log;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
 #[cfg(feature = "aws")]
 use crate::stage::lake::{Rebuild, StageLake};
-use crate::target::Target;
+use crate::target::{Target, open_folder};
 use crate::{Common, Outcome, audit, output, sql};
 
 /// Rebuild lost commit messages from the footers of the data files that wait for them.
@@ -92,7 +91,7 @@ async fn lake_of(common: &Common, args: &Args) -> anyhow::Result<Option<(StageLa
 }
 
 async fn report_of_folder(settings: &Settings, asked: &Asked) -> anyhow::Result<RecoverReport> {
-    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let folder = open_folder(&settings.data)?;
     let log = audit::log_of(settings, &folder)?;
     of_parts(&sql::reader(&folder)?, &log, asked).await
 }

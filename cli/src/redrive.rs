@@ -5,7 +5,6 @@ pub mod failed;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::pipeline::Pipeline;
 use alluvium_local::redrive::{Redrive, RedriveReport, preview, settings as few_rows};
 use alluvium_local::sql::{Condition, DataFusionSql};
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::settings::Settings;
-use crate::target::Target;
+use crate::target::{Target, open_folder};
 use crate::{Common, Outcome, node, output, sql};
 
 /// Send dead letters again, through the schemas as they are now.
@@ -98,7 +97,7 @@ fn tell(common: &Common, report: &RedriveReport, dry_run: bool) -> anyhow::Resul
 }
 
 async fn preview_of_folder(settings: &Settings, condition: &Condition) -> anyhow::Result<RedriveReport> {
-    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let folder = open_folder(&settings.data)?;
     Ok(preview(&sql::engine_with(&folder, settings, few_rows(node::sql_settings(settings)))?, condition).await?)
 }
 

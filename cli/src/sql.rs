@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alluvium_lake::LakeReader;
-use alluvium_local::folder::{DataFolder, Missing};
+use alluvium_local::folder::DataFolder;
 use alluvium_local::sql::{DataFusionSql, SqlSettings};
 use arrow::array::RecordBatch;
 use object_store::ObjectStore;
@@ -12,7 +12,7 @@ use object_store::local::LocalFileSystem;
 use crate::settings::Settings;
 #[cfg(feature = "aws")]
 use crate::stage::lake::StageLake;
-use crate::target::Target;
+use crate::target::{Target, open_folder};
 use crate::{Common, Outcome, node, output};
 
 /// The most rows that a table on the terminal shows.
@@ -93,7 +93,7 @@ pub async fn ask(
 }
 
 async fn ask_folder(settings: &Settings, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
-    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let folder = open_folder(&settings.data)?;
     let engine = engine(&folder, settings)?;
     Ok(engine.query(statement).await?)
 }

@@ -1,6 +1,8 @@
 //! Whom a command asks: the node at a URL, the node that runs on a data folder, the folder itself, or a stage.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use alluvium_local::folder::{DataFolder, FolderError, Missing};
 
 use crate::client::Client;
 use crate::settings::{self, Flags, Settings};
@@ -52,17 +54,28 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When there is none, or as [`node`](Self::node).
+    /// When there is none, or as [`asked`](Self::asked).
     pub async fn api(&self, common: &Common) -> anyhow::Result<Client> {
-        #[cfg(feature = "aws")]
-        if let Some(on) = self.stage(common).await? {
-            return on.api();
-        }
         let settings = self.settings(common)?;
-        self.node(&settings)?.ok_or_else(|| {
+        self.asked(common, &settings).await?.ok_or_else(|| {
             let folder = settings.data.display();
             anyhow::anyhow!("no node runs on {folder}; start one with `alluvium up --data …`, or name one with --url")
         })
+    }
+
+    /// The API to ask, as [`api`](Self::api); `None`: there is none, and the folder is to be opened.
+    ///
+    /// # Errors
+    ///
+    /// When the stage cannot be looked up, or as [`node`](Self::node).
+    pub async fn asked(&self, common: &Common, settings: &Settings) -> anyhow::Result<Option<Client>> {
+        #[cfg(feature = "aws")]
+        if let Some(on) = self.stage(common).await? {
+            return on.api().map(Some);
+        }
+        #[cfg(not(feature = "aws"))]
+        let _ = common;
+        self.node(settings)
     }
 
     /// The node to ask; `None`: none runs on the folder, which is to be opened.
@@ -82,3 +95,20 @@ impl Target {
         Client::new(&node.url(), credentials::token(Some(&settings.data))?.as_deref()).map(Some)
     }
 }
+
+/// Opens the folder that a command reads, which may as well be told to ask a node or a stage.
+///
+/// # Errors
+///
+/// When there is none, or it is in use or damaged.
+pub fn open_folder(data: &Path) -> anyhow::Result<DataFolder> {
+    DataFolder::open(data, Missing::Refuse).map_err(|error| match error {
+        FolderError::Missing { .. } => anyhow::anyhow!("{error}; {ELSEWHERE}"),
+        error => error.into(),
+    })
+}
+
+#[cfg(feature = "aws")]
+const ELSEWHERE: &str = "--data names another one, --url a node, --stage a stage on AWS";
+#[cfg(not(feature = "aws"))]
+const ELSEWHERE: &str = "--data names another one, --url a node";

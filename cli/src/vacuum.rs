@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use alluvium_core::duration;
 use alluvium_lake::{Counted, VacuumMode, Vacuumed};
-use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_local::maintenance::VacuumReport;
 use serde::{Deserialize, Serialize};
 
-use crate::target::Target;
+use crate::target::{Target, open_folder};
 use crate::{Common, Outcome, compact, output};
 
 /// Delete files that nobody needs any more: those that compaction and retention took out of the tables 30 days ago, and what
@@ -78,7 +77,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
             node.post("/admin/vacuum", &query).await?
         }
         None => {
-            let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+            let folder = open_folder(&settings.data)?;
             compact::maintenance(&folder, &settings)?.vacuum(asked.table(), asked.mode(), removed_for).await?
         }
     };

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 /// The most events a second that a bill is made for: ten times what the model's limits were looked at for.
 const MOST_EVENTS_PER_SECOND: u64 = 100_000_000;
+/// As many as no owner of devices has.
+const MOST_SOURCES: u64 = 1_000_000_000;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const MOST_RETENTION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -25,18 +27,19 @@ pub enum Ingest {
 
 /// The flags of `alluvium cost` that say what is to be paid for.
 #[derive(Debug, Clone, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Asked {
     /// Events a second, the mean over the month.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number_of)]
     pub events_per_second: u64,
     /// Bytes of an event as JSON, the mean.
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "B", value_parser = number_of)]
     pub bytes: u64,
     /// How many different sources (devices) send.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = number_of)]
     pub sources: u64,
     /// How many datasets the events belong to; each batch has events of all of them.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number_of)]
     pub datasets: u64,
     /// How long the lake keeps events. The bill is of a month in which it has filled up.
     #[arg(long, value_name = "DURATION", default_value = "365d")]
@@ -54,10 +57,10 @@ pub struct Asked {
     #[arg(long, value_enum, default_value_t = Ingest::Producers)]
     pub ingest: Ingest,
     /// How many processes send, with `--ingest producers`.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number_of)]
     pub producers: u64,
     /// Events in the body of a request, with `--ingest http` or `direct`.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = number_of)]
     pub events_per_request: u64,
     /// Pages of records that are asked for a second.
     #[arg(long, value_name = "N", default_value_t = 1.0)]
@@ -96,7 +99,7 @@ impl Asked {
     /// A sentence that names the flag, what it said, and what would be right.
     pub fn checked(&self) -> anyhow::Result<Workload> {
         whole("--events-per-second", self.events_per_second, 1, MOST_EVENTS_PER_SECOND)?;
-        whole("--sources", self.sources, 1, u64::MAX)?;
+        whole("--sources", self.sources, 1, MOST_SOURCES)?;
         whole("--datasets", self.datasets, 1, 100)?;
         whole("--producers", self.producers, 1, 1_000_000)?;
         whole("--events-per-request", self.events_per_request, 1, 100_000)?;
@@ -163,6 +166,11 @@ impl Workload {
 
 /// The most bytes of a request's body on AWS: docs/aws.md, "Limits worth knowing".
 const GATEWAY_BODY_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A number of something for clap; its bounds are looked at with everything else that is asked.
+fn number_of(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected a whole number in digits, such as 1000".to_owned())
+}
 
 fn whole(flag: &str, number: u64, least: u64, most: u64) -> anyhow::Result<()> {
     ensure!(number >= least, "{flag} is {number}: it must be at least {least}");

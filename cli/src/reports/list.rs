@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use alluvium_local::folder::{DataFolder, Missing};
 use alluvium_query::Links;
 use alluvium_query::api::{ReportList, ReportView, ReportsApi};
 
 use crate::settings::Settings;
-use crate::target::Target;
+use crate::target::{Target, open_folder};
 use crate::{Common, Outcome, output};
 
 /// List every report and its newest results.
@@ -19,8 +18,8 @@ pub struct Args {
 
 pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
     let settings = args.target.settings(common)?;
-    let listed: ReportList = match args.target.node(&settings)? {
-        Some(node) => node.get("/v1/reports", &[]).await?,
+    let listed: ReportList = match args.target.asked(common, &settings).await? {
+        Some(api) => api.get("/v1/reports", &[]).await?,
         None => of_folder(&settings).await?,
     };
     if common.json {
@@ -33,7 +32,7 @@ pub async fn run(common: &Common, args: Args) -> anyhow::Result<Outcome> {
 }
 
 async fn of_folder(settings: &Settings) -> anyhow::Result<ReportList> {
-    let folder = DataFolder::open(&settings.data, Missing::Refuse)?;
+    let folder = open_folder(&settings.data)?;
     let results = Arc::new(super::of_folder(&folder, settings).await?);
     Ok(ReportsApi { results, links: Links::new(None) }.list(None).await?)
 }

@@ -21,13 +21,13 @@ pub struct StageArgs {
     #[arg(long, value_name = "STAGE")]
     stage: Option<StageName>,
     /// The Kinesis stream.
-    #[arg(long, value_name = "NAME", required_unless_present = "stage")]
+    #[arg(long, value_name = "NAME")]
     stream: Option<String>,
     /// The transform function, in the version or alias that is named.
-    #[arg(long, value_name = "NAME[:QUALIFIER]", required_unless_present = "stage")]
+    #[arg(long, value_name = "NAME[:QUALIFIER]")]
     function: Option<FunctionName>,
     /// The landing bucket.
-    #[arg(long, value_name = "s3://BUCKET", required_unless_present = "stage")]
+    #[arg(long, value_name = "s3://BUCKET")]
     landing: Option<LakeUrl>,
     /// How long one invocation may take.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
@@ -81,7 +81,9 @@ impl Parts {
         if let (Some(stream), Some(function), Some(landing)) = (&stream, &function, &landing) {
             return Ok(Self { stream: stream.clone(), function: function.clone(), landing: landing.clone() });
         }
-        let stage = stage.as_ref().context("name the stage with --stage, or all its parts")?;
+        let stage = stage
+            .as_ref()
+            .context("name the stage with --stage, or its parts with --stream, --function and --landing")?;
         let of_stage = settings::load(sdk, stage).await?;
         Ok(Self {
             stream: stream.unwrap_or(of_stage.stream),

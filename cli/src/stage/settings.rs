@@ -9,6 +9,7 @@ use std::time::Duration;
 use alluvium_aws::{LakeUrl, parameters};
 use anyhow::Context as _;
 use aws_config::SdkConfig;
+use aws_sdk_ssm::config::ProvideCredentials as _;
 
 use super::delivery::FunctionName;
 
@@ -123,6 +124,7 @@ pub struct Kept {
 /// When they cannot be read, there are none, one is missing or wrong, or they are of another format.
 pub async fn load(aws: &SdkConfig, name: &StageName) -> anyhow::Result<StageSettings> {
     let region = aws.region().context("no region is set; set AWS_REGION, or AWS_PROFILE to one that has a region")?;
+    with_credentials(aws).await?;
     let path = name.path();
     let found = parameters::under(&aws_sdk_ssm::Client::new(aws), &path).await;
     let found = found.with_context(|| {
@@ -136,6 +138,16 @@ pub async fn load(aws: &SdkConfig, name: &StageName) -> anyhow::Result<StageSett
     );
     of_parameters(name, found)
 }
+
+/// Fails when the environment has no credentials, which each call would say in words of its own.
+async fn with_credentials(aws: &SdkConfig) -> anyhow::Result<()> {
+    let provider = aws.credentials_provider().context(NO_CREDENTIALS)?;
+    provider.provide_credentials().await.context(NO_CREDENTIALS)?;
+    Ok(())
+}
+
+const NO_CREDENTIALS: &str =
+    "there are no credentials for AWS; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 
 fn of_parameters(name: &StageName, found: BTreeMap<String, String>) -> anyhow::Result<StageSettings> {
     let parameters = Parameters { name, found };
