@@ -402,7 +402,7 @@ def test_the_metrics_that_are_charged_for_are_those_of_the_page():
     everywhere = len([name for name in set(names) if name != "CommitsUntold" and not name.startswith("Upload")])
     assert f"With {everywhere} names" in page
     assert F["metrics"] == everywhere + 3 + 8 + 2
-    assert f"${float((everywhere + 3 + 4 + 6) * PRICES['custom_metrics']['tiers'][0]['price']):.2f} a month" in page.replace("\n", " ")
+    assert f"${float((everywhere + 3 + 8 + 6) * PRICES['custom_metrics']['tiers'][0]['price']):.2f} a month" in page.replace("\n", " ")
     by_dataset = [row for row in rows if row.split("|")[2].strip() == "`Dataset`" and "`Upload" not in row]
     assert F["metrics_a_dataset"] == len(by_dataset) == 2
 
