@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from proxy import through
 from stage import until
 from test_2_path import send_by_http
 from test_2_stage import operate
@@ -15,29 +16,15 @@ from throttle import Throttle
 THROTTLED_SECONDS = 60
 # What one delivery takes on a busy machine; waiting for the table takes until it is throttled no longer.
 DELIVERY_SECONDS = 40
-WRITERS = ["transform", "hot-writer"]
 
 
 @pytest.fixture
 def table(stage):
-    """The hot index's table as its writers see it: through a throttle, by another version of each function; taken back afterwards."""
+    """The hot index's table as its writers see it: through a throttle."""
     throttle = Throttle(stage.emulator.endpoint, stage.out["hot_table"])
-    functions = stage.emulator.client("lambda")
-    before = {}
-    for writer in WRITERS:
-        name = stage.out["functions"][writer]
-        configuration = functions.get_function_configuration(FunctionName=name)
-        before[name] = (functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"], configuration["Environment"])
-        variables = {**configuration["Environment"]["Variables"], "AWS_ENDPOINT_URL_DYNAMODB": throttle.endpoint}
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-        version = functions.publish_version(FunctionName=name)["Version"]
-        functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
-    yield throttle
-    throttle.throttled = False
-    for name, (version, environment) in before.items():
-        functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
-        functions.update_function_configuration(FunctionName=name, Environment=environment)
-    throttle.stop()
+    with through(stage, throttle, ["transform", "hot-writer"], "AWS_ENDPOINT_URL_DYNAMODB"):
+        yield throttle
+        throttle.throttled = False
 
 
 def events(source, first, count):

@@ -1,12 +1,16 @@
 """What goes wrong on a stage, and how nothing is lost by it. Each test ends with an audit that balances."""
 
+import concurrent.futures
 import io
 import json
 import re
 import zipfile
 
+from proxy import through
 from stage import until
+from store import FailingStore, Race
 from test_2_path import send_by_http, send_by_kinesis
+from test_2_upkeep import lambdas, maintain
 
 
 def events(word, count):
@@ -81,12 +85,19 @@ def test_a_crashing_transform_loses_nothing(stage):
     assert_balanced(stage)
 
 
-def newest_message(stage):
-    """The commit message of the newest batch."""
+def commit_messages(stage):
+    """The paths of the commit messages of all batches within the lake, the oldest first."""
     bucket, prefix = stage.out["lake_url"].removeprefix("s3://").split("/", 1)
-    listed = stage.emulator.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/_commits/")["Contents"]
-    newest = max(listed, key=lambda found: found["LastModified"])
-    return bucket, newest["Key"], newest["Key"].removeprefix(f"{prefix}/")
+    pages = stage.emulator.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/_commits/")
+    found = [object for page in pages for object in page.get("Contents", [])]
+    return [object["Key"].removeprefix(f"{prefix}/") for object in sorted(found, key=lambda object: object["LastModified"])]
+
+
+def newest_message(stage):
+    """The commit message of the newest batch: its bucket, its key there, and its path within the lake."""
+    bucket, prefix = stage.out["lake_url"].removeprefix("s3://").split("/", 1)
+    path = commit_messages(stage)[-1]
+    return bucket, f"{prefix}/{path}", path
 
 
 def test_a_commit_message_delivered_five_times_counts_once(stage):
@@ -136,7 +147,7 @@ def test_a_poison_message_is_set_aside_and_recovered(stage):
     assert_there_once(stage, "unspoilt", 200)
     assert_there_once(stage, "poison", 0)
     # Whether the audit calls its record lost or not yet committed depends on its shard; the file that waits it names in any case.
-    assert unnamed_files(stage) > unnamed
+    assert unnamed_files(stage) == unnamed + 1
     # The version before is what the transform stored.
     versions = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
     [spoilt] = [version for version in versions if version["IsLatest"]]
@@ -188,6 +199,62 @@ def test_a_lost_message_is_made_again_and_one_that_no_queue_has_is_enqueued_agai
     assert [message["path"] for message in report["uncommitted"]] == [path]
     stage.committed()
     assert_there_once(stage, "lost", 300)
+    assert_balanced(stage)
+
+
+def test_a_store_that_fails_one_put_in_ten_loses_nothing_and_doubles_nothing(stage):
+    failing = FailingStore(stage.emulator.endpoint)
+    with through(stage, failing, ["transform", "commit", "maintain"], "AWS_ENDPOINT_URL"):
+        for turn in range(14):
+            sent = events("failing", (turn + 1) * 100)[turn * 100:]
+            send_by_http(stage, stage.token("plant", "data.write"), sent)
+            report = stage.deliver()
+            assert (report["failed_records"], report["unexpected"]) == (0, 0), report
+            stage.committed()
+        assert maintain(stage, "compact")["left"] == []
+    for kind in ("data", "_commits", "_delta_log"):
+        assert failing.lost[kind] > 0, (kind, failing.puts)
+    assert failing.refused["_delta_log"] > 0, failing.puts
+    assert_there_once(stage, "failing", 1_400)
+    assert_balanced(stage)
+
+
+def delivery(paths):
+    """As a queue's event source mapping hands messages over."""
+    return {"Records": [{
+        "messageId": path, "receiptHandle": path, "body": path, "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {},
+        "md5OfBody": "0", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:commits", "awsRegion": "eu-west-1",
+    } for path in paths]}
+
+
+def test_two_commit_functions_that_race_for_a_version_commit_each_batch_once(stage):
+    function = stage.out["functions"]["commit"] + ":live"
+    client = stage.emulator.client("lambda")
+    [mapping] = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+    client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    before = set(commit_messages(stage))
+    for turn in range(3):
+        send_by_http(stage, stage.token("plant", "data.write"), events("racing", (turn + 1) * 100)[turn * 100:])
+        stage.deliver()
+    first, both, last = [path for path in commit_messages(stage) if path not in before]
+
+    def invoke(paths):
+        answer = lambdas(stage).invoke(FunctionName=function, Payload=json.dumps(delivery(paths)))
+        said = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, said
+        again = {failure["itemIdentifier"] for failure in said["batchItemFailures"]}
+        return set(paths) - again
+
+    race = Race(stage.emulator.endpoint)
+    with through(stage, race, ["commit"], "AWS_ENDPOINT_URL"), concurrent.futures.ThreadPoolExecutor(2) as threads:
+        done = list(threads.map(invoke, [[first, both], [both, last]]))
+    assert sorted(race.statuses) == [200, 412], (race.raced_for, race.come)
+    assert set.union(*done) == {first, both, last}, "what one of them had to leave, the other dealt with"
+    assert_there_once(stage, "racing", 300)
+    # The queue hands the same messages over once more.
+    client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    stage.committed()
+    assert_there_once(stage, "racing", 300)
     assert_balanced(stage)
 
 
