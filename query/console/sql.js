@@ -42,7 +42,7 @@ export function open({ main, node, signal, query, remember }) {
     place.replaceChildren();
     say(said, "Running…");
     try {
-      const result = await run(sql, mine.signal, ({ elapsed_ms: ms }) => say(said, ms ? `Running for ${seconds(ms / 1000)}…` : "Running…"));
+      const result = await run(sql, mine.signal, ({ waiting, elapsed_ms: ms }) => say(said, waiting ? "Waiting for its turn…" : ms ? `Running for ${seconds(ms / 1000)}…` : "Running…"));
       place.replaceChildren(...resultOf(result, mine.signal));
       const parts = [result.next === null ? plural(result.rows.length, "row") : `the first ${plural(result.rows.length, "row")}`];
       if (result.elapsed_ms !== null) parts.push(seconds(result.elapsed_ms / 1000));

@@ -168,6 +168,10 @@ async fn whole(State(api): Shared, caller: Asking, id: Id, format: FileFormat, h
 fn succeeded(id: &StatementId, state: StatementState) -> Result<(), Problem> {
     match state {
         StatementState::Succeeded => Ok(()),
+        StatementState::Waiting => {
+            let detail = format!("the statement `{}` still waits for its turn; ask again", id.0);
+            Err(Problem::new(409, "query-running", detail).retry_after(1))
+        }
         StatementState::Running => {
             let detail = format!("the statement `{}` still runs; ask again", id.0);
             Err(Problem::new(409, "query-running", detail).retry_after(1))
@@ -254,13 +258,15 @@ pub(super) struct Progress {
     id: String,
     #[schema(inline)]
     state: Reached,
+    /// Whether it is `running` in name alone: others run, and its turn has not come.
+    waiting: bool,
     /// Why it failed; null unless it did.
     #[schema(required)]
     error: Option<String>,
     /// Bytes of the lake that it read; null where the engine does not say.
     #[schema(required)]
     scanned_bytes: Option<u64>,
-    /// How long it has run; null where the engine does not say.
+    /// How long it has run, without what it waited before; null while it waits, and where the engine does not say.
     #[schema(required)]
     elapsed_ms: Option<u64>,
     /// The whole result as files, once it has succeeded; null: there are none.
@@ -292,14 +298,16 @@ enum Reached {
 
 impl Progress {
     fn of(StatementId(id): StatementId, status: StatementStatus, files: Option<Files>) -> Self {
+        let waiting = status.state == StatementState::Waiting;
         let (state, error) = match status.state {
-            StatementState::Running => (Reached::Running, None),
+            // A word of its own would end the loops of clients that ask for as long as it is `running`.
+            StatementState::Waiting | StatementState::Running => (Reached::Running, None),
             StatementState::Succeeded => (Reached::Succeeded, None),
             StatementState::Failed(message) => (Reached::Failed, Some(message)),
             StatementState::Cancelled => (Reached::Cancelled, None),
         };
         let elapsed_ms = status.elapsed.map(|elapsed| elapsed.as_millis() as u64);
-        Self { id, state, error, scanned_bytes: status.scanned_bytes, elapsed_ms, files }
+        Self { id, state, waiting, error, scanned_bytes: status.scanned_bytes, elapsed_ms, files }
     }
 }
 

@@ -54,6 +54,7 @@ impl SqlEngine for Obedient {
     async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError> {
         let found = self.find(statement)?;
         let state = match found.sql.as_str() {
+            "select waiting" => StatementState::Waiting,
             "select running" => StatementState::Running,
             "select failed" => StatementState::Failed("line 1:8: division by zero".to_owned()),
             "select cancelled" => StatementState::Cancelled,
@@ -142,7 +143,7 @@ async fn a_statement_is_started_looked_at_read_and_forgotten() {
     let status = get(&routes, "/v1/queries/id-0").await;
     assert_eq!(
         status.body,
-        json!({"id": "id-0", "state": "succeeded", "error": null, "scanned_bytes": 10, "elapsed_ms": 1250,
+        json!({"id": "id-0", "state": "succeeded", "waiting": false, "error": null, "scanned_bytes": 10, "elapsed_ms": 1250,
                "files": null})
     );
     let first = get(&routes, "/v1/queries/id-0/results").await;
@@ -159,12 +160,14 @@ async fn a_statement_is_started_looked_at_read_and_forgotten() {
 async fn results_are_there_only_when_the_statement_succeeded() {
     let routes = queries_routes(Arc::new(Obedient::default()));
     for (sql, status, slug, names, state) in [
+        ("select waiting", 409, "query-running", "still waits", "running"),
         ("select running", 409, "query-running", "still runs", "running"),
         ("select failed", 422, "statement-failed", "division by zero", "failed"),
         ("select cancelled", 409, "query-cancelled", "was cancelled", "cancelled"),
     ] {
         let location = started(&routes, sql).await;
-        assert_eq!(get(&routes, &location).await.body["state"], state);
+        let looked = get(&routes, &location).await.body;
+        assert_eq!((&looked["state"], &looked["waiting"]), (&json!(state), &json!(sql == "select waiting")));
         let answer = get(&routes, &format!("{location}/results")).await;
         assert_problem(&answer, status, slug, names);
         assert_eq!(answer.headers.contains_key(header::RETRY_AFTER), state == "running");
