@@ -12,8 +12,8 @@ use alluvium_local::redrive::{Redrive, RedriveError, failed_records, preview, pr
 use alluvium_local::reports::Reports;
 use alluvium_local::sql::{Condition, DataFusionSql, QueryJobs};
 use alluvium_query::api::{
-    LiveApi, RecordsApi, ReportsApi, console_routes, live_routes, openapi_routes, queries_routes_with_files,
-    records_routes, reports_routes, sql_routes,
+    LiveApi, RecordsApi, ReportsApi, console_routes, live_routes, openapi_routes, problem_response,
+    queries_routes_with_files, records_routes, reports_routes, sql_routes,
 };
 use alluvium_query::{CommitLag, Links, Records};
 use axum::body::Bytes;
@@ -327,7 +327,7 @@ async fn make_report(State(admin): State<Admin>, caller: Option<Extension<Caller
     };
     match admin.reports.make(&asked.name, window).await {
         Ok(result) => Json(admin.reports_api.result(&asked.name, &result, caller.as_deref())).into_response(),
-        Err(error) => problem(reports::problem(&error)),
+        Err(error) => problem(reports::problem(&error, admin.pipeline.clock().now_micros())),
     }
 }
 
@@ -342,6 +342,5 @@ async fn wrong_method(method: axum::http::Method, uri: Uri) -> Response {
 }
 
 fn problem(problem: Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).expect("problems of our own have a valid status");
-    (status, [(header::CONTENT_TYPE, alluvium_core::problem::PROBLEM_JSON)], problem.to_json()).into_response()
+    problem_response(&problem)
 }
