@@ -142,6 +142,13 @@ pub fn parse_time(text: &str, now: Micros) -> Result<Micros, String> {
         return Ok(now.saturating_sub(micros(before)));
     }
     // A `+` in a query string that nobody escaped arrives as a space.
+        if number < 0 {
+            let text: String = text.chars().take(40).collect();
+            return Err(format!(
+                "`{text}` has no unit; expected `{text}m` for minutes before now, or `s`, `h`, `d`; a time before 1970 is told as RFC 3339 \
+                 (`1969-12-31T12:00:00Z`)"
+            ));
+        }
     let text = text.replacen(' ', "+", usize::from(text.len() > 19 && text.as_bytes()[19..].contains(&b' ')));
     match text.parse::<Timestamp>() {
         Ok(time) => Ok(time.as_microsecond()),

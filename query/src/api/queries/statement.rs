@@ -66,11 +66,15 @@ pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Statement, Pro
 fn check(sql: &str) -> Result<(), Problem> {
     let mut words = Words { rest: sql };
     let first = words.next();
-    if !first.is_some_and(|word| READING.iter().any(|reading| word.eq_ignore_ascii_case(reading))) {
+    let Some(first) = first else {
+        let detail = format!("there is no statement in `sql`; expected one that begins with {}", READING.join(", "));
+        return Err(Problem::new(400, "statement-not-allowed", detail));
+    };
+    if !READING.iter().any(|reading| first.eq_ignore_ascii_case(reading)) {
         let detail = format!(
             "only statements that read are answered: one that begins with {}, not with `{}`",
             READING.join(", "),
-            first.unwrap_or_default().chars().take(40).collect::<String>()
+            first.chars().take(40).collect::<String>()
         );
         return Err(Problem::new(400, "statement-not-allowed", detail));
     }
