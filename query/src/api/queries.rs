@@ -134,6 +134,12 @@ async fn results(State(api): Shared, caller: Asking, id: Id, parts: Parts) -> Re
         let beside = Beside { next, parameter: "page", complete: None, query: parts.uri.query() };
         format.response(body, &beside).map_err(|error| unwritable(&error))
     };
+        if let Some(twice) = results::same_name(&page, format) {
+            let detail = format!(
+                "two values are called `{twice}`, which an object has once; name one of them otherwise, with `as`"
+            );
+            return Err(Problem::new(422, "unwritable-result", detail));
+        }
     read.await.unwrap_or_else(|problem| problem_response(&problem))
 }
 

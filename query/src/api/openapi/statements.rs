@@ -102,7 +102,7 @@ fn results() -> OperationBuilder {
         &[
             (400, &["bad-parameter"]),
             (409, &["query-running", "query-cancelled"]),
-            (422, &["statement-failed", "answer-too-large"]),
+            (422, &["statement-failed", "unwritable-result", "answer-too-large"]),
         ],
     );
     operation("getResults", "Read a statement's rows")
