@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{Caller, Problem};
+use alluvium_core::{Caller, Problem, body};
 use alluvium_ingest::Uploads;
 use alluvium_lake::{AuditReport, LakeError};
 use alluvium_local::erasure::EraseError;
@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -186,6 +187,11 @@ fn describe_metrics() {
     );
 }
 
+/// The parameters of a call that takes none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 /// What the parameters of a call tell.
 struct Told<T>(T);
 
@@ -281,15 +287,15 @@ async fn redrive_failed(
     }
 }
 
-async fn list_erasures(State(admin): State<Admin>) -> Response {
+async fn list_erasures(State(admin): State<Admin>, Told(Nothing {}): Told<Nothing>) -> Response {
     match admin.pipeline.eraser.reports().await {
         Ok(reports) => Json(reports).into_response(),
         Err(error) => problem(Problem::new(500, "erasures-unreadable", error.to_string())),
     }
 }
 
-async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
-    let asked: erase::Asked = match serde_json::from_slice(&body) {
+async fn run_erasure(State(admin): State<Admin>, Told(Nothing {}): Told<Nothing>, body: Bytes) -> Response {
+    let asked: erase::Asked = match body::object(&body) {
         Ok(asked) => asked,
         Err(error) => return problem(Problem::new(400, "bad-erasure", error.to_string())),
     };
@@ -316,8 +322,13 @@ async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
     }
 }
 
-async fn make_report(State(admin): State<Admin>, caller: Option<Extension<Caller>>, body: Bytes) -> Response {
-    let asked: reports::Asked = match serde_json::from_slice(&body) {
+async fn make_report(
+    State(admin): State<Admin>,
+    caller: Option<Extension<Caller>>,
+    Told(Nothing {}): Told<Nothing>,
+    body: Bytes,
+) -> Response {
+    let asked: reports::Asked = match body::object(&body) {
         Ok(asked) => asked,
         Err(error) => return problem(Problem::new(400, "bad-report", error.to_string())),
     };

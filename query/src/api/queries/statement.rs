@@ -3,8 +3,8 @@
 //! It is one statement, and begins with a word that begins one that reads. That is for the sake of a clear answer, not of safety:
 //! the engine's role can read the lake and nothing more, so a statement that passes here and would write is refused there.
 
-use alluvium_core::Problem;
 use alluvium_core::ports::Statement;
+use alluvium_core::{Problem, body};
 use axum::extract::rejection::BytesRejection;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -42,7 +42,7 @@ pub(in crate::api) struct Request {
 pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Statement, Problem> {
     let body =
         body.map_err(|rejection| Problem::new(rejection.status().as_u16(), "unreadable-body", rejection.body_text()))?;
-    let Request { sql, parameters, token } = serde_json::from_slice(&body).map_err(|error| {
+    let Request { sql, parameters, token } = body::object(&body).map_err(|error| {
         let detail = format!(
             "expected {{\"sql\": \"select …\"}}, and with it \"parameters\": [texts] and \"token\": text if needed: {error}"
         );
