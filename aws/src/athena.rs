@@ -138,8 +138,12 @@ impl AthenaSql {
                 StatementState::Cancelled => {
                     return Err(PortError::new(Advice::Stop, format!("the statement `{}` was cancelled", statement.0)));
                 }
-                StatementState::Running if began.elapsed() >= self.settings.time_limit => break,
-                StatementState::Running => tokio::time::sleep(pauses.next().unwrap_or(PAUSES.1)).await,
+                StatementState::Waiting | StatementState::Running if began.elapsed() >= self.settings.time_limit => {
+                    break;
+                }
+                StatementState::Waiting | StatementState::Running => {
+                    tokio::time::sleep(pauses.next().unwrap_or(PAUSES.1)).await;
+                }
             }
         }
         note(STATEMENTS_FAILED, 1);
@@ -223,6 +227,7 @@ fn request_token(token: &str, owner: Option<&str>) -> String {
 fn state(execution: &QueryExecution) -> StatementState {
     let Some(status) = execution.status() else { return StatementState::Running };
     match status.state() {
+        Some(QueryExecutionState::Queued) => StatementState::Waiting,
         Some(QueryExecutionState::Succeeded) => StatementState::Succeeded,
         Some(QueryExecutionState::Cancelled) => StatementState::Cancelled,
         Some(QueryExecutionState::Failed) => {

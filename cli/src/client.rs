@@ -1,20 +1,18 @@
 //! The program as a client of a running node.
 
+mod sql;
+
 use std::fmt;
-use std::io::Cursor;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use alluvium_core::Problem;
 use anyhow::Context as _;
-use arrow::array::RecordBatch;
-use arrow::ipc::reader::StreamReader;
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{ClientBuilder, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 /// How soon it is asked again for what is under way.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -31,6 +29,13 @@ pub struct Link {
 #[derive(Deserialize)]
 struct UnderWay {
     location: String,
+}
+
+/// What was answered to what was not refused.
+struct Answered {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: bytes::Bytes,
 }
 
 /// What was asked for was refused, with a problem document.
@@ -83,23 +88,6 @@ impl Client {
         Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
     }
 
-    /// Runs a statement; one RecordBatch at least, so that the columns are known.
-    ///
-    /// # Errors
-    ///
-    /// When the node cannot be reached or refuses the statement.
-    pub async fn sql(&self, statement: &str) -> anyhow::Result<Vec<RecordBatch>> {
-        let bytes =
-            self.ask(self.http.post(self.url("/admin/sql")).body(json!({"sql": statement}).to_string())).await?;
-        let reader = StreamReader::try_new(Cursor::new(bytes), None)?;
-        let schema = reader.schema();
-        let mut batches = reader.collect::<Result<Vec<_>, _>>()?;
-        if batches.is_empty() {
-            batches.push(RecordBatch::new_empty(schema));
-        }
-        Ok(batches)
-    }
-
     /// Reads a JSON document. Where the answer is that the read is under way, asks again until it is there.
     ///
     /// # Errors
@@ -108,11 +96,11 @@ impl Client {
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
         let mut url = Url::parse_with_params(&self.url(path), query)?;
         let bytes = loop {
-            let (status, bytes) = self.answer(self.http.get(url)).await?;
+            let Answered { status, body, .. } = self.answer(self.http.get(url)).await?;
             if status != StatusCode::ACCEPTED {
-                break bytes;
+                break body;
             }
-            let UnderWay { location } = serde_json::from_slice(&bytes)
+            let UnderWay { location } = serde_json::from_slice(&body)
                 .with_context(|| format!("{} does not say where to ask again", self.base))?;
             url = Url::parse(&self.url(&location))?;
             tokio::time::sleep(AGAIN).await;
@@ -184,20 +172,20 @@ impl Client {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> anyhow::Result<bytes::Bytes> {
-        self.answer(request).await.map(|(_, bytes)| bytes)
+        self.answer(request).await.map(|answered| answered.body)
     }
 
-    async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(StatusCode, bytes::Bytes)> {
+    async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Answered> {
         let answer = request
             .send()
             .await
             .with_context(|| format!("{} cannot be reached; `alluvium up` runs a node there", self.base))?;
-        let status = answer.status();
-        let bytes = answer.bytes().await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await?;
         if status.is_success() {
-            return Ok((status, bytes));
+            return Ok(Answered { status, headers, body });
         }
-        match serde_json::from_slice::<Problem>(&bytes) {
+        match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => Err(Refused(problem).into()),
             Err(_) => anyhow::bail!("{} answered {status}", self.base),
         }

@@ -1,5 +1,6 @@
 //! What goes to standard output: tables for people, JSON for machines.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
@@ -92,7 +93,16 @@ pub fn rows(batches: &[RecordBatch], most: usize) -> anyhow::Result<()> {
 }
 
 /// Prints query results as one JSON object per line.
+///
+/// # Errors
+///
+/// When two columns have one name, of which an object would show one alone.
 pub fn ndjson(batches: &[RecordBatch]) -> anyhow::Result<()> {
+    let mut names = batches.first().into_iter().flat_map(|batch| batch.schema_ref().fields()).map(|field| field.name());
+    let mut known = BTreeSet::new();
+    if let Some(twice) = names.find(|name| !known.insert(*name)) {
+        anyhow::bail!("two columns are called `{twice}`; name one of them otherwise, with `as`");
+    }
     let mut bytes = Vec::new();
     let mut writer = arrow::json::WriterBuilder::new()
         .with_explicit_nulls(true)

@@ -118,8 +118,8 @@ impl Committed for Unknown {
     }
 }
 
-/// A report that was not made, as an answer.
-pub fn problem(error: &ReportsError) -> Problem {
+/// A report that was not made, as an answer at this time.
+pub fn problem(error: &ReportsError, now: Micros) -> Problem {
     let (status, kind) = match error {
         ReportsError::Unknown(..) => (404, "unknown-report"),
         ReportsError::NoWindow { .. } => (400, "no-window"),
@@ -131,5 +131,15 @@ pub fn problem(error: &ReportsError) -> Problem {
         ReportsError::Io(_) => (500, "report-failed"),
     };
     let problem = Problem::new(status, kind, output::sentence(&anyhow::Error::msg(error.to_string())));
-    if status == 409 { problem.retry_after(1) } else { problem }
+    match error {
+        ReportsError::NotDue { due, .. } => {
+            problem.retry_after(due.saturating_sub(now).max(1).unsigned_abs().div_ceil(1_000_000))
+        }
+        // It was waited for already, and may be there at any moment.
+        ReportsError::Behind { .. } => problem.retry_after(1),
+        _ => problem,
+    }
 }
+
+#[cfg(test)]
+mod tests;

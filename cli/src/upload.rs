@@ -256,12 +256,12 @@ async fn patiently<T>(mut ask: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow
             Err(error) => error,
         };
         let Some(seconds) = retry_after(&error).filter(|_| tries < TRIES) else { return Err(error) };
-        tokio::time::sleep(Duration::from_secs(seconds.into()).min(LONGEST_PAUSE)).await;
+        tokio::time::sleep(Duration::from_secs(seconds).min(LONGEST_PAUSE)).await;
         tries += 1;
     }
 }
 
 /// After how many seconds it may be asked again, where a refusal says so.
-fn retry_after(error: &anyhow::Error) -> Option<u32> {
+fn retry_after(error: &anyhow::Error) -> Option<u64> {
     error.downcast_ref().and_then(|Refused(problem)| problem.retry_after_seconds)
 }

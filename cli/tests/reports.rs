@@ -85,6 +85,12 @@ fn a_node_makes_what_is_due_and_shows_it() {
     assert!(broken.contains("`wrong`") && broken.contains("telemetri"), "{broken}");
     assert_eq!(node.get("/health").status, 200, "a broken report stops nobody");
 
+    let early = node.post("/admin/reports", "application/json", br#"{"name": "by_day", "window": "29990101T0000Z"}"#);
+    assert_eq!((early.status, &early.json()["type"]), (409, &json!("/problems/window-not-due")));
+    let seconds = early.json()["retry_after_seconds"].as_u64().unwrap();
+    assert_eq!(early.header("retry-after"), Some(seconds.to_string().as_str()));
+    assert!(seconds > 900 * 365 * 86_400, "{seconds}");
+
     let result = &by_day["results"][0];
     assert_eq!((&result["window"], &result["rows"]), (&json!(window(&day)), &json!(2)));
     let file = format!("/v1/reports/by_day/{}.csv", window(&day));

@@ -138,6 +138,49 @@ fn commands_find_their_token_or_say_how_to_get_one() {
 }
 
 #[test]
+fn a_reader_asks_with_sql_from_afar_as_an_admin_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(&folder.path().join("node"));
+    let roles = ["data.read", "data.write"];
+    let (ann, bob, admin) =
+        (token(&node, "ann", &roles), token(&node, "bob", &roles), token(&node, "eve", &["data.admin"]));
+    for token in [&ann, &bob] {
+        assert_eq!(
+            call(&node, token, "POST", "/v1/telemetry", r#"{"id": "1", "source": "s", "value": 1}"#).status,
+            202
+        );
+    }
+    let url = node.url();
+    let ask = |token: &str, args: &[&str]| {
+        let output = alluvium().args(args).args(["--url", &url]).env("ALLUVIUM_TOKEN", token).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let owners = "select owner, count(*) as n from telemetry group by owner order by owner";
+    eventually("rows", || ask(&admin, &["--json", "sql", owners]).1.lines().count(), |rows| *rows == 2);
+    assert_eq!(ask(&ann, &["--json", "sql", owners]), (0, "{\"owner\":\"ann\",\"n\":1}\n".to_owned(), String::new()));
+    // More than a page, in its order, and nothing but the columns.
+    let many = "select value as n from generate_series(1, 20000) order by value";
+    let (of_ann, of_admin) = (ask(&ann, &["--json", "sql", many]), ask(&admin, &["--json", "sql", many]));
+    assert_eq!((of_ann.0, of_ann.1.lines().count()), (0, 20_000), "{}", of_ann.2);
+    assert_eq!(of_ann, of_admin);
+    for statement in ["select owner from telemetry where false", "select no_such from telemetry", "select 1 +"] {
+        assert_eq!(ask(&ann, &["sql", statement]), ask(&admin, &["sql", statement]), "{statement}");
+    }
+    let (code, _, said) = ask(&ann, &["sql", "select * from ledger"]);
+    assert!(code == 1 && said.contains("`ledger`") && said.contains("data.admin"), "{said}");
+    assert_eq!(ask(&ann, &["dead-letters"]), (0, "There are no such dead letters.\n".to_owned(), String::new()));
+    let (code, _, said) = ask(&token(&node, "zoe", &["data.write"]), &["sql", owners]);
+    assert!(code == 1 && said.contains("needs the role `data.read`"), "{said}");
+    // Nothing that nobody will read stays there.
+    assert_eq!(std::fs::read_dir(node.data.join("queries")).map(Iterator::count).unwrap_or_default(), 0);
+    let (code, _, said) =
+        ask(&admin, &["--json", "sql", "select 1 as n, 2 as m, a.source, b.source from telemetry a, telemetry b"]);
+    assert!(code == 1 && said.contains("two columns are called `source`"), "{said}");
+    node.stop();
+}
+
+#[test]
 fn without_tokens_a_node_listens_on_loopback_alone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("node");

@@ -80,8 +80,19 @@ fn what_the_gateway_refuses() {
         ("/admin/audit?from=1d", "`from`"),
         ("/admin/recover?older_than=soon", "`soon` is no duration"),
         ("/admin/redrive?dry_run=true", "`where`"),
+        ("/admin/erasures?dry_run=true", "`dry_run`"),
+        ("/admin/reports?name=hourly", "`name`"),
+        ("/admin/sql?format=csv", "`format`"),
     ] {
         refused(&node.post(path, json, b""), 400, words);
+    }
+    refused(&node.get("/admin/erasures?owner=ann"), 400, "`owner`");
+    for (path, array) in [
+        ("/admin/erasures", "[\"ann\", null, false, true]"),
+        ("/admin/reports", "[\"hourly\", \"20260101T0000Z\"]"),
+        ("/admin/sql", "[\"select 1\"]"),
+    ] {
+        refused(&node.post(path, json, array.as_bytes()), 400, "an array");
     }
     // An id of a request comes back as it was, unless it is one that no log should hold.
     for (id, kept) in [("abc-1".to_owned(), true), ("x".repeat(129), false), ("a b".to_owned(), false)] {

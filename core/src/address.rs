@@ -27,6 +27,39 @@ pub fn parameters(query: Option<&str>) -> Result<Vec<(String, String)>, NotUtf8>
         .collect()
 }
 
+/// The parameters of a query that takes these alone, each at most once.
+///
+/// # Errors
+///
+/// When the query is no text, or one is unknown or given twice: a sentence that names it and says which there are.
+pub fn known_parameters(query: Option<&str>, known: &[&str]) -> Result<Vec<(String, String)>, String> {
+    let pairs = parameters(query).map_err(|error| error.to_string())?;
+    for (at, (name, _)) in pairs.iter().enumerate() {
+        if !known.contains(&name.as_str()) {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let name: String = name.chars().take(80).collect();
+            return Err(format!("`{name}`: there is no such parameter; known: {known}"));
+        }
+        if pairs[..at].iter().any(|(before, _)| before == name) {
+            return Err(format!("`{name}`: it is given twice; give it once"));
+        }
+    }
+    Ok(pairs)
+}
+
+/// The parameter that signs a link's target, its last: it is no parameter of the route.
+const LINK: &str = "link";
+
+/// As [`known_parameters`], of a route that links lead to.
+///
+/// # Errors
+///
+/// As there.
+pub fn known_parameters_of_link(query: Option<&str>, known: &[&str]) -> Result<Vec<(String, String)>, String> {
+    let own = query.map(|query| query.split('&').filter(|part| part.split('=').next() != Some(LINK)));
+    known_parameters(own.map(|parts| parts.collect::<Vec<_>>().join("&")).as_deref(), known)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +74,24 @@ mod tests {
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(pairs("a=1&b+c=%C3%A4%3D%26&&a=&d&=x&e=100%"), expected);
         assert_eq!((parameters(None), parameters(Some("&"))), (Ok(vec![]), Ok(vec![])));
+    }
+
+    #[test]
+    fn what_is_not_known_or_given_twice_is_named() {
+        let names = |query, known: &[&str]| {
+            known_parameters(Some(query), known)
+                .map(|pairs| pairs.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
+        };
+        assert_eq!(names("a=1&b=2", &["b", "a"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(names("", &[]), Ok(vec![]));
+        assert_eq!(names("x=5", &[]), Err("`x`: there is no such parameter; known: none".to_owned()));
+        assert_eq!(names("a=1&x", &["a", "b"]), Err("`x`: there is no such parameter; known: a, b".to_owned()));
+        assert_eq!(names("a=1&a=1", &["a"]), Err("`a`: it is given twice; give it once".to_owned()));
+        assert!(names("a=%FF", &["a"]).is_err() && names("link=x", &[]).is_err());
+        assert_eq!(known_parameters_of_link(Some("link=x.y"), &[]), Ok(vec![]));
+        let limited = known_parameters_of_link(Some("limit=5&link=x.y"), &["limit"]);
+        assert_eq!(limited, Ok(vec![("limit".to_owned(), "5".to_owned())]));
+        assert!(known_parameters_of_link(Some("linked=5"), &[]).is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@
 pub mod address;
 pub mod announcement;
 pub mod arrivals;
+pub mod body;
 pub mod caller;
 pub mod cell;
 pub mod clock;

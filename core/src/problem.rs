@@ -22,7 +22,7 @@ pub struct Problem {
     /// After how many seconds the same request may go through.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub retry_after_seconds: Option<u32>,
+    pub retry_after_seconds: Option<u64>,
 }
 
 impl Problem {
@@ -37,7 +37,7 @@ impl Problem {
 
     /// The same problem, with the advice to try again.
     #[must_use]
-    pub fn retry_after(mut self, seconds: u32) -> Self {
+    pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }

@@ -150,8 +150,8 @@ impl Statements {
     /// The statement that this one's token has started; `None`: none, or it is forgotten.
     fn with_token_of(&self, asked: &Statement) -> Result<Option<StatementId>, PortError> {
         let Some(token) = &asked.token else { return Ok(None) };
-        let same =
-            |started: &Started| started.asked().token.as_ref() == Some(token) && started.asked().reader == asked.reader;
+        let callers = |other: &Statement| other.reader == asked.reader && other.owner == asked.owner;
+        let same = |started: &Started| started.asked().token.as_ref() == Some(token) && callers(started.asked());
         let found = self.by_id.iter().find(|(_, started)| same(started));
         match found {
             Some((id, started)) if started.asked() == asked => Ok(Some(id.clone())),

@@ -81,9 +81,9 @@ fn what_somebody_wrote_wrongly_is_not_for_the_stage_to_mend() {
 }
 
 #[test]
-fn a_queued_statement_runs_as_far_as_anybody_can_tell() {
+fn a_queued_statement_waits() {
     for (athenas, ours) in [
-        (QueryExecutionState::Queued, StatementState::Running),
+        (QueryExecutionState::Queued, StatementState::Waiting),
         (QueryExecutionState::Running, StatementState::Running),
         (QueryExecutionState::Succeeded, StatementState::Succeeded),
         (QueryExecutionState::Cancelled, StatementState::Cancelled),

@@ -40,7 +40,7 @@ impl AthenaSql {
         let lost = || PortError::new(Advice::Retry, "Athena knows nothing of the statement that it started");
         let unload = unload.query_execution.ok_or_else(lost)?;
         match state(&unload) {
-            StatementState::Running => Ok(MadeFile::UnderWay),
+            StatementState::Waiting | StatementState::Running => Ok(MadeFile::UnderWay),
             StatementState::Succeeded => files(s3, &folder, statement).await.map(MadeFile::At),
             StatementState::Failed(message) => {
                 let message = format!("Athena cannot write this result as Parquet: {message}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alluvium_core::clock::Micros;
-use alluvium_core::{Caller, Problem};
+use alluvium_core::{Caller, Problem, body};
 use alluvium_ingest::Uploads;
 use alluvium_lake::{AuditReport, LakeError};
 use alluvium_local::erasure::EraseError;
@@ -12,8 +12,8 @@ use alluvium_local::redrive::{Redrive, RedriveError, failed_records, preview, pr
 use alluvium_local::reports::Reports;
 use alluvium_local::sql::{Condition, DataFusionSql, QueryJobs};
 use alluvium_query::api::{
-    LiveApi, RecordsApi, ReportsApi, console_routes, live_routes, openapi_routes, queries_routes_with_files,
-    records_routes, reports_routes, sql_routes,
+    LiveApi, RecordsApi, ReportsApi, console_routes, live_routes, openapi_routes, problem_response,
+    queries_routes_with_files, records_routes, reports_routes, sql_routes,
 };
 use alluvium_query::{CommitLag, Links, Records};
 use axum::body::Bytes;
@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -186,6 +187,11 @@ fn describe_metrics() {
     );
 }
 
+/// The parameters of a call that takes none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 /// What the parameters of a call tell.
 struct Told<T>(T);
 
@@ -281,15 +287,15 @@ async fn redrive_failed(
     }
 }
 
-async fn list_erasures(State(admin): State<Admin>) -> Response {
+async fn list_erasures(State(admin): State<Admin>, Told(Nothing {}): Told<Nothing>) -> Response {
     match admin.pipeline.eraser.reports().await {
         Ok(reports) => Json(reports).into_response(),
         Err(error) => problem(Problem::new(500, "erasures-unreadable", error.to_string())),
     }
 }
 
-async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
-    let asked: erase::Asked = match serde_json::from_slice(&body) {
+async fn run_erasure(State(admin): State<Admin>, Told(Nothing {}): Told<Nothing>, body: Bytes) -> Response {
+    let asked: erase::Asked = match body::object(&body) {
         Ok(asked) => asked,
         Err(error) => return problem(Problem::new(400, "bad-erasure", error.to_string())),
     };
@@ -316,8 +322,13 @@ async fn run_erasure(State(admin): State<Admin>, body: Bytes) -> Response {
     }
 }
 
-async fn make_report(State(admin): State<Admin>, caller: Option<Extension<Caller>>, body: Bytes) -> Response {
-    let asked: reports::Asked = match serde_json::from_slice(&body) {
+async fn make_report(
+    State(admin): State<Admin>,
+    caller: Option<Extension<Caller>>,
+    Told(Nothing {}): Told<Nothing>,
+    body: Bytes,
+) -> Response {
+    let asked: reports::Asked = match body::object(&body) {
         Ok(asked) => asked,
         Err(error) => return problem(Problem::new(400, "bad-report", error.to_string())),
     };
@@ -327,7 +338,7 @@ async fn make_report(State(admin): State<Admin>, caller: Option<Extension<Caller
     };
     match admin.reports.make(&asked.name, window).await {
         Ok(result) => Json(admin.reports_api.result(&asked.name, &result, caller.as_deref())).into_response(),
-        Err(error) => problem(reports::problem(&error)),
+        Err(error) => problem(reports::problem(&error, admin.pipeline.clock().now_micros())),
     }
 }
 
@@ -342,6 +353,5 @@ async fn wrong_method(method: axum::http::Method, uri: Uri) -> Response {
 }
 
 fn problem(problem: Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).expect("problems of our own have a valid status");
-    (status, [(header::CONTENT_TYPE, alluvium_core::problem::PROBLEM_JSON)], problem.to_json()).into_response()
+    problem_response(&problem)
 }

@@ -132,7 +132,7 @@ const KEYS: &[Key] = &[
     key("sql.time", "How long a statement may run."),
     key(
         "sql.concurrency",
-        "How many statements run at a time; further ones wait. Half of them may come from `POST /v1/queries` and over the Postgres protocol.",
+        "How many statements run at a time; further ones wait. Half of them may come from `POST /v1/queries` and over the Postgres protocol. Callers take turns there, and one caller never has all of that half, if it is two or more.",
     ),
     key("sql.statements", "The most statements that run or wait; further ones are refused."),
     key(

@@ -22,13 +22,14 @@ pub struct Statement {
     /// The parameters' values in the order of the `?`s. Each is a text, whatever it looks like: `cast(? as bigint)` makes it
     /// something else. A value is never read as SQL.
     pub parameters: Vec<String>,
-    /// Starts with the same token, SQL, parameters and reader are one statement, as long as the engine remembers it; `None`: each is
-    /// its own. Tokens of one reader are no other's.
+    /// Starts with the same token, SQL, parameters, reader and owner are one statement, as long as the engine remembers it; `None`: each is
+    /// its own. Tokens of one reader or owner are no other's.
     pub token: Option<String>,
     /// Whose rows it sees, and none of anybody else's (AU-1); `None`: everybody's. An engine that cannot leave the others out refuses
     /// a statement that has one.
     pub reader: Option<String>,
-    /// Who starts it, where that is known: an engine that keeps results apart by owner puts its own there.
+    /// Who starts it, where that is known: an engine that keeps results apart by owner puts its own there, and one that has statements wait
+    /// lets owners take turns.
     pub owner: Option<String>,
     /// In whose words it is.
     pub dialect: Dialect,
@@ -74,14 +75,16 @@ pub struct StatementStatus {
     pub owner: Option<OwnerKey>,
     /// How many bytes of the lake it has read; `None`: the engine does not count them.
     pub scanned_bytes: Option<u64>,
-    /// How long it has run; `None`: not known, or not yet.
+    /// How long it has run, without what it waited before; `None`: not known, or not yet.
     pub elapsed: Option<Duration>,
 }
 
 /// How far a statement is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatementState {
-    /// It runs, or waits to.
+    /// It has not begun, because others run.
+    Waiting,
+    /// It runs. An engine that cannot tell says so of one that waits, too.
     Running,
     /// Its results can be read.
     Succeeded,
@@ -89,6 +92,13 @@ pub enum StatementState {
     Failed(String),
     /// It was cancelled.
     Cancelled,
+}
+
+impl StatementState {
+    /// Whether it will be another one by itself: the statement has neither ended nor been stopped.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self, Self::Waiting | Self::Running)
+    }
 }
 
 /// A page of a statement's results.

@@ -36,8 +36,8 @@ const UNKNOWN: (u16, &[&str]) = (404, &["unknown-upload"]);
 /// What every route answers that has to read what is kept.
 const UNREAD: (u16, &[&str]) = (503, &["storage-unavailable"]);
 
-/// What [`Writer::of`](crate::Writer::of) answers on every route that needs the role for writing.
-const WRITER: &[(u16, &[&str])] = &[(400, &["bad-owner"]), (403, &["other-owner"])];
+/// What every route answers of parameters: [`Writer::of`](crate::Writer::of) wherever the role for writing is needed, and the routes.
+const PARAMETERS: &[(u16, &[&str])] = &[(400, &["bad-parameter", "bad-owner"]), (403, &["other-owner"])];
 
 /// What uploads take and answer, without what tokens have to do with it.
 pub fn openapi() -> OpenApi {
@@ -120,8 +120,7 @@ fn status() -> OperationBuilder {
 
 fn list() -> OperationBuilder {
     let found = ResponseBuilder::new().description("The newest ones").content("application/json", named::<Listed>());
-    operation("listUploads", "List uploads", ("200", found), &[(400, &["bad-parameter"]), UNREAD])
-        .parameter(owner(WHOSE))
+    operation("listUploads", "List uploads", ("200", found), &[UNREAD]).parameter(owner(WHOSE))
 }
 
 fn take_back() -> OperationBuilder {
@@ -144,7 +143,7 @@ fn operation(
 ) -> OperationBuilder {
     let mut responses = ResponsesBuilder::new().response(status, response).build();
     add_problems(&mut responses, problems);
-    add_problems(&mut responses, WRITER);
+    add_problems(&mut responses, PARAMETERS);
     OperationBuilder::new().operation_id(Some(id)).summary(Some(summary)).tag(TAG).responses(responses)
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_core::address::parameters;
+use alluvium_core::address::{known_parameters, known_parameters_of_link};
+use alluvium_core::body;
 use alluvium_core::clock::{Micros, micros, rfc3339};
 use alluvium_core::upload::{Upload, UploadFormat, UploadStatus, UploadStore};
 use alluvium_core::{Caller, Clock, Datasets, Problem, Role, Whose};
@@ -14,7 +15,7 @@ use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, LOCATION};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -32,6 +33,9 @@ const NAME_BYTES: usize = 255;
 
 /// How many of the newest uploads are told of.
 pub(super) const LISTED: usize = 100;
+
+/// What all routes here take: whose the events are, which is looked at before a call comes here.
+const PARAMETERS: &[&str] = &["owner"];
 
 type Asking = Option<Extension<Caller>>;
 type Id = Result<Path<String>, PathRejection>;
@@ -123,9 +127,11 @@ async fn ask(
     State(desk): State<Desk>,
     caller: Asking,
     writer: Option<Extension<Writer>>,
+    uri: Uri,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let asked = async {
+        check_parameters(&uri)?;
         let asked = read(body)?;
         let owner = writer.map_or_else(|| desk.owner.clone(), |writer| writer.owner().to_owned());
         let upload = desk.ask(asked, owner).await.map_err(|problem| problem.problem())?;
@@ -148,6 +154,10 @@ async fn put_content(
     request: Request,
 ) -> Response {
     let (parts, mut body) = request.into_parts();
+    if let Err(detail) = known_parameters_of_link(parts.uri.query(), PARAMETERS) {
+        gateway::discard(body).await;
+        return ProblemAnswer(bad_parameter(detail)).into_response();
+    }
     let received = async {
         let id = desk.visible(caller, id).await?.id;
         check_encoding(&parts.headers)?;
@@ -168,16 +178,20 @@ async fn content_is_elsewhere() -> Response {
     ProblemAnswer(UploadProblem::ElsewhereContent.problem()).into_response()
 }
 
-async fn status(State(desk): State<Desk>, caller: Asking, id: Id) -> Response {
+async fn status(State(desk): State<Desk>, caller: Asking, id: Id, uri: Uri) -> Response {
+    if let Err(problem) = check_parameters(&uri) {
+        return ProblemAnswer(problem).into_response();
+    }
     match desk.visible(caller, id).await {
         Ok(upload) => Json(UploadStatus::from(upload)).into_response(),
         Err(problem) => ProblemAnswer(problem.problem()).into_response(),
     }
 }
 
-async fn list(State(desk): State<Desk>, caller: Asking, uri: http::Uri) -> Response {
+async fn list(State(desk): State<Desk>, caller: Asking, uri: Uri) -> Response {
     let listed = async {
-        let named = named_owner(&uri).map_err(|detail| Problem::new(400, "bad-parameter", detail))?;
+        let named = known_parameters(uri.query(), PARAMETERS).map_err(bad_parameter)?.into_iter().next();
+        let named = named.map(|(_, owner)| owner);
         let whose = match caller {
             Some(Extension(caller)) => caller.reads(named.as_deref()),
             None => Ok(named.map_or(Whose::Everybody, Whose::Of)),
@@ -194,23 +208,19 @@ async fn list(State(desk): State<Desk>, caller: Asking, uri: http::Uri) -> Respo
     listed.await.map_or_else(|problem| ProblemAnswer(problem).into_response(), |listed| listed.into_response())
 }
 
-/// Whose uploads are asked for, if that is said; what else is said is refused, for the answer would not follow it.
-fn named_owner(uri: &http::Uri) -> Result<Option<String>, String> {
-    let mut named = None;
-    for (name, value) in parameters(uri.query()).map_err(|error| error.to_string())? {
-        match name.as_str() {
-            "owner" if named.is_none() => named = Some(value),
-            "owner" => return Err("`owner`: it is given twice; give it once".to_owned()),
-            _ => {
-                let name: String = name.chars().take(80).collect();
-                return Err(format!("`{name}`: there is no such parameter; known: owner"));
-            }
-        }
-    }
-    Ok(named)
+/// What else is said is refused, for the answer would not follow it.
+fn check_parameters(uri: &Uri) -> Result<(), Problem> {
+    known_parameters(uri.query(), PARAMETERS).map(drop).map_err(bad_parameter)
 }
 
-async fn take_back(State(desk): State<Desk>, caller: Asking, id: Id) -> Response {
+fn bad_parameter(detail: String) -> Problem {
+    Problem::new(400, "bad-parameter", detail)
+}
+
+async fn take_back(State(desk): State<Desk>, caller: Asking, id: Id, uri: Uri) -> Response {
+    if let Err(problem) = check_parameters(&uri) {
+        return ProblemAnswer(problem).into_response();
+    }
     let taken_back = async {
         let upload = desk.visible(caller, id).await?;
         desk.store.remove(&upload).await.map_err(|error| UploadProblem::of_store("remove", error))
@@ -271,7 +281,7 @@ fn read(body: Result<Bytes, BytesRejection>) -> Result<Asked, Problem> {
             format!("{}; expected up to {ASKED_BYTES} bytes of JSON", rejection.body_text()),
         )
     })?;
-    serde_json::from_slice(&body).map_err(|error| UploadProblem::BadRequest(error.to_string()).problem())
+    body::object(&body).map_err(|error| UploadProblem::BadRequest(error.to_string()).problem())
 }
 
 /// A file says by its first bytes how it is compressed; a header that says anything that it cannot be is a mistake.

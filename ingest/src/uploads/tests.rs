@@ -195,6 +195,32 @@ async fn what_was_put_is_in_the_stream_with_its_owner_dataset_and_lines() {
 }
 
 #[tokio::test]
+async fn what_is_not_known_is_refused_and_no_array_stands_for_an_object() {
+    let world = World::of(UploadSettings::default());
+    let uploads = world.open();
+    let asked = ndjson().to_string();
+    let id = ask(&uploads, "ann", ndjson()).await;
+    let of = |rest: &str| format!("/v1/uploads/{id}{rest}");
+    for (method, path, described) in [
+        ("POST", "/v1/uploads?x=1".to_owned(), "/v1/uploads"),
+        ("GET", "/v1/uploads?x=1".to_owned(), "/v1/uploads"),
+        ("GET", of("?x=1"), "/v1/uploads/{id}"),
+        ("DELETE", of("?x=1"), "/v1/uploads/{id}"),
+        ("PUT", of("/content?x=1&link=y"), "/v1/uploads/{id}/content"),
+    ] {
+        let answer = call(&uploads, "ann", method, &path, asked.clone()).await;
+        let refused = refusal(answer, &method.to_lowercase(), described).await;
+        assert_eq!(refused, (400, "bad-parameter".to_owned()), "{method} {path}");
+    }
+    let array = json!(["telemetry", "ndjson"]).to_string();
+    let answer = call(&uploads, "ann", "POST", "/v1/uploads", array).await;
+    assert_eq!(refusal(answer, "post", "/v1/uploads").await, (400, "bad-request".to_owned()));
+    assert_eq!(call(&uploads, "admin", "POST", "/v1/uploads?owner=ann", asked).await.status(), 201);
+    let put = call(&uploads, "ann", "PUT", &of("/content?link=y"), "{}\n").await;
+    assert_eq!(put.status(), 202);
+}
+
+#[tokio::test]
 async fn csv_is_events_whose_ids_come_from_their_rows() {
     let world = World::of(UploadSettings::default());
     let uploads = world.open();

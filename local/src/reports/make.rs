@@ -140,7 +140,7 @@ impl Reports {
         if is_too_old {
             return Err(ReportsError::TooOld { name: name.to_owned(), window: window.id(), kept });
         }
-        self.run_once(report, window).await
+        self.run_once(&report, window).await
     }
 
     fn find(&self, name: &str, window: WindowId) -> Result<(Arc<Report>, Window), ReportsError> {
@@ -165,11 +165,11 @@ impl Reports {
         Ok((report.clone(), found))
     }
 
-    /// Runs a report for a window, and keeps count of how that went.
-    pub(super) async fn run_once(&self, report: Arc<Report>, window: Window) -> Result<ReportResult, ReportsError> {
+    /// Runs a report for a window, and counts how that went.
+    pub(super) async fn run_once(&self, report: &Arc<Report>, window: Window) -> Result<ReportResult, ReportsError> {
         let alone = Arc::new(self.busy.clone().lock_owned().await);
         let began = Instant::now();
-        let made = self.run_statement(&report, window, &alone).await;
+        let made = self.run_statement(report, window, &alone).await;
         let label = [("report", report.name.to_string())];
         match &made {
             Ok(result) => {
@@ -177,12 +177,9 @@ impl Reports {
                 metrics::histogram!("alluvium_report_seconds").record(began.elapsed().as_secs_f64());
                 self.trouble().remove(&report.name);
                 tracing::info!(report = %report.name, window = %window.id(), rows = result.rows, "a report was made");
-                self.remove_old(&report).await;
+                self.remove_old(report).await;
             }
-            Err(error) => {
-                metrics::counter!("alluvium_report_failures_total", &label).increment(1);
-                self.note_failure(&report, window, error);
-            }
+            Err(_) => metrics::counter!("alluvium_report_failures_total", &label).increment(1),
         }
         made
     }

@@ -49,8 +49,9 @@ impl Reports {
             return false;
         };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.name.clone());
-        // What came of it is kept and logged.
-        let _noted = self.run_once(report, window).await;
+        if let Err(error) = self.run_once(&report, window).await {
+            self.note_failure(&report, window, &error);
+        }
         true
     }
 
@@ -92,7 +93,8 @@ impl Reports {
         missing.into_iter().filter(|window| newer(window) < self.settings.windows_kept).collect()
     }
 
-    pub(super) fn note_failure(&self, report: &Report, window: Window, error: &ReportsError) {
+    /// Keeps a failure, and has the report wait. What somebody makes on purpose is theirs to try again: they are told of the failure.
+    fn note_failure(&self, report: &Report, window: Window, error: &ReportsError) {
         let at = self.clock.now_micros();
         let mut trouble = self.trouble();
         let before = trouble.remove(&report.name);

@@ -233,6 +233,21 @@ async fn a_failure_is_kept_and_shown_and_tried_again_later_each_time() {
 }
 
 #[tokio::test]
+async fn what_fails_on_purpose_is_no_failure_of_the_schedule() {
+    let world = World::new();
+    let reports = world.hourly();
+    make_all(&reports).await;
+    let made_before = WindowId(24 * 1000 * HOUR + 9 * HOUR);
+    *world.engine.failing.lock().unwrap() = Some("no memory".to_owned());
+    assert_eq!(reports.make("hourly", made_before).await.unwrap_err().to_string(), "no memory");
+    *world.engine.failing.lock().unwrap() = None;
+    world.clock.advance(40 * MINUTE);
+    let told = status(&reports, "hourly").await;
+    assert_eq!((told.failure, told.next_run), (None, Some(world.clock.now_micros())));
+    assert_eq!(make_all(&reports).await, 1);
+}
+
+#[tokio::test]
 async fn a_window_that_fails_holds_up_no_other() {
     let world = World::new();
     let reports = world.hourly();

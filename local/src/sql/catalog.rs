@@ -164,6 +164,11 @@ impl LakeCatalog {
         if ours && known {
             return Ok(());
         }
+        let ledger = DatasetName::ledger();
+        if ours && matches!(table.schema(), None | Some(SCHEMA)) && table.table() == ledger.as_str() {
+            let message = format!("`{ledger}` counts everybody's events, so it needs the role `data.admin`");
+            return Err(PortError::faulty(StatementFault::NotPermitted, message));
+        }
         let message = format!("there is no table `{table}`; there are {}", self.names().join(", "));
         Err(PortError::faulty(StatementFault::NoTable, message))
     }

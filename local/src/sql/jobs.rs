@@ -9,6 +9,7 @@
 //! emptied at the start: nobody remembers what it held.
 
 mod files;
+mod turns;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -27,10 +28,11 @@ use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use self::turns::Turns;
 use super::DataFusionSql;
 use super::scanned::Scanned;
 
@@ -43,7 +45,8 @@ pub struct JobSettings {
     pub results_bytes: u64,
     /// The most statements that are remembered, running ones among them. Default 256.
     pub jobs: usize,
-    /// How many run at a time; others wait. What the engine has beyond that is left to reads of records. Default 2.
+    /// How many run at a time, of one caller all but one of them; others wait, and callers take turns. What the engine has beyond that is left
+    /// to reads of records. Default 2.
     pub running: usize,
     /// How long a result is kept once its statement has ended. Default 1 h.
     pub kept: Duration,
@@ -61,7 +64,7 @@ pub struct QueryJobs {
     engine: Arc<DataFusionSql>,
     folder: PathBuf,
     settings: JobSettings,
-    running: Arc<Semaphore>,
+    turns: Arc<Turns>,
     jobs: Mutex<HashMap<StatementId, Arc<Job>>>,
     /// Held by who writes a file out of a result: one at a time.
     writing: Arc<tokio::sync::Mutex<()>>,
@@ -72,7 +75,6 @@ pub struct QueryJobs {
 struct Job {
     asked: Statement,
     file: PathBuf,
-    began: Instant,
     state: watch::Receiver<Progress>,
     /// The count of what it has read, once it has begun.
     scanned: Arc<OnceLock<Arc<Scanned>>>,
@@ -84,6 +86,8 @@ struct Job {
 /// How far it is.
 #[derive(Debug, Clone, Default)]
 struct Progress {
+    /// When its turn came; `None`: it waits for it.
+    began: Option<Instant>,
     ended: Option<(StatementState, Instant)>,
     /// Why it failed, if it did and that is known.
     fault: Option<StatementFault>,
@@ -125,8 +129,8 @@ impl QueryJobs {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => std::fs::create_dir_all(&folder)?,
         }
-        let running = Arc::new(Semaphore::new(settings.running));
-        Ok(Self { engine, folder, settings, running, jobs: Mutex::default(), writing: Default::default() })
+        let turns = Turns::new(settings.running);
+        Ok(Self { engine, folder, settings, turns, jobs: Mutex::default(), writing: Default::default() })
     }
 
     /// Stops every statement and forgets every result: for when rows are erased that results may hold.
@@ -147,10 +151,12 @@ impl QueryJobs {
     }
 }
 
-/// The statement that this one's token has started.
+/// The statement that this one's token has started. A token is its caller's: another one, admins among them, may have given a statement of
+/// theirs the same.
 fn with_token_of(jobs: &HashMap<StatementId, Arc<Job>>, asked: &Statement) -> Result<Option<StatementId>, PortError> {
     let Some(token) = &asked.token else { return Ok(None) };
-    let same = |job: &Job| job.asked.token.as_ref() == Some(token) && job.asked.reader == asked.reader;
+    let callers = |job: &Job| job.asked.reader == asked.reader && job.asked.owner == asked.owner;
+    let same = |job: &Job| job.asked.token.as_ref() == Some(token) && callers(job);
     match jobs.iter().find(|(_, job)| same(job)) {
         Some((id, job)) if job.asked == *asked => Ok(Some(id.clone())),
         Some(_) => {
@@ -206,8 +212,6 @@ fn make_room(
 #[async_trait]
 impl SqlEngine for QueryJobs {
     async fn start(&self, asked: Statement) -> Result<StatementId, PortError> {
-        // Whoever may see everybody's rows may see everybody's results: a statement is not its owner's, but its reader's.
-        let asked = Statement { owner: None, ..asked };
         self.engine.check(&asked).await?;
         let mut jobs = self.jobs();
         if let Some(id) = with_token_of(&jobs, &asked)? {
@@ -223,7 +227,7 @@ impl SqlEngine for QueryJobs {
         let keep = Keep {
             engine: self.engine.clone(),
             asked: asked.clone(),
-            running: self.running.clone(),
+            turns: self.turns.clone(),
             started: Mutex::default(),
             scanned: scanned.clone(),
             file: file.clone(),
@@ -231,10 +235,7 @@ impl SqlEngine for QueryJobs {
             progress,
         };
         let task = tokio::spawn(keep.run()).abort_handle();
-        jobs.insert(
-            id.clone(),
-            Arc::new(Job { asked, file, began: Instant::now(), state, scanned, files_bytes: AtomicU64::new(0), task }),
-        );
+        jobs.insert(id.clone(), Arc::new(Job { asked, file, state, scanned, files_bytes: AtomicU64::new(0), task }));
         Ok(id)
     }
 
@@ -245,11 +246,13 @@ impl SqlEngine for QueryJobs {
     async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError> {
         let job = self.find(statement)?;
         let progress = job.state.borrow().clone();
-        let (state, until) = progress.ended.unwrap_or((StatementState::Running, Instant::now()));
-        let elapsed = Some(until.saturating_duration_since(job.began));
+        let reached = if progress.began.is_some() { StatementState::Running } else { StatementState::Waiting };
+        let (state, until) = progress.ended.unwrap_or((reached, Instant::now()));
+        let elapsed = progress.began.map(|began| until.saturating_duration_since(began));
         let reader = job.asked.reader.clone();
         // As the engine has it: a reader is not told what is read of files that hold everybody's rows.
         let scanned_bytes = reader.is_none().then(|| job.scanned.get().map_or(0, |scanned| scanned.bytes()));
+        // Whoever may see everybody's rows may see everybody's results: a statement is not its owner's, but its reader's.
         Ok(StatementStatus { state, reader, owner: None, scanned_bytes, elapsed })
     }
 
@@ -305,7 +308,7 @@ fn read_page(file: &PathBuf, number: usize) -> Result<RecordBatch, PortError> {
 struct Keep {
     engine: Arc<DataFusionSql>,
     asked: Statement,
-    running: Arc<Semaphore>,
+    turns: Arc<Turns>,
     /// What the engine calls it, once it has begun.
     started: Mutex<Option<StatementId>>,
     scanned: Arc<OnceLock<Arc<Scanned>>>,
@@ -327,7 +330,8 @@ impl Drop for Keep {
 
 impl Keep {
     async fn run(self) {
-        let _permit = self.running.acquire().await.expect("nobody closes the semaphore");
+        let _turn = self.turns.take(turns::asker(&self.asked)).await;
+        self.progress.send_modify(|progress| progress.began = Some(Instant::now()));
         let (state, fault) = match self.keep().await {
             Ok(()) => (StatementState::Succeeded, None),
             Err(error) => (StatementState::Failed(error.message.clone()), error.fault()),

@@ -77,7 +77,7 @@ async fn it_tells_the_shape_of_a_statement() {
     assert_eq!(types[0], DataType::Float64);
     assert_eq!(shape.parameters[0].as_ref(), Some(&types[1]));
     for (statement, reader, expected) in [
-        ("select * from ledger", Some("o"), "there is no table `ledger`"),
+        ("select * from ledger", Some("o"), "`ledger` counts everybody's events, so it needs the role `data.admin`"),
         ("explain select 1", Some("o"), "data.admin"),
         ("select repeat('x', 9)", Some("o"), "repeat"),
         ("drop table telemetry", None, "only statements that read"),

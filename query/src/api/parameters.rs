@@ -1,8 +1,10 @@
 //! The query parameters of a read.
 
+use alluvium_core::address::known_parameters;
 use alluvium_core::clock::{Micros, micros};
-use alluvium_core::duration;
 use alluvium_core::envelope::MAX_TEXT_BYTES;
+use alluvium_core::{Problem, duration};
+use http::Uri;
 use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
@@ -76,6 +78,16 @@ pub(super) fn read(dataset: String, pairs: &[(String, String)], begun: Reading) 
     Ok(Asked { request, after, fields, format })
 }
 
+/// Refuses whatever stands in the query of a route that takes no parameter.
+pub(super) fn takes_nothing(uri: &Uri) -> Result<(), Problem> {
+    known_parameters(uri.query(), &[]).map(drop).map_err(bad_parameter)
+}
+
+/// The problem of a parameter that cannot be used, and why.
+pub(super) fn bad_parameter(detail: String) -> Problem {
+    Problem::new(400, "bad-parameter", detail)
+}
+
 /// The name of a source or of an owner. No event has an empty one: a variable of the caller's was not set.
 ///
 /// # Errors
@@ -130,6 +142,13 @@ pub fn parse_time(text: &str, now: Micros) -> Result<Micros, String> {
         return Ok(now);
     }
     if let Ok(number) = text.parse::<i64>() {
+        if number < 0 {
+            let text: String = text.chars().take(40).collect();
+            return Err(format!(
+                "`{text}` has no unit; expected `{text}m` for minutes before now, or `s`, `h`, `d`; a time before 1970 is told as RFC 3339 \
+                 (`1969-12-31T12:00:00Z`)"
+            ));
+        }
         let scale = match number.unsigned_abs() {
             ..100_000_000_000 => 1_000_000,
             100_000_000_000..100_000_000_000_000 => 1_000,

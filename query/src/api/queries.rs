@@ -40,9 +40,9 @@ use utoipa::ToSchema;
 
 use super::files;
 use super::format::{Beside, Format};
-use super::parameters::format_named;
+use super::parameters::{bad_parameter, format_named, takes_nothing};
 use super::problem_response;
-use super::sql::BODY_BYTES;
+use super::sql::{BODY_BYTES, check_encoding};
 use crate::authorizer::Links;
 
 /// What the routes need.
@@ -73,8 +73,8 @@ fn routes(api: Api) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES));
     if api.files.is_some() {
         for format in FileFormat::ALL {
-            let whole = async move |api: Shared, caller: Asking, id: Id, headers: HeaderMap| {
-                whole(api, caller, id, format, headers).await
+            let whole = async move |api: Shared, caller: Asking, id: Id, parts: Parts| {
+                whole(api, caller, id, format, parts).await
             };
             routes = routes.route(&format!("/v1/queries/{{id}}/results.{}", format.ending()), get(whole));
         }
@@ -82,8 +82,16 @@ fn routes(api: Api) -> Router {
     routes.with_state(Arc::new(api))
 }
 
-async fn start(State(api): Shared, caller: Asking, body: Result<Bytes, BytesRejection>) -> Response {
+async fn start(
+    State(api): Shared,
+    caller: Asking,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let started = async {
+        takes_nothing(&uri)?;
+        check_encoding(&headers)?;
         let owner = caller.as_ref().map(|caller| caller.owner().to_owned());
         let statement = Statement { reader: reader(caller.as_deref()), owner, ..statement::read(body)? };
         api.engine.start(statement).await.map_err(|error| match error.advice {
@@ -104,8 +112,9 @@ async fn start(State(api): Shared, caller: Asking, body: Result<Bytes, BytesReje
     }
 }
 
-async fn status(State(api): Shared, caller: Asking, id: Id) -> Response {
+async fn status(State(api): Shared, caller: Asking, id: Id, uri: Uri) -> Response {
     let found = async {
+        takes_nothing(&uri)?;
         let id = statement_id(id)?;
         let status = status_for(caller.as_deref(), api.engine.as_ref(), &id).await?;
         let files = api.files(&id, &status.state, caller.as_deref()).await;
@@ -125,6 +134,12 @@ async fn results(State(api): Shared, caller: Asking, id: Id, parts: Parts) -> Re
             Advice::Stop => Problem::new(422, "statement-failed", error.message),
             _ => passing(&error),
         })?;
+        if let Some(twice) = results::same_name(&page, format) {
+            let detail = format!(
+                "two values are called `{twice}`, which an object has once; name one of them otherwise, with `as`"
+            );
+            return Err(Problem::new(422, "unwritable-result", detail));
+        }
         let unwritable = |error: &dyn std::fmt::Display| {
             tracing::error!(%error, ?format, "the results of a statement cannot be written");
             Problem::new(500, "query-failed", format!("the results cannot be written in this format: {error}"))
@@ -137,8 +152,9 @@ async fn results(State(api): Shared, caller: Asking, id: Id, parts: Parts) -> Re
     read.await.unwrap_or_else(|problem| problem_response(&problem))
 }
 
-async fn whole(State(api): Shared, caller: Asking, id: Id, format: FileFormat, headers: HeaderMap) -> Response {
+async fn whole(State(api): Shared, caller: Asking, id: Id, format: FileFormat, parts: Parts) -> Response {
     let found = async {
+        address::known_parameters_of_link(parts.uri.query(), &[]).map_err(bad_parameter)?;
         let id = statement_id(id)?;
         let status = status_for(caller.as_deref(), api.engine.as_ref(), &id).await?;
         succeeded(&id, status.state)?;
@@ -159,7 +175,7 @@ async fn whole(State(api): Shared, caller: Asking, id: Id, format: FileFormat, h
             Advice::Stop => Problem::new(422, "unwritable-result", error.message),
             _ => passing(&error),
         })?;
-        Ok(files::sent(&format!("{}.{}", id.0, format.ending()), file, format, &headers))
+        Ok(files::sent(&format!("{}.{}", id.0, format.ending()), file, format, &parts.headers))
     };
     found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
 }
@@ -168,6 +184,10 @@ async fn whole(State(api): Shared, caller: Asking, id: Id, format: FileFormat, h
 fn succeeded(id: &StatementId, state: StatementState) -> Result<(), Problem> {
     match state {
         StatementState::Succeeded => Ok(()),
+        StatementState::Waiting => {
+            let detail = format!("the statement `{}` still waits for its turn; ask again", id.0);
+            Err(Problem::new(409, "query-running", detail).retry_after(1))
+        }
         StatementState::Running => {
             let detail = format!("the statement `{}` still runs; ask again", id.0);
             Err(Problem::new(409, "query-running", detail).retry_after(1))
@@ -180,8 +200,9 @@ fn succeeded(id: &StatementId, state: StatementState) -> Result<(), Problem> {
     }
 }
 
-async fn cancel(State(api): Shared, caller: Asking, id: Id) -> Response {
+async fn cancel(State(api): Shared, caller: Asking, id: Id, uri: Uri) -> Response {
     let cancelled = async {
+        takes_nothing(&uri)?;
         let id = statement_id(id)?;
         if caller.is_some() {
             status_for(caller.as_deref(), api.engine.as_ref(), &id).await?;
@@ -254,13 +275,15 @@ pub(super) struct Progress {
     id: String,
     #[schema(inline)]
     state: Reached,
+    /// Whether it is `running` in name alone: others run, and its turn has not come.
+    waiting: bool,
     /// Why it failed; null unless it did.
     #[schema(required)]
     error: Option<String>,
     /// Bytes of the lake that it read; null where the engine does not say.
     #[schema(required)]
     scanned_bytes: Option<u64>,
-    /// How long it has run; null where the engine does not say.
+    /// How long it has run, without what it waited before; null while it waits, and where the engine does not say.
     #[schema(required)]
     elapsed_ms: Option<u64>,
     /// The whole result as files, once it has succeeded; null: there are none.
@@ -292,14 +315,16 @@ enum Reached {
 
 impl Progress {
     fn of(StatementId(id): StatementId, status: StatementStatus, files: Option<Files>) -> Self {
+        let waiting = status.state == StatementState::Waiting;
         let (state, error) = match status.state {
-            StatementState::Running => (Reached::Running, None),
+            // A word of its own would end the loops of clients that ask for as long as it is `running`.
+            StatementState::Waiting | StatementState::Running => (Reached::Running, None),
             StatementState::Succeeded => (Reached::Succeeded, None),
             StatementState::Failed(message) => (Reached::Failed, Some(message)),
             StatementState::Cancelled => (Reached::Cancelled, None),
         };
         let elapsed_ms = status.elapsed.map(|elapsed| elapsed.as_millis() as u64);
-        Self { id, state, error, scanned_bytes: status.scanned_bytes, elapsed_ms, files }
+        Self { id, state, waiting, error, scanned_bytes: status.scanned_bytes, elapsed_ms, files }
     }
 }
 
@@ -318,20 +343,13 @@ fn statement_id(id: Id) -> Result<StatementId, Problem> {
 }
 
 fn page_and_format(uri: &Uri) -> Result<(Option<String>, Option<Format>), Problem> {
-    let wrong = |detail: String| Problem::new(400, "bad-parameter", detail);
-    let pairs = address::parameters(uri.query()).map_err(|error| wrong(error.to_string()))?;
     let (mut page, mut format) = (None, None);
-    for (name, value) in pairs {
-        match name.as_str() {
-            "page" if page.is_none() => page = Some(value),
-            "format" if format.is_none() => {
-                format = Some(format_named(&value).map_err(|message| wrong(format!("`format`: {message}")))?);
-            }
-            "page" | "format" => return Err(wrong(format!("`{name}`: it is given twice; give it once"))),
-            _ => {
-                let name: String = name.chars().take(80).collect();
-                return Err(wrong(format!("`{name}`: there is no such parameter; known: page, format")));
-            }
+    for (name, value) in address::known_parameters(uri.query(), &["page", "format"]).map_err(bad_parameter)? {
+        if name == "page" {
+            page = Some(value);
+        } else {
+            let named = format_named(&value);
+            format = Some(named.map_err(|message| bad_parameter(format!("`format`: {message}")))?);
         }
     }
     Ok((page, format))

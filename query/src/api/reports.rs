@@ -20,10 +20,12 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
-use http::{HeaderMap, Uri};
+use http::Uri;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::parameters::{bad_parameter, takes_nothing};
 use super::{files, problem_response};
 use crate::authorizer::Links;
 
@@ -152,7 +154,10 @@ pub struct FileView {
     pub sha256: String,
 }
 
-async fn list(State(api): Api, caller: Asking) -> Response {
+async fn list(State(api): Api, caller: Asking, uri: Uri) -> Response {
+    if let Err(problem) = takes_nothing(&uri) {
+        return problem_response(&problem);
+    }
     match api.list(caller.as_deref()).await {
         Ok(reports) => Json(reports).into_response(),
         Err(error) => problem_response(&passing(&error)),
@@ -171,8 +176,9 @@ async fn one(State(api): Api, caller: Asking, name: Result<Path<String>, PathRej
     found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
 }
 
-async fn file(State(api): Api, path: Result<Path<(String, String)>, PathRejection>, headers: HeaderMap) -> Response {
+async fn file(State(api): Api, path: Result<Path<(String, String)>, PathRejection>, parts: Parts) -> Response {
     let found = async {
+        address::known_parameters_of_link(parts.uri.query(), &[]).map_err(bad_parameter)?;
         let Path((name, file)) = path.map_err(|rejection| Problem::new(400, "bad-path", rejection.body_text()))?;
         let (window, format) = window_and_format(&file).ok_or_else(|| no_file(&name, &file))?;
         match api.results.place(&name, window, format).await.map_err(|error| passing(&error))? {
@@ -182,7 +188,7 @@ async fn file(State(api): Api, path: Result<Path<(String, String)>, PathRejectio
         }
         let opened = api.results.open(&name, window, format).await.map_err(|error| passing(&error))?;
         let opened = opened.ok_or_else(|| no_file(&name, &file))?;
-        Ok(files::sent(&format!("{name}-{file}"), opened, format, &headers))
+        Ok(files::sent(&format!("{name}-{file}"), opened, format, &parts.headers))
     };
     found.await.unwrap_or_else(|problem: Problem| problem_response(&problem))
 }
@@ -257,26 +263,14 @@ fn window_and_format(file: &str) -> Option<(WindowId, FileFormat)> {
 }
 
 fn limit_and_before(uri: &Uri) -> Result<(usize, Option<WindowId>), Problem> {
-    let wrong = |detail: String| Problem::new(400, "bad-parameter", detail);
-    let pairs = address::parameters(uri.query()).map_err(|error| wrong(error.to_string()))?;
     let (mut limit, mut before) = (None, None);
-    for (name, value) in pairs {
-        match name.as_str() {
-            "limit" if limit.is_none() => {
-                let number = value.parse().ok().filter(|number| (1..=MOST_RESULTS).contains(number));
-                let refused = || wrong(format!("`limit`: expected a number from 1 to {MOST_RESULTS}"));
-                limit = Some(number.ok_or_else(refused)?);
-            }
-            "before" if before.is_none() => {
-                before = Some(value.parse().map_err(|error| wrong(format!("`before`: {error}")))?);
-            }
-            "limit" | "before" => return Err(wrong(format!("`{name}`: it is given twice; give it once"))),
-            // A link's own, which is its call's last.
-            "link" => {}
-            _ => {
-                let name: String = name.chars().take(80).collect();
-                return Err(wrong(format!("`{name}`: there is no such parameter; known: limit, before")));
-            }
+    for (name, value) in address::known_parameters_of_link(uri.query(), &["limit", "before"]).map_err(bad_parameter)? {
+        if name == "limit" {
+            let number = value.parse().ok().filter(|number| (1..=MOST_RESULTS).contains(number));
+            let refused = || bad_parameter(format!("`limit`: expected a number from 1 to {MOST_RESULTS}"));
+            limit = Some(number.ok_or_else(refused)?);
+        } else {
+            before = Some(value.parse().map_err(|error| bad_parameter(format!("`before`: {error}")))?);
         }
     }
     Ok((limit.unwrap_or(DEFAULT_RESULTS), before))

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use alluvium_core::Problem;
 use alluvium_core::ports::{Advice, PortError, ResultPage, SqlEngine, Statement, StatementId};
+use alluvium_core::{Problem, body};
 use arrow::ipc::writer::StreamWriter;
 use axum::Router;
 use axum::body::Body;
@@ -13,9 +13,10 @@ use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
 use futures::stream;
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 use serde::Deserialize;
 
+use super::parameters::takes_nothing;
 use super::problem_response;
 
 /// The media type of an Arrow IPC stream. IANA registry of media types.
@@ -37,8 +38,15 @@ struct Request {
     sql: String,
 }
 
-async fn run(State(engine): State<Arc<dyn SqlEngine>>, body: Result<Bytes, BytesRejection>) -> Response {
+async fn run(
+    State(engine): State<Arc<dyn SqlEngine>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let answer = async {
+        takes_nothing(&uri)?;
+        check_encoding(&headers)?;
         let statement = engine.start(Statement::new(statement(body)?)).await.map_err(|error| problem(&error))?;
         let first = engine.results(&statement, None).await.map_err(|error| problem(&error))?;
         stream_body(engine, statement, first).map_err(|error| Problem::new(500, "query-failed", error.to_string()))
@@ -56,13 +64,26 @@ async fn run(State(engine): State<Arc<dyn SqlEngine>>, body: Result<Bytes, Bytes
 fn statement(body: Result<Bytes, BytesRejection>) -> Result<String, Problem> {
     let body =
         body.map_err(|rejection| Problem::new(rejection.status().as_u16(), "unreadable-body", rejection.body_text()))?;
-    let Request { sql } = serde_json::from_slice(&body)
+    let Request { sql } = body::object(&body)
         .map_err(|error| Problem::new(400, "bad-request", format!("expected {{\"sql\": \"select …\"}}: {error}")))?;
     if sql.len() > SQL_BYTES {
         let detail = format!("the statement has {} bytes, more than the {SQL_BYTES} allowed", sql.len());
         return Err(Problem::new(413, "statement-too-long", detail));
     }
     Ok(sql)
+}
+
+/// Refuses a body that is sent compressed: a statement is short.
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    match headers.get_all(header::CONTENT_ENCODING).iter().find(|value| !is_plain(value)) {
+        None => Ok(()),
+        Some(value) => {
+            let named: String = String::from_utf8_lossy(value.as_bytes()).chars().take(80).collect();
+            let detail = format!("`Content-Encoding` is `{named}`; send a statement as it is, without that header");
+            Err(Problem::new(415, "unknown-encoding", detail))
+        }
+    }
 }
 
 fn problem(error: &PortError) -> Problem {

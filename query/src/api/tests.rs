@@ -204,6 +204,8 @@ async fn every_wrong_request_is_answered_with_a_problem_document() {
         ("/v1/telemetry?source=a&source=b", 400, "`source`: it is given twice"),
         ("/v1/telemetry?from=yesterday", 400, "`yesterday` is no time"),
         ("/v1/telemetry?from=-5x", 400, "`-5x` is no time"),
+        ("/v1/telemetry?from=-5", 400, "`-5` has no unit; expected `-5m`"),
+        ("/v1/telemetry?to=-86400000", 400, "`-86400000` has no unit"),
         ("/v1/telemetry?from=9999-12-31", 400, "`9999-12-31` is no time"),
         ("/v1/telemetry?from=9999-13-31T00:00:00Z", 400, "is no time"),
         ("/v1/telemetry?from=now&to=-1h", 400, "later than `to`"),

@@ -11,6 +11,32 @@ const MOST_FACTS: usize = 100;
 /// The version that clients go by in what they ask and how. The catalog of Postgres is not here, whatever the version.
 pub(super) const SERVER_VERSION: &str = concat!("16.0 (Alluvium ", env!("CARGO_PKG_VERSION"), ")");
 
+/// What statements begin with that change something.
+const CHANGES: [&str; 22] = [
+    "alter",
+    "analyze",
+    "call",
+    "checkpoint",
+    "cluster",
+    "comment",
+    "create",
+    "delete",
+    "do",
+    "drop",
+    "grant",
+    "import",
+    "insert",
+    "lock",
+    "merge",
+    "reassign",
+    "refresh",
+    "reindex",
+    "revoke",
+    "truncate",
+    "update",
+    "vacuum",
+];
+
 /// What one statement asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -45,6 +71,8 @@ pub(super) enum Asked {
     },
     /// A cursor is closed; `None`: all.
     Close(Option<String>),
+    /// Something is changed, by a statement that begins with this word.
+    Change(String),
     /// What Postgres has and this has not; the sentence says what to do instead.
     Unknown(&'static str),
 }
@@ -91,6 +119,7 @@ pub(super) fn asked(statement: &str) -> Asked {
         "listen" | "unlisten" | "notify" => {
             Asked::Unknown("there are no notifications; GET /v1/{dataset}/live tells what arrives")
         }
+        word if CHANGES.contains(&word) => Asked::Change(word.to_ascii_uppercase()),
         "select" => facts(&words[1..]).map_or(Asked::Rows, Asked::Facts),
         _ => Asked::Rows,
     }

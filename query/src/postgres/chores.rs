@@ -97,6 +97,7 @@ impl Session {
                 }
                 "CLOSE CURSOR"
             }
+            Asked::Change(word) => return Err(Refusal::change(&word)),
             Asked::Unknown(instead) => return Err(Refusal::statement("0A000", instead)),
         }))
     }

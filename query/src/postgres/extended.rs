@@ -149,6 +149,8 @@ impl Session {
             }
             Asked::Fetch { cursor, .. } => self.portals.get(cursor).and_then(Portal::columns).map(<[_]>::to_vec),
             Asked::Show(name) => Some(vec![Column::text(name)]),
+            // Its client need not wait for the execution to hear of it.
+            Asked::Change(word) => return Err(Refusal::change(word)),
             Asked::Facts(facts) => Some(facts.iter().map(fact_column).collect()),
             _ => None,
         };

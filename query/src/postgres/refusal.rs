@@ -48,6 +48,16 @@ impl Refusal {
         }
     }
 
+    /// A statement that would change something, and begins with this word.
+    pub(super) fn change(word: &str) -> Self {
+        Self::statement(
+            "25006",
+            format!(
+                "{word} is not taken: this is for reading alone, with SELECT, WITH, VALUES, SHOW, DESCRIBE or EXPLAIN"
+            ),
+        )
+    }
+
     /// A statement that comes too soon after others.
     pub(super) fn pace(problem: &Problem) -> Self {
         Self::statement("53400", &problem.detail)

@@ -253,8 +253,8 @@ impl Session {
         let answered = self.watch().over(async {
             self.who.check(self.postgres.gate.as_ref()).await?;
             let reader = self.who.reader().map(str::to_owned);
-            let statement =
-                Statement { sql: text, parameters: values, reader, dialect: self.dialect(), ..Statement::default() };
+            let (owner, dialect) = (self.who.owner().map(str::to_owned), self.dialect());
+            let statement = Statement { sql: text, parameters: values, reader, owner, dialect, token: None };
             let answer = Answer::of(&self.postgres.engine, statement).await;
             answer.map_err(|error| Refusal::engine(&error, sql))
         });

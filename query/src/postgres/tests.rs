@@ -259,7 +259,12 @@ async fn statements_are_answered_and_their_reader_is_the_tokens() {
         admin.query("select n; select nothing; select n").await[2..],
         ["C SELECT 2500", "E ERROR 42P01", "Z I"][..]
     );
+    assert_eq!(world.engine.last().owner.as_deref(), Some("admin"), "callers take turns by their names");
     assert_eq!(admin.query("copy x from stdin").await, ["E ERROR 0A000", "Z I"]);
+    // The engine is not asked of what it would say of their columns.
+    for change in ["create temp table nothing (n int)", "insert into nothing values (1)", "vacuum nothing"] {
+        assert_eq!(admin.query(change).await, ["E ERROR 25006", "Z I"], "{change}");
+    }
 }
 
 #[tokio::test]

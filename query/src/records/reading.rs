@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use alluvium_core::clock::{Micros, micros};
 use alluvium_core::identity::content_hash;
-use alluvium_core::ports::{SqlEngine, Statement, StatementState};
+use alluvium_core::ports::{SqlEngine, Statement};
 use arrow::record_batch::RecordBatch;
 
 use super::cursor::{CursorError, parts, write};
@@ -92,7 +92,7 @@ impl<'a> Asking<'a> {
         let statement = self.engine.start(Statement { token, ..Statement::new(sql) }).await?;
         if let Some((reading, until)) = &self.until {
             let mut pause = PAUSES.0;
-            while self.engine.status(&statement).await?.state == StatementState::Running {
+            while self.engine.status(&statement).await?.state.is_under_way() {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return Err(QueryError::UnderWay(reading.clone()));

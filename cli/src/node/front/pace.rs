@@ -48,7 +48,7 @@ impl Pace {
     fn too_many(&self, whose: &str, setting: &str, until: &NotUntil<<DefaultClock as Clock>::Instant>) -> Problem {
         let most = until.quota().burst_size();
         let wait = until.wait_time_from(self.clock.now());
-        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        let seconds = wait.as_secs().saturating_add(1);
         let detail = format!(
             "{whose} has at most {most} requests a second (setting `limits.requests_per_second{setting}`); call again after a while"
         );

@@ -25,7 +25,7 @@ fn series(rows: u32) -> Statement {
 async fn ended(jobs: &QueryJobs, id: &StatementId) -> StatementState {
     loop {
         match jobs.status(id).await.unwrap().state {
-            StatementState::Running => tokio::time::sleep(Duration::from_millis(5)).await,
+            state if state.is_under_way() => tokio::time::sleep(Duration::from_millis(5)).await,
             ended => return ended,
         }
     }
@@ -108,6 +108,34 @@ async fn one_reader_has_a_share_and_takes_nothing_of_the_others() {
 }
 
 #[tokio::test]
+async fn one_caller_s_long_statements_keep_nobody_else_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = jobs(&folder, JobSettings::default());
+    let of = |owner: &str, sql: &str| Statement { owner: Some(owner.to_owned()), ..Statement::new(sql) };
+    let mut of_ann = Vec::new();
+    for _ in 0..4 {
+        of_ann.push(jobs.start(of("ann", "select count(*) from generate_series(1, 1000000000000)")).await.unwrap());
+    }
+    for owner in ["bob", "eve"] {
+        let reader = (owner == "bob").then(|| owner.to_owned());
+        let id = jobs.start(Statement { reader, ..of(owner, "select 1") }).await.unwrap();
+        let result = tokio::time::timeout(Duration::from_secs(30), jobs.results(&id, None)).await;
+        assert_eq!(result.unwrap().unwrap().batches[0].num_rows(), 1, "{owner}");
+        assert!(jobs.status(&id).await.unwrap().elapsed.is_some());
+    }
+    let (runs, waits) = (jobs.status(&of_ann[0]).await.unwrap(), jobs.status(&of_ann[1]).await.unwrap());
+    assert_eq!((runs.state, runs.elapsed.is_some()), (StatementState::Running, true));
+    assert_eq!((waits.state, waits.elapsed), (StatementState::Waiting, None), "it has not begun");
+    jobs.cancel(&of_ann[0]).await.unwrap();
+    while jobs.status(&of_ann[1]).await.unwrap().state == StatementState::Waiting {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let began = jobs.status(&of_ann[1]).await.unwrap().elapsed.unwrap();
+    assert!(began < Duration::from_secs(5), "what it waited does not count: {began:?}");
+    jobs.forget();
+}
+
+#[tokio::test]
 async fn a_token_starts_a_statement_once_however_often_its_results_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let jobs = jobs(&folder, JobSettings::default());
@@ -118,6 +146,11 @@ async fn a_token_starts_a_statement_once_however_often_its_results_are_read() {
     assert!(jobs.start(asked(6)).await.is_err());
     let of_bob = Statement { reader: Some("bob".to_owned()), ..asked(5) };
     assert_ne!(jobs.start(of_bob).await.unwrap(), id);
+    // Admins have no reader, and each has tokens of their own all the same.
+    let of_admin = |owner: &str, rows| Statement { reader: None, owner: Some(owner.to_owned()), ..asked(rows) };
+    let of_eve = jobs.start(of_admin("eve", 5)).await.unwrap();
+    assert_ne!(jobs.start(of_admin("carol", 6)).await.unwrap(), of_eve);
+    assert_eq!(jobs.start(of_admin("eve", 5)).await.unwrap(), of_eve);
 }
 
 async fn whole(jobs: &QueryJobs, id: &StatementId, format: FileFormat) -> Result<Vec<u8>, PortError> {

@@ -16,7 +16,8 @@ const TAG: &str = "reports";
 
 const FILE: &str = "The window and `.csv` or `.parquet`, such as `20261128T1000Z.csv`";
 
-const PASSING: &[(u16, &[&str])] = &[(400, &["bad-path"]), (500, &["report-failed"]), (503, &["storage-unavailable"])];
+const PASSING: &[(u16, &[&str])] =
+    &[(400, &["bad-path", "bad-parameter"]), (500, &["report-failed"]), (503, &["storage-unavailable"])];
 
 pub(super) fn openapi() -> OpenApi {
     let paths = PathsBuilder::new()
@@ -46,7 +47,7 @@ fn one() -> OperationBuilder {
     let found = ResponseBuilder::new().description("The report").content("application/json", named::<ReportView>());
     let mut responses = ResponsesBuilder::new().response("200", found).build();
     add_problems(&mut responses, PASSING);
-    add_problems(&mut responses, &[(400, &["bad-parameter"]), (404, &["unknown-report"])]);
+    add_problems(&mut responses, &[(404, &["unknown-report"])]);
     let limit = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .minimum(Some(1))

@@ -26,7 +26,7 @@ const PAGE: &str = "`next` of the page before; left out: the first page";
 
 /// What every route here answers.
 const PASSING: &[(u16, &[&str])] = &[
-    (400, &["bad-path"]),
+    (400, &["bad-path", "bad-parameter"]),
     (404, &["unknown-query"]),
     (429, &["too-many-queries"]),
     (500, &["query-failed"]),
@@ -66,8 +66,9 @@ fn start() -> OperationBuilder {
     add_problems(
         &mut responses,
         &[
-            (400, &["bad-request", "unreadable-body", "statement-not-allowed", "statement-failed"]),
+            (400, &["bad-parameter", "bad-request", "unreadable-body", "statement-not-allowed", "statement-failed"]),
             (413, &["statement-too-long", "unreadable-body"]),
+            (415, &["unknown-encoding"]),
             (429, &["too-many-queries"]),
             (500, &["query-failed"]),
             (503, &["storage-unavailable"]),
@@ -100,9 +101,8 @@ fn results() -> OperationBuilder {
     add_problems(
         &mut responses,
         &[
-            (400, &["bad-parameter"]),
             (409, &["query-running", "query-cancelled"]),
-            (422, &["statement-failed", "answer-too-large"]),
+            (422, &["statement-failed", "unwritable-result", "answer-too-large"]),
         ],
     );
     operation("getResults", "Read a statement's rows")

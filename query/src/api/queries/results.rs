@@ -8,13 +8,15 @@
 //!
 //! A value is written as in a page of records: numbers as numbers, times in UTC, bytes as text where they are UTF-8 and else in
 //! base64. NaN and the infinities, for which JSON has no word, are null. What has no counterpart there (decimals, intervals, times
-//! of no time zone) is text. The other formats have the same values; a line of NDJSON is an object, in which a name that two columns
-//! share stands twice. Arrow alone has the values as the engine answered them.
+//! of no time zone) is text. The other formats have the same values; a line of NDJSON is an object, so no two columns may share a name there.
+//! Arrow alone has the values as the engine answered them.
+
+use std::collections::BTreeSet;
 
 use alluvium_core::cell::{Cell, plain};
 use alluvium_core::ports::ResultPage;
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Fields};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -43,6 +45,32 @@ pub(super) fn body(page: &ResultPage, format: Format) -> Result<Vec<u8>, ArrowEr
     };
     written.map_err(|error| ArrowError::JsonError(error.to_string()))?;
     Ok(body)
+}
+
+/// A name that two values of one object would have, of which readers of JSON see one alone.
+pub(super) fn same_name(page: &ResultPage, format: Format) -> Option<&str> {
+    let columns = page.batches.first()?.schema_ref().fields();
+    match format {
+        Format::Json => columns.iter().find_map(|field| same_name_within(field.data_type())),
+        Format::Ndjson => same_name_among(columns),
+        Format::Csv | Format::Arrow => None,
+    }
+}
+
+fn same_name_among(fields: &Fields) -> Option<&str> {
+    let mut names = BTreeSet::new();
+    let twice = fields.iter().map(|field| field.name().as_str()).find(|name| !names.insert(*name));
+    twice.or_else(|| fields.iter().find_map(|field| same_name_within(field.data_type())))
+}
+
+fn same_name_within(kind: &DataType) -> Option<&str> {
+    match kind {
+        DataType::Struct(fields) => same_name_among(fields),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            same_name_within(item.data_type())
+        }
+        _ => None,
+    }
 }
 
 struct Page<'a> {

@@ -3,8 +3,8 @@
 //! It is one statement, and begins with a word that begins one that reads. That is for the sake of a clear answer, not of safety:
 //! the engine's role can read the lake and nothing more, so a statement that passes here and would write is refused there.
 
-use alluvium_core::Problem;
 use alluvium_core::ports::Statement;
+use alluvium_core::{Problem, body};
 use axum::extract::rejection::BytesRejection;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -42,7 +42,7 @@ pub(in crate::api) struct Request {
 pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Statement, Problem> {
     let body =
         body.map_err(|rejection| Problem::new(rejection.status().as_u16(), "unreadable-body", rejection.body_text()))?;
-    let Request { sql, parameters, token } = serde_json::from_slice(&body).map_err(|error| {
+    let Request { sql, parameters, token } = body::object(&body).map_err(|error| {
         let detail = format!(
             "expected {{\"sql\": \"select …\"}}, and with it \"parameters\": [texts] and \"token\": text if needed: {error}"
         );
@@ -66,11 +66,15 @@ pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Statement, Pro
 fn check(sql: &str) -> Result<(), Problem> {
     let mut words = Words { rest: sql };
     let first = words.next();
-    if !first.is_some_and(|word| READING.iter().any(|reading| word.eq_ignore_ascii_case(reading))) {
+    let Some(first) = first else {
+        let detail = format!("there is no statement in `sql`; expected one that begins with {}", READING.join(", "));
+        return Err(Problem::new(400, "statement-not-allowed", detail));
+    };
+    if !READING.iter().any(|reading| first.eq_ignore_ascii_case(reading)) {
         let detail = format!(
             "only statements that read are answered: one that begins with {}, not with `{}`",
             READING.join(", "),
-            first.unwrap_or_default().chars().take(40).collect::<String>()
+            first.chars().take(40).collect::<String>()
         );
         return Err(Problem::new(400, "statement-not-allowed", detail));
     }

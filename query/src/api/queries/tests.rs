@@ -54,6 +54,7 @@ impl SqlEngine for Obedient {
     async fn status(&self, statement: &StatementId) -> Result<StatementStatus, PortError> {
         let found = self.find(statement)?;
         let state = match found.sql.as_str() {
+            "select waiting" => StatementState::Waiting,
             "select running" => StatementState::Running,
             "select failed" => StatementState::Failed("line 1:8: division by zero".to_owned()),
             "select cancelled" => StatementState::Cancelled,
@@ -71,6 +72,11 @@ impl SqlEngine for Obedient {
     async fn results(&self, statement: &StatementId, page: Option<&str>) -> Result<ResultPage, PortError> {
         self.find(statement)?;
         let (n, next) = match page {
+            None if self.find(statement)?.sql == "select same" => {
+                let column = || Arc::new(Int64Array::from(vec![1])) as arrow::array::ArrayRef;
+                let columns = [("n", column()), ("n", column())];
+                return Ok(ResultPage { batches: vec![RecordBatch::try_from_iter(columns).unwrap()], next: None });
+            }
             None => (1, Some("two".to_owned())),
             Some("two") => (2, None),
             Some(other) => return Err(PortError::new(Advice::Stop, format!("there is no page `{other}`"))),
@@ -142,7 +148,7 @@ async fn a_statement_is_started_looked_at_read_and_forgotten() {
     let status = get(&routes, "/v1/queries/id-0").await;
     assert_eq!(
         status.body,
-        json!({"id": "id-0", "state": "succeeded", "error": null, "scanned_bytes": 10, "elapsed_ms": 1250,
+        json!({"id": "id-0", "state": "succeeded", "waiting": false, "error": null, "scanned_bytes": 10, "elapsed_ms": 1250,
                "files": null})
     );
     let first = get(&routes, "/v1/queries/id-0/results").await;
@@ -159,12 +165,14 @@ async fn a_statement_is_started_looked_at_read_and_forgotten() {
 async fn results_are_there_only_when_the_statement_succeeded() {
     let routes = queries_routes(Arc::new(Obedient::default()));
     for (sql, status, slug, names, state) in [
+        ("select waiting", 409, "query-running", "still waits", "running"),
         ("select running", 409, "query-running", "still runs", "running"),
         ("select failed", 422, "statement-failed", "division by zero", "failed"),
         ("select cancelled", 409, "query-cancelled", "was cancelled", "cancelled"),
     ] {
         let location = started(&routes, sql).await;
-        assert_eq!(get(&routes, &location).await.body["state"], state);
+        let looked = get(&routes, &location).await.body;
+        assert_eq!((&looked["state"], &looked["waiting"]), (&json!(state), &json!(sql == "select waiting")));
         let answer = get(&routes, &format!("{location}/results")).await;
         assert_problem(&answer, status, slug, names);
         assert_eq!(answer.headers.contains_key(header::RETRY_AFTER), state == "running");
@@ -184,6 +192,8 @@ async fn every_wrong_request_is_answered_with_a_problem_document() {
         (json!({"sql": "select 1", "parameters": vec![""; 1_001]}).to_string(), 400, "bad-request", "1001"),
         (json!({"sql": "select 1", "token": ""}).to_string(), 400, "bad-request", "`token`"),
         ("select 1".to_owned(), 400, "bad-request", "expected {\"sql\""),
+        (json!(["select 1", [], "t99"]).to_string(), 400, "bad-request", "an array"),
+        (json!({"sql": " "}).to_string(), 400, "statement-not-allowed", "there is no statement"),
         (json!({"sql": "select refused"}).to_string(), 400, "statement-failed", "no column `refused`"),
         (json!({"sql": "select crowded"}).to_string(), 429, "too-many-queries", "64 statements"),
         (json!({"sql": "select away"}).to_string(), 503, "storage-unavailable", "away"),
@@ -201,11 +211,42 @@ async fn every_wrong_request_is_answered_with_a_problem_document() {
         (format!("{location}/results?page=three"), 422, "statement-failed", "`three`"),
         (format!("{location}/results?page=two&page=two"), 400, "bad-parameter", "twice"),
         (format!("{location}/results?limit=5"), 400, "bad-parameter", "known: page, format"),
+        (format!("{location}?x=5"), 400, "bad-parameter", "`x`: there is no such parameter"),
+        (format!("{location}?link=5"), 400, "bad-parameter", "`link`"),
         (format!("{location}/results?format=xml"), 400, "bad-parameter", "json, ndjson, csv or arrow"),
     ] {
         assert_problem(&get(&routes, &path).await, status, slug, names);
     }
+    let same = started(&routes, "select same").await;
+    let refused = get(&routes, &format!("{same}/results?format=ndjson")).await;
+    assert_problem(&refused, 422, "unwritable-result", "two values are called `n`");
+    assert_eq!(get(&routes, &format!("{same}/results")).await.body["rows"], json!([[1, 1]]));
+    let unknown = ask(&routes, Method::POST, "/v1/queries?x=1", json!({"sql": "select 1"}).to_string()).await;
+    assert_problem(&unknown, 400, "bad-parameter", "known: none");
+    let unknown = ask(&routes, Method::DELETE, &format!("{location}?force=true"), "").await;
+    assert_problem(&unknown, 400, "bad-parameter", "`force`");
+    assert_eq!(get(&routes, &location).await.status, 200);
     assert_eq!(get(&routes, "/v1/queries").await.status, 405);
+}
+
+#[tokio::test]
+async fn a_statement_is_sent_as_it_is() {
+    let routes = queries_routes(Arc::new(Obedient::default()));
+    for (encoding, status) in
+        [("identity", 202), ("Identity", 202), ("gzip", 415), ("br", 415), ("identity, gzip", 415)]
+    {
+        let request = Request::post("/v1/queries").header(header::CONTENT_ENCODING, encoding);
+        let request = request.body(Body::from(json!({"sql": "select 1"}).to_string())).unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{encoding}");
+        if status == 415 {
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let problem: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(problem["type"], "/problems/unknown-encoding");
+            assert!(problem["detail"].as_str().unwrap().contains(&format!("`{encoding}`")), "{problem}");
+            assert_described("POST", "/v1/queries", &problem);
+        }
+    }
 }
 
 fn caller(owner: &str, roles: &str) -> Option<Caller> {
@@ -332,6 +373,8 @@ async fn a_file_that_is_elsewhere_is_named_and_led_to() {
     let led = get(&routes, &format!("{id}/results.csv")).await;
     assert_eq!((led.status, led.headers[header::LOCATION].to_str().unwrap()), (302, url));
     assert_eq!(led.headers[header::CACHE_CONTROL], "no-store");
+    assert_eq!(get(&routes, &format!("{id}/results.csv?link=ey.J")).await.status, 302);
+    assert_problem(&get(&routes, &format!("{id}/results.csv?x=5")).await, 400, "bad-parameter", "`x`");
     assert_problem(&get(&routes, &format!("{id}/results.parquet")).await, 501, "no-such-file", "there is CSV alone");
     let running = started(&routes, "select running").await;
     assert_eq!(get(&routes, &running).await.body["files"], Value::Null);

@@ -8,8 +8,8 @@ use alluvium_core::{ManualClock, Roles};
 use async_trait::async_trait;
 use axum::body::Body;
 use bytes::Bytes;
-use http::Request;
 use http::header::IF_NONE_MATCH;
+use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -194,6 +194,8 @@ async fn what_is_not_there_or_wrong_is_a_problem() {
         ("/v1/reports/hourly?before=now", 400, "bad-parameter"),
         ("/v1/reports/hourly?limit=1&limit=2", 400, "bad-parameter"),
         ("/v1/reports/hourly?page=1", 400, "bad-parameter"),
+        ("/v1/reports?x=1", 400, "bad-parameter"),
+        ("/v1/reports/hourly/19700101T0100Z.csv?x=1", 400, "bad-parameter"),
         ("/v1/reports/%ff", 400, "bad-path"),
         ("/v1/reports/none/19700101T0100Z.csv", 404, "unknown-result"),
         ("/v1/reports/hourly/19700101T0900Z.csv", 404, "unknown-result"),

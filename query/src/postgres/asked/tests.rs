@@ -38,7 +38,10 @@ fn what_clients_say_by_themselves_is_understood() {
         ("fetch c", Asked::Fetch { cursor: "c".to_owned(), rows: Some(1) }),
         ("select 1", Asked::Rows),
         ("with t as (select 1) select * from t", Asked::Rows),
-        ("insert into telemetry values (1)", Asked::Rows),
+        ("insert into telemetry values (1)", Asked::Change("INSERT".to_owned())),
+        ("/* ! */ create temp table t (n int)", Asked::Change("CREATE".to_owned())),
+        ("VACUUM", Asked::Change("VACUUM".to_owned())),
+        ("(select 1)", Asked::Rows),
     ] {
         assert_eq!(asked(statement), expected, "{statement}");
     }

@@ -112,6 +112,28 @@ fn a_page_without_rows_has_its_columns() {
 }
 
 #[test]
+fn a_name_that_one_object_would_have_twice_is_found() {
+    let column = |name: &str, kind: DataType| Field::new(name, kind, true);
+    let found = |fields: Vec<Field>, format: Format| {
+        let page = ResultPage { batches: vec![RecordBatch::new_empty(Arc::new(Schema::new(fields)))], next: None };
+        same_name(&page, format).map(str::to_owned)
+    };
+    let word = |name: &str| column(name, DataType::Utf8);
+    let twice = || vec![word("n"), word("source"), word("source")];
+    assert_eq!(found(twice(), Format::Ndjson).as_deref(), Some("source"));
+    // These have a place for each column.
+    for format in [Format::Json, Format::Csv, Format::Arrow] {
+        assert_eq!(found(twice(), format), None, "{format:?}");
+    }
+    let within = || vec![column("o", DataType::new_list(DataType::Struct(vec![word("a"), word("a")].into()), true))];
+    for (format, expected) in [(Format::Ndjson, Some("a")), (Format::Json, Some("a")), (Format::Arrow, None)] {
+        assert_eq!(found(within(), format).as_deref(), expected, "{format:?}");
+    }
+    let once = vec![word("a"), column("o", DataType::Struct(vec![word("a"), word("A")].into()))];
+    assert_eq!(found(once, Format::Ndjson), None);
+}
+
+#[test]
 fn other_formats_have_the_same_values() {
     let price = Decimal128Array::from(vec![150]).with_precision_and_scale(5, 2).unwrap();
     let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1), None])]));

@@ -31,13 +31,20 @@ fn other_statements_are_refused_with_the_word_they_begin_with() {
         ("insert into t values (1)", "`insert`"),
         ("-- select\ndrop table t", "`drop`"),
         ("unload (select 1) to 's3://x'", "`unload`"),
-        ("", "``"),
         ("selekt", "`selekt`"),
         ("'select'", "`'select'`"),
         ("; select 1", "`;`"),
     ] {
         let detail = refusal(sql).unwrap_or_default();
         assert!(detail.contains(word) && detail.contains("begins with select, with"), "{sql}: {detail}");
+    }
+}
+
+#[test]
+fn a_text_without_a_word_is_no_statement() {
+    for sql in ["", " \n", "-- select 1", "/* select 1 */"] {
+        let detail = refusal(sql).unwrap_or_default();
+        assert!(detail.starts_with("there is no statement in `sql`") && !detail.contains("``"), "{sql}: {detail}");
     }
 }
 
