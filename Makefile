@@ -248,11 +248,12 @@ $(PRODUCER_VENV)/installed: benches/producer/requirements.txt
 	$(PRODUCER_VENV)/bin/pip install --quiet --disable-pip-version-check -r benches/producer/requirements.txt
 	touch $@
 
-nightly: ## What takes long: fuzzing, many cases of every property, many kills, zips for both architectures, benchmarks.
+nightly: ## What takes long: fuzzing, many cases of every property, many kills and made-up requests, zips for both architectures, benchmarks.
 	$(MAKE) --no-print-directory fuzz
 	PROPTEST_CASES=20000 $(CARGO) test --workspace --lib --quiet
 	ALLUVIUM_SEEDS=0..10000 $(CARGO) test --workspace --lib --quiet -- model::
 	$(MAKE) --no-print-directory crash ROUNDS=50
+	ALLUVIUM_OPENAPI_EXAMPLES=600 $(MAKE) --no-print-directory test-interop
 	$(MAKE) --no-print-directory package
 	$(MAKE) --no-print-directory bench bench-records bench-peers bench-producer bench-handler bench-cold-start
 

@@ -1,4 +1,4 @@
-// The public API, and nothing else: calls with the token, and errors as what they are.
+// The public API, and beyond it an audit: calls with the token, and errors as what they are.
 
 const BASE = document.querySelector('meta[name="alluvium-api"]').content.replace(/\/+$/, "");
 const TOKEN = "alluvium.token";
@@ -24,6 +24,8 @@ export class Problem extends Error {
 /** Whose token it is: null before the sign-in, and empty where none is asked for. `expired` is told when the API takes it for no good any more. */
 export const session = {
   expired: () => {},
+  /** Whether the API lets everybody do everything. */
+  isOpen: false,
 
   get token() {
     return sessionStorage.getItem(TOKEN);
@@ -46,6 +48,18 @@ export const session = {
     } catch {
       return {};
     }
+  },
+
+  /** The token's roles, of the claims that hold them unless a setting names another. */
+  roles() {
+    const { Role, "cognito:groups": groups } = this.claims();
+    return [Role, groups].flat().flatMap((names) => (typeof names === "string" ? names.split(/\s+/) : [])).filter(Boolean);
+  },
+
+  /** Whether the token surely lacks the role: of one that shows none of ours only the API knows. */
+  lacks(role) {
+    const roles = this.roles();
+    return !this.isOpen && roles.some((one) => one.startsWith("data.")) && !roles.includes(role);
   },
 };
 
@@ -109,12 +123,13 @@ export async function metricsText(signal) {
   return response.text();
 }
 
-/** What the API says of itself: `{status, version, datasets}`. It says so too when it is not well, with 503. */
+/** What the API says of itself: `{status, version, datasets, tokens}`. It says so too when it is not well, with 503. */
 export async function health(signal) {
   const response = await send("GET", "/health", { signal });
   if (!response.ok && response.status !== 503) throw await problem(response);
   const said = await response.clone().json().catch(() => null);
   if (!Array.isArray(said?.datasets)) throw await problem(response);
+  session.isOpen = said.tokens === false;
   return said;
 }
 
@@ -141,6 +156,7 @@ export const reports = (signal) => call("GET", "/v1/reports", { signal });
 /** One report, and a page of its results. */
 export const report = (name, parameters, signal) => call("GET", `/v1/reports/${encodeURIComponent(name)}?${new URLSearchParams(parameters)}`, { signal });
 
+/** Not of the public API: a node alone has it, for who has the role data.admin. */
 export const audit = (signal) => call("POST", "/admin/audit", { signal });
 
 /**

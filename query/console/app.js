@@ -70,12 +70,8 @@ function enter(event) {
   route(event);
 }
 
-/** Who the token says one is; the claim that holds the roles may have another name. */
-function who() {
-  const claims = session.claims();
-  const roles = [claims.Role ?? claims["cognito:groups"] ?? []].flat().join(" ");
-  return [claims.sub, roles].filter(Boolean).join(" · ");
-}
+/** Who the token says one is. */
+const who = () => [session.claims().sub, session.roles().join(" ")].filter(Boolean).join(" · ");
 
 function healthy(said) {
   node = Object.assign(node, said);

@@ -1,9 +1,10 @@
 // The datasets: columns, rows, and the files that hold them.
 
+import { session } from "./api.js";
 import { h, scroll, viewHead } from "./dom.js";
 import { bytes, clock, count, plural } from "./format.js";
 import { auditPanel, verdictOf } from "./ledger.js";
-import { into, waiting } from "./notice.js";
+import { forAdmins, into, waiting } from "./notice.js";
 import { identifier, select } from "./queries.js";
 import { tables } from "./schema.js";
 
@@ -11,12 +12,15 @@ const COMMON = new Set(["event_id", "source", "type", "event_time", "event_date"
 
 export function open({ main, node, signal }) {
   const { button, place } = auditPanel(signal, (audit) => h("div", { class: "view" }, filesOf(audit), verdictOf(audit)));
+  const counting = session.lacks("data.admin")
+    ? forAdmins("An audit counts them, of everybody's events: it needs")
+    : [h("span", { class: "soft" }, "An audit counts them, and checks every one."), h("div", { class: "right" }, button)];
   const datasets = h("div", { class: "grid" }, waiting("Asking…"));
   main.replaceChildren(
     h("div", { class: "view" },
       viewHead("Datasets"),
       h("section", { class: "panel view", "aria-labelledby": "files-title" },
-        h("div", { class: "panel-head" }, h("h2", { id: "files-title" }, "Files"), h("span", { class: "soft" }, "An audit counts them, and checks every one."), h("div", { class: "right" }, button)),
+        h("div", { class: "panel-head" }, h("h2", { id: "files-title" }, "Files"), counting),
         place),
       datasets),
   );

@@ -33,4 +33,7 @@ export async function into(place, signal, make) {
   }
 }
 
+/** What stands in the place of what the token has no role for, and is not asked for. */
+export const forAdmins = (text) => h("p", { class: "soft" }, `${text} the role `, h("code", {}, "data.admin"), ".");
+
 export const waiting = (text) => h("p", { class: "soft" }, text);

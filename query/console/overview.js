@@ -1,11 +1,12 @@
 // Is it well? Throughput, latency, freshness and dead letters over time, and the ledger.
 
+import { session } from "./api.js";
 import { lineChart } from "./chart.js";
 import { h, say, viewHead } from "./dom.js";
 import { bytes, clock, count, day, plural, rate, seconds } from "./format.js";
 import { auditPanel, historyChart, ledgerTable, sums } from "./ledger.js";
 import { metrics } from "./metrics.js";
-import { failure, waiting } from "./notice.js";
+import { failure, forAdmins, waiting } from "./notice.js";
 import { every } from "./poll.js";
 
 const LEDGER_EVERY_MS = 4000;
@@ -71,6 +72,12 @@ export function open({ main, node, signal }) {
 
   metrics.addEventListener("look", draw, { signal });
   draw();
+  if (session.lacks("data.admin")) {
+    ledger.replaceChildren(needsAdmin());
+    ledger.removeAttribute("aria-busy");
+    button.hidden = past.hidden = true;
+    return;
+  }
   every(
     LEDGER_EVERY_MS,
     signal,
@@ -81,7 +88,7 @@ export function open({ main, node, signal }) {
     },
     (error) => {
       // The same again is not said again to whoever listens.
-      if (ledger.querySelector(".notice")?.dataset.said !== error.message) {
+      if (ledger.firstElementChild?.dataset.said !== error.message) {
         ledger.replaceChildren(isHidden(error) ? needsAdmin(error) : failure(error));
         ledger.firstElementChild.dataset.said = error.message;
       }
@@ -100,9 +107,8 @@ export function open({ main, node, signal }) {
 /** Whether the API keeps the ledger from this token: to a reader of their own rows there is no such table. */
 const isHidden = ({ status }) => status === 400 || status === 403;
 
-function needsAdmin(error) {
-  return h("div", { class: "notice" }, h("p", {}, "The ledger counts everybody's events: it needs the role ", h("code", {}, "data.admin"), "."), h("p", { class: "soft wrap" }, `The API says: ${error.message}`));
-}
+const needsAdmin = (error) =>
+  h("div", {}, forAdmins("The ledger counts everybody's events: it needs"), error && h("p", { class: "soft wrap" }, `The API says: ${error.message}`));
 
 /** The new table in place of the old, where whoever reads the old had scrolled and focused. */
 function keepingScroll(place, made) {

@@ -1,9 +1,9 @@
 // Reports: what is asked of each window of time, and its results as files to save.
 
-import { address, report, reports } from "./api.js";
+import { address, report, reports, session } from "./api.js";
 import { announce, h, say, scroll, viewHead } from "./dom.js";
 import { bytes, count, plural, stamp } from "./format.js";
-import { failure, waiting } from "./notice.js";
+import { failure, forAdmins, waiting } from "./notice.js";
 import { every } from "./poll.js";
 
 /** The links of files hold for a quarter of an hour: they are asked for anew long before. */
@@ -12,6 +12,10 @@ const EVERY_MS = 60_000;
 const MOST = 1000;
 
 export function open({ main, signal }) {
+  if (session.lacks("data.admin")) {
+    const needed = forAdmins("Reports are made of everybody's events: they need");
+    return main.replaceChildren(h("div", { class: "view" }, viewHead("Reports"), needed));
+  }
   const said = h("p", { class: "soft", id: "reports-said" });
   const place = h("div", { class: "view", "aria-busy": "true" }, waiting("Asking…"));
   main.replaceChildren(h("div", { class: "view" }, viewHead("Reports", said), place));

@@ -1,6 +1,6 @@
 // A statement, and what it answers: a chart where there is something to draw, and a table.
 
-import { address } from "./api.js";
+import { address, session } from "./api.js";
 import { barChart, lineChart } from "./chart.js";
 import { announce, h, save, say, scroll, viewHead } from "./dom.js";
 import { bytes, count, number, plural, seconds } from "./format.js";
@@ -21,7 +21,7 @@ export function open({ main, node, signal, query, remember }) {
     ["Busiest sources", `select source, count(*) as events from ${dataset} group by source order by events desc limit 20`],
     ["Dead by reason", "select reason, count(*) as letters from dead_letters group by reason order by letters desc"],
     ["Ledger", "select arrival, dataset, received, written, filtered, dead, bytes\nfrom ledger where received > 0 order by arrival desc limit 100"],
-  ];
+  ].filter(([name]) => name !== "Ledger" || !session.lacks("data.admin"));
   const statement = h("textarea", { id: "statement", rows: 4, spellcheck: "false", autocapitalize: "none", "aria-describedby": "sql-help", value: query.get("q") ?? examples[1][1] });
   const start = h("button", { type: "submit", class: "first" }, "Run");
   const stop = h("button", { type: "button", disabled: true }, "Cancel");
@@ -42,7 +42,7 @@ export function open({ main, node, signal, query, remember }) {
     place.replaceChildren();
     say(said, "Running…");
     try {
-      const result = await run(sql, mine.signal, ({ elapsed_ms: ms }) => say(said, ms ? `Running for ${seconds(ms / 1000)}…` : "Running…"));
+      const result = await run(sql, mine.signal, ({ waiting, elapsed_ms: ms }) => say(said, waiting ? "Waiting for its turn…" : ms ? `Running for ${seconds(ms / 1000)}…` : "Running…"));
       place.replaceChildren(...resultOf(result, mine.signal));
       const parts = [result.next === null ? plural(result.rows.length, "row") : `the first ${plural(result.rows.length, "row")}`];
       if (result.elapsed_ms !== null) parts.push(seconds(result.elapsed_ms / 1000));

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import time
 
@@ -13,9 +14,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 sys.path.append(str(pathlib.Path(__file__).parents[1]))
-from program import Node, eventually  # noqa: E402
+from program import ALLUVIUM, ENVIRONMENT, Node, eventually  # noqa: E402
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 KILN = [round(20 + 0.5 * n, 1) for n in range(40)]
 MANY = 250
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
@@ -80,13 +82,41 @@ def node(tmp_path_factory):
     running.stop()
 
 
+@pytest.fixture
+def start(tmp_path):
+    """Starts further nodes, each for one test; they go on for as long as a tab looks at them."""
+    running = []
+
+    def start_one(name, *args):
+        running.append(Node(tmp_path / name, *args))
+        return running[-1]
+
+    yield start_one
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def loaded(start, tmp_path):
+    """A node that is sent 2000 events a second for as long as a test runs."""
+    running = start("loaded")
+    command = [ALLUVIUM, "generate", "--data", running.data, "--paced", "--rate", 2000, "--count", 10**7, "--devices", 200, "--batch", 100]
+    with open(tmp_path / "generate.log", "w") as log:
+        generating = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, env=ENVIRONMENT)
+    yield running
+    said = f"it was not sent events all the time: {(tmp_path / 'generate.log').read_text()}"
+    has_ended = generating.poll() is not None
+    generating.kill()
+    generating.wait()
+    assert not has_ended, said
+
+
 @pytest.fixture(scope="session")
 def browser():
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed; install it (apt-get install chromium), or name one in the variable CHROMIUM")
     with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield running
         running.close()
 
@@ -102,9 +132,11 @@ class Console:
         self.said = []
         self.refused = ()
         self.requests = []
+        self.answers = []
         self.page.on("console", lambda said: said.type in ("error", "warning") and self.said.append((said.text, said.location["url"])))
         self.page.on("pageerror", lambda error: self.said.append((str(error), "")))
-        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("request", lambda request: self.requests.append((request.method, request.url)))
+        self.page.on("response", lambda answer: self.answers.append((answer.status, answer.request.method, answer.url)))
         self.page.goto(node.url)
 
     def sign_in(self, token=None):
@@ -137,11 +169,11 @@ class Console:
 
 
 @pytest.fixture
-def open_console(browser, node):
+def open_console(browser, node, start):
     opened = []
 
-    def open_one(**settings):
-        console = Console(browser, node, **settings)
+    def open_one(at=node, **settings):
+        console = Console(browser, at, **settings)
         opened.append(console)
         return console
 

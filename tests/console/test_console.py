@@ -71,27 +71,116 @@ def test_the_ledger_has_what_was_sent_and_grows_as_more_is(console, node):
     expect(page.locator("#figure-audit")).to_contain_text("✓")
 
 
-def test_a_view_says_which_role_it_needs(open_console, node):
-    reader = open_console()
-    reader.expect_refusals("/v1/queries", "/v1/reports", "/admin/audit")
-    reader.sign_in(node.token_of("ann", "data.read"))
-    expect(reader.page.get_by_role("main")).to_contain_text("it needs the role data.admin")
-    reader.go("#/records?from=-1h")
-    expect(reader.page.locator("#records tbody tr")).to_have_count(OF_ANN)
-    reader.go("#/dead-letters")
-    expect(reader.page.get_by_role("main")).to_contain_text("no dead letters that you may see")
-    reader.go("#/reports")
-    expect(reader.page.get_by_role("alert")).to_contain_text("data.admin")
-    reader.go("#/datasets")
-    reader.page.get_by_role("button", name="Audit now").click()
-    expect(reader.page.get_by_role("alert")).to_contain_text("data.admin")
+def refused(node):
+    """How many calls the node has refused for their tokens."""
+    lines = requests.get(f"{node.url}/metrics").text.splitlines()
+    return sum(int(line.split()[-1]) for line in lines if line.startswith("alluvium_calls_refused_total"))
 
+
+def test_a_reader_is_refused_nothing_and_told_what_needs_another_role(open_console, node):
+    console = open_console()
+    page = console.page
+    before = refused(node)
+    console.sign_in(node.token_of("ann", "data.read"))
+    page.get_by_role("heading", name="Overview").wait_for()
+    for view, said in [
+        ("#/overview", "The ledger counts everybody's events: it needs the role data.admin."),
+        ("#/records?from=-1h&live=1", "Live: 0 new records"),
+        (READERS_VIEWS[1], "of-ann"),
+        ("#/dead-letters", "no dead letters that you may see"),
+        ("#/datasets", f"{OF_ANN} rows"),
+        ("#/reports", "Reports are made of everybody's events: they need the role data.admin."),
+        ("#/overview", "The ledger counts everybody's events: it needs the role data.admin."),
+    ]:
+        console.go(view)
+        expect(page.get_by_role("main")).to_contain_text(said)
+        expect(page.get_by_role("main")).not_to_contain_text("Counting…")
+        if "records" in view:
+            expect(page.locator("#records tbody tr")).to_have_count(OF_ANN)
+        assert page.get_by_role("button", name=re.compile("Audit|Ledger")).count() == 0, view
+        assert console.violations() == [], view
+    # Nothing of the overview comes later than the metrics do for the second time.
+    for _ in range(2):
+        page.wait_for_event("response", lambda answer: answer.url.endswith("/metrics"))
+    assert [answer for answer in console.answers if answer[0] >= 400] == []
+    assert console.said == []
+    assert refused(node) == before
+
+
+def test_whoever_cannot_read_is_told_so(open_console, node):
     writer = open_console()
     writer.expect_refusals("/v1/")
     writer.sign_in(node.token_of("ann", "data.write"))
     for view in READERS_VIEWS:
         writer.go(view)
         expect(writer.page.get_by_role("alert").first).to_contain_text("needs the role `data.read`")
+
+
+def test_of_roles_that_it_cannot_see_the_api_is_asked(open_console, node, start, tmp_path):
+    """They stand in a claim that a setting names, or are not asked for."""
+    settings = tmp_path / "alluvium.toml"
+    settings.write_text('[auth]\nrole_claim = "rights"\n')
+    other = start("other", "--config", settings)
+    admin = open_console(at=other)
+    admin.sign_in()
+    expect(admin.page.locator("#balance")).to_contain_text("✓ balances")
+
+    reader = open_console(at=other)
+    reader.expect_refusals("/v1/queries", "/v1/reports", "/admin/audit")
+    reader.sign_in(alluvium("token", "--config", settings, "--data", other.data, "--sub", "ann", "--role", "data.read").strip())
+    expect(reader.page.get_by_role("main")).to_contain_text(re.compile("The API says: .*`ledger`"))
+    reader.go("#/reports")
+    expect(reader.page.get_by_role("alert")).to_contain_text("data.admin")
+    reader.go("#/datasets")
+    reader.page.get_by_role("button", name="Audit now").click()
+    expect(reader.page.get_by_role("alert")).to_contain_text("data.admin")
+
+    anybody = open_console(at=start("everybodys", "--no-auth"))
+    anybody.sign_in(node.token_of("ann", "data.read"))
+    expect(anybody.page.locator("#balance")).to_contain_text("✓ balances")
+
+
+def figure(text):
+    return int(text.replace(",", ""))
+
+
+def test_under_load_the_charts_move_and_records_and_sql_answer(open_console, loaded):
+    overview = open_console(at=loaded, viewport={"width": 1280, "height": 800})
+    overview.sign_in()
+    throughput = overview.page.get_by_role("figure", name="Throughput")
+    rate = throughput.locator(".chart-summary, p.unseen")
+    # What a node with nothing to do would not say.
+    expect(rate).to_contain_text(re.compile(r"over 10 s: \d,\d{3}/s acknowledged and \d,\d{3}/s committed"))
+    before = [throughput.locator("path.line.s1").get_attribute("d"), figure(overview.page.locator("#figure-accepted").inner_text())]
+
+    asking = open_console(at=loaded, viewport={"width": 1280, "height": 800})
+    asking.sign_in()
+    asking.page.get_by_role("heading", name="Overview").wait_for()
+    asking.go("#/records?source=device-00012&from=-5m&live=1")
+    drawn = asking.page.get_by_role("figure", name="value over time").locator("path.line.s1")
+    newest = asking.page.locator("#records tbody tr td.time").first
+    expect(asking.page.locator("#records-said")).to_contain_text("Live: ")
+    first = (drawn.get_attribute("d"), newest.inner_text())
+    expect(drawn).not_to_have_attribute("d", first[0])
+    expect(newest).not_to_have_text(first[1])
+    assert newest.inner_text() > first[1]
+
+    asking.go("#/records?from=-5m")
+    expect(asking.page.locator("#records tbody tr")).to_have_count(100)
+    asking.go("#/sql")
+    counted = []
+    for _ in range(2):
+        asking.page.get_by_label("Statement").fill("select count(*) as n, count(distinct source) as sources from telemetry")
+        asking.page.get_by_role("button", name="Run").click()
+        expect(asking.page.locator("#sql-said")).to_contain_text("1 row")
+        counted.append([int(text) for text in cells(asking.page.locator("#result"), 0)])
+        asking.page.wait_for_timeout(4000)
+    assert 0 < counted[0][0] < counted[1][0] and counted[1][1] == 200
+
+    after = [throughput.locator("path.line.s1").get_attribute("d"), figure(overview.page.locator("#figure-accepted").inner_text())]
+    assert after[0] != before[0] and after[1] > before[1] + 1000
+    expect(rate).to_contain_text(re.compile(r"over 10 s: \d,\d{3}/s acknowledged"))
+    expect(overview.page.locator("#balance")).to_contain_text("✓ balances")
 
 
 def test_records_of_a_source_with_their_chart_and_whole(console):
@@ -372,15 +461,31 @@ def asked_within(console, ms):
 def test_it_asks_only_where_it_comes_from_and_is_held_to_that(console, node):
     for view in VIEWS:
         console.go(view)
-    assert {url.split("/")[2] for url in console.requests if not url.startswith("data:")} == {node.url.split("/")[2]}
+    assert {url.split("/")[2] for _, url in console.requests if not url.startswith("data:")} == {node.url.split("/")[2]}
     policy = requests.get(node.url).headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
     script = requests.get(f"{node.url}/console/app.js")
     assert script.status_code == 200 and script.headers["Content-Type"].startswith("text/javascript")
 
 
+def test_it_calls_the_public_api_and_beyond_that_an_audit(console, node):
+    page = console.page
+    page.get_by_role("button", name="Audit now").click()
+    expect(page.locator("#audit")).to_contain_text("The audit balances.")
+    for view in [*VIEWS, "#/records?live=1"]:
+        console.go(view)
+        page.locator("main table").first.wait_for(state="attached")
+    expect(page.locator("#records-said")).to_contain_text("Live: ")
+    public = [(method.upper(), re.sub(r"\{[^}]+\}", "[^/]+", path))
+              for path, operations in requests.get(f"{node.url}/openapi.json").json()["paths"].items() for method in operations]
+    called = {(method, url.removeprefix(node.url).partition("?")[0]) for method, url in console.requests if url.startswith(node.url)}
+    ours = {("GET", "/")} | {("GET", f"/console/{file.name}") for file in (ROOT / "query/console").iterdir()}
+    beyond = {call for call in called - ours if not any(call[0] == method and re.fullmatch(path, call[1]) for method, path in public)}
+    assert beyond == {("POST", "/admin/audit")}
+
+
 def test_it_is_small_and_never_makes_markup_of_data():
     files = list((ROOT / "query/console").iterdir())
-    assert sum(file.stat().st_size for file in files) < 128 * 1024
+    assert sum(file.stat().st_size for file in files) < 132 * 1024
     for file in files:
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|https?://(?!www\.w3\.org)", file.read_text()), file

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import time
+from urllib.parse import urlencode
 
 import hypothesis
 import pytest
@@ -23,6 +25,9 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
+
+#: How many requests are made up of what the document allows, for each operation; of what it does not, and of those that may not, a share of that.
+EXAMPLES = int(os.environ.get("ALLUVIUM_OPENAPI_EXAMPLES") or 60)
 
 # What has nothing but its path that could be against the document.
 PATHS_ALONE = (
@@ -71,7 +76,7 @@ def api(node):
     """The document that the node serves; a node that is older than it is held to the copy in docs. Tokens are ours to make up."""
     served = requests.get(f"{node.url}/openapi.json")
     document = served.json() if served.status_code == 200 else json.loads((ROOT / "docs/openapi.json").read_text())
-    # A live tail has no end to wait for: test_live.py reads it.
+    # A live tail has no end to wait for: test_live.py reads it, and what it may be asked for is made up below.
     document["paths"].pop("/v1/{dataset}/live", None)
     for path in document["paths"].values():
         for operation in path.values():
@@ -160,7 +165,7 @@ def test_the_document_is_served(node):
 def test_answers_are_those_of_the_document_and_show_nobody_elses_data(filled, api):
     seen = set()
     for operation in operations(api):
-        for mode, examples in ((GenerationMode.POSITIVE, 60), (GenerationMode.NEGATIVE, 25)):
+        for mode, examples in ((GenerationMode.POSITIVE, EXAMPLES), (GenerationMode.NEGATIVE, max(EXAMPLES * 25 // 60, 1))):
             # A path alone cannot be against the document: any text may stand in it.
             if mode == GenerationMode.NEGATIVE and operation.path in PATHS_ALONE:
                 continue
@@ -204,7 +209,7 @@ def test_who_may_not_is_told_so_and_nothing_else(filled, api):
                 assert answer.status_code == status
                 assert OURS.encode() not in answer.content and THEIRS.encode() not in answer.content
 
-            each(known(operation, filled.statements), 4, ask)
+            each(known(operation, filled.statements), max(EXAMPLES * 4 // 60, 1), ask)
 
 
 @st.composite
@@ -215,3 +220,111 @@ def known(draw, operation, statements):
         if name in (case.path_parameters or {}):
             case.path_parameters[name] = value
     return case
+
+
+SHARD = "shardId-000000000000"
+OTHER = "shardId-000000000007"
+#: What a client may hear first once there is a new event. The stream may hold what came after an earlier place, or not any more.
+AT_THE_END, BEHIND, BEYOND, REFUSED = [(200, "record")], [(200, "record"), (200, "reset")], [(200, "reset")], [(400, None)]
+#: What one may come back with to a stream that holds a few events, or did.
+PLACES = [
+    ("", AT_THE_END),
+    ("-", BEHIND),
+    (f"{SHARD}:0", BEHIND),
+    (f"{OTHER}:5", BEHIND),
+    (f"{OTHER}:{2**64 - 1}", BEHIND),
+    *((f"{SHARD}:{number}", BEYOND) for number in (999_999, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1, 2**64, 2**128, 10**57 - 1)),
+    (f"{OTHER}:{2**64 - 1},{SHARD}:{2**64 - 1}", BEYOND),
+    *((text, REFUSED) for text in (
+        "nonsense", ":", ":1", SHARD, f"{SHARD}:", f"{SHARD}:-1", f"{SHARD}:+1", f"{SHARD}:1.5", f"{SHARD}: 1", f"{SHARD}:1,", f"{SHARD}:{10**57}",
+        f"{SHARD}:\N{ARABIC-INDIC DIGIT ONE}", "\0", f"{SHARD}:1\0", f"{SHARD}:1,".ljust(17_000, "9"),
+    )),
+]  # fmt: skip
+#: Within this a tail answers, says what it has to say, and hears of an event that has come.
+PROMPT_SECONDS = 10
+
+
+@pytest.fixture
+def followed(node):
+    """A node with a few events, whose tails are to be followed."""
+    node.asking = node.session()
+    node.sent = 0
+    for _ in range(3):
+        send_one(node)
+    return node
+
+
+def send_one(node):
+    node.sent += 1
+    event = {"id": f"e{node.sent}", "source": "s", "value": node.sent}
+    assert node.asking.post(f"{node.url}/v1/telemetry", json=event, timeout=PROMPT_SECONDS).status_code == 202
+
+
+def first_of_a_tail(node, last, by):
+    """How a tail of someone who comes back begins, `(status, its first event)`, where another event arrives once it is open."""
+    url = f"{node.url}/v1/telemetry/live"
+    asked = {"headers": {"Last-Event-ID": last.encode()}} if by == "header" else {"params": {"last_event_id": last}}
+    try:
+        with node.asking.get(url, **asked, stream=True, timeout=PROMPT_SECONDS) as answer:
+            if answer.status_code != 200:
+                return answer.status_code, {}
+            assert answer.headers["Content-Type"] == "text/event-stream"
+            send_one(node)
+            return 200, first_event(answer)
+    except requests.RequestException as error:
+        return None, {"event": repr(error)}
+
+
+def first_event(answer):
+    event = {}
+    for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+        if line:
+            name, _, value = line.partition(":")
+            event[name] = value.lstrip()
+        elif "event" in event:
+            return event
+    return {"event": "the end"}
+
+
+def is_well(node):
+    answer = requests.get(f"{node.url}/health", timeout=PROMPT_SECONDS)
+    return answer.status_code == 200 and answer.json()["status"] == "ok"
+
+
+@pytest.mark.parametrize("by", ["header", "parameter"])
+def test_whoever_comes_back_to_a_tail_from_anywhere_is_answered(followed, by):
+    wrong = []
+    for last, expected in PLACES:
+        status, event = first_of_a_tail(followed, last, by)
+        heard = (status, event.get("event"))
+        if heard not in expected:
+            wrong.append((last[:80], expected, heard))
+        if event.get("event") == "reset":
+            # With what it is given a client goes on, and does not come back with the same for ever.
+            assert 0 < int(event["id"].removeprefix(f"{SHARD}:")) <= followed.sent, event
+        assert is_well(followed), last
+    assert wrong == []
+
+
+@pytest.mark.parametrize("by", ["header", "parameter"])
+def test_whoever_comes_back_to_a_tail_with_what_is_made_up_is_answered(followed, by):
+    number = st.one_of(st.integers(0, 10), st.integers(10**6, 2**64 + 10), st.integers(10**6, 10**57 - 1), st.just(2**64 - 1))
+    name = st.one_of(st.sampled_from([OTHER, "direct-put", "a:b"]), st.text(st.characters(codec="ascii", categories=["L", "N", "P"], exclude_characters=","), min_size=1))
+
+    def of_positions(positions):
+        seen = positions.get(SHARD, 0)
+        text = ",".join(f"{shard}:{number}" for shard, number in positions.items())
+        status, event = first_of_a_tail(followed, text, by)
+        assert (status, event.get("event")) in (BEYOND if seen >= 10**6 else BEHIND), repr(text)
+        assert is_well(followed), repr(text)
+
+    each(st.dictionaries(st.one_of(st.just(SHARD), name), number, min_size=1, max_size=4), EXAMPLES, of_positions)
+
+    def of_anything(text):
+        status, event = first_of_a_tail(followed, text, by)
+        assert (status, event.get("event")) in BEHIND + REFUSED, repr(text)
+        assert is_well(followed), repr(text)
+
+    # A header holds no line breaks, and no space before its text or after it.
+    anything = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n")).map(str.strip)
+    each(st.one_of(anything, anything.map(lambda text: f"{SHARD}:{text}"), anything.map(lambda text: f"{text}:1")), EXAMPLES, of_anything)

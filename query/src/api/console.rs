@@ -1,4 +1,4 @@
-//! The console: a page and its parts, which call the public API and nothing else, so that a bucket can serve them as well.
+//! The console: a page and its parts, which call the public API and beyond it the audit of a node, so that a bucket can serve them as well.
 //!
 //! ```text
 //! GET /                the page
