@@ -59,15 +59,16 @@ module "network" {
 
 locals {
   asked = {
-    bucket_arn         = module.lake.bucket.arn
-    data_files_arn     = module.lake.data_files_arn
-    results_bucket_arn = module.lake.results.arn
-    results_arn        = module.lake.api.results_arn
-    results_url        = module.lake.api.results_url
-    catalog_arns       = module.lake.catalog_arns
-    database           = module.lake.database
-    workgroup          = module.lake.api.workgroup
-    workgroup_arn      = module.lake.api.workgroup_arn
+    bucket_arn           = module.lake.bucket.arn
+    data_files_arn       = module.lake.data_files_arn
+    results_bucket_arn   = module.lake.results.arn
+    results_arn          = module.lake.api.results_arn
+    results_url          = module.lake.api.results_url
+    catalog_arns         = module.lake.catalog_arns
+    default_database_arn = module.lake.default_database_arn
+    database             = module.lake.database
+    workgroup            = module.lake.api.workgroup
+    workgroup_arn        = module.lake.api.workgroup_arn
   }
 }
 

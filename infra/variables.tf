@@ -337,13 +337,19 @@ variable "announce_commits" {
 }
 
 variable "sql_time" {
-  description = "How long a read of records waits for the lake; one that takes longer is answered with 202 and where to ask again."
+  description = "How long a read of records waits for the lake, 25 seconds at most; one that takes longer is answered with 202 and where to ask again."
   type        = string
   default     = "20s"
 
   validation {
     condition     = can(regex("^[0-9]+(ms|s|m)$", var.sql_time))
     error_message = "sql_time must be a whole number and a unit, such as \"20s\"."
+  }
+
+  # The function ends at 29 seconds, and needs some for what it does beside waiting.
+  validation {
+    condition     = try(tonumber(regex("^[0-9]+", var.sql_time)) * { ms = 1, s = 1000, m = 60000 }[regex("[a-z]+$", var.sql_time)] <= 25000, true)
+    error_message = "sql_time must be 25s at most: API Gateway waits 30 seconds for an answer, and the function is stopped before, without one."
   }
 }
 

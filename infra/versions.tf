@@ -1,5 +1,5 @@
 terraform {
-  # 1.11 is the first with write-only arguments, by which the signing secret stays out of the state.
+  # 1.11 is the first in which a lock of the state in S3 itself is no experiment any more.
   required_version = ">= 1.11"
 
   required_providers {

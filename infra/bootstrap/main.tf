@@ -40,8 +40,14 @@ variable "stages" {
   default     = ["dev", "prod"]
 
   validation {
-    condition     = alltrue([for stage in var.stages : can(regex("^[a-z][a-z0-9-]{0,15}$", stage))])
+    condition     = alltrue([for stage in var.stages : can(regex("^[a-z][a-z0-9-]{0,15}$", stage)) && !endswith(stage, "-")])
     error_message = "stages must be names of stages, such as [\"dev\"]."
+  }
+
+  # What is a stage's own is told by how its name begins.
+  validation {
+    condition     = alltrue([for pair in setproduct(var.stages, var.stages) : !startswith(pair[1], "${pair[0]}-")])
+    error_message = "stages must not have one that goes on with a hyphen after another's name, such as \"dev-2\" beside \"dev\": the role that deploys the one would reach the other's roles. Call it \"dev2\"."
   }
 }
 

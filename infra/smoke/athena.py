@@ -41,12 +41,26 @@ def empty_dataset(stage):
 
 @step(20, "The views", no_emulator=NO_ATHENA)
 def views(stage):
+    database, name = stage.of["database"], "telemetry"
+    if not stage.aws("glue", "get-tables", "--database-name", database, "--expression", f"^{name}$")["TableList"]:
+        raise Skipped(f"no view `{name}` was made yet. Make it by `{making_of(stage, name)}`, and the others alike: docs/aws.md, SQL")
     body = json.dumps({"source": f"smoke-view-{time.time_ns()}", "value": 1.0})
     for _ in range(2):
         expect(stage.call("POST", "/v1/telemetry", stage.token("data.write"), body, ["Idempotency-Key: " + body[12:40].strip()])[0] == 202, "not taken")
     time.sleep(60)
     [row] = stage.sql("select count(*) as n, count(distinct event_id) as ids from telemetry", athena=True)
     return expect(row["n"] == row["ids"], f"{row['n']} rows, {row['ids']} ids")
+
+
+def making_of(stage, view):
+    """The command that makes a view by the statement which was deployed with the workgroup."""
+    group = stage.of["workgroup"]
+    for one in stage.aws("athena", "list-named-queries", "--work-group", group)["NamedQueryIds"]:
+        if stage.aws("athena", "get-named-query", "--named-query-id", one)["NamedQuery"]["Name"] == f"view-{view}":
+            statement = f'"$(aws athena get-named-query --named-query-id {one} --query NamedQuery.QueryString --output text)"'
+            context = f"--query-execution-context Database={stage.of['database']}"
+            return f"aws athena start-query-execution --work-group {group} {context} --query-string {statement}"
+    raise Failed(f"the workgroup {group} has no statement `view-{view}`")
 
 
 @step(21, "File skipping", no_emulator=NO_ATHENA)

@@ -10,6 +10,8 @@ from stack import delivery_stream
 from steps import Skipped, expect, step
 
 NOT_AWS = "its Firehose calls the function once per record and knows no batches"
+# How long Firehose gathers what it copies: infra/modules/transform/firehose.tf.
+BACKUP_SECONDS = 300
 # How far the ledger's count may lie from Firehose's: what is read and not committed yet, and metrics that are minutes late.
 LATE = 0.02
 
@@ -100,7 +102,15 @@ def source_backup(stage):
     if stage.of["raw_backup_days"] == "0":
         raise Skipped("raw_backup_days is 0")
     objects = stage.objects(stage.of["landing"], "source/")
-    expect(objects, "nothing lies under source/")
+    if not objects:
+        # Nothing was copied yet, or all of it has expired.
+        stage.send("backup", 10)
+        for _ in range((BACKUP_SECONDS + 180) // 15):
+            time.sleep(15)
+            objects = stage.objects(stage.of["landing"], "source/")
+            if objects:
+                break
+    expect(objects, f"{BACKUP_SECONDS + 180} s after events were sent nothing lies under source/")
     newest = max(objects, key=lambda found: found["LastModified"])["Key"]
     raw = read(stage, newest)
     expect(raw[:2] == b"\x1f\x8b", f"{newest} is not gzip")

@@ -37,5 +37,12 @@ def destroy(stage):
     stage.run(ROOT / "infra/stage.sh", "destroy", stage.stage, "-auto-approve")
     tags = ["--tag-filters", f"Key=application,Values={stage.application}", f"Key=stage,Values={stage.stage}"]
     left = stage.aws("resourcegroupstaggingapi", "get-resources", *tags)["ResourceTagMappingList"]
-    left = [resource["ResourceARN"] for resource in left if ":secret:" not in resource["ResourceARN"]]
+    left = [resource["ResourceARN"] for resource in left if not can_be_brought_back(stage, resource["ResourceARN"])]
     return expect(not left, f"left: {left}" if left else "nothing is left")
+
+
+def can_be_brought_back(stage, arn):
+    """Whether a resource is one of those that are deleted only days after they were destroyed, and waits for that."""
+    if arn.split(":")[2] == "kms":
+        return stage.aws("kms", "describe-key", "--key-id", arn)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    return ":secret:" in arn

@@ -4,9 +4,12 @@ import json
 import re
 import time
 
+from stage import in_words, seconds_of
 from steps import Skipped, expect, step
 
 NO_ATHENA = "its Athena is not AWS's"
+# Between two tries of a report that fails: docs/reports.md.
+LONGEST_PAUSE_SECONDS = 3600
 
 
 @step(52, "A statement's result", no_emulator=NO_ATHENA)
@@ -69,14 +72,29 @@ def reports(stage):
     expect(status == 200, f"GET /v1/reports answered {status}: {text[:200]}")
     found = json.loads(text)["reports"]
     if not found:
-        raise Skipped("the stage has no reports")
-    without = {report["name"]: report.get("failure") or report.get("broken") for report in found if not report["results"]}
-    expect(not without, f"without a result: {without}")
+        raise Skipped("the stage has no reports, or did not look for any yet: `report_minutes`")
+    without = {report["name"]: report for report in found if not report["results"]}
+    age = stage.age() if without else 0
+    why = {name: report.get("broken") or (report.get("failure") or {}).get("error", "it was not tried") for name, report in without.items()}
+    late = {name: why[name] for name, report in without.items() if age >= patience(report)}
+    expect(not late, f"without a result: {late}")
     counted = {}
     for report in found:
-        [row] = stage.sql(f"select count(*) as n from report_{report['name']}", athena=True)
-        counted[report["name"]] = row["n"]
-    return expect(all(count >= 0 for count in counted.values()), f"rows of each report's table: {counted}")
+        if report["results"]:
+            [row] = stage.sql(f"select count(*) as n from report_{report['name']}", athena=True)
+            counted[report["name"]] = row["n"]
+    seen = f"rows of each report's table: {counted}"
+    if without:
+        until = ", ".join(f"`{name}` within {in_words(patience(report))} ({why[name][:200]})" for name, report in without.items())
+        raise Skipped(f"the stage is {in_words(age)} old, and is to have a result of {until}; {seen}")
+    return seen
+
+
+def patience(report):
+    """How old a stage is, in seconds, that has a result of it: old enough for a window, its delay, and the longest pause after a failure."""
+    if report.get("broken"):
+        return 0
+    return seconds_of(report["window"]) + seconds_of(report["delay"]) + LONGEST_PAUSE_SECONDS
 
 
 @step(56, "Commits told", no_emulator="the bench's own test subscribes a queue with the filter", needs="slow")

@@ -2,11 +2,13 @@
 
 import base64
 import collections
+import datetime
 import hashlib
 import hmac
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import time
@@ -17,9 +19,29 @@ from steps import Failed
 ROOT = pathlib.Path(__file__).parents[2]
 # What has no answer by then has none.
 COMMAND_SECONDS = 900
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 # An answer of HTTP: its status, its body, and its headers by their names in small letters.
 Answer = collections.namedtuple("Answer", "status text headers")
+
+
+def moment(time_of_aws):
+    """A time as AWS's command line writes it, in seconds since 1970: a number in its first version, ISO 8601 in its second."""
+    if isinstance(time_of_aws, (int, float)):
+        return time_of_aws
+    return datetime.datetime.fromisoformat(time_of_aws.replace("Z", "+00:00")).timestamp()
+
+
+def seconds_of(duration):
+    """How long `10m` or `1d` is."""
+    number, unit = re.fullmatch(r"(\d+)([a-z]+)", duration).groups()
+    return int(number) * UNITS[unit]
+
+
+def in_words(duration):
+    """Seconds in words, cut off."""
+    size, name = next(((size, name) for size, name in [(24 * 3600, "days"), (3600, "hours"), (60, "minutes")] if duration >= 2 * size), (1, "seconds"))
+    return f"{duration // size:.0f} {name}"
 
 
 class Stage:
@@ -65,6 +87,11 @@ class Stage:
         """The rows of a statement, by Athena or by the program's own engine."""
         printed = self.alluvium("sql", *(["--athena"] if athena else []), statement).stdout
         return [json.loads(line) for line in printed.splitlines()]
+
+    def age(self):
+        """How many seconds ago the stage was made: its stream was, which no deploy makes anew."""
+        described = self.aws("kinesis", "describe-stream-summary", "--stream-name", self.of["stream_name"])
+        return time.time() - moment(described["StreamDescriptionSummary"]["StreamCreationTimestamp"])
 
     def secret(self):
         if self._secret is None:

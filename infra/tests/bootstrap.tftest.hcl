@@ -45,6 +45,55 @@ run "without_github" {
   }
 }
 
+run "stages_of_which_one_reaches_the_other" {
+  command = plan
+
+  module {
+    source = "./bootstrap"
+  }
+
+  variables {
+    stages = ["dev", "dev-2", "prod"]
+  }
+
+  expect_failures = [
+    var.stages,
+  ]
+}
+
+run "stages_that_are_none" {
+  command = plan
+
+  module {
+    source = "./bootstrap"
+  }
+
+  variables {
+    stages = ["dev-"]
+  }
+
+  expect_failures = [
+    var.stages,
+  ]
+}
+
+run "stages_that_only_begin_alike" {
+  command = plan
+
+  module {
+    source = "./bootstrap"
+  }
+
+  variables {
+    stages = ["dev", "dev2", "test-1", "test-2"]
+  }
+
+  assert {
+    condition     = length(module.github) == 4
+    error_message = "Without the hyphen nobody reaches another's roles."
+  }
+}
+
 run "roles" {
   command = apply
 
@@ -81,7 +130,7 @@ run "roles" {
 
   assert {
     condition = alltrue(flatten([
-      for statement in local.deploy.Statement : [
+      for statement in local.deploy.Statement : statement.Effect == "Deny" ? [] : [
         for resource in statement.Resource : startswith(resource, "arn:aws:iam::123456789012:role/alluvium-prod-") || startswith(resource, "arn:aws:s3:::states/")
       ]
     ]))
@@ -94,5 +143,19 @@ run "roles" {
       contains(flatten([for statement in local.plan.Statement : statement.Action if statement.Effect == "Deny"]), action)
     ])
     error_message = "A plan reads no data."
+  }
+
+  assert {
+    condition = toset(flatten([for statement in local.plan.Statement : statement.NotResource if statement.Sid == "NoObjects"])) == toset([
+      "arn:aws:s3:::states/*", "arn:aws:s3:::alluvium-prod-console-123456789012-*/*",
+    ])
+    error_message = "A plan reads the state and the console's files: of this stage, not of one whose name goes on after a hyphen."
+  }
+
+  assert {
+    condition = [for statement in local.deploy.Statement : statement.Resource if statement.Effect == "Deny" && statement.Action == ["iam:*"]] == [[
+      "arn:aws:iam::123456789012:role/alluvium-*-github-deploy", "arn:aws:iam::123456789012:role/alluvium-*-github-plan",
+    ]]
+    error_message = "A deploy changes no role that GitHub gets, of whatever stage."
   }
 }

@@ -4,6 +4,11 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+variables {
+  # No command is run: tests/test_secret.py.
+  secret_version = 0
+}
+
 run "everything" {
   command = apply
 
@@ -15,6 +20,7 @@ run "everything" {
     announce_commits        = true
     cors_origins            = ["https://console.example.com"]
     alarm_emails            = ["night-shift@example.org"]
+    alarm_bus_arn           = "arn:aws:events:eu-west-1:210987654321:event-bus/operations"
     direct_route            = true
     direct_route_log        = true
     network_cidr            = "10.90.0.0/24"

@@ -8,7 +8,8 @@ run "a_stage" {
   command = apply
 
   variables {
-    stage = "example"
+    stage          = "example"
+    secret_version = 0
   }
 
   assert {

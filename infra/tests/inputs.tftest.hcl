@@ -150,6 +150,46 @@ run "refused_too" {
   ]
 }
 
+run "refused_because_nobody_waits_so_long" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    sql_time = "1m"
+  }
+
+  expect_failures = [
+    var.sql_time,
+  ]
+}
+
+run "refused_because_it_is_a_little_too_long" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    sql_time = "25001ms"
+  }
+
+  expect_failures = [
+    var.sql_time,
+  ]
+}
+
+run "the_longest_that_is_waited" {
+  command = plan
+
+  variables {
+    stage    = "dev"
+    sql_time = "25s"
+  }
+
+  assert {
+    condition     = module.serving.functions.query.timeout_seconds >= 25 + 2
+    error_message = "The query function answers after the longest wait for the lake."
+  }
+}
+
 # Each of its own, for the rule about memory waits for memory_megabytes to be right.
 
 run "refused_maintenance_schedule" {

@@ -5,8 +5,9 @@ mock_provider "aws" {
 }
 
 variables {
-  stage        = "test"
-  network_cidr = "10.90.0.0/24"
+  stage          = "test"
+  network_cidr   = "10.90.0.0/24"
+  secret_version = 0
 }
 
 run "the_network" {

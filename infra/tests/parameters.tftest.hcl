@@ -5,7 +5,8 @@ mock_provider "aws" {
 }
 
 variables {
-  stage = "test"
+  stage          = "test"
+  secret_version = 0
 }
 
 run "every_parameter_that_commands_need" {

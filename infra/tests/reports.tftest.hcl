@@ -14,15 +14,16 @@ variables {
   on_destroy     = "refuse"
 
   lake = {
-    bucket_arn         = "arn:aws:s3:::lake"
-    data_files_arn     = "arn:aws:s3:::lake/lake/*"
-    results_bucket_arn = "arn:aws:s3:::results"
-    results_arn        = "arn:aws:s3:::results/api/*"
-    results_url        = "s3://results/api"
-    catalog_arns       = ["arn:aws:glue:eu-west-1:123456789012:catalog"]
-    database           = "alluvium_test"
-    workgroup          = "alluvium-test-api"
-    workgroup_arn      = "arn:aws:athena:eu-west-1:123456789012:workgroup/alluvium-test-api"
+    bucket_arn           = "arn:aws:s3:::lake"
+    data_files_arn       = "arn:aws:s3:::lake/lake/*"
+    results_bucket_arn   = "arn:aws:s3:::results"
+    results_arn          = "arn:aws:s3:::results/api/*"
+    results_url          = "s3://results/api"
+    catalog_arns         = ["arn:aws:glue:eu-west-1:123456789012:catalog"]
+    default_database_arn = "arn:aws:glue:eu-west-1:123456789012:database/default"
+    database             = "alluvium_test"
+    workgroup            = "alluvium-test-api"
+    workgroup_arn        = "arn:aws:athena:eu-west-1:123456789012:workgroup/alluvium-test-api"
   }
 
   functions = {
@@ -50,6 +51,16 @@ run "promises" {
       && aws_lambda_permission.due.qualifier == "live"
     )
     error_message = "The schedule calls the function's alias live."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function_event_invoke_config.this.qualifier == "live"
+      && aws_lambda_function_event_invoke_config.this.maximum_retry_attempts == 0
+      && aws_lambda_function_event_invoke_config.this.maximum_event_age_in_seconds == 60
+      && aws_cloudwatch_event_target.due.retry_policy[0].maximum_retry_attempts == 0
+    )
+    error_message = "A call that failed is not repeated, by EventBridge or by Lambda: the next one does what is left."
   }
 
   assert {

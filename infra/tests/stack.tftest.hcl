@@ -6,6 +6,7 @@ mock_provider "aws" {
 
 variables {
   stage                = "test"
+  secret_version       = 0
   pseudonym_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:pseudonyms-AbCdEf"
 }
 
@@ -49,6 +50,16 @@ run "defaults" {
       length(jsondecode(policy).Statement) >= 2
     ])
     error_message = "A role can do nothing but log, so the tests of its rights above prove nothing."
+  }
+
+  assert {
+    condition = {
+      for name, function in local.every_function : name => [
+        for statement in jsondecode(function.policy).Statement : join(" ", statement.Action)
+        if contains(statement.Resource, "arn:aws:glue:eu-west-1:123456789012:database/default")
+      ] if strcontains(function.policy, "athena:StartQueryExecution")
+    } == { query = ["glue:GetDatabase"], report = ["glue:GetDatabase"] }
+    error_message = "Whoever runs statements may look at the database `default`, as Athena asks for, and do nothing else with it."
   }
 
   assert {
@@ -154,11 +165,6 @@ run "defaults" {
       == "${5 * (6 * var.commit_timeout_seconds + var.commit_seconds)}s"
     )
     error_message = "Who reads reckons with the longest that a commit message can wait."
-  }
-
-  assert {
-    condition     = contains(keys(module.serving.functions.authorizer.environment), "SIGNING_VERSION")
-    error_message = "A new secret makes a new version of the authorizer, which reads it."
   }
 
   assert {

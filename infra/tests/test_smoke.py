@@ -1,6 +1,8 @@
 """The checklist in words and as steps are one: docs/aws-checklist.md and infra/smoke."""
 
 import argparse
+import datetime
+import gzip
 import http.server
 import io
 import json
@@ -9,15 +11,19 @@ import re
 import shutil
 import sys
 import threading
+import time
 import types
 import unittest
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "infra/smoke"))
 
 import run  # noqa: E402
-from stage import Answer, Stage  # noqa: E402
+from stage import Answer, Stage, in_words  # noqa: E402
 from steps import STEPS, Failed, Skipped, Step  # noqa: E402
+
+DAY = 24 * 3600
 
 
 def items():
@@ -199,12 +205,90 @@ class TheSteps(unittest.TestCase):
         self.assertIn("smoke-admin", self.outcome(52, stage(folder="smoke-admin"))[1])
 
     def test_a_report_without_a_result_is_named_with_its_reason(self):
-        def stage(results):
-            listed = {"reports": [{"name": "hourly", "results": results, "failure": {"error": "no such column"}}]}
-            return Canned(answers={"GET https://api/v1/reports": answer(200, json.dumps(listed))}, sql=[{"n": 3}])
+        def stage(results, age=10 * DAY, **more):
+            hourly = {"name": "hourly", "results": results, "window": "1h", "delay": "10m", "broken": None, "failure": {"error": "no such column"}, **more}
+            daily = {"name": "daily", "results": [{}], "window": "1d", "delay": "15m", "broken": None, "failure": None}
+            return Canned(answers={"GET https://api/v1/reports": answer(200, json.dumps({"reports": [hourly, daily]}))}, sql=[{"n": 3}], age=age)
 
-        self.assertEqual(self.outcome(55, stage([{}])), ("pass", "rows of each report's table: {'hourly': 3}"))
-        self.assertIn("no such column", self.outcome(55, stage([]))[1])
+        self.assertEqual(self.outcome(55, stage([{}])), ("pass", "rows of each report's table: {'hourly': 3, 'daily': 3}"))
+        word, said = self.outcome(55, stage([]))
+        self.assertEqual(word, "FAIL")
+        self.assertIn("no such column", said)
+        # A window, its delay and a pause: two hours and ten minutes.
+        self.assertEqual(self.outcome(55, stage([], age=131 * 60))[0], "FAIL")
+        word, said = self.outcome(55, stage([], age=129 * 60))
+        self.assertEqual(word, "skip")
+        self.assertIn("the stage is 2 hours old, and is to have a result of `hourly` within 2 hours (no such column); rows", said)
+        self.assertIn("{'daily': 3}", said)
+        self.assertEqual(self.outcome(55, stage([], age=60, window=None, delay=None, broken="no `window`", failure=None))[0], "FAIL")
+
+    def test_a_stage_is_as_old_as_its_stream(self):
+        # As the second version of AWS's command line says it, and as the first does.
+        for created in [(datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=3)).isoformat(), time.time() - 3 * 3600]:
+            described = {"StreamDescriptionSummary": {"StreamCreationTimestamp": created}}
+            stage = Canned({"stream_name": "events"}, aws={"kinesis describe-stream-summary": described})
+            self.assertAlmostEqual(Stage.age(stage), 3 * 3600, delta=60)
+        self.assertEqual([in_words(90), in_words(7 * 60 + 59), in_words(26 * 3600), in_words(3 * DAY)], ["90 seconds", "7 minutes", "26 hours", "3 days"])
+
+    def test_views_that_nobody_made_are_left_out_with_the_command_that_makes_them(self):
+        def stage(views, ids=0):
+            return Canned({"database": "alluvium_dev", "workgroup": "alluvium-dev"}, answers={"POST https://api/v1/telemetry": answer(202)}, aws={
+                "glue get-tables": {"TableList": views}, "athena list-named-queries": {"NamedQueryIds": ["q1", "q2"]},
+                "athena get-named-query": [{"NamedQuery": {"Name": "view-data"}}, {"NamedQuery": {"Name": "view-telemetry"}}],
+            }, sql=[{"n": 4, "ids": 4 - ids}])  # fmt: skip
+
+        word, said = self.outcome(20, stage([]))
+        self.assertEqual(word, "skip")
+        self.assertIn("aws athena start-query-execution --work-group alluvium-dev", said)
+        self.assertIn("--named-query-id q2", said)
+        with mock.patch("time.sleep"):
+            self.assertEqual(self.outcome(20, stage([{"Name": "telemetry"}]))[0], "pass")
+            self.assertEqual(self.outcome(20, stage([{"Name": "telemetry"}], ids=1))[0], "FAIL")
+
+    def test_a_backup_is_waited_for_until_firehose_has_made_one(self):
+        def stage(after):
+            def objects(_bucket, _prefix):
+                asked.append(1)
+                return [{"Key": "source/a", "LastModified": "2026"}] if len(asked) > after else []
+
+            def aws(*words):
+                pathlib.Path(words[-1]).write_bytes(gzip.compress(b'{"a": 1}\n'))
+
+            asked, settings = [], {"delivery": "firehose", "delivery_stream": "d", "raw_backup_days": "7", "landing": "landing"}
+            of = Canned(settings, send="source", objects=objects)
+            of.aws = aws
+            return of
+
+        for after, word, slept in [(0, "pass", 0), (3, "pass", 3), (1000, "FAIL", 32)]:
+            with mock.patch("time.sleep") as sleep:
+                self.assertEqual(self.outcome(16, stage(after))[0], word)
+            self.assertEqual(sleep.call_count, slept)
+
+    def test_the_first_audit_is_waited_for_and_no_longer(self):
+        def stage(hours, there=False, balances=True, state="ENABLED", name="alluvium-dev-audit"):
+            last = {"at": datetime.datetime.now(datetime.timezone.utc).isoformat().replace("+00:00", "Z"), "balances": balances}
+            made = [{"Name": name, "State": state, "CreationDate": time.time() - hours * 3600}]
+            return Canned({"lake_url": "s3://lake/lake"}, aws={"scheduler list-schedules": {"Schedules": made}}, objects=[{}] if there else [],
+                          run=types.SimpleNamespace(stdout=json.dumps(last)))  # fmt: skip
+
+        self.assertEqual(self.outcome(50, stage(1, there=True))[0], "pass")
+        self.assertEqual(self.outcome(50, stage(1, there=True, balances=False))[0], "FAIL")
+        self.assertEqual(self.outcome(50, stage(25)), ("skip", "no audit was made yet, and their schedule is 25 hours old: ask again when it is 26 hours old"))
+        self.assertEqual(self.outcome(50, stage(27))[0], "FAIL")
+        self.assertEqual(self.outcome(50, stage(27, state="DISABLED"))[0], "skip")
+        self.assertEqual(self.outcome(50, stage(27, name="alluvium-dev-compact"))[0], "skip")
+
+    def test_what_waits_to_be_deleted_is_not_left(self):
+        def stage(state, *more):
+            arns = ["arn:aws:kms:eu-west-1:123456789012:key/k", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:s", *more]
+            of = Canned(aws={"resourcegroupstaggingapi get-resources": {"ResourceTagMappingList": [{"ResourceARN": arn} for arn in arns]},
+                             "kms describe-key": {"KeyMetadata": {"KeyState": state}}}, run=None)  # fmt: skip
+            of.application, of.stage = "alluvium", "dev"
+            return of
+
+        self.assertEqual(self.outcome(34, stage("PendingDeletion")), ("pass", "nothing is left"))
+        self.assertIn("key/k", self.outcome(34, stage("Enabled"))[1])
+        self.assertEqual(self.outcome(34, stage("PendingDeletion", "arn:aws:s3:::alluvium-dev-lake")), ("FAIL", "left: ['arn:aws:s3:::alluvium-dev-lake']"))
 
 
 class Echo(http.server.BaseHTTPRequestHandler):

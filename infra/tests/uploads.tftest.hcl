@@ -160,8 +160,9 @@ run "a_stage_with_uploads" {
   command = apply
 
   variables {
-    stage         = "test"
-    stream_shards = 4
+    stage          = "test"
+    secret_version = 0
+    stream_shards  = 4
   }
 
   assert {
@@ -208,8 +209,9 @@ run "a_stage_without" {
   command = apply
 
   variables {
-    stage   = "test"
-    uploads = { enabled = false }
+    stage          = "test"
+    secret_version = 0
+    uploads        = { enabled = false }
   }
 
   assert {

@@ -211,7 +211,8 @@ run "stack" {
   command = apply
 
   variables {
-    stage = "test"
+    stage          = "test"
+    secret_version = 0
   }
 }
 

@@ -15,6 +15,11 @@ locals {
 
   state = "${local.arn}:s3:::${var.state_bucket}"
 
+  # Whom a stage's roles trust: tests/whole/test_github.py holds it to what the stack makes.
+  services = [
+    for service in ["apigateway", "events", "firehose", "lambda", "scheduler"] : "${service}.amazonaws.com"
+  ]
+
   plan = {
     Version = "2012-10-17"
     Statement = [
@@ -31,10 +36,11 @@ locals {
         Resource = ["*"]
       },
       {
-        Sid         = "NoObjects"
-        Effect      = "Deny"
-        Action      = ["s3:GetObject", "s3:GetObjectVersion"]
-        NotResource = ["${local.state}/*", "${local.arn}:s3:::${local.prefix}-console-*/*"]
+        Sid    = "NoObjects"
+        Effect = "Deny"
+        Action = ["s3:GetObject", "s3:GetObjectVersion"]
+        # With the account, for a stage's name may go on after a hyphen.
+        NotResource = ["${local.state}/*", "${local.arn}:s3:::${local.prefix}-console-${var.account.id}-*/*"]
       },
     ]
   }
@@ -43,7 +49,8 @@ locals {
     Version = "2012-10-17"
     Statement = [
       { Sid = "State", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = ["${local.state}/*"] },
-      # The stage's own roles. Whoever may set what they may do can do all of that: it is what a deploy is.
+      # The stage's own roles. Whoever may set what they may do can do all of that: it is what a deploy is. They are told by how their names begin, so
+      # the roles of a stage whose name goes on after a hyphen would be among them: bootstrap refuses such a pair.
       {
         Sid    = "OwnRoles"
         Effect = "Allow"
@@ -59,14 +66,14 @@ locals {
         Effect    = "Allow"
         Action    = ["iam:PassRole"]
         Resource  = ["${local.arn}:iam::${var.account.id}:role/${local.prefix}-*"]
-        Condition = { StringEquals = { "iam:PassedToService" = ["apigateway.amazonaws.com", "firehose.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"] } }
+        Condition = { StringEquals = { "iam:PassedToService" = local.services } }
       },
-      # Its own two roles it must not change.
+      # The roles that GitHub gets it must not change: neither its own two nor another stage's.
       {
         Sid      = "NotItself"
         Effect   = "Deny"
         Action   = ["iam:*"]
-        Resource = ["${local.arn}:iam::${var.account.id}:role/${local.prefix}-github-*"]
+        Resource = [for purpose in keys(local.roles) : "${local.arn}:iam::${var.account.id}:role/${var.name}-*-github-${purpose}"]
       },
     ]
   }

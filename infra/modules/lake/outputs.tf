@@ -72,6 +72,11 @@ output "catalog_arns" {
   )
 }
 
+output "default_database_arn" {
+  description = "The catalogue's database `default`, for a policy: Athena looks at it whatever a statement is about (Amazon Athena User Guide, \"Configure access to databases and tables in the AWS Glue Data Catalog\")."
+  value       = "arn:${var.account.partition}:glue:${var.account.region}:${var.account.id}:database/default"
+}
+
 output "functions" {
   description = "The functions of this module, by name."
   value       = { commit = module.commit }

@@ -46,6 +46,10 @@ module "report" {
       resources = concat(var.lake.catalog_arns, local.tables)
     },
     {
+      actions   = ["glue:GetDatabase"]
+      resources = [var.lake.default_database_arn]
+    },
+    {
       # A report's table, when it has its first result.
       actions   = ["glue:CreateTable"]
       resources = concat(["${local.glue}:catalog", "${local.glue}:database/${var.lake.database}"], local.tables)
@@ -80,11 +84,24 @@ resource "aws_cloudwatch_event_target" "due" {
   rule = aws_cloudwatch_event_rule.due.name
   arn  = module.report.live_arn
 
-  # The next call does what this one did not.
+  # For a call that Lambda did not take. The next one does what this one did not.
   retry_policy {
     maximum_event_age_in_seconds = 60
     maximum_retry_attempts       = 0
   }
+}
+
+# What Lambda has taken it keeps, and by itself would try twice more what failed, and for six hours what found no room: beside the calls that
+# come anyway, and whose doing it is. A minute is the least that it can be told to keep one.
+resource "aws_lambda_function_event_invoke_config" "this" {
+  function_name = module.report.name
+  qualifier     = "live"
+
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 60
+
+  # The alias must be there.
+  depends_on = [module.report]
 }
 
 resource "aws_lambda_permission" "due" {

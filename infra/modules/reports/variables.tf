@@ -59,14 +59,15 @@ variable "on_destroy" {
 variable "lake" {
   description = "What reports ask: as the query function's."
   type = object({
-    bucket_arn         = string
-    data_files_arn     = string
-    results_bucket_arn = string
-    results_arn        = string
-    results_url        = string
-    catalog_arns       = list(string)
-    database           = string
-    workgroup          = string
-    workgroup_arn      = string
+    bucket_arn           = string
+    data_files_arn       = string
+    results_bucket_arn   = string
+    results_arn          = string
+    results_url          = string
+    catalog_arns         = list(string)
+    default_database_arn = string
+    database             = string
+    workgroup            = string
+    workgroup_arn        = string
   })
 }

@@ -50,7 +50,8 @@ module "gateway" {
 
   environment = merge(local.upload_environment, {
     ALLUVIUM_STREAM__NAME = var.stream.name
-    # An invocation takes 6 MB, in which a compressed body is base64: a third longer.
+    # An invocation takes 6 MB, in which a body that is not text is base64: a third longer. One that is, such as JSON that is not compressed, stands
+    # there as a text of JSON, in which each quote and backslash takes two bytes: with very many of them AWS refuses it before this limit does.
     ALLUVIUM_LIMITS__BODY_BYTES = tostring(4 * 1024 * 1024)
   })
 
@@ -104,6 +105,10 @@ module "query" {
       resources = var.lake.catalog_arns
     },
     {
+      actions   = ["glue:GetDatabase"]
+      resources = [var.lake.default_database_arn]
+    },
+    {
       # Athena reads the tables, and reads and writes results, with the rights of whoever asks.
       actions   = ["s3:GetBucketLocation", "s3:ListBucket"]
       resources = [var.lake.bucket_arn, var.lake.results_bucket_arn, var.reports.bucket_arn]
@@ -138,7 +143,7 @@ module "authorizer" {
     ALLUVIUM_AUTH__AUDIENCE   = var.auth.audience
     ALLUVIUM_AUTH__ROLE_CLAIM = var.auth.role_claim
     # A function reads its secret when it starts, so another secret has to make another version of it.
-    SIGNING_VERSION = one(aws_secretsmanager_secret_version.signing[*].version_id)
+    SIGNING_VERSION = one(terraform_data.signing[*].id)
   }
 
   statements = [{

@@ -33,15 +33,16 @@ variable "stream" {
 variable "lake" {
   description = "What the query function asks: the lake's bucket, where its statements' results lie, the catalogue, the database and the workgroup."
   type = object({
-    bucket_arn         = string
-    data_files_arn     = string
-    results_bucket_arn = string
-    results_arn        = string
-    results_url        = string
-    catalog_arns       = list(string)
-    database           = string
-    workgroup          = string
-    workgroup_arn      = string
+    bucket_arn           = string
+    data_files_arn       = string
+    results_bucket_arn   = string
+    results_arn          = string
+    results_url          = string
+    catalog_arns         = list(string)
+    default_database_arn = string
+    database             = string
+    workgroup            = string
+    workgroup_arn        = string
   })
 }
 

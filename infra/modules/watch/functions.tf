@@ -1,7 +1,9 @@
 # What every function can suffer from, and what all of them share.
 
 locals {
-  # Called by a schedule: seldom, so that each failure counts; for as long as is let to it; and one at a time, so that others wait.
+  # Called by a schedule: seldom, so that each failure counts, and for as long as is let to it. A call that is throttled waits with Lambda: an hour
+  # for maintain, where another may have its turn first, and then maintenance-dead tells of it; a minute for report, and when all of its calls
+  # are lost reports-absent tells of that.
   scheduled = ["maintain", "report"]
   # Gets as much time as it may take, and goes on in the next invocation.
   unhurried = ["loader"]

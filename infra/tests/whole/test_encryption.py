@@ -28,7 +28,7 @@ HOLDS_NOTHING = {
     "aws_scheduler_schedule_group", "aws_security_group", "aws_sns_topic_subscription", "aws_sqs_queue_redrive_allow_policy", "aws_subnet", "aws_vpc",
     "aws_vpc_endpoint", "aws_vpc_security_group_egress_rule", "aws_vpc_security_group_ingress_rule",
 }
-ENCRYPTED_ALWAYS = {"aws_cloudwatch_log_group", "aws_kms_key", "aws_secretsmanager_secret", "aws_secretsmanager_secret_version"}
+ENCRYPTED_ALWAYS = {"aws_cloudwatch_log_group", "aws_kms_key", "aws_secretsmanager_secret"}
 HTTPS_ALONE = {"aws_api_gateway_rest_api", "aws_apigatewayv2_api"}
 #: They are part of what they are about, which is checked.
 OF_ANOTHER = {"aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_server_side_encryption_configuration", "aws_s3_object",
