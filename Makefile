@@ -191,11 +191,11 @@ bench: build $(VENV)/installed ## Measure end to end, and compaction, beside Duc
 	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python benches/end_to_end.py
 	ALLUVIUM=$(abspath $(ALLUVIUM)) $(VENV)/bin/python benches/compaction.py
 
-# One call of cargo, as for build-aws.
+# One call of cargo, as for build-aws. DuckDB is what its makers ship, and so are we: the first build takes half an hour.
 bench-records: $(VENV)/installed ## Measure records of one source while events arrive, beside DuckDB and a row per event.
-	$(CARGO) build --package alluvium-cli --package alluvium-query --package alluvium-local \
+	$(CARGO) build --release --package alluvium-cli --package alluvium-query --package alluvium-local \
 		--bin alluvium --example records_load --example item_per_event
-	ALLUVIUM=$(abspath $(ALLUVIUM)) ALLUVIUM_EXAMPLES=$(abspath $(TARGET))/debug/examples \
+	ALLUVIUM=$(abspath $(TARGET))/release/alluvium ALLUVIUM_EXAMPLES=$(abspath $(TARGET))/release/examples \
 		$(VENV)/bin/python -B benches/records/run.py
 
 bench-peers: $(PEERS_VENV)/installed ## Measure the conversion beside six other tools, each on one core.
