@@ -78,8 +78,8 @@ pub const DEFAULT_HOT_MARGIN: Duration = Duration::from_secs(3600);
 /// The most rows that are kept in memory to make one page.
 pub const PAGE_READS_ROWS: usize = 1_000_000;
 
-/// A page ends early when its rows take more bytes of memory than this. What is read for it takes no more than that either, but for the block that
-/// goes beyond it. Our own: an event may have a megabyte, and ten thousand of them are a page.
+/// A page ends early when its rows take more bytes of memory than this. Of what is read for it no more than twice that is kept, but for the block that
+/// goes beyond it; of the rest the keys are. Our own: an event may have a megabyte, and ten thousand of them are a page.
 pub const PAGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Which records to read.

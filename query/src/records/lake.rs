@@ -8,7 +8,7 @@ use super::cursor::Cursor;
 use super::page::Scope;
 use super::reading::Asking;
 use super::rows::{Place, Rows};
-use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW};
+use super::{DUPLICATE_ROWS, DUPLICATE_WINDOW, size};
 use crate::error::QueryError;
 
 /// A walk through the committed rows of one scope below the boundary, newest first.
@@ -50,8 +50,8 @@ impl<'a> LakeWalk<'a> {
         self.exhausted
     }
 
-    /// Reads the next `count` rows, or as many as take some `bytes`.
-    pub(super) async fn advance(&mut self, count: usize, bytes: usize, rows: &mut Rows) -> Result<(), QueryError> {
+    /// Reads the next `count` rows, or as many as take some `bytes`; answers how many bytes one takes.
+    pub(super) async fn advance(&mut self, count: usize, bytes: usize, rows: &mut Rows) -> Result<usize, QueryError> {
         let after = self.last.as_ref().or(self.scope.after.as_ref());
         let mut conditions = self.scope.conditions(self.scope.from, self.newest);
         conditions.extend(after.map(after_condition));
@@ -70,7 +70,7 @@ impl<'a> LakeWalk<'a> {
         if let Some(last) = rows.last_added().filter(|_| read > 0) {
             self.last = Some(rows.place(last).cursor(&self.scope.dataset));
         }
-        Ok(())
+        Ok(batches.iter().map(size::of).sum::<usize>() / read.max(1))
     }
 
     /// Reads around a page that reaches from `high` down to `low` for the sake of other arrivals of its keys, as far as promised.

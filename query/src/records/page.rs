@@ -13,11 +13,14 @@ use super::hot::{HotWalk, texts_of};
 use super::lake::LakeWalk;
 use super::reading::Asking;
 use super::rows::{Place, Row, Rows};
-use super::{AnsweredBy, DUPLICATE_WINDOW, Readable, Records, RecordsPage, RecordsRequest};
+use super::{AnsweredBy, DUPLICATE_WINDOW, Readable, Records, RecordsPage, RecordsRequest, size};
 use crate::error::QueryError;
 
 /// How often a page is filled up when other arrivals turn out to hide its rows. It may stay shorter than its limit after that.
 const MAX_ROUNDS: usize = 8;
+
+/// How many rows the lake is asked for before it is known how much one takes: an engine sorts them in memory.
+const LAKE_ROWS: usize = 1_000;
 
 /// What of a dataset is read in one round, and as of when.
 #[derive(Debug, Clone)]
@@ -70,8 +73,6 @@ struct Round {
     high: Micros,
     bucket: Option<u16>,
     answered_by: AnsweredBy,
-    /// Its rows take all the memory that a page may.
-    full: bool,
 }
 
 pub(super) async fn read(
@@ -96,21 +97,24 @@ pub(super) async fn read(
     let boundary = Boundary::new(now, mark, dataset.hot_retention, records.hot_margin, lag);
     let mut next = request.cursor.clone();
     let mut batches = Vec::new();
-    let mut found = 0;
+    let (mut found, mut bytes) = (0, records.page_bytes);
     let mut complete = true;
     let mut answered_by = AnsweredBy::Hot;
     for _ in 0..MAX_ROUNDS {
         let scope = scope(request, next.take(), now);
-        let round = Round::read(records, &lake, dataset, scope, &boundary, limit - found).await?;
+        let round = Round::read(records, &lake, dataset, scope, &boundary, limit - found, bytes).await?;
         found += round.page.len();
-        batches.push(round.rows.gather(&round.page)?);
+        let batch = round.rows.gather(&round.page)?;
+        bytes = bytes.saturating_sub(size::of(&batch));
+        batches.push(batch);
         complete &= boundary.complete_down_to(round.low);
         complete &= !waiting.iter().any(|waiting| round.may_miss(waiting));
         if round.answered_by == AnsweredBy::HotAndLake {
             answered_by = AnsweredBy::HotAndLake;
         }
         next = round.next;
-        if next.is_none() || found >= limit || round.full {
+        // What is left after a round that ended for want of room is a part of a row or so.
+        if next.is_none() || found >= limit || bytes < records.page_bytes / 2 {
             break;
         }
     }
@@ -139,50 +143,40 @@ impl Round {
         scope: Scope,
         boundary: &Boundary,
         limit: usize,
+        bytes: usize,
     ) -> Result<Self, QueryError> {
         // One more than the page holds tells whether there is a next page.
         let needed = limit + 1;
         let mut rows = Rows::new(dataset.columns.clone());
         let mut hot = HotWalk::begin(records.hot.as_ref(), &scope).await?;
-        let bytes = records.page_bytes;
         let mut candidates = read_hot(&mut hot, &mut rows, &scope, needed, bytes).await?;
 
         let mut lake = LakeWalk::new(asking, &scope, boundary.at.saturating_sub(1));
         let mut answered_by = AnsweredBy::Hot;
-        let mut count = needed;
-        let mut is_first_look = true;
-        let full = loop {
-            let certain = candidates.partition_point(|row| {
-                let place = rows.place(*row);
-                hot.has_read(place.time.0) && (place.time.0 >= boundary.at || lake.has_read(place))
-            });
-            if certain >= needed || hot.frontier().is_none() && lake.exhausted() {
-                break false;
-            }
-            if certain > 0 && rows.exceed(bytes) {
-                candidates.truncate(certain);
-                break true;
-            }
-            if std::mem::take(&mut is_first_look) {
-                lake.look().await?;
-            }
-            if lake.exhausted() {
-                break false;
-            }
+        let mut count = needed.min(LAKE_ROWS);
+        let hot_suffices = end(&candidates, &rows, needed).is_some_and(|end| end.time.0 >= boundary.at);
+        if !hot_suffices {
+            lake.look().await?;
+        }
+        while !hot_suffices && !lake.exhausted() {
             answered_by = AnsweredBy::HotAndLake;
-            lake.advance(count, bytes, &mut rows).await?;
+            let row_bytes = lake.advance(count, bytes, &mut rows).await?;
             // An arrival in the lake may hide one in the hot index, which then has to give another row in its place.
             candidates = read_hot(&mut hot, &mut rows, &scope, needed, bytes).await?;
-            count = count.saturating_mul(2);
-        };
+            if end(&candidates, &rows, needed).is_some_and(|end| lake.has_read(end)) {
+                break;
+            }
+            count = count.saturating_mul(2).max(needed).min(bytes / row_bytes.max(1)).max(1);
+        }
 
         candidates.truncate(needed);
-        let wanted = candidates.len().min(limit);
-        let fitting = rows.fitting(&candidates[..wanted], bytes);
-        let full = full || fitting < wanted;
-        let more = full || candidates.len() == needed;
+        let goes_on = candidates.len() == needed;
+        candidates.truncate(limit);
+        let fitting = rows.fitting(&candidates, bytes);
+        let goes_on = goes_on || fitting < candidates.len();
         candidates.truncate(fitting);
-        let next = candidates.last().filter(|_| more).map(|last| rows.place(*last).cursor(&scope.dataset));
+        let last = candidates.last().filter(|_| goes_on).map(|last| rows.place(*last));
+        let next = last.or(rows.horizon()).map(|last| last.cursor(&scope.dataset));
         let low = next.as_ref().map_or(scope.from, |next| next.time);
         let high = scope.newest;
 
@@ -196,7 +190,7 @@ impl Round {
         let bucket = scope.bucket(records.hot.buckets());
         let last = next.as_ref().map(Place::of);
         let page = rows.visible(|place| scope.wants(place) && last.is_none_or(|last| place <= last));
-        Ok(Self { rows, page, next, low, high, bucket, answered_by, full })
+        Ok(Self { rows, page, next, low, high, bucket, answered_by })
     }
 
     /// Whether what waits can belong on the page, or be another arrival of what is on it.
@@ -206,8 +200,13 @@ impl Round {
     }
 }
 
-/// Reads the hot index until `needed` rows are certain to come first, or some of those whose `bytes` are all that a page may have, or there are no
-/// more; answers what is visible so far.
+/// The last row of a page and the one after it, if they are read already: `needed` of the candidates, or as many as have room.
+fn end<'a>(candidates: &[Row], rows: &'a Rows, needed: usize) -> Option<Place<'a>> {
+    candidates.get(needed - 1).map(|last| rows.place(*last)).or(rows.horizon())
+}
+
+/// Reads the hot index until `needed` rows are certain to come first, or all that have room in `bytes`, or there are no more; answers what is
+/// visible so far.
 async fn read_hot(
     hot: &mut HotWalk<'_>,
     rows: &mut Rows,
@@ -216,13 +215,12 @@ async fn read_hot(
     bytes: usize,
 ) -> Result<Vec<Row>, QueryError> {
     loop {
-        let enough = if rows.exceed(bytes) { 1 } else { needed };
+        rows.make_room(bytes, &scope.dataset, |place| scope.wants(place))?;
         match hot.frontier() {
-            Some(frontier) if rows.newer_than(frontier) < enough => {}
+            Some(frontier) if rows.newer_than(frontier) < needed && rows.horizon().is_none() => {}
             frontier => {
                 let visible = rows.visible(|place| scope.wants(place));
-                let last = visible.get(enough - 1);
-                if frontier.is_none() || last.is_some_and(|last| hot.has_read(rows.place(*last).time.0)) {
+                if frontier.is_none() || end(&visible, rows, needed).is_some_and(|end| hot.has_read(end.time.0)) {
                     return Ok(visible);
                 }
             }

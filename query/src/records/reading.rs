@@ -108,7 +108,13 @@ impl<'a> Asking<'a> {
             bytes = answered.batches.iter().map(size::of).fold(bytes, usize::saturating_add);
             batches.extend(answered.batches);
             match answered.next {
-                Some(_) if bytes > most_bytes => return Ok((batches, false)),
+                Some(_) if bytes > most_bytes => {
+                    // Nobody reads the rest; a read that another request goes on with is asked for it again.
+                    if self.until.is_none() {
+                        self.engine.cancel(&statement).await?;
+                    }
+                    return Ok((batches, false));
+                }
                 Some(next) => page = Some(next),
                 None => return Ok((batches, true)),
             }

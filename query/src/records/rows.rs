@@ -70,12 +70,14 @@ pub(super) struct Rows {
     count: usize,
     /// No fewer than the whole rows take: parts of one batch count with all of it.
     bytes_at_most: usize,
+    /// Of what comes after this row only the keys are kept: there is no room for more.
+    horizon: Option<Cursor>,
 }
 
 impl Rows {
     /// None yet, of a dataset with these columns.
     pub(super) fn new(columns: SchemaRef) -> Self {
-        Self { columns, blocks: Vec::new(), count: 0, bytes_at_most: 0 }
+        Self { columns, blocks: Vec::new(), count: 0, bytes_at_most: 0, horizon: None }
     }
 
     /// Takes in rows, whatever release of the dataset's schema they were written with: a missing column is null, an unknown one
@@ -106,15 +108,43 @@ impl Rows {
         Ok(())
     }
 
-    /// Whether the whole rows take more than this many bytes.
-    pub(super) fn exceed(&self, bytes: usize) -> bool {
+    /// The last row that a page can reach to; `None`: there was room for all.
+    pub(super) fn horizon(&self) -> Option<Place<'_>> {
+        self.horizon.as_ref().map(Place::of)
+    }
+
+    /// Where the whole rows take more than twice so many bytes, keeps those of the wanted that come first and take about so many, and of
+    /// all others the keys.
+    pub(super) fn make_room(
+        &mut self,
+        bytes: usize,
+        dataset: &str,
+        wanted: impl Fn(Place<'_>) -> bool,
+    ) -> Result<(), QueryError> {
+        if !self.exceed(bytes.saturating_mul(2)) {
+            return Ok(());
+        }
+        let mut kept = self.visible(wanted);
+        let fitting = self.fitting(&kept, bytes);
+        if fitting < kept.len() {
+            self.horizon = kept[..fitting].last().map(|last| self.place(*last).cursor(dataset));
+        }
+        kept.truncate(fitting);
+        let whole = self.gather(&kept)?;
+        self.blocks.iter_mut().for_each(|block| block.whole = None);
+        self.bytes_at_most = whole.get_array_memory_size();
+        self.blocks.push(Block { whole: Some(whole.clone()), ..Block::keys(&whole) });
+        Ok(())
+    }
+
+    fn exceed(&self, bytes: usize) -> bool {
         let whole = || self.blocks.iter().filter_map(|block| block.whole.as_ref());
         self.bytes_at_most > bytes && whole().map(size::of).sum::<usize>() > bytes
     }
 
-    /// How many of these rows, from the first on, take no more than this many bytes together; one at the least.
+    /// How many of these rows, from the first on, take no more than this many bytes together; one at the least, if there is any.
     pub(super) fn fitting(&self, rows: &[Row], bytes: usize) -> usize {
-        if !self.exceed(bytes) {
+        if self.bytes_at_most <= bytes {
             return rows.len();
         }
         let mut left = bytes;
@@ -152,7 +182,11 @@ impl Rows {
     /// of which only the key was read hides others and is not answered itself.
     pub(super) fn visible(&self, wanted: impl Fn(Place<'_>) -> bool) -> Vec<Row> {
         let mut first: HashMap<(&str, &str, &str), Row, RandomState> = HashMap::default();
-        let is_wanted = |row: Row| self.blocks[row.block].whole.is_some() && wanted(self.place(row));
+        let horizon = self.horizon();
+        let is_wanted = |row: Row| {
+            let place = self.place(row);
+            self.blocks[row.block].whole.is_some() && horizon.is_none_or(|horizon| place <= horizon) && wanted(place)
+        };
         for row in self.all().filter(|row| is_wanted(*row)) {
             let kept = first.entry(self.key(row)).or_insert(row);
             if self.rank(row) < self.rank(*kept) {

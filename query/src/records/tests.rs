@@ -242,6 +242,52 @@ async fn a_page_ends_where_its_rows_take_too_much_memory() {
 }
 
 #[tokio::test]
+async fn pages_are_as_long_as_they_may_be_whatever_else_is_read_for_them() {
+    let mut world = fresh().await;
+    let mut random = StdRng::seed_from_u64(7);
+    // A batch has events of the whole stretch, so that all of it is read before the newest are known.
+    for batch in 0..20 {
+        let events = (0..50).map(|n| event(&format!("{batch}-{n}"), "a", NOW - random.random_range(0..600) * SECOND));
+        world.arrive(events.collect()).await;
+    }
+    let whole = world.records.page(&request(2_000)).await.unwrap();
+    world.records = world.records.with_page_bytes(size::of(&whole.rows) / 10);
+    let (mut read, mut next, mut lengths) = (Vec::new(), None, Vec::new());
+    loop {
+        let page = world.records.page(&RecordsRequest { cursor: next, ..request(2_000) }).await.unwrap();
+        lengths.push(page.rows.num_rows());
+        read.extend(places(&page));
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(read, places(&whole));
+    assert!(lengths.iter().rev().skip(1).all(|length| *length > 60), "{lengths:?}");
+}
+
+#[tokio::test]
+async fn a_page_without_room_for_all_that_was_read_ends_where_it_is_certain() {
+    // Without a mark the lake is asked, which is known to hold nothing.
+    let mut world = World::at(NOW);
+    world.lake.tells_oldest.store(true, Ordering::Relaxed);
+    world.commit_after = HOUR;
+    let at = |second: Micros| event(&second.to_string(), "a", NOW + (second - 1_000) * SECOND);
+    world.arrive([100, 99, 60, 50].map(at).to_vec()).await;
+    world.arrive([90, 80].map(at).to_vec()).await;
+    let all = places(&world.records.page(&request(10)).await.unwrap());
+    assert_eq!(all.len(), 6);
+    world.records = world.records.with_page_bytes(1);
+    let (mut read, mut next) = (Vec::new(), None);
+    for _ in 0..6 {
+        let page = world.records.page(&RecordsRequest { cursor: next, ..request(10) }).await.unwrap();
+        read.extend(places(&page));
+        next = page.next;
+    }
+    assert_eq!((read, next), (all, None));
+}
+
+#[tokio::test]
 async fn wrong_requests_are_refused() {
     let world = fresh().await;
     let refusal = async |request: RecordsRequest| world.records.page(&request).await.unwrap_err().to_string();
