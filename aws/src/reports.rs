@@ -19,7 +19,7 @@ use alluvium_core::Clock;
 use alluvium_core::clock::{Micros, micros};
 use alluvium_core::file::{FileFormat, FilePlace, OpenFile, URL_LIFETIME};
 use alluvium_core::ports::{Advice, PortError};
-use alluvium_core::report::{ReportFailure, ReportResult, ReportResults, ReportStatus, ResultsPage, WindowId};
+use alluvium_core::report::{ReportResult, ReportResults, ReportStatus, ResultsPage, WindowId};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
@@ -101,12 +101,7 @@ impl S3Reports {
     /// When it cannot be noted.
     pub async fn fail(&self, report: &str, window: WindowId, error: &str) -> Result<(), PortError> {
         let at = self.clock.now_micros();
-        self.change(report, |kept| {
-            let times = kept.failure.as_ref().map_or(0, |failure| failure.times).saturating_add(1);
-            kept.failure = Some(ReportFailure { from: window.0, at, times, error: error.to_owned() });
-        })
-        .await
-        .map(drop)
+        self.change(report, |kept| kept.failed(window, at, error)).await.map(drop)
     }
 
     /// Notes the columns that the table of a report has.

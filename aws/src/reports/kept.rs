@@ -48,6 +48,9 @@ pub struct KeptReport {
     pub seen_at: Micros,
     /// Its last failure, if it has not succeeded since.
     pub failure: Option<ReportFailure>,
+    /// How often it has failed, whatever succeeded since.
+    #[serde(default)]
+    pub failures: u64,
     /// The columns of its table, as they were declared; `None`: it has none yet.
     pub table: Option<String>,
     /// Its results, newest window first.
@@ -78,7 +81,7 @@ impl KeptReport {
     /// Of a report that is seen now for the first time.
     pub fn new(now: Micros) -> Self {
         let (about, failure) = (About::default(), None);
-        Self { version: VERSION, about, seen_at: now, failure, table: None, results: Vec::new() }
+        Self { version: VERSION, about, seen_at: now, failure, failures: 0, table: None, results: Vec::new() }
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, KeptError> {
@@ -102,6 +105,13 @@ impl KeptReport {
         self.results.retain(|kept| kept.result.window() != result.result.window());
         self.results.push(result);
         self.results.sort_by_key(|kept| std::cmp::Reverse(kept.result.from));
+    }
+
+    /// Notes a failure.
+    pub fn failed(&mut self, window: WindowId, at: Micros, error: &str) {
+        let times = self.failure.as_ref().map_or(0, |failure| failure.times).saturating_add(1);
+        self.failure = Some(ReportFailure { from: window.0, at, times, error: error.to_owned() });
+        self.failures = self.failures.saturating_add(1);
     }
 
     pub(super) fn forget_before(&mut self, made: Micros) {

@@ -307,8 +307,8 @@ impl Handler {
 /// What stands for one attempt at a window. The schedule fires while an invocation waits for a long statement, and the next one joins that
 /// statement instead of paying for another; one that failed is not found again.
 fn token(report: &Report, window: Window, known: &KeptReport) -> String {
-    let failed_at = known.failure.as_ref().map_or(0, |failure| failure.at);
-    format!("{}/{} after {failed_at}: {}", report.name.as_str(), window.id(), report.statement(window))
+    let failures = known.failures;
+    format!("{}/{} after {failures} failures: {}", report.name.as_str(), window.id(), report.statement(window))
 }
 
 fn about(report: &Result<Report, String>) -> About {

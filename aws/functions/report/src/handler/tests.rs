@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use alluvium_aws::reports::KeptResult;
 use alluvium_core::ManualClock;
 use alluvium_core::ports::{Advice, ResultPage, StatementStatus};
-use alluvium_core::report::ReportFailure;
 use arrow::array::{Array as _, ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -88,10 +87,7 @@ impl Keeper for Memory {
 
     async fn fail(&self, report: &str, window: WindowId, error: &str) -> Result<(), PortError> {
         let at = self.clock.now_micros();
-        self.change(report, |kept| {
-            let times = kept.failure.as_ref().map_or(0, |failure| failure.times) + 1;
-            kept.failure = Some(ReportFailure { from: window.0, at, times, error: error.to_owned() });
-        });
+        self.change(report, |kept| kept.failed(window, at, error));
         Ok(())
     }
 
@@ -226,6 +222,11 @@ async fn an_invocation_beside_another_joins_its_statement_and_a_new_attempt_does
     forget();
     world.scheduled().await;
     assert_ne!(token(), first, "the statement that failed would be found again");
+    // As after another window was made.
+    world.memory.change("a", |kept| kept.failure = None);
+    forget();
+    world.scheduled().await;
+    assert_ne!(token(), first);
 
     *world.engine.failing.lock().unwrap() = None;
     forget();
