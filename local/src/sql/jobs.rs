@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use self::turns::Turns;
+use self::turns::{Asker, Turns, asker};
 use super::DataFusionSql;
 use super::scanned::Scanned;
 
@@ -167,30 +167,30 @@ fn with_token_of(jobs: &HashMap<StatementId, Arc<Job>>, asked: &Statement) -> Re
     }
 }
 
-/// Which share of all statements one reader may have.
-const OF_ONE_READER: usize = 4;
+/// Which share of all statements one caller may have.
+const OF_ONE_CALLER: usize = 4;
 
 fn ended_at(job: &Job) -> Option<Instant> {
     job.state.borrow().ended.as_ref().map(|(_, at)| *at)
 }
 
-/// Forgets what is past its time, and then what ended first until there is room for one more: first of what the reader has themselves, if
+/// Forgets what is past its time, and then what ended first until there is room for one more: first of what the caller has themselves, if
 /// that is more than their share.
 fn make_room(
     jobs: &mut HashMap<StatementId, Arc<Job>>,
     settings: &JobSettings,
-    reader: Option<&str>,
+    caller: &Asker,
 ) -> Result<(), PortError> {
     jobs.retain(|_, job| ended_at(job).is_none_or(|at| at.elapsed() < settings.kept));
-    let share = settings.jobs.div_ceil(OF_ONE_READER);
-    while let Some(reader) = reader {
-        let own = || jobs.iter().filter(|(_, job)| job.asked.reader.as_deref() == Some(reader));
+    let share = settings.jobs.div_ceil(OF_ONE_CALLER);
+    while caller.is_some() {
+        let own = || jobs.iter().filter(|(_, job)| asker(&job.asked) == *caller);
         if own().count() < share {
             break;
         }
         let first = own().filter_map(|(id, job)| Some((ended_at(job)?, id.clone()))).min_by_key(|(at, _)| *at);
         let Some((_, first)) = first else {
-            let message = format!("{share} statements of yours are running or waiting, as many as one reader may have");
+            let message = format!("{share} statements of yours are running or waiting, as many as one caller may have");
             return Err(PortError::new(Advice::BackOff, message));
         };
         jobs.remove(&first);
@@ -217,7 +217,7 @@ impl SqlEngine for QueryJobs {
         if let Some(id) = with_token_of(&jobs, &asked)? {
             return Ok(id);
         }
-        make_room(&mut jobs, &self.settings, asked.reader.as_deref())?;
+        make_room(&mut jobs, &self.settings, &asker(&asked))?;
         // Nobody can guess it: who knows an id and has no reader to be compared with reads its rows.
         let id = StatementId(uuid::Uuid::new_v4().simple().to_string());
         let file = self.folder.join(format!("{}.arrow", id.0));
@@ -330,7 +330,7 @@ impl Drop for Keep {
 
 impl Keep {
     async fn run(self) {
-        let _turn = self.turns.take(turns::asker(&self.asked)).await;
+        let _turn = self.turns.take(asker(&self.asked)).await;
         self.progress.send_modify(|progress| progress.began = Some(Instant::now()));
         let (state, fault) = match self.keep().await {
             Ok(()) => (StatementState::Succeeded, None),
