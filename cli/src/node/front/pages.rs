@@ -14,8 +14,8 @@ use axum::response::Response;
 
 use crate::settings::Cors;
 
-/// Lets a request through that no web page of another origin can have sent. A page cannot leave out or make up `Host` and `Origin`; a name that
-/// was made to lead to this machine (DNS rebinding) stands in `Host`.
+/// Lets a request through that no web page of another origin can have sent. A page cannot leave out or make up `Host`, `Origin` and
+/// `Sec-Fetch-Site`; a name that was made to lead to this machine (DNS rebinding) stands in `Host`.
 pub async fn refuse_foreign(State(shared): State<Arc<Cors>>, request: Request, next: Next) -> Response {
     match check(request.headers(), &shared.origins) {
         Ok(()) => next.run(request).await,
@@ -28,11 +28,17 @@ fn check(headers: &HeaderMap, shared: &[String]) -> Result<(), Problem> {
     let host = text(HOST);
     if let Some(host) = host.as_deref().filter(|host| !is_of_this_machine(host)) {
         return Err(foreign(format!(
-            "the header `Host` names `{}`; expected `localhost` or a loopback address",
+            "the header `Host` names `{}`; expected `localhost` or a loopback address. Behind a proxy or a container's name for this machine, \
+             send that, or ask for tokens",
             shown(host)
         )));
     }
-    let Some(origin) = text(ORIGIN) else { return Ok(()) };
+    let Some(origin) = text(ORIGIN) else {
+        // What a page embeds is sent without its origin. Whoever follows a link to the console navigates.
+        let is_embedded = text(FETCH_SITE).is_some_and(|site| site == "cross-site" || site == "same-site")
+            && text(FETCH_MODE).is_none_or(|mode| mode != "navigate");
+        return if is_embedded { Err(foreign("a page of elsewhere embeds this".to_owned())) } else { Ok(()) };
+    };
     let is_own = host.is_some_and(|host| origin.strip_prefix("http://") == Some(&host));
     if is_own || shared.iter().any(|shared| *shared == origin || shared == "*") {
         return Ok(());
@@ -40,11 +46,21 @@ fn check(headers: &HeaderMap, shared: &[String]) -> Result<(), Problem> {
     Err(foreign(format!("a page of `{}` sent this; the setting `cors.origins` says which may", shown(&origin))))
 }
 
+/// What a browser says of who sends a request, and for what (W3C, "Fetch Metadata Request Headers").
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// Whether a host is this machine's loopback, whoever resolves its name (RFC 6761, section 6.3).
 fn is_of_this_machine(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.map_or_else(|_| name.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+    match name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => {
+            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
 }
 
 fn shown(text: &str) -> String {
@@ -78,7 +94,16 @@ mod tests {
 
     #[test]
     fn programs_and_the_nodes_own_pages_pass() {
-        for host in ["127.0.0.1:7171", "127.8.8.8", "localhost:7171", "LOCALHOST", "[::1]:7171"] {
+        for host in [
+            "127.0.0.1:7171",
+            "127.8.8.8",
+            "localhost:7171",
+            "LOCALHOST",
+            "localhost.:7171",
+            "a.localhost",
+            "[::1]:7171",
+            "[::ffff:127.0.0.1]:7171",
+        ] {
             assert!(passes(Some(host), None, &[]), "{host}");
             assert!(passes(Some(host), Some(&format!("http://{host}")), &[]), "{host}");
         }
@@ -86,10 +111,36 @@ mod tests {
     }
 
     #[test]
+    fn what_a_page_of_elsewhere_embeds_is_refused_and_a_link_is_followed() {
+        for (site, mode, passes) in [
+            ("cross-site", Some("no-cors"), false),
+            ("same-site", Some("no-cors"), false),
+            ("cross-site", None, false),
+            ("cross-site", Some("navigate"), true),
+            ("same-origin", Some("no-cors"), true),
+            ("none", Some("navigate"), true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("localhost:7171"));
+            headers.insert(FETCH_SITE, HeaderValue::from_static(site));
+            if let Some(mode) = mode {
+                headers.insert(FETCH_MODE, HeaderValue::from_static(mode));
+            }
+            assert_eq!(check(&headers, &[]).is_ok(), passes, "{site} {mode:?}");
+        }
+    }
+
+    #[test]
     fn pages_of_elsewhere_are_refused_but_for_those_of_the_settings() {
-        for host in
-            ["evil.example:7171", "localhost.evil.example", "10.0.0.1:7171", "127.0.0.1.evil.example", "", "a b"]
-        {
+        for host in [
+            "evil.example:7171",
+            "localhost.evil.example",
+            "evillocalhost",
+            "10.0.0.1:7171",
+            "127.0.0.1.evil.example",
+            "",
+            "a b",
+        ] {
             assert!(!passes(Some(host), None, &[]), "{host}");
         }
         let here = Some("127.0.0.1:7171");
