@@ -205,7 +205,7 @@ fn check(names: &[&str]) -> Result<(), String> {
             "the first line holds values and no names; expected a header line such as `time,source,value`".to_owned()
         );
     }
-    if names.iter().any(|name| name.starts_with(['{', '['])) {
+    if names.first().is_some_and(|name| name.starts_with(['{', '['])) {
         return Err("the first line is JSON; expected a header line such as `time,source,value`, or the format NDJSON"
             .to_owned());
     }

@@ -160,6 +160,9 @@ impl Reader {
                 );
                 continue;
             }
+            if matches!(self.source, Source::Lines(..)) && !looks_like_an_object(&self.buffer) {
+                chunk.odd(chunk.line, "it is no JSON object, which an event is; look for it among the dead letters".to_owned());
+            }
             framing.push(index, &self.buffer, CHUNK_BYTES - bytes);
             bytes += size;
         }
@@ -170,14 +173,17 @@ impl Reader {
 
 /// What a file is that begins so, where that is neither text in UTF-8 nor a compression that is read.
 fn other_kind(beginning: &[u8]) -> Option<&'static str> {
-    const KINDS: [(&[u8], &str); 6] = [
-        (b"BZh", "compressed with bzip2"),
+    const KINDS: [(&[u8], &str); 5] = [
         (b"\xFD7zXZ\0", "compressed with xz"),
         (b"PK\x03\x04", "a ZIP archive"),
-        (b"PAR1", "Parquet"),
+        (b"PAR1\x15", "Parquet"),
         (b"\xFF\xFE", "text in UTF-16"),
         (b"\xFE\xFF", "text in UTF-16"),
     ];
+    // A digit says how large a block is, and its magic follows.
+    if beginning.starts_with(b"BZh") && beginning.get(4..10) == Some(b"1AY&SY") {
+        return Some("compressed with bzip2");
+    }
     KINDS.into_iter().find(|(magic, _)| beginning.starts_with(magic)).map(|(_, kind)| kind)
 }
 
@@ -237,9 +243,6 @@ fn next_line(
     }
     if out.is_empty() {
         return false;
-    }
-    if !looks_like_an_object(out) {
-        chunk.odd(chunk.line, "it is no JSON object. It is a dead letter".to_owned());
     }
     true
 }

@@ -264,7 +264,7 @@ async fn blank_lines_are_no_events_and_change_no_number() {
         assert_eq!((&told["state"], &told["accepted"], &told["odd"]), (&json!("done"), &json!(3), &json!(1)), "{told}");
         assert_eq!(
             told["odd_lines"],
-            json!([{"line": 6, "problem": "it is no JSON object. It is a dead letter"}]),
+            json!([{"line": 6, "problem": "it is no JSON object, which an event is; look for it among the dead letters"}]),
             "{told}"
         );
         let told = ended(&uploads, &table).await;
@@ -379,9 +379,10 @@ async fn a_line_that_cannot_be_put_is_left_out_and_counted() {
     let world = World::of(UploadSettings { event_bytes: 100, ..UploadSettings::default() });
     let uploads = world.open();
     let id = ask(&uploads, "ann", ndjson()).await;
+    // What is left out is no dead letter besides.
     let large = "x".repeat(101);
     let endless = "y".repeat(3_000_000);
-    put(&uploads, "ann", &id, format!("{{\"a\":1}}\n{{{large}}}\n{{\"a\":2}}\n{endless}\n{{\"a\":3}}\n")).await;
+    put(&uploads, "ann", &id, format!("{{\"a\":1}}\n{large}\n{{\"a\":2}}\n{endless}\n{{\"a\":3}}\n")).await;
     let ended = load(&uploads, &id).await;
     assert_eq!((&ended["accepted"], &ended["odd"], &ended["lines"]), (&json!(3), &json!(2), &json!(5)));
     let odd: Vec<_> = ended["odd_lines"].as_array().unwrap().iter().map(|odd| odd["line"].as_u64().unwrap()).collect();
