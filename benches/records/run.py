@@ -497,7 +497,7 @@ def machine():
 
 
 def report(bench, events, layouts):
-    print(f"\n{machine()}; DuckDB {duckdb.__version__}; dev profile; {events:,} events at the end\n")
+    print(f"\n{machine()}; DuckDB {duckdb.__version__}; {events:,} events at the end\n")
     print("\n".join(lookup_table(bench.results)), "\n")
     print("\n".join(tail_table(bench.results)), "\n")
     for of, runs in bench.results.items():

@@ -161,7 +161,10 @@ impl Reader {
                 continue;
             }
             if matches!(self.source, Source::Lines(..)) && !looks_like_an_object(&self.buffer) {
-                chunk.odd(chunk.line, "it is no JSON object, which an event is; look for it among the dead letters".to_owned());
+                chunk.odd(
+                    chunk.line,
+                    "it is no JSON object, which an event is; look for it among the dead letters".to_owned(),
+                );
             }
             framing.push(index, &self.buffer, CHUNK_BYTES - bytes);
             bytes += size;
