@@ -3,11 +3,12 @@
 import concurrent.futures
 import io
 import json
+import pathlib
 import re
 import zipfile
 
 from proxy import through
-from stage import until
+from stage import PACKAGES, until
 from store import FailingStore, Race
 from test_2_path import send_by_http, send_by_kinesis
 from test_2_upkeep import lambdas, maintain
@@ -49,6 +50,8 @@ class Broken:
 
     def __exit__(self, *_):
         self.functions.update_alias(FunctionName=self.name, Name="live", FunctionVersion=self.good)
+        # Of what is newest the next version is made.
+        self.functions.update_function_code(FunctionName=self.name, ZipFile=(pathlib.Path(PACKAGES) / "transform.zip").read_bytes())
 
 
 def test_a_crashing_transform_loses_nothing(stage):

@@ -114,7 +114,7 @@ pub(super) async fn read(
         }
         next = round.next;
         // What is left after a round that ended for want of room is a part of a row or so.
-        if next.is_none() || found >= limit || bytes < records.page_bytes / 2 {
+        if next.is_none() || found >= limit || bytes <= records.page_bytes / 2 {
             break;
         }
     }
