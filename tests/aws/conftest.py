@@ -9,7 +9,7 @@ from emulator import Emulator
 from stage import Stage, Terraform
 
 # What Terraform says when it was not told that what it asked for was done, and asked again.
-ASKED_AGAIN = re.compile("AlreadyExists|already exists|ResourceConflict|EntityAlreadyExists")
+ASKED_AGAIN = re.compile("AlreadyExists|already exists|already has this name|ResourceConflict|EntityAlreadyExists")
 BEGINNINGS = 3
 
 

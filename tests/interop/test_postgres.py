@@ -214,7 +214,7 @@ def test_a_reader_sees_nothing_of_others(ann, sql, own):
 
 
 @pytest.mark.parametrize("sql, code", [
-    ("select * from ledger", "42P01"),
+    ("select * from ledger", "42501"),
     ("explain select * from telemetry", "42501"),
     ("select repeat('x', 1000000000)", "42883"),
     ("set role bob", "0A000"),
